@@ -1,0 +1,70 @@
+"""Every error this package raises on purpose (layer 0).
+
+    IdealPromptError          1   a stated failure
+    ├── UsageError            2   flags or arguments that make no sense together
+    ├── TaskError             1   something is wrong in a task folder
+    ├── ImageError            1   a picture that cannot be read
+    ├── ArtifactError         1   a YAML artifact that cannot be read or is of another schema
+    ├── ModelError            1   a model that cannot be loaded or used
+    │   ├── ContextError      1   a prompt (with its picture) does not fit the context
+    │   └── EngineCrash       1   the native library died in the probe process
+    ├── JournalError          1   a run directory that cannot be used
+    ├── PriorsError           1   a priors file that cannot be read or merged
+    ├── ThresholdNotMet       3   `eval --min-score` was not reached
+    └── Interrupted         130   stopped by the user; state is kept
+
+The number is the process's exit code. A message is one line and names the file, the place in it,
+the offending value and what would mend it.
+"""
+
+from __future__ import annotations
+
+
+class IdealPromptError(Exception):
+    """Base of the tree. `str(error)` is the one line that the user sees."""
+
+    exit_code = 1
+
+
+class UsageError(IdealPromptError):
+    exit_code = 2
+
+
+class TaskError(IdealPromptError):
+    pass
+
+
+class ImageError(IdealPromptError):
+    pass
+
+
+class ArtifactError(IdealPromptError):
+    pass
+
+
+class ModelError(IdealPromptError):
+    pass
+
+
+class ContextError(ModelError):
+    pass
+
+
+class EngineCrash(ModelError):
+    pass
+
+
+class JournalError(IdealPromptError):
+    pass
+
+
+class PriorsError(IdealPromptError):
+    pass
+
+
+class ThresholdNotMet(IdealPromptError):
+    exit_code = 3
+
+
+class Interrupted(IdealPromptError):
+    exit_code = 130

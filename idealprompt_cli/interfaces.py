@@ -1,0 +1,139 @@
+"""Every extension point of the package (layer 0): Engine, Metric, Strategy, Proposer, Observer.
+
+A newcomer who adds one writes one file in the family's folder and one line in the registry in
+that folder's `__init__.py` (a literal dict). The contracts are stated here and are held by the
+contract tests that run over every registry entry.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from .types import (
+    Evaluation,
+    Example,
+    Generated,
+    GenerateRequest,
+    Message,
+    ModelInfo,
+    Outcome,
+    Prompt,
+    Scored,
+    ScoreRequest,
+    Task,
+    Trial,
+)
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """A vision-language model that scores options and generates text, many requests at a call.
+
+    Contract: answers come in the order of the requests; requests are not mutated; the same
+    request gives the same answer (greedy, no hidden state); a prompt that does not fit raises
+    `ContextError` before anything is computed; the engine groups requests as suits it, so callers
+    pass all they have in one call.
+    """
+
+    def info(self) -> ModelInfo:
+        """Identity and shape of the loaded model."""
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Text tokens of the rendered chat, without the pictures'."""
+
+    def score(self, requests: Sequence[ScoreRequest]) -> list[Scored]:
+        """Log-probabilities of each request's options."""
+
+    def generate(self, requests: Sequence[GenerateRequest]) -> list[Generated]:
+        """Greedy continuations."""
+
+    def close(self) -> None:
+        """Free everything; further calls raise `ModelError`. Safe to call twice."""
+
+
+class Metric(Protocol):
+    """How answers are judged. `grade` judges one (in [0, 1]); `aggregate` gives the value over a
+    set, which need not be the mean of grades (macro-F1). Higher is better."""
+
+    name: str
+    summary: str
+
+    def grade(self, predicted: str, gold: str) -> float: ...
+
+    def aggregate(self, outcomes: Sequence[Outcome]) -> float: ...
+
+
+class Evidence(Protocol):
+    """What the model itself says of the examples that a strategy may be inspired by.
+
+    Implemented by `evidence.py`; answers are generated once and kept. Examples that inspire a
+    draft are reported, so that the evaluator can leave them out of its score.
+    """
+
+    examples: Sequence[Example]
+
+    def descriptions(self) -> Mapping[str, str]:
+        """example id -> the model's own one-sentence description."""
+
+    def phrases(self, label: str, against: str | None = None, limit: int = 5) -> Sequence[str]:
+        """Words of the descriptions that mark `label` (against one other label, or all), the
+        most telling first; empty when nothing separates."""
+
+    def answers(self, question: str) -> Mapping[str, str]:
+        """example id -> the model's short answer to a probing question."""
+
+
+@dataclass(frozen=True)
+class StrategyContext:
+    """What a strategy may look at: never the test split."""
+
+    task: Task
+    evidence: Evidence
+    rng: random.Random
+    incumbent: Evaluation | None = None
+    proposer: Proposer | None = None
+
+
+@dataclass(frozen=True)
+class Draft:
+    """An edited prompt with one clause on what was changed and why."""
+
+    prompt: Prompt
+    note: str
+
+
+class Strategy(Protocol):
+    """An operator on prompts.
+
+    Contract: `propose` does not mutate its input, yields drafts that differ from the parent and
+    from each other, keeps the task's labels intact, and is deterministic given `context.rng`.
+    """
+
+    name: str
+    summary: str
+    source: str
+
+    def applies(self, prompt: Prompt, context: StrategyContext) -> bool: ...
+
+    def propose(self, prompt: Prompt, context: StrategyContext) -> Sequence[Draft]: ...
+
+
+class Proposer(Protocol):
+    """Something that writes text on request: the same model, a second one, a loopback server."""
+
+    def write(self, instruction: str, max_tokens: int = 64, grammar: str | None = None) -> str: ...
+
+
+class Observer(Protocol):
+    """Listens to a run. Methods return nothing and must not raise."""
+
+    def started(self, task: Task, model: ModelInfo, plan: str) -> None: ...
+
+    def trial(self, trial: Trial, best: Trial, spent: str, fraction: float) -> None: ...
+
+    def message(self, text: str) -> None: ...
+
+    def finished(self, stop: str) -> None: ...
