@@ -8,7 +8,7 @@ contract tests that run over every registry entry.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -82,8 +82,26 @@ class Evidence(Protocol):
         """Words of the descriptions that mark `label` (against one other label, or all), the
         most telling first; empty when nothing separates."""
 
-    def answers(self, question: str) -> Mapping[str, str]:
-        """example id -> the model's short answer to a probing question."""
+    def vocabulary(self, limit: int = 40) -> Sequence[str]:
+        """Content words of the descriptions, the most frequent first; labels are not looked at."""
+
+    def ask(self, questions: Sequence[str]) -> Sequence[Mapping[str, str]]:
+        """Per question: example id -> the model's short answer. All in one engine call."""
+
+    def word_scores(
+        self, asked: Sequence[tuple[Prompt, Sequence[str]]]
+    ) -> Sequence[Mapping[str, Mapping[str, float]]]:
+        """Per (prompt, words): example id -> word -> log p(word as the answer). One engine call;
+        a word that begins another one is left out, so that words do not disturb each other."""
+
+    def excluding(self, ids: Collection[str]) -> Evidence:
+        """The same answers seen without some examples: what a cross-fitted edit may look at."""
+
+    def sample(self, per_label: int) -> Evidence:
+        """The first `per_label` examples of each label (in a fixed shuffled order)."""
+
+    def affordable(self) -> int:
+        """Evaluations that the budget still allows; evidence costs one per new (question, example)."""
 
 
 @dataclass(frozen=True)
@@ -99,10 +117,17 @@ class StrategyContext:
 
 @dataclass(frozen=True)
 class Draft:
-    """An edited prompt with one clause on what was changed and why."""
+    """An edited prompt with one clause on what was changed and why.
+
+    `refit` makes the same edit from other evidence (None when that evidence supports no such
+    edit); it must be given whenever the edit learnt anything from labelled examples, so that each
+    example can be scored by an edit that it did not inspire. An edit without it is transplanted
+    part by part.
+    """
 
     prompt: Prompt
     note: str
+    refit: Callable[[Prompt, Evidence], Prompt | None] | None = None
 
 
 class Strategy(Protocol):
