@@ -1,0 +1,201 @@
+"""The demonstration VLM in PyTorch, laid out exactly as llama.cpp computes it.
+
+Text half: llama.cpp's `qwen2` architecture (RMSNorm, biased q/k/v, half-split RoPE, SwiGLU, tied
+embeddings). Vision half: the SigLIP-style ViT of the `janus_pro` projector (learned positions,
+pre-norm, tanh-GELU, final LayerNorm, two-layer GELU projector). Knows nothing of data or training.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class TextConfig:
+    vocab: int = 1024
+    width: int = 192
+    layers: int = 6
+    heads: int = 6
+    hidden: int = 512
+    rope_base: float = 10000.0
+    eps: float = 1e-5
+
+
+@dataclass(frozen=True)
+class VisionConfig:
+    image: int = 64
+    patch: int = 8
+    width: int = 128
+    layers: int = 6
+    heads: int = 4
+    hidden: int = 512
+    eps: float = 1e-6
+    out: int = 192
+
+    @property
+    def tokens(self) -> int:
+        return (self.image // self.patch) ** 2
+
+
+def rope_tables(positions: Tensor, head_dim: int, base: float) -> tuple[Tensor, Tensor]:
+    """cos and sin, each (B, 1, L, head_dim / 2), of integer positions (B, L)."""
+    half = head_dim // 2
+    freq = base ** (-torch.arange(half, dtype=torch.float32, device=positions.device) / half)
+    angle = positions[:, None, :, None].float() * freq
+    return angle.cos(), angle.sin()
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """RoPE on half-split pairs (i, i + head_dim / 2), llama.cpp's NEOX order."""
+    a, b = x.chunk(2, -1)
+    cos, sin = cos.to(x.dtype), sin.to(x.dtype)
+    return torch.cat((a * cos - b * sin, b * cos + a * sin), -1)
+
+
+class RMSNorm(nn.Module):
+    def __init__(self, width: int, eps: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        x32 = x.float()
+        scale = torch.rsqrt(x32.pow(2).mean(-1, keepdim=True) + self.eps)
+        return (x32 * scale * self.weight).to(x.dtype)
+
+
+class TextLayer(nn.Module):
+    def __init__(self, c: TextConfig) -> None:
+        super().__init__()
+        self.heads = c.heads
+        self.attn_norm = RMSNorm(c.width, c.eps)
+        self.q, self.k, self.v = (nn.Linear(c.width, c.width) for _ in range(3))
+        self.o = nn.Linear(c.width, c.width, bias=False)
+        self.ffn_norm = RMSNorm(c.width, c.eps)
+        self.gate, self.up = (nn.Linear(c.width, c.hidden, bias=False) for _ in range(2))
+        self.down = nn.Linear(c.hidden, c.width, bias=False)
+
+    def forward(self, x: Tensor, mask: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        b, n, w = x.shape
+        h = self.attn_norm(x)
+        q, k, v = (
+            p(h).view(b, n, self.heads, w // self.heads).transpose(1, 2)
+            for p in (self.q, self.k, self.v)
+        )
+        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        a = F.scaled_dot_product_attention(q, k, v, attn_mask=mask.to(q.dtype))
+        x = x + self.o(a.transpose(1, 2).reshape(b, n, w))
+        h = self.ffn_norm(x)
+        return x + self.down(F.silu(self.gate(h)) * self.up(h))
+
+
+class TextModel(nn.Module):
+    """(B, L, width) embeddings to (B, L, width) normed states; logits through the embeddings."""
+
+    def __init__(self, c: TextConfig) -> None:
+        super().__init__()
+        self.c = c
+        self.embed = nn.Embedding(c.vocab, c.width)
+        self.layers = nn.ModuleList(TextLayer(c) for _ in range(c.layers))
+        self.norm = RMSNorm(c.width, c.eps)
+        self._init_weights()
+
+    def _init_weights(self) -> None:
+        c = self.c
+        nn.init.normal_(self.embed.weight, std=0.5 / math.sqrt(c.width))
+        for layer in self.layers:
+            for p in (layer.q, layer.k, layer.v, layer.gate, layer.up):
+                nn.init.normal_(p.weight, std=c.width**-0.5)
+            for p in (layer.q, layer.k, layer.v):
+                nn.init.zeros_(p.bias)
+            for p in (layer.o, layer.down):
+                nn.init.normal_(p.weight, std=(p.in_features * 2 * c.layers) ** -0.5)
+
+    @torch.no_grad()
+    def mimetic_init(self, strength: float = 36.0) -> None:
+        """Start a few heads where induction circuits end up anyway.
+
+        In layers 0 and 1 some heads attend to the token before (offsets 1, 1, 2, 3) through
+        constant q and k biases that RoPE turns into a relative-position kernel; in the later
+        layers half of the heads start with q = k, so that alike states attend to each other
+        (mimetic initialisation, arXiv 2305.09828). Everything stays trainable.
+        """
+        c = self.c
+        dim = c.width // c.heads
+        half = dim // 2
+        freq = c.rope_base ** (-torch.arange(half, dtype=torch.float32) / half)
+        amp = torch.where(torch.arange(half) < 4, math.sqrt(strength), 0.0)
+        for index, offsets in ((0, (1, 1, 2, 3)), (1, (1, 2))):
+            layer = self.layers[index]
+            for head, offset in enumerate(offsets):
+                rows = slice(head * dim, (head + 1) * dim)
+                layer.q.weight[rows] *= 0.1
+                layer.k.weight[rows] *= 0.1
+                layer.k.bias[rows] = torch.cat((amp, torch.zeros(half)))
+                layer.q.bias[rows] = torch.cat(
+                    (amp * torch.cos(freq * offset), -amp * torch.sin(freq * offset))
+                )
+        for layer in list(self.layers)[1:]:
+            rows = slice(c.width // 2, c.width)
+            layer.k.weight[rows] = layer.q.weight[rows].clone()
+
+    def forward(self, x: Tensor, mask: Tensor, positions: Tensor) -> Tensor:
+        cos, sin = rope_tables(positions, self.c.width // self.c.heads, self.c.rope_base)
+        for layer in self.layers:
+            x = layer(x, mask, cos, sin)
+        return self.norm(x)
+
+    def logits(self, states: Tensor) -> Tensor:
+        return F.linear(states, self.embed.weight)
+
+
+class VisionLayer(nn.Module):
+    def __init__(self, c: VisionConfig) -> None:
+        super().__init__()
+        self.heads = c.heads
+        self.ln1, self.ln2 = (nn.LayerNorm(c.width, eps=c.eps) for _ in range(2))
+        self.q, self.k, self.v, self.o = (nn.Linear(c.width, c.width) for _ in range(4))
+        self.up, self.down = nn.Linear(c.width, c.hidden), nn.Linear(c.hidden, c.width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, n, w = x.shape
+        h = self.ln1(x)
+        q, k, v = (
+            p(h).view(b, n, self.heads, w // self.heads).transpose(1, 2)
+            for p in (self.q, self.k, self.v)
+        )
+        a = F.scaled_dot_product_attention(q, k, v)
+        x = x + self.o(a.transpose(1, 2).reshape(b, n, w))
+        return x + self.down(F.gelu(self.up(self.ln2(x)), approximate="tanh"))
+
+
+class VisionModel(nn.Module):
+    """(B, 3, image, image) pixels in [-1, 1] to (B, tokens, width) trunk states; `project` maps
+    them to (B, tokens, out) text embeddings."""
+
+    def __init__(self, c: VisionConfig) -> None:
+        super().__init__()
+        self.c = c
+        self.patch = nn.Conv2d(3, c.width, c.patch, c.patch)
+        self.positions = nn.Parameter(torch.randn(c.tokens, c.width) * 0.3)
+        self.layers = nn.ModuleList(VisionLayer(c) for _ in range(c.layers))
+        self.post_ln = nn.LayerNorm(c.width, eps=c.eps)
+        self.mm0 = nn.Linear(c.width, c.out)
+        self.mm1 = nn.Linear(c.out, c.out)
+        for layer in self.layers:
+            for p in (layer.o, layer.down):
+                nn.init.normal_(p.weight, std=(p.in_features * 2 * c.layers) ** -0.5)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        x = self.patch(pixels).flatten(2).transpose(1, 2) + self.positions
+        for layer in self.layers:
+            x = layer(x)
+        return self.post_ln(x)
+
+    def project(self, states: Tensor) -> Tensor:
+        return self.mm1(F.gelu(self.mm0(states), approximate="tanh"))

@@ -1,0 +1,292 @@
+"""Stages T and J: the text half on pseudo-pictures, then both halves on pictures.
+
+Stage T needs no pixels: the 64 picture tokens are the embeddings of the scene's attribute words,
+each slot's word four times with a learned slot vector and noise. It teaches reading attributes,
+formats, yes/no, choices and definitions. Stage J first fits the projector so that the vision
+trunk's tokens look like those pseudo-pictures, then trains everything on real pictures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from training.language import MIXTURE, Turn, sample_turn
+from training.model import TextConfig, TextModel, VisionConfig, VisionModel
+from training.muon import split_optimisers
+from training.rows import Batch, Packer
+from training.scene import Scene, sample_scene
+from training.tokens import ASSISTANT, load_tokenizer
+from training.vision import SLOT_TOKENS, SLOTS, Pictures, SlotHeads, augment, slot_loss
+from training.vision import slot_values, to_tensor
+
+IMAGE_TOKENS = VisionConfig().tokens
+
+
+class PseudoPictures(nn.Module):
+    """Scene -> (IMAGE_TOKENS, width) stand-in for projected picture tokens."""
+
+    def __init__(self, tokenizer: Tokenizer, width: int) -> None:
+        super().__init__()
+        self.slots = nn.Parameter(torch.randn(len(SLOTS), width) * 0.03)
+        self.rest = nn.Parameter(torch.randn(IMAGE_TOKENS - len(SLOTS) * SLOT_TOKENS, width) * 0.03)
+        words = {v for _, values in SLOTS for v in values}
+        self.ids = {w: self._word(tokenizer, w) for w in words}
+
+    @staticmethod
+    def _word(tokenizer: Tokenizer, word: str) -> int:
+        ids = tokenizer.encode(" " + ("unmarked" if word == "clean" else word)).ids
+        return int(ids[-1] if word == "clean" else ids[0])
+
+    def targets(self, scenes: list[Scene], embed: nn.Embedding) -> Tensor:
+        """(B, len(SLOTS) * SLOT_TOKENS, width): word embedding plus slot vector."""
+        ids = torch.tensor([[self.ids[v] for v in slot_values(s)] for s in scenes])
+        return (embed(ids) + self.slots).repeat_interleave(SLOT_TOKENS, 1)
+
+    def forward(self, scenes: list[Scene], embed: nn.Embedding, noise: float) -> Tensor:
+        x = self.targets(scenes, embed)
+        x = torch.cat((x, self.rest.expand(len(scenes), -1, -1)), 1)
+        return x + noise * x.detach().std() * torch.randn_like(x)
+
+
+def insert_pictures(embedded: Tensor, slots: Tensor, pictures: Tensor) -> Tensor:
+    """Put (B, IMAGE_TOKENS, W) picture tokens where `slots` (B, L) is not negative."""
+    index = slots.clamp(min=0)[..., None].expand(-1, -1, pictures.shape[-1])
+    return torch.where(slots[..., None] >= 0, pictures.gather(1, index), embedded)
+
+
+def language_loss(
+    text: TextModel, run: nn.Module, batch: Batch, pictures: Tensor
+) -> Tensor:
+    """Weighted next-token cross-entropy of a batch."""
+    tokens, slots = torch.from_numpy(batch.tokens), torch.from_numpy(batch.slots)
+    x = insert_pictures(text.embed(tokens), slots, pictures.float())
+    mask = torch.zeros(1).masked_fill(~torch.from_numpy(batch.mask()), -1e9)
+    with torch.autocast("cpu", torch.bfloat16):
+        states = run(x, mask, torch.from_numpy(batch.positions))
+        weights = torch.from_numpy(batch.weights).flatten()
+        keep = weights > 0
+        logits = text.logits(states.flatten(0, 1)[keep])
+    losses = F.cross_entropy(
+        logits.float(), torch.from_numpy(batch.targets).flatten()[keep], reduction="none"
+    )
+    return (losses * weights[keep]).sum() / weights.sum()
+
+
+@torch.no_grad()
+def tie_spaced_words(text: TextModel, tokenizer: Tokenizer) -> None:
+    """Start "red" near " red": an answer is the same word as in the question, less its space."""
+    vocab = tokenizer.get_vocab()
+    weight = text.embed.weight
+    offset = torch.randn(weight.shape[1]) * weight.std() * 0.6
+    for token, index in vocab.items():
+        spaced = vocab.get("\u0120" + token)
+        if spaced is not None:
+            weight[index] = 0.9 * weight[spaced] + offset + 0.3 * weight[index]
+
+
+@torch.no_grad()
+def answer_accuracy(
+    text: TextModel, tokenizer: Tokenizer, turns: list[tuple[Turn, int]], pictures: Tensor
+) -> dict[str, float]:
+    """Teacher-forced exact-answer rate per skill; `turns` are (turn, row of `pictures`)."""
+    packer = Packer(tokenizer, 1, IMAGE_TOKENS, 0)
+    hits: dict[str, list[bool]] = {}
+    for turn, row in turns:
+        ids, _ = packer.branch(turn)
+        head = [*packer.user, *packer.image]
+        whole = [*head, *ids]
+        tokens = torch.tensor([[max(i, 0) for i in whole]])
+        slots = torch.full_like(tokens, -1)
+        slots[0, len(packer.user) : len(head)] = torch.arange(IMAGE_TOKENS)
+        x = insert_pictures(text.embed(tokens), slots, pictures[row : row + 1].float())
+        n = len(whole)
+        mask = torch.zeros(n, n).masked_fill(~torch.ones(n, n).tril().bool(), -1e9)[None, None]
+        with torch.autocast("cpu", torch.bfloat16):
+            states = text(x, mask, torch.arange(n)[None])
+            best = text.logits(states[0]).argmax(-1)
+        answer = len(packer.ids(turn.answer)) + 1
+        truth = torch.tensor(whole[-answer:])
+        right = best[-answer - 1 : -1] == truth
+        if turn.skill == "describe_first":
+            right = right[-4:]
+        hits.setdefault(turn.skill, []).append(bool(right.all()))
+    return {k: float(np.mean(v)) for k, v in sorted(hits.items())}
+
+
+def schedule(
+    optimisers: list[torch.optim.Optimizer], base: list[list[float]], step: int, frac: float
+) -> None:
+    """Warm up over 100 steps, hold, and fall linearly over the last 40 % of the time."""
+    rate = min(1.0, (step + 1) / 100) * min(1.0, (1 - frac) / 0.4 + 0.01)
+    for o, rates in zip(optimisers, base, strict=True):
+        for g, r in zip(o.param_groups, rates, strict=True):
+            g["lr"] = r * rate
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("stage", choices=("T", "J"))
+    parser.add_argument("--tokenizer", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--start", type=Path, help="checkpoint to go on from")
+    parser.add_argument("--vision", type=Path, help="stage J: checkpoint of stage V")
+    parser.add_argument("--data", type=Path, nargs="*", default=[])
+    parser.add_argument("--valid", type=Path)
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--rows", type=int, default=12)
+    parser.add_argument("--length", type=int, default=256)
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--lr", type=float, default=0.02)
+    parser.add_argument("--lr-rest", type=float, default=2e-3)
+    parser.add_argument("--align", type=int, default=600, help="stage J: steps of projector fitting")
+    parser.add_argument("--every", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=1)
+    Run(parser.parse_args()).train()
+
+
+class Run:
+    """One stage: models, data, optimisers, and the loop with checkpoints."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.o = options
+        if options.threads:
+            torch.set_num_threads(options.threads)
+        torch.manual_seed(options.seed)
+        self.rng = Random(options.seed + 77)
+        self.tokenizer = load_tokenizer(options.tokenizer)
+        self.text = TextModel(TextConfig(vocab=self.tokenizer.get_vocab_size()))
+        self.text.mimetic_init()
+        tie_spaced_words(self.text, self.tokenizer)
+        self.pseudo = PseudoPictures(self.tokenizer, self.text.c.width)
+        self.vision = VisionModel(VisionConfig(out=self.text.c.width))
+        self.heads = SlotHeads(self.vision.c.width)
+        if options.start:
+            self.load(torch.load(options.start))
+        if options.vision:
+            seen = torch.load(options.vision)
+            self.vision.load_state_dict(seen["trunk"])
+            self.heads.load_state_dict(seen["heads"])
+        self.packer = Packer(self.tokenizer, options.length, IMAGE_TOKENS, options.seed)
+        self.data = Pictures(options.data) if options.data else None
+        self.valid = Pictures([options.valid]) if options.valid else None
+        self.run: nn.Module = torch.compile(self.text)
+        self.see: nn.Module = torch.compile(self.vision)
+
+    def load(self, state: dict[str, dict[str, Tensor]]) -> None:
+        for name in ("text", "pseudo", "vision", "heads"):
+            if name in state:
+                getattr(self, name).load_state_dict(state[name])
+
+    def save(self) -> None:
+        names = ("text", "pseudo", "vision", "heads")
+        temporary = self.o.out.with_suffix(".tmp")
+        torch.save({n: getattr(self, n).state_dict() for n in names}, temporary)
+        temporary.replace(self.o.out)
+
+    def picture_batch(self) -> tuple[list[Scene], Tensor, Tensor]:
+        assert self.data is not None
+        rows = np.array([self.rng.randrange(len(self.data)) for _ in range(self.o.rows)])
+        noise = torch.Generator().manual_seed(self.rng.randrange(2**31))
+        x = augment(to_tensor(self.data.pixels[rows]), noise)
+        return [self.data.scenes[r] for r in rows], x, torch.from_numpy(self.data.classes[rows])
+
+    def align(self) -> None:
+        """Fit the projector to the pseudo-pictures, the trunk held still."""
+        params = [*self.vision.mm0.parameters(), *self.vision.mm1.parameters()]
+        optimiser = torch.optim.AdamW(params, 2e-3)
+        n = len(SLOTS) * SLOT_TOKENS
+        for step in range(self.o.align):
+            scenes, x, _ = self.picture_batch()
+            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+                states = self.vision(x)
+            out = self.vision.project(states.float())
+            with torch.no_grad():
+                target = self.pseudo.targets(scenes, self.text.embed)
+            scale = target.var()
+            loss = F.mse_loss(out[:, :n], target) / scale
+            loss = loss + F.mse_loss(out[:, n:], self.pseudo.rest.expand_as(out[:, n:])) / scale
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            if step % 100 == 0:
+                print(f"align {step}: {loss.item():.4f}", flush=True)
+
+    def mixture(self, frac: float) -> dict[str, float]:
+        return MIXTURE
+
+    def loss(self, frac: float) -> Tensor:
+        exercises = 0.15 if frac < 0.5 and self.o.stage == "T" else 0.04
+        if self.o.stage == "T":
+            scenes = [sample_scene(self.rng) for _ in range(self.o.rows)]
+            batch = self.packer.batch(scenes, self.mixture(frac), exercises)
+            noise = self.rng.choice((0.1, 0.5, 1.0))
+            return language_loss(
+                self.text, self.run, batch, self.pseudo(scenes, self.text.embed, noise)
+            )
+        scenes, x, classes = self.picture_batch()
+        batch = self.packer.batch(scenes, self.mixture(frac), exercises)
+        with torch.autocast("cpu", torch.bfloat16):
+            states = self.see(x)
+            pictures = self.vision.project(states)
+        side = slot_loss(self.heads(states.float()), classes)
+        return language_loss(self.text, self.run, batch, pictures) + 0.3 * side
+
+    @torch.no_grad()
+    def report(self, count: int = 700) -> str:
+        rng = Random(4242)
+        turns: list[tuple[Turn, int]] = []
+        if self.o.stage == "J":
+            assert self.valid is not None
+            scenes = self.valid.scenes[:100]
+            with torch.autocast("cpu", torch.bfloat16):
+                pictures = self.vision.project(self.vision(to_tensor(self.valid.pixels[:100])))
+        else:
+            scenes = [sample_scene(rng) for _ in range(100)]
+            pictures = self.pseudo(scenes, self.text.embed, 0.1)
+        for i in range(count):
+            turns.append((sample_turn(scenes[i % 100], rng, MIXTURE), i % 100))
+        scores = answer_accuracy(self.text, self.tokenizer, turns, pictures)
+        return " ".join(f"{k}={v:.2f}" for k, v in scores.items())
+
+    def train(self) -> None:
+        if self.o.stage == "J" and self.o.align:
+            self.align()
+        models: list[nn.Module] = [self.text]
+        models += [self.pseudo] if self.o.stage == "T" else [self.vision, self.heads]
+        optimisers = split_optimisers(models, self.o.lr, self.o.lr_rest)
+        base = [[g["lr"] for g in o.param_groups] for o in optimisers]
+        params = [p for m in models for p in m.parameters()]
+        start, step, mean = time.time(), 0, math.nan
+        while (passed := (time.time() - start) / 60) < self.o.minutes:
+            frac = passed / self.o.minutes
+            schedule(optimisers, base, step, frac)
+            loss = self.loss(frac)
+            for o in optimisers:
+                o.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(params, 1.0)
+            for o in optimisers:
+                o.step()
+            step += 1
+            mean = loss.item() if math.isnan(mean) else 0.98 * mean + 0.02 * loss.item()
+            if step % 100 == 0:
+                print(f"{passed:.1f} min, step {step}, loss {mean:.3f}", flush=True)
+            if step % self.o.every == 0:
+                print(f"  {self.report()}", flush=True)
+                self.save()
+        print(f"done, step {step}: {self.report(2000)}", flush=True)
+        self.save()
+
+
+if __name__ == "__main__":
+    main()
