@@ -1,0 +1,40 @@
+"""Pictures and task folders made on the spot, for every test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+MakePicture = Callable[..., Path]
+MakeTask = Callable[..., Path]
+
+
+@pytest.fixture
+def make_picture() -> MakePicture:
+    """A small PNG whose pixels depend on `number`, so that no two are the same file."""
+
+    def make(path: Path, number: int = 0) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        colour = (number * 37 % 256, number * 91 % 256, number % 256)
+        Image.new("RGB", (8, 8), colour).save(path)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def make_task(tmp_path: Path, make_picture: MakePicture) -> MakeTask:
+    """A task folder with class folders A/ and B/ and the given lines of task.yaml."""
+
+    def make(text: str = "question: Which code?\n", per_label: int = 5, name: str = "task") -> Path:
+        folder = tmp_path / name
+        for offset, label in enumerate("AB"):
+            for number in range(per_label):
+                make_picture(folder / label / f"{number}.png", offset * 100 + number)
+        (folder / "task.yaml").write_text(text, encoding="utf-8")
+        return folder
+
+    return make
