@@ -101,7 +101,7 @@ class Evidence(Protocol):
         """The first `per_label` examples of each label (in a fixed shuffled order)."""
 
     def affordable(self) -> int:
-        """Evaluations that the budget still allows; evidence costs one per new (question, example)."""
+        """Evaluations that the budget still allows; evidence costs one per new answer."""
 
 
 @dataclass(frozen=True)

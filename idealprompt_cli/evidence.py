@@ -1,0 +1,108 @@
+"""What the model itself says of the training pictures: descriptions, answers, word scores.
+
+Implements `interfaces.Evidence` on a `Ledger`, so that every answer is paid once and kept. It only
+holds training examples; a view without some of them is `excluding`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from . import wording
+from .ledger import Ledger
+from .prompts import render
+from .types import Example, GenerateRequest, Prompt, ScoreRequest
+
+DESCRIBE = "Describe the picture in one sentence."
+DESCRIPTION_TOKENS = 64
+ANSWER_TOKENS = 12
+# A contrast below this z score is as likely to be chance as not, and gives no phrase.
+MIN_Z = 1.0
+
+
+class ModelEvidence:
+    """Evidence from one model on (some of) the training examples, in a fixed order."""
+
+    def __init__(self, ledger: Ledger, labels: Sequence[str], examples: Sequence[Example]) -> None:
+        self.examples: Sequence[Example] = tuple(examples)
+        self._ledger = ledger
+        self._labels = tuple(labels)
+
+    def descriptions(self) -> Mapping[str, str]:
+        return self._generated(DESCRIBE, DESCRIPTION_TOKENS)
+
+    def phrases(self, label: str, against: str | None = None, limit: int = 5) -> Sequence[str]:
+        said = self.descriptions()
+        inside = [said[e.id] for e in self.examples if e.answer == label]
+        outside = [
+            said[e.id] for e in self.examples if e.answer != label and against in (None, e.answer)
+        ]
+        ranked = wording.contrast(inside, outside)
+        return [phrase for phrase, z in ranked if z >= MIN_Z][:limit]
+
+    def vocabulary(self, limit: int = 40) -> Sequence[str]:
+        return wording.vocabulary(list(self.descriptions().values()), limit)
+
+    def ask(self, questions: Sequence[str]) -> Sequence[Mapping[str, str]]:
+        flat = [self._request(q, e, ANSWER_TOKENS) for q in questions for e in self.examples]
+        texts = [_short(generated.text) for generated in self._ledger.generate(flat)]
+        width, ids = len(self.examples), [e.id for e in self.examples]
+        return [
+            dict(zip(ids, texts[row * width : (row + 1) * width], strict=True))
+            for row in range(len(questions))
+        ]
+
+    def word_scores(
+        self, asked: Sequence[tuple[Prompt, Sequence[str]]]
+    ) -> Sequence[Mapping[str, Mapping[str, float]]]:
+        kept = [(prompt, apart(words)) for prompt, words in asked]
+        requests = [
+            ScoreRequest(render(prompt, self._labels, len(e.images)), e.images, words)
+            for prompt, words in kept
+            for e in self.examples
+        ]
+        answers = iter(self._ledger.score(requests) if requests else [])
+        return [
+            {e.id: dict(zip(words, next(answers).logprobs, strict=True)) for e in self.examples}
+            for _, words in kept
+        ]
+
+    def excluding(self, ids: Collection[str]) -> ModelEvidence:
+        kept = [example for example in self.examples if example.id not in ids]
+        return ModelEvidence(self._ledger, self._labels, kept)
+
+    def sample(self, per_label: int) -> ModelEvidence:
+        taken: dict[str, int] = {}
+        kept = []
+        for example in self.examples:
+            taken[example.answer] = taken.get(example.answer, 0) + 1
+            if taken[example.answer] <= per_label:
+                kept.append(example)
+        return ModelEvidence(self._ledger, self._labels, kept)
+
+    def affordable(self) -> int:
+        return self._ledger.affordable()
+
+    def _generated(self, question: str, tokens: int) -> Mapping[str, str]:
+        requests = [self._request(question, example, tokens) for example in self.examples]
+        answers = self._ledger.generate(requests) if requests else []
+        return {e.id: a.text.strip() for e, a in zip(self.examples, answers, strict=True)}
+
+    def _request(self, question: str, example: Example, tokens: int) -> GenerateRequest:
+        messages = render(Prompt(question=question), images=len(example.images))
+        return GenerateRequest(messages, example.images, max_tokens=tokens, stop=("\n",))
+
+
+def apart(words: Sequence[str]) -> tuple[str, ...]:
+    """The words in order without those that begin, or are begun by, an earlier one: only such
+    words have scores that do not depend on the others (see `Scored`)."""
+    kept: list[str] = []
+    for word in dict.fromkeys(words):
+        if not any(word.startswith(other) or other.startswith(word) for other in kept):
+            kept.append(word)
+    return tuple(kept)
+
+
+def _short(text: str) -> str:
+    """A short answer without its closing punctuation."""
+    return text.strip().rstrip(".!,;: ").strip()

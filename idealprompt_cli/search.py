@@ -1,0 +1,110 @@
+"""The search for a better prompt: a walk over the tree of strategies within a budget.
+
+`run` owns the loop: ask the policy for a move, the strategy for drafts, the race for their scores.
+It is given engine, metric, strategies and budget, and knows no concrete one. `final_test` reads the
+locked test split, once, for the baseline and the winner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from .budget import Budget
+from .errors import Interrupted, UsageError
+from .evaluate import Evaluator
+from .interfaces import Engine, Metric, Observer, Proposer, Strategy
+from .journal import Journal
+from .ledger import Ledger
+from .policy import BestFirst, Policy
+from .racing import FIRST_BLOCK
+from .statistics import compare, recommended, verdict
+from .types import RunResult, SplitScores, StopReason, Task
+from .walk import Walk
+
+_STOP_TEXT: dict[StopReason, str] = {
+    "evaluations": "the budget of evaluations is spent",
+    "seconds": "the time is up",
+    "tokens": "the budget of tokens is spent",
+    "exhausted": "every strategy has been tried on every prompt",
+    "perfect": "a prompt answers every training picture right, and surely",
+    "interrupted": "interrupted",
+}
+
+
+def run(
+    task: Task,
+    engine: Engine,
+    metric: Metric,
+    strategies: Sequence[Strategy],
+    budget: Budget,
+    *,
+    observer: Observer,
+    journal: Journal | None = None,
+    seed: int = 0,
+    proposer: Proposer | None = None,
+    policy: Policy | None = None,
+) -> RunResult:
+    """Search from the task's question; the result's `test` is None (see `final_test`).
+
+    Same arguments, engine answers and journal give the same result, broken and resumed or not.
+    Raises UsageError when the budget does not cover the seed prompt on the training pictures, and
+    Interrupted on Ctrl-C, with all that was computed in the journal.
+    """
+    if not task.train:
+        raise UsageError(f"task {task.name}: no training pictures to search with")
+    journal = journal or Journal.memory()
+    ledger = Ledger(engine, journal, budget)
+    evaluator = Evaluator(ledger, task, metric)
+    observer.started(task, engine.info(), plan(task, budget))
+    walk = Walk(evaluator, strategies, policy or BestFirst(), observer, journal, seed, proposer)
+    try:
+        stop = walk.go()
+    except KeyboardInterrupt as error:
+        spent = budget.spent(ledger.spent)
+        observer.finished(f"Interrupted after {spent}.")
+        raise Interrupted(f"interrupted after {spent}; what was computed is kept") from error
+    tried = len(walk.trials)
+    observer.finished(
+        f"Stopped: {_STOP_TEXT[stop]} ({tried} prompts tried, {budget.spent(ledger.spent)})."
+    )
+    return walk.result(stop)
+
+
+def final_test(
+    result: RunResult, engine: Engine, metric: Metric, *, journal: Journal | None = None
+) -> RunResult:
+    """Read the test split for baseline and winner, and say whether the gain is reliable.
+
+    Not part of the search's budget; what it cost is added to the result's. Without a test split
+    the verdict rests on the selection scores, corrected for the prompts that were tried.
+    """
+    if not result.task.test:
+        split, where = result.selection, "training"
+        text = verdict(split, where) + " There is no test split: this is a cross-fitted estimate."
+        return replace(result, verdict=text, recommended=recommended(split))
+    evaluator = Evaluator(engine, result.task, metric, journal)
+    before = evaluator.evaluate(result.baseline, result.task.test)
+    after = evaluator.evaluate(result.winner, result.task.test)
+    split = SplitScores(before, after, compare(before.outcomes, after.outcomes))
+    return replace(
+        result,
+        test=split,
+        verdict=verdict(split),
+        recommended=recommended(split),
+        cost=result.cost + before.cost + after.cost,
+    )
+
+
+def plan(task: Task, budget: Budget) -> str:
+    """What the budget buys, in a sentence, before anything is spent."""
+    n = len(task.train)
+    text = f"{n} training pictures; budget: {budget.describe()}"
+    if budget.evaluations is None:
+        return f"{text}; the seed prompt takes {n} evaluations, the model's descriptions {n} more."
+    room = max(0, budget.evaluations - 2 * n)
+    few, many = room // n, room // min(FIRST_BLOCK, n)
+    return (
+        f"{text}. After the seed prompt ({n}) and the model's descriptions ({n}) this buys {few} "
+        f"prompts scored on every picture, or up to {many} where racing drops the weak ones early."
+    )

@@ -1,0 +1,158 @@
+"""Intervals, paired tests and bounds for few examples.
+
+Everything here is about numbers of one run: it knows nothing of prompts or engines. scipy is
+imported on use, because it is slow to load.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from .interfaces import Metric
+from .types import Comparison, Evaluation, Interval, Outcome, SplitScores
+
+_Z95 = 1.959963984540054
+
+
+def wilson(successes: float, n: int) -> Interval:
+    """95 % Wilson score interval of a proportion (Wilson 1927); [0, 1] for n = 0."""
+    if n == 0:
+        return Interval(0.0, 1.0)
+    share, z2 = successes / n, _Z95**2
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = _Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    return Interval(max(0.0, centre - half), min(1.0, centre + half))
+
+
+def bootstrap(
+    outcomes: Sequence[Outcome],
+    value: Callable[[Sequence[Outcome]], float],
+    draws: int = 1000,
+    seed: int = 0,
+) -> Interval:
+    """95 % percentile bootstrap over examples (Efron 1979), with a fixed seed."""
+    if not outcomes:
+        return Interval(0.0, 1.0)
+    rng = random.Random(seed)
+    values = sorted(value(rng.choices(outcomes, k=len(outcomes))) for _ in range(draws))
+    return Interval(values[int(0.025 * draws)], values[min(draws - 1, int(0.975 * draws))])
+
+
+def interval(outcomes: Sequence[Outcome], metric: Metric) -> Interval:
+    """Wilson where the metric's value is a share of right answers, else bootstrap.
+
+    Where the two agree in value (all right, say) Wilson is the honest one: a bootstrap of equal
+    grades has no width.
+    """
+    total = sum(o.score for o in outcomes)
+    is_share = all(o.score in (0.0, 1.0) for o in outcomes)
+    if is_share and outcomes and math.isclose(metric.aggregate(outcomes), total / len(outcomes)):
+        return wilson(total, len(outcomes))
+    return bootstrap(outcomes, metric.aggregate)
+
+
+def sign_test(better: int, worse: int) -> float:
+    """Two-sided exact binomial p-value of `better` against `worse` with ties left out; for 0/1
+    grades this is the exact McNemar test."""
+    n = better + worse
+    if n == 0:
+        return 1.0
+    tail = sum(math.comb(n, k) for k in range(max(better, worse), n + 1)) / 2**n
+    return float(min(1.0, 2 * tail))
+
+
+def compare(baseline: Sequence[Outcome], winner: Sequence[Outcome], tried: int = 1) -> Comparison:
+    """Winner against baseline on the examples they share.
+
+    `tried` is the number of prompts among which the winner was picked on these very examples: the
+    p-value is multiplied by it (Bonferroni; the candidates are correlated, so this is cautious).
+    """
+    before = {o.example_id: o.score for o in baseline}
+    pairs = [(before[o.example_id], o.score) for o in winner if o.example_id in before]
+    better = sum(new > old for old, new in pairs)
+    worse = sum(new < old for old, new in pairs)
+    p_value = min(1.0, sign_test(better, worse) * max(1, tried))
+    return Comparison(better, worse, p_value, p_value <= 0.05 and better > worse)
+
+
+def squash(margin: float) -> float:
+    """The label margin as a number in (0, 1): the logistic function, which for two labels is the
+    probability of the gold one."""
+    return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, margin))))
+
+
+def soft_value(outcomes: Sequence[Outcome]) -> float:
+    """Mean squashed margin: the low-variance companion of the metric. 0.0 for no outcomes."""
+    return sum(squash(o.margin) for o in outcomes) / len(outcomes) if outcomes else 0.0
+
+
+def merit(value: float, outcomes: Sequence[Outcome]) -> float:
+    """What candidates are ranked by: three parts metric, one part soft value. With 16 examples
+    the metric moves in steps of 0.06, and between equals the margin decides."""
+    return 0.75 * value + 0.25 * soft_value(outcomes)
+
+
+def cannot_win(
+    incumbent: Sequence[Outcome], challenger: Sequence[Outcome], remaining: int, level: float = 0.9
+) -> bool:
+    """Whether a challenger can be dropped after the examples seen so far.
+
+    Paired differences of (score + squashed margin) / 2; true when the one-sided upper t bound of
+    their mean, narrowed for the finite number of examples left (Cochran 1977, section 2.6), is
+    below zero. With nothing remaining it is simply the sign of the mean.
+    """
+    old = {o.example_id: _mixed(o) for o in incumbent}
+    gains = [_mixed(o) - old[o.example_id] for o in challenger if o.example_id in old]
+    n = len(gains)
+    if n < 2:
+        return False
+    mean = sum(gains) / n
+    spread = math.sqrt(sum((gain - mean) ** 2 for gain in gains) / (n - 1))
+    finite = math.sqrt(remaining / (n + remaining - 1))
+    return mean + _t_quantile(level, n - 1) * spread / math.sqrt(n) * finite < 0.0
+
+
+def _mixed(outcome: Outcome) -> float:
+    return (outcome.score + squash(outcome.margin)) / 2
+
+
+def _t_quantile(level: float, freedom: int) -> float:
+    from scipy.stats import t
+
+    return float(t.ppf(level, freedom))
+
+
+# --- in words -------------------------------------------------------------------------------------
+
+
+def verdict(split: SplitScores, where: str = "held-out") -> str:
+    """One or two sentences for people: whether the winner is reliably better, with the figures."""
+    n, test = split.winner.n, split.comparison
+    figures = (
+        f"{_percent(split.winner)} against {_percent(split.baseline)} on {n} {where} pictures; "
+        f"exact McNemar p = {_p_text(test.p_value)}"
+    )
+    if test.reliable:
+        return f"The winner beats the seed prompt: {figures}."
+    if test.better + test.worse == 0:
+        return (
+            f"No gain: the winner answers like the seed prompt ({figures}). Keep the seed prompt."
+        )
+    return f"No reliable gain: keep the seed prompt ({figures})."
+
+
+def recommended(split: SplitScores) -> Literal["winner", "baseline"]:
+    """The winner only where its gain is reliable."""
+    return "winner" if split.comparison.reliable else "baseline"
+
+
+def _percent(evaluation: Evaluation) -> str:
+    low, high = 100 * evaluation.interval.low, 100 * evaluation.interval.high
+    return f"{100 * evaluation.value:.1f} % [{low:.0f}, {high:.0f}]"
+
+
+def _p_text(p_value: float) -> str:
+    return f"{p_value:.2f}" if p_value >= 0.01 else f"{p_value:.0e}".replace("e-0", "e-")

@@ -1,0 +1,66 @@
+"""The pool of strategies, strongest first. A new one: one file here and one line below.
+
+The order is the order in which an uninformed search tries them.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+
+from ..errors import UsageError
+from ..interfaces import Strategy
+from .compression import Compression
+from .constraints import Constraints
+from .contrast_question import ContrastQuestion
+from .contrastive_pair import ContrastivePair
+from .cues import Cues
+from .definition_style import DefinitionStyle
+from .demonstrations import Demonstrations
+from .describe_first import DescribeFirst
+from .domain_context import DomainContext
+from .image_position import ImagePosition
+from .label_descriptions import LabelDescriptions
+from .label_order import LabelOrder
+from .label_words import LabelWords
+from .option_letters import OptionLetters
+from .output_format import OutputFormat
+from .paraphrase import Paraphrase
+from .reask import Reask
+from .role import Role
+from .verbaliser_search import VerbaliserSearch
+
+STRATEGIES: Mapping[str, Strategy] = {
+    "contrast_question": ContrastQuestion(),
+    "reask": Reask(),
+    "label_descriptions": LabelDescriptions(),
+    "label_words": LabelWords(),
+    "verbaliser_search": VerbaliserSearch(),
+    "definition_style": DefinitionStyle(),
+    "describe_first": DescribeFirst(),
+    "paraphrase": Paraphrase(),
+    "output_format": OutputFormat(),
+    "option_letters": OptionLetters(),
+    "contrastive_pair": ContrastivePair(),
+    "label_order": LabelOrder(),
+    "cues": Cues(),
+    "demonstrations": Demonstrations(),
+    "domain_context": DomainContext(),
+    "role": Role(),
+    "constraints": Constraints(),
+    "image_position": ImagePosition(),
+    "compression": Compression(),
+}
+
+
+def select(names: Sequence[str] | None = None) -> tuple[Strategy, ...]:
+    """The named strategies in the pool's order; all of them for none.
+
+    Raises UsageError naming the nearest for an unknown name.
+    """
+    for name in names or ():
+        if name not in STRATEGIES:
+            near = difflib.get_close_matches(name, STRATEGIES, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(STRATEGIES)}"
+            raise UsageError(f"unknown strategy {name!r}; {hint}")
+    return tuple(s for name, s in STRATEGIES.items() if not names or name in names)

@@ -1,0 +1,24 @@
+"""Say what to leave aside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..interfaces import Draft, StrategyContext
+from ..types import Prompt
+
+CONSTRAINTS = ("Ignore the background.", "Do not guess from the kind of item.")
+
+
+class Constraints:
+    """A negative constraint takes a distractor out of play."""
+
+    name = "constraints"
+    summary = "say what to leave aside"
+    source = "negative constraints, after EvoPrompt's and GEPA's frequent edits"
+
+    def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
+        return not prompt.constraints
+
+    def propose(self, prompt: Prompt, context: StrategyContext) -> Sequence[Draft]:
+        return [Draft(prompt.with_(constraints=(text,)), f'adds "{text}"') for text in CONSTRAINTS]

@@ -1,0 +1,59 @@
+"""Sharpen the definitions of the two labels that are confused most, against each other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+
+from ..interfaces import Draft, Evidence, StrategyContext
+from ..types import Evaluation, LabelText, Prompt
+from .contrasts import either
+
+
+class ContrastivePair:
+    """What sets a label apart from all others may not set it apart from its nearest neighbour."""
+
+    name = "contrastive_pair"
+    summary = "define the two most confused labels by what sets them apart from each other"
+    source = "error-driven label descriptions (ESO), arXiv 2412.19684"
+
+    def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
+        return bool(prompt.label_descriptions) and _worst(context.incumbent) is not None
+
+    def propose(self, prompt: Prompt, context: StrategyContext) -> Sequence[Draft]:
+        pair = _worst(context.incumbent)
+        if pair is None:
+            return []
+        drafts: dict[Prompt, Draft] = {}
+        for limit in (1, 2):
+            refit = partial(_refit, pair=pair, limit=limit)
+            fitted = refit(prompt, context.evidence)
+            if fitted is not None and fitted != prompt and fitted not in drafts:
+                drafts[fitted] = Draft(fitted, f"tells {pair[0]} from {pair[1]}", refit)
+        return list(drafts.values())
+
+
+def _refit(
+    prompt: Prompt, evidence: Evidence, *, pair: tuple[str, str], limit: int
+) -> Prompt | None:
+    texts = {entry.label: entry.text for entry in prompt.label_descriptions}
+    for label, other in (pair, pair[::-1]):
+        phrases = evidence.phrases(label, other, limit)
+        if not phrases or label not in texts:
+            return None
+        texts[label] = either(phrases)
+    entries = tuple(LabelText(e.label, texts[e.label]) for e in prompt.label_descriptions)
+    return prompt.with_(label_descriptions=entries)
+
+
+def _worst(evaluation: Evaluation | None) -> tuple[str, str] | None:
+    """The unordered pair of labels with the most confusions; None without any."""
+    if evaluation is None:
+        return None
+    pairs = Counter(
+        (min(o.gold, o.predicted), max(o.gold, o.predicted))
+        for o in evaluation.outcomes
+        if o.gold != o.predicted
+    )
+    return max(pairs, key=lambda pair: (pairs[pair], pair)) if pairs else None

@@ -1,0 +1,33 @@
+"""Say what to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..interfaces import Draft, StrategyContext
+from ..types import Prompt
+
+CUES = (
+    "Look closely at the item.",
+    "Look at the surface of the item.",
+    "Look at the whole picture.",
+    "Pay attention to details.",
+)
+
+
+class Cues:
+    """One sentence that draws attention to a part of the picture or an attribute of it."""
+
+    name = "cues"
+    summary = "say what to look at"
+    source = "directional stimulus prompting, arXiv 2302.11520"
+
+    def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
+        return len(prompt.cues) < 2
+
+    def propose(self, prompt: Prompt, context: StrategyContext) -> Sequence[Draft]:
+        return [
+            Draft(prompt.with_(cues=(*prompt.cues, cue)), f'adds "{cue}"')
+            for cue in CUES
+            if cue not in prompt.cues
+        ][:3]

@@ -1,0 +1,35 @@
+"""Worked examples in words, made of the phrases that mark each label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from ..interfaces import Draft, Evidence, StrategyContext
+from ..types import Demonstration, Prompt
+from .contrasts import marks
+
+
+class Demonstrations:
+    """Shows one made-up description per label with its answer. No training picture and no sentence
+    about one is copied in: the descriptions are put together from telling phrases."""
+
+    name = "demonstrations"
+    summary = "show one description in words per label with the right answer"
+    source = "few-shot demonstrations in text, arXiv 2005.14165"
+
+    def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
+        return len(context.task.labels) > 1 and not prompt.demonstrations
+
+    def propose(self, prompt: Prompt, context: StrategyContext) -> Sequence[Draft]:
+        refit = partial(_refit, labels=context.task.labels)
+        fitted = refit(prompt, context.evidence)
+        return [Draft(fitted, "shows one example in words per label", refit)] if fitted else []
+
+
+def _refit(prompt: Prompt, evidence: Evidence, *, labels: Sequence[str]) -> Prompt | None:
+    found = marks(evidence, labels, limit=2)
+    if len(found) < len(labels):
+        return None
+    shown = [Demonstration(f"{word} item.", label) for label in labels for word in found[label][:1]]
+    return prompt.with_(demonstrations=tuple(shown))

@@ -1,0 +1,113 @@
+"""Fits label -> words from the model's word scores on labelled examples (shared by strategies).
+
+A small penalised-likelihood problem: which words stand for which label, so that the label's
+probability (the sum over its words) is high on the examples that carry it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ..interfaces import Evidence
+from ..types import Prompt, Verbaliser
+
+Scores = Mapping[str, Mapping[str, float]]
+
+MAX_WORDS = 8
+SWEEPS = 3
+# Share of every probability that goes to chance, so that one odd picture cannot rule the fit.
+NOISE = 0.03
+# What a word must add to the summed log-likelihood to be worth its place.
+WORD_PRICE = 0.15
+_MIN_MASS = 0.02
+_NOBODY = -1
+
+
+def fit_verbalisers(
+    scores: Scores, gold: Mapping[str, str], labels: Sequence[str]
+) -> tuple[Verbaliser, ...] | None:
+    """The verbaliser of every label, strongest word first; None if a label gets no word.
+
+    `scores[example][word]` is log p(word | prompt, picture); examples without gold are not used.
+    Words start at the label in whose pictures they are likeliest and are then moved one at a time
+    (three sweeps of coordinate ascent) while the penalised likelihood rises.
+    """
+    ids = [example for example in scores if example in gold]
+    if len({gold[example] for example in ids}) < len(labels):
+        return None
+    words = list(scores[ids[0]])
+    chances = _chances(scores, ids, words)
+    answers = np.array([labels.index(gold[example]) for example in ids])
+    owner = _ascend(chances, answers, _start(chances, answers, len(labels)), len(labels))
+    if set(range(len(labels))) - set(owner.tolist()):
+        return None
+    means = chances.mean(axis=0)
+    fitted = []
+    for place, label in enumerate(labels):
+        own = sorted(np.flatnonzero(owner == place), key=lambda w: (-means[w], words[w]))
+        fitted.append(Verbaliser(label, tuple(words[w] for w in own[:MAX_WORDS])))
+    return tuple(fitted)
+
+
+def refit_words(
+    prompt: Prompt, words: Sequence[str], labels: Sequence[str], evidence: Evidence
+) -> Prompt | None:
+    """`prompt` with verbalisers fitted on the evidence; None where nothing can be fitted."""
+    scores = evidence.word_scores([(prompt, words)])[0]
+    gold = {example.id: example.answer for example in evidence.examples}
+    fitted = fit_verbalisers(scores, gold, labels)
+    return prompt.with_(verbalisers=fitted) if fitted else None
+
+
+def reading(prompt: Prompt) -> str:
+    """How a verbalised prompt is read, as a clause for notes."""
+    return ", ".join(f"{'/'.join(v.words[:3])} as {v.label}" for v in prompt.verbalisers)
+
+
+def _chances(scores: Scores, ids: Sequence[str], words: Sequence[str]) -> np.ndarray:
+    """(examples, words) probabilities over the word list; rows sum to 1."""
+    table = np.array([[max(scores[i][w], -1e4) for w in words] for i in ids])
+    table = np.exp(table - table.max(axis=1, keepdims=True))
+    return np.asarray(table / table.sum(axis=1, keepdims=True))
+
+
+def _start(chances: np.ndarray, answers: np.ndarray, count: int) -> np.ndarray:
+    """Each word at the label in whose pictures its mean chance is highest, if that is telling."""
+    means = np.stack([chances[answers == place].mean(axis=0) for place in range(count)])
+    share = means.max(axis=0) / np.maximum(means.sum(axis=0), 1e-12)
+    telling = (means.max(axis=0) >= _MIN_MASS) & (share >= (1 + 0.2 * (count - 1)) / count)
+    owner = np.where(telling, means.argmax(axis=0), _NOBODY)
+    for place in range(count):
+        if not (owner == place).any():
+            lift = means[place] / np.maximum(means.sum(axis=0), 1e-12)
+            owner[int(np.argmax(np.where(owner == _NOBODY, lift, -1.0)))] = place
+    return owner
+
+
+def _ascend(chances: np.ndarray, answers: np.ndarray, owner: np.ndarray, count: int) -> np.ndarray:
+    best = _objective(chances, answers, owner, count)
+    for _ in range(SWEEPS):
+        before = best
+        for word in range(len(owner)):
+            for place in range(_NOBODY, count):
+                trial = owner.copy()
+                trial[word] = place
+                value = _objective(chances, answers, trial, count)
+                if value > best + 1e-9:
+                    owner, best = trial, value
+        if best <= before + 1e-9:
+            break
+    return owner
+
+
+def _objective(chances: np.ndarray, answers: np.ndarray, owner: np.ndarray, count: int) -> float:
+    """Summed log p(gold label) with noise, less the price of the words; -inf for an empty label."""
+    mass = np.stack([chances[:, owner == place].sum(axis=1) for place in range(count)], axis=1)
+    if any(not (owner == place).any() for place in range(count)):
+        return -math.inf
+    share = mass[np.arange(len(answers)), answers] / np.maximum(mass.sum(axis=1), 1e-12)
+    fit = float(np.log(NOISE / count + (1 - NOISE) * share).sum())
+    return fit - WORD_PRICE * float((owner != _NOBODY).sum())

@@ -1,0 +1,24 @@
+"""Put the picture after the text, or before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..interfaces import Draft, StrategyContext
+from ..types import Prompt
+
+
+class ImagePosition:
+    """In a causal model the picture's positions see only what stands before them: with the text
+    first, the picture is read in the light of the question."""
+
+    name = "image_position"
+    summary = "move the picture to the other side of the text"
+    source = "modality order, arXiv 2410.03062"
+
+    def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
+        return True
+
+    def propose(self, prompt: Prompt, context: StrategyContext) -> Sequence[Draft]:
+        other = "after" if prompt.image_position == "before" else "before"
+        return [Draft(prompt.with_(image_position=other), f"puts the picture {other} the text")]

@@ -1,0 +1,30 @@
+"""Say in which form to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..interfaces import Draft, StrategyContext
+from ..types import Prompt
+
+FORMATS = ("Answer in one word.", "Answer with the label only.", "Only the answer.")
+
+
+class OutputFormat:
+    """Without a form, probability goes to sentences that merely contain the answer."""
+
+    name = "output_format"
+    summary = "say in which form to answer"
+    source = "format instructions, arXiv 2310.11324"
+
+    def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
+        return True
+
+    def propose(self, prompt: Prompt, context: StrategyContext) -> Sequence[Draft]:
+        formats = FORMATS if not prompt.output_format else (*FORMATS, "")
+        own_words = bool(prompt.verbalisers)
+        return [
+            Draft(prompt.with_(output_format=text), f'closes with "{text}"')
+            for text in formats
+            if text != prompt.output_format and not (own_words and "label" in text)
+        ][:3]

@@ -1,0 +1,35 @@
+"""Word the question differently, by rules."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ..interfaces import Draft, StrategyContext
+from ..types import Prompt
+
+NOUNS = ("item", "product", "object", "picture", "photo")
+_NOUN = re.compile(rf"\b({'|'.join(NOUNS)})\b", re.IGNORECASE)
+_LEAD = "Look at the picture. "
+
+
+class Paraphrase:
+    """Small models answer one wording and miss another: swaps the noun for a near synonym and adds
+    or removes a lead."""
+
+    name = "paraphrase"
+    summary = "word the question differently"
+    source = "prompt paraphrasing, arXiv 1911.12543"
+
+    def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
+        return bool(prompt.question)
+
+    def propose(self, prompt: Prompt, context: StrategyContext) -> Sequence[Draft]:
+        texts = []
+        if match := _NOUN.search(prompt.question):
+            others = [noun for noun in NOUNS if noun != match[1].lower()]
+            context.rng.shuffle(others)
+            texts += [_NOUN.sub(noun, prompt.question) for noun in others[:2]]
+        led = prompt.question.startswith(_LEAD)
+        texts.append(prompt.question.removeprefix(_LEAD) if led else _LEAD + prompt.question)
+        return [Draft(prompt.with_(question=text), f'asks "{text}"') for text in texts]

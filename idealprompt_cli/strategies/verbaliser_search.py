@@ -1,0 +1,54 @@
+"""Keep the question, find the words by which the model answers it for each label."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+
+from ..interfaces import Draft, Evidence, StrategyContext
+from ..types import Prompt
+from .fitting import reading, refit_words
+
+MAX_WORDS = 32
+
+
+class VerbaliserSearch:
+    """What a model leans to say for a picture may tell its label even where the question makes
+    little sense to it: scores a word list on every picture and fits which word means which label.
+    """
+
+    name = "verbaliser_search"
+    summary = "fit which of the model's words stand for which label, with the question unchanged"
+    source = "automatic verbaliser search (PETAL), arXiv 2010.13641"
+
+    def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
+        told = prompt.label_descriptions or prompt.label_order or prompt.demonstrations
+        plain = not told and prompt.reasoning == "none"
+        room = context.evidence.affordable() >= len(context.evidence.examples)
+        return len(context.task.labels) > 1 and plain and room
+
+    def propose(self, prompt: Prompt, context: StrategyContext) -> Sequence[Draft]:
+        evidence, labels = context.evidence, context.task.labels
+        words = _words(prompt, context)
+        refit = partial(_refit, words=words, labels=labels)
+        fitted = refit(prompt, evidence)
+        if fitted is None or fitted == prompt:
+            return []
+        return [Draft(fitted, f"reads {reading(fitted)}", refit)]
+
+
+def _words(prompt: Prompt, context: StrategyContext) -> tuple[str, ...]:
+    """The present words, the model's short answers to the question on a few pictures, words of
+    its descriptions, and the labels themselves. Which label a picture has is not looked at."""
+    present = [word for v in prompt.verbalisers for word in v.words]
+    answers = Counter(context.evidence.sample(3).ask([prompt.question])[0].values())
+    said = [word for word, _ in answers.most_common() if word]
+    words = (*present, *said, *context.task.labels, *context.evidence.vocabulary(MAX_WORDS))
+    return tuple(dict.fromkeys(words))[:MAX_WORDS]
+
+
+def _refit(
+    prompt: Prompt, evidence: Evidence, *, words: Sequence[str], labels: Sequence[str]
+) -> Prompt | None:
+    return refit_words(prompt.with_(verbalisers=()), words, labels, evidence)

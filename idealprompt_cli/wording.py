@@ -1,0 +1,93 @@
+"""Words of short texts, and which of them set one group of texts apart from another.
+
+Pure functions on strings: the statistics behind label descriptions. Knows no model and no task.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+_WORD = re.compile(r"[^\W_]+(?:[-'][^\W_]+)*")
+_NEGATIONS = frozenset({"no", "not", "without"})
+# Words that carry grammar only. Others that are everywhere drop out by their frequency, so that
+# descriptions in a language not listed here still work.
+_GRAMMAR = frozenset(
+    (
+        *("a", "an", "the", "this", "that", "it", "its", "there", "s"),
+        *("of", "on", "in", "at", "to", "with", "by", "from", "for", "as", "into"),
+        *("and", "or", "is", "are", "was", "be", "has", "have"),
+    )
+)
+_PRIOR_WEIGHT = 2.0
+
+
+def terms(text: str) -> list[str]:
+    """Content words of a text in order, lower case; "no watermark" is one term of its own."""
+    words = [word.casefold() for word in _WORD.findall(text)]
+    found, skip = [], False
+    for place, word in enumerate(words):
+        if skip:
+            skip = False
+        elif word in _NEGATIONS and place + 1 < len(words):
+            found.append(f"{word} {words[place + 1]}")
+            skip = True
+        elif word not in _GRAMMAR and (len(word) > 1 or not word.isascii()):
+            found.append(word)
+    return found
+
+
+def features(text: str) -> set[str]:
+    """Terms and pairs of neighbouring terms: what a description can be told by."""
+    found = terms(text)
+    return {*found, *(f"{a} {b}" for a, b in pairwise(found))}
+
+
+def vocabulary(texts: Sequence[str], limit: int) -> list[str]:
+    """Terms by the number of texts that hold them, most frequent first; those in nearly all of
+    the texts tell nothing and are left out."""
+    counts = Counter(term for text in texts for term in set(terms(text)))
+    common = [term for term, n in counts.items() if n < 0.95 * len(texts) or len(texts) < 3]
+    return sorted(common, key=lambda term: (-counts[term], term))[:limit]
+
+
+def contrast(inside: Iterable[str], outside: Iterable[str]) -> list[tuple[str, float]]:
+    """Features that mark the texts `inside` against those `outside`, with their z scores.
+
+    Weighted log-odds with an informative Dirichlet prior (Monroe, Colaresi & Quinn 2008, eqs. 15,
+    16, 22), on the number of texts that hold a feature; the prior is their pooled frequency.
+    Highest z first; only positive ones. A pair of words stays only if it tells clearly more than
+    either word alone.
+    """
+    left, right = [features(text) for text in inside], [features(text) for text in outside]
+    if not left or not right:
+        return []
+    counts = Counter(f for text in left for f in text), Counter(f for text in right for f in text)
+    pooled, total = counts[0] + counts[1], len(left) + len(right)
+    scores = {
+        feature: _log_odds(
+            counts[0][feature], len(left), counts[1][feature], len(right), pooled[feature] / total
+        )
+        for feature in pooled
+    }
+    kept = {f: z for f, z in scores.items() if z > 0 and not _redundant(f, scores)}
+    return sorted(kept.items(), key=lambda pair: (-pair[1], pair[0]))
+
+
+def _log_odds(a: int, n: int, b: int, m: int, share: float) -> float:
+    """z score of the difference in log-odds of a feature held by a of n and b of m texts."""
+    yes, no = _PRIOR_WEIGHT * share, _PRIOR_WEIGHT * (1 - share) + 1e-9
+    first = math.log((a + yes) / (n - a + no))
+    second = math.log((b + yes) / (m - b + no))
+    return (first - second) / math.sqrt(1 / (a + yes) + 1 / (b + yes))
+
+
+def _redundant(feature: str, scores: dict[str, float]) -> bool:
+    """A pair of terms whose better half does (nearly) as well."""
+    words = feature.split()
+    halves = [" ".join(words[:cut]) for cut in range(1, len(words))]
+    halves += [" ".join(words[cut:]) for cut in range(1, len(words))]
+    return any(scores.get(half, 0.0) > 0.8 * scores[feature] for half in halves)
