@@ -31,7 +31,7 @@ def complaint(folder: Path) -> str:
         ("question: ' '\n", "DIR/task.yaml:1: question: is empty: write what you would ask"),
         ("question: [a]\n", "DIR/task.yaml:1: question: should be text, not a list"),
         ("question: q\nlabels: [A, B, C]\n", "DIR/task.yaml:2: labels: no training example has"),
-        ("question: q\nlabels: [A, X]\n", "DIR: class folder B/: 'B' is none of the labels in task.yaml:"),
+        ("question: q\nlabels: [A, X]\n", "DIR: class folder B/: 'B' is none of the labels in"),
         ("question: q\nlabels: [A, A]\n", "DIR/task.yaml:2: labels: 'A' is named twice: drop one"),
         ("question: q\nlabels: [A, '']\n", "DIR/task.yaml:2: labels: one label is empty"),
         ("question: q\nlabels: [A]\n", "DIR/task.yaml:2: labels: 'A' is the only one"),
