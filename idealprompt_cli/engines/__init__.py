@@ -1,0 +1,53 @@
+"""The engines, by name. A newcomer adds a module and a line in `ENGINES`.
+
+Builders are looked up on use, so that importing this costs nothing: the native library is loaded
+only when a model is opened.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+from ..errors import UsageError
+from ..interfaces import Engine
+from ..types import ModelRef
+from .options import EngineOptions
+
+Notice = Callable[[str], None]
+Builder = Callable[[ModelRef | Path, EngineOptions, Notice], Engine]
+
+ENGINES: dict[str, str] = {
+    "llama_cpp": "llama_cpp.engine:open_llama_cpp",
+    "scripted": "scripted:open_scripted",
+}
+"""Engine name -> module and builder, relative to this package."""
+
+__all__ = ["ENGINES", "EngineOptions", "engine_for", "open_engine"]
+
+
+def engine_for(path: Path) -> str:
+    """The engine that a file given as `--model` belongs to: a YAML script or a GGUF."""
+    return "scripted" if path.suffix.lower() in (".yaml", ".yml") else "llama_cpp"
+
+
+def open_engine(
+    name: str,
+    ref: ModelRef | Path,
+    options: EngineOptions | None = None,
+    notice: Notice | None = None,
+) -> Engine:
+    """Open an engine on a model. `notice` gets lines that the user should see once (a fallback
+    to the plain path, say). Raises `UsageError` for an unknown name and `ModelError` for a model
+    that cannot be used."""
+    if name not in ENGINES:
+        raise UsageError(f"unknown engine {name!r}; choose from {', '.join(sorted(ENGINES))}")
+    module, function = ENGINES[name].split(":")
+    builder = cast(Builder, getattr(importlib.import_module(f".{module}", __name__), function))
+    return builder(ref, options or EngineOptions(), notice or _ignore)
+
+
+def _ignore(_line: str) -> None:
+    """The notice of those who do not listen."""

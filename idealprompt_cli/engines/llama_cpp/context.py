@@ -1,0 +1,196 @@
+"""The key-value memory and the one call that computes: `llama_decode` on numpy batches.
+
+A context has `slots` sequences, each in its own stream of `n_ctx` cells, so that attention runs
+over one sequence's own cells only. The library computes streams together when their ids are
+consecutive and their token counts equal; callers batch so.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import ModelError
+from .clock import Clock
+from .native import TextModel, forget_errors, native_detail
+from .vision import Chunk, Embedding, Vision
+
+Ints = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float32]
+
+
+class Batch:
+    """Reusable arrays behind a `llama_batch` of at most `capacity` tokens."""
+
+    def __init__(self, llama: Any, capacity: int, sequences: int) -> None:
+        self.capacity = capacity
+        self.token = np.zeros(capacity, np.int32)
+        self.pos = np.zeros(capacity, np.int32)
+        self.seq = np.zeros(capacity, np.uint64)
+        self.logits = np.zeros(capacity, np.int8)
+        self._count = np.ones(capacity, np.int32)
+        self._ids = np.arange(sequences, dtype=np.int32)
+        self.address = (self._ids.ctypes.data + 4 * np.arange(sequences)).astype(np.uint64)
+        self.struct = llama.llama_batch()
+        for name, array in (
+            ("token", self.token),
+            ("pos", self.pos),
+            ("n_seq_id", self._count),
+            ("seq_id", self.seq),
+            ("logits", self.logits),
+        ):
+            kind = dict(llama.llama_batch._fields_)[name]
+            setattr(self.struct, name, ctypes.cast(array.ctypes.data, kind))
+
+
+class Context:
+    """Owner of a `llama_context`. Positions and token ids are plain ints."""
+
+    def __init__(
+        self,
+        model: TextModel,
+        *,
+        n_ctx: int,
+        slots: int,
+        n_batch: int,
+        n_ubatch: int,
+        threads: int,
+        clock: Clock,
+    ) -> None:
+        self._model = model
+        self._llama: Any = model.lib.llama
+        self.slots, self.clock = slots, clock
+        params = self._llama.llama_context_default_params()
+        params.n_ctx = n_ctx * slots
+        params.n_seq_max = slots
+        params.n_batch = n_batch
+        params.n_ubatch = min(n_ubatch, n_batch)
+        params.n_threads = params.n_threads_batch = threads
+        params.kv_unified = False
+        params.swa_full = True
+        params.no_perf = True
+        forget_errors()
+        self.pointer: Any = self._llama.llama_init_from_model(model.pointer, params)
+        if not self.pointer:
+            raise ModelError(
+                f"no context of {slots} x {n_ctx} tokens can be made{native_detail()}; "
+                "use a smaller --n-ctx"
+            )
+        self.memory: Any = self._llama.llama_get_memory(self.pointer)
+        self.n_ctx: int = self._llama.llama_n_ctx_seq(self.pointer)
+        self.n_batch: int = self._llama.llama_n_batch(self.pointer)
+        self.n_ubatch: int = self._llama.llama_n_ubatch(self.pointer)
+        self.batch = Batch(self._llama, self.n_batch, slots)
+
+    def close(self) -> None:
+        if self.pointer:
+            self._llama.llama_free(self.pointer)
+            self.pointer = None
+
+    def decode(self, n: int, n_outputs: int) -> Floats:
+        """Compute the first `n` tokens of `batch` -> logits (n_outputs, n_vocab) in batch order,
+        a view that the next call overwrites. Raises `ModelError`."""
+        batch, started = self.batch, time.perf_counter()
+        batch.struct.n_tokens = n
+        forget_errors()
+        code = self._llama.llama_decode(self.pointer, batch.struct)
+        if code == 0:
+            data = self._llama.llama_get_logits(self.pointer) if n_outputs else None
+        self.clock.native_seconds += time.perf_counter() - started
+        self.clock.decodes += 1
+        self.clock.tokens += n
+        if code != 0:
+            raise ModelError(f"llama.cpp could not compute a batch (code {code}){native_detail()}")
+        if data is None:
+            return np.empty((0, self._model.n_vocab), np.float32)
+        shape = n_outputs, self._model.n_vocab
+        logits: Floats = np.ctypeslib.as_array(data, shape=shape)
+        return logits
+
+    def decode_tokens(self, slot: int, tokens: tuple[int, ...], pos: int, output: bool) -> Floats:
+        """Append `tokens` to one sequence at `pos`; logits (1, n_vocab) of the last if `output`."""
+        batch, result = self.batch, np.empty((0, self._model.n_vocab), np.float32)
+        for start in range(0, len(tokens), batch.capacity):
+            piece = tokens[start : start + batch.capacity]
+            n, last = len(piece), start + len(piece) == len(tokens)
+            batch.token[:n] = piece
+            batch.pos[:n] = np.arange(pos + start, pos + start + n)
+            batch.seq[:n] = batch.address[slot]
+            batch.logits[:n] = 0
+            batch.logits[n - 1] = output and last
+            result = self.decode(n, int(output and last))
+        return result
+
+    def decode_picture(
+        self, vision: Vision, chunk: Chunk, embedding: Embedding, slot: int, pos: int
+    ) -> int:
+        """Append an encoded picture to a sequence at `pos` -> the next position."""
+        self.check_whole(vision, chunk)
+        mtmd, new_pos, started = vision.lib.mtmd, ctypes.c_int32(pos), time.perf_counter()
+        forget_errors()
+        code = mtmd.mtmd_helper_decode_image_chunk(
+            vision.pointer,
+            self.pointer,
+            chunk.pointer,
+            embedding.ctypes.data_as(ctypes.POINTER(ctypes.c_float)),
+            pos,
+            slot,
+            self.n_batch,
+            ctypes.byref(new_pos),
+            mtmd.mtmd_helper_post_decode_callback(),
+            None,
+        )
+        self.clock.native_seconds += time.perf_counter() - started
+        self.clock.image_tokens += chunk.n_tokens
+        if code != 0:
+            raise ModelError(f"a picture could not be decoded (code {code}){native_detail()}")
+        return new_pos.value
+
+    def check_whole(self, vision: Vision, chunk: Chunk) -> None:
+        """Raise `ModelError` if a picture that must be computed in one piece does not fit one
+        micro-batch (the library would abort the process)."""
+        if chunk.tokens is None and chunk.n_tokens > self.n_ubatch and vision.non_causal(chunk):
+            raise ModelError(
+                f"a picture of {chunk.n_tokens} tokens must be computed in one piece; "
+                f"use --n-ubatch {chunk.n_tokens} (it is {self.n_ubatch})"
+            )
+
+    def last_logits(self) -> Floats:
+        """Logits (n_vocab,) of the last position that was asked for; a view."""
+        data = self._llama.llama_get_logits_ith(self.pointer, -1)
+        if not data:
+            raise ModelError(f"the model gave no logits{native_detail()}")
+        return np.ctypeslib.as_array(data, shape=(self._model.n_vocab,))
+
+    def cut(self, slot: int, pos: int) -> bool:
+        """Forget a sequence's cells from `pos` on; False where the memory cannot be cut there."""
+        return bool(self._llama.llama_memory_seq_rm(self.memory, slot, pos, -1))
+
+    def clear(self) -> None:
+        """Forget all sequences."""
+        self._llama.llama_memory_clear(self.memory, False)
+
+    def save(self, slot: int) -> npt.NDArray[np.uint8]:
+        """A copy of one sequence's state, to `load` into any slot of this context later."""
+        started = time.perf_counter()
+        size: int = self._llama.llama_state_seq_get_size(self.pointer, slot)
+        state = np.empty(size, np.uint8)
+        pointer = state.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
+        written: int = self._llama.llama_state_seq_get_data(self.pointer, pointer, size, slot)
+        self.clock.native_seconds += time.perf_counter() - started
+        if written == 0:
+            raise ModelError(f"a prefix state could not be saved{native_detail()}")
+        return state[:written]
+
+    def load(self, slot: int, state: npt.NDArray[np.uint8]) -> None:
+        """Replace one sequence by a saved state."""
+        started = time.perf_counter()
+        pointer = state.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
+        read: int = self._llama.llama_state_seq_set_data(self.pointer, pointer, state.size, slot)
+        self.clock.native_seconds += time.perf_counter() - started
+        if read == 0:
+            raise ModelError(f"a prefix state could not be restored{native_detail()}")

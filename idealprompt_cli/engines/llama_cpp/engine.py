@@ -1,0 +1,181 @@
+"""The engine: requests in, answers out. Checks that prompts fit, chooses the path, keeps count."""
+
+from __future__ import annotations
+
+import atexit
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ...errors import ContextError, ModelError
+from ...types import Generated, GenerateRequest, Message, ModelInfo, ModelRef, Scored, ScoreRequest
+from ..options import EngineOptions
+from .load import Loaded, Paths, load, open_ref
+from .pictures import Head, make_head
+from .plan import Plan
+from .work import GenerateJob, ScoreJob
+
+Notice = Callable[[str], None]
+
+
+@dataclass
+class _Totals:
+    """Python's side of the count."""
+
+    evaluations: int = 0
+    generations: int = 0
+    seconds: float = 0.0
+    tokens: int = 0
+    unshared: int = 0
+    prompts: dict[str, int] = field(default_factory=dict)
+
+
+class LlamaCppEngine:
+    """An `Engine` on llama.cpp. Made by `open_llama_cpp`; use as a context manager or `close`."""
+
+    def __init__(self, loaded: Loaded, notice: Notice) -> None:
+        self._loaded = loaded
+        self._totals = _Totals()
+        self._paths = Paths(loaded, notice)
+        self._closed = False
+        reference = weakref.ref(self)
+        self._at_exit = lambda: _close_if_alive(reference)
+        atexit.register(self._at_exit)
+
+    def __enter__(self) -> LlamaCppEngine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def info(self) -> ModelInfo:
+        """Identity and shape of the loaded model; `mode` is "fast" or "plain"."""
+        self._check_open()
+        return self._loaded.info(self._paths.mode)
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Text tokens of the rendered chat, without the pictures'."""
+        self._check_open()
+        plan = self._loaded.planner.plan(tuple(messages), "")
+        vocab = self._loaded.vocab
+        return len(plan.suffix) + sum(len(vocab.tokenize_walled(text)) for text in plan.head)
+
+    def score(self, requests: Sequence[ScoreRequest]) -> list[Scored]:
+        """Log-probabilities of each request's options. Raises `ContextError` or `ImageError`
+        before anything is computed."""
+        self._check_open()
+        started = time.perf_counter()
+        heads: dict[object, Head] = {}
+        jobs = []
+        for request in requests:
+            plan = self._loaded.planner.plan(request.messages, request.prefill, request.options)
+            jobs.append(ScoreJob(self._head(plan, request.images, heads), plan))
+        extra = [max((len(option) for option in job.plan.options), default=1) - 1 for job in jobs]
+        self._check_room(jobs, extra)
+        answers = self._paths.best(any(r.images for r in requests)).score(jobs) if jobs else []
+        inner = [sum(len(option) - 1 for option in job.plan.options) for job in jobs]
+        self._count(jobs, inner, sum(answer.tokens for answer in answers), started)
+        self._totals.evaluations += len(jobs)
+        return answers
+
+    def generate(self, requests: Sequence[GenerateRequest]) -> list[Generated]:
+        """Greedy continuations. Raises as `score` does; a bad grammar is a `ModelError`."""
+        self._check_open()
+        started = time.perf_counter()
+        heads: dict[object, Head] = {}
+        jobs = []
+        for request in requests:
+            plan = self._loaded.planner.plan(request.messages, request.prefill)
+            head = self._head(plan, request.images, heads)
+            jobs.append(GenerateJob(head, plan, request.max_tokens, request.stop, request.grammar))
+        self._check_room(jobs, [1] * len(jobs))
+        answers = self._paths.best(any(r.images for r in requests)).generate(jobs) if jobs else []
+        self._count(jobs, [0] * len(jobs), sum(answer.tokens for answer in answers), started)
+        self._totals.generations += len(jobs)
+        return answers
+
+    def stats(self) -> dict[str, float]:
+        """What was asked and what it cost since the engine was opened: `evaluations`,
+        `generations`, `seconds` (in calls), `native_seconds` (of these, inside llama.cpp),
+        `tokens` computed, `tokens_without_sharing` (had every request been computed alone),
+        `images_encoded`, `decodes`."""
+        clock, totals = self._loaded.clock, self._totals
+        return {
+            "evaluations": totals.evaluations,
+            "generations": totals.generations,
+            "seconds": totals.seconds,
+            "native_seconds": clock.native_seconds,
+            "tokens": totals.tokens,
+            "tokens_without_sharing": totals.unshared,
+            "images_encoded": clock.images_encoded,
+            "decodes": clock.decodes,
+        }
+
+    def close(self) -> None:
+        """Free everything. Safe to call twice."""
+        if not self._closed:
+            self._closed = True
+            atexit.unregister(self._at_exit)
+            self._paths.close()
+            self._loaded.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ModelError("the model is closed; open it again")
+
+    def _head(self, plan: Plan, images: tuple[Path, ...], known: dict[object, Head]) -> Head:
+        if len(images) != len(plan.head):
+            raise ModelError(
+                f"a prompt has {len(plan.head)} picture slots and was given {len(images)} "
+                "pictures; give it one for each"
+            )
+        key = (plan.head, images)
+        head = known.get(key)
+        if head is None:
+            head = known[key] = make_head(plan.head, images)
+        return head
+
+    def _check_room(self, jobs: Sequence[ScoreJob | GenerateJob], extra: Sequence[int]) -> None:
+        """Raise `ContextError` if a prompt with its pictures and its answer does not fit."""
+        n_ctx, checked = self._loaded.n_ctx, set()
+        for job, more in zip(jobs, extra, strict=True):
+            key = (job.head.key, id(job.plan))
+            if key in checked:
+                continue
+            checked.add(key)
+            need = self._loaded.pictures.measure(job.head)[0] + len(job.plan.suffix) + more
+            if need > n_ctx:
+                pictures = f" with its {len(job.head.images)} picture(s)" if job.head.images else ""
+                raise ContextError(
+                    f"a prompt{pictures} needs {need} tokens and the context holds {n_ctx}; "
+                    f"shorten the prompt, or use --n-ctx {-(-need // 256) * 256}"
+                )
+
+    def _count(
+        self,
+        jobs: Sequence[ScoreJob | GenerateJob],
+        inner: Sequence[int],
+        tokens: int,
+        started: float,
+    ) -> None:
+        totals = self._totals
+        totals.seconds += time.perf_counter() - started
+        totals.tokens += tokens
+        measure = self._loaded.pictures.measure
+        pairs = zip(jobs, inner, strict=True)
+        totals.unshared += sum(
+            measure(job.head)[0] + len(job.plan.suffix) + more for job, more in pairs
+        )
+
+
+def _close_if_alive(reference: weakref.ref[LlamaCppEngine]) -> None:
+    engine = reference()
+    if engine is not None:
+        engine.close()
+
+
+def open_llama_cpp(ref: ModelRef | Path, options: EngineOptions, notice: Notice) -> LlamaCppEngine:
+    """Open a GGUF pair. Raises `ModelError` (one line: which file, what is wrong, the mend)."""
+    return LlamaCppEngine(load(open_ref(ref), options), notice)

@@ -1,0 +1,157 @@
+"""Heads as values, their sizes, and their pictures' embeddings: encoded once per content.
+
+An embedding is found by the picture file's bytes and its place among the tiles that the model's
+preprocessing cuts it into: in RAM first, then in a store on disk, else it is encoded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ...images import content_hash, image_size
+from .clock import Clock
+from .plan import head_parts
+from .vision import Chunk, Embedding, Picture, Vision
+
+Key = bytes | str
+Array = TypeVar("Array", bound="npt.NDArray[np.generic]")
+
+
+class Bounded(Generic[Array]):
+    """Arrays by key, the least recently used dropped when `limit` bytes are exceeded."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit, self.used = limit, 0
+        self._kept: OrderedDict[Key, Array] = OrderedDict()
+
+    def get(self, key: Key) -> Array | None:
+        array = self._kept.get(key)
+        if array is not None:
+            self._kept.move_to_end(key)
+        return array
+
+    def put(self, key: Key, array: Array) -> None:
+        if key in self._kept or array.nbytes > self.limit:
+            return
+        self._kept[key] = array
+        self.used += array.nbytes
+        while self.used > self.limit:
+            _, dropped = self._kept.popitem(last=False)
+            self.used -= dropped.nbytes
+
+    def clear(self) -> None:
+        self._kept.clear()
+        self.used = 0
+
+
+class EmbeddingStore(Protocol):
+    """Where encoded pictures are kept between processes."""
+
+    def get(self, key: str) -> Embedding | None: ...
+
+    def put(self, key: str, embedding: Embedding) -> None: ...
+
+
+@dataclass(frozen=True)
+class Head:
+    """Text before each picture, the pictures, and the identity of their contents."""
+
+    text: tuple[str, ...]
+    images: tuple[Path, ...]
+    hashes: tuple[str, ...]
+    key: Key
+
+    def parts(self) -> list[str | Picture]:
+        """What mtmd tokenises, in reading order."""
+        parts: list[str | Picture] = []
+        for text, image, digest in zip(self.text, self.images, self.hashes, strict=True):
+            parts.extend(head_parts(text))
+            parts.append(Picture(image, digest))
+        return parts
+
+
+EMPTY = Head((), (), (), b"")
+
+
+def make_head(text: tuple[str, ...], images: Sequence[Path]) -> Head:
+    """A head keyed by the bytes of its pictures and its text. Raises `ImageError`."""
+    if not images:
+        return EMPTY
+    hashes = tuple(content_hash(image) for image in images)
+    digest = hashlib.blake2b(digest_size=16)
+    for piece, picture in zip(text, hashes, strict=True):
+        digest.update(f"{len(piece)}:{piece}{picture}".encode())
+    return Head(text, tuple(images), hashes, digest.digest())
+
+
+class Pictures:
+    """Measures heads and supplies their chunks with embeddings."""
+
+    def __init__(
+        self, vision: Vision, clock: Clock, ram_bytes: int, disk: EmbeddingStore | None = None
+    ) -> None:
+        self._vision, self._clock, self._disk = vision, clock, disk
+        self._kept: Bounded[Embedding] = Bounded(ram_bytes)
+        self._image_sizes: dict[str, tuple[int, int]] = {}
+        self._sizes: dict[object, tuple[int, int]] = {}
+
+    def measure(self, head: Head) -> tuple[int, int]:
+        """(cells, positions) that a head takes, without encoding. Raises `ImageError`."""
+        if not head.images:
+            return 0, 0
+        key = (head.text, tuple(map(self._image_size, head.hashes, head.images)))
+        known = self._sizes.get(key)
+        if known is None:
+            with self._vision.chunks(head.parts(), measure=True) as chunks:
+                known = sum(c.n_tokens for c in chunks), sum(c.n_pos for c in chunks)
+            self._sizes[key] = known
+        return known
+
+    @contextmanager
+    def encoded(self, head: Head) -> Iterator[Iterator[tuple[Chunk, Embedding | None]]]:
+        """The head's chunks in order, each picture chunk with its embedding (n_tokens, width).
+        Pixels are read and preprocessed only if an embedding is not known."""
+        with self._vision.chunks(head.parts(), measure=True) as chunks:
+            known = [None if c.tokens is not None else self._find(c) for c in chunks]
+            pairs = list(zip(chunks, known, strict=True))
+            if all(e is not None or c.tokens is not None for c, e in pairs):
+                yield iter(pairs)
+                return
+        with self._vision.chunks(head.parts()) as chunks:
+            yield self._encode(chunks, known)
+
+    def _encode(
+        self, chunks: list[Chunk], known: list[Embedding | None]
+    ) -> Iterator[tuple[Chunk, Embedding | None]]:
+        for chunk, embedding in zip(chunks, known, strict=True):
+            if chunk.tokens is None and embedding is None:
+                embedding = self._vision.encode(chunk, self._clock)
+                self._kept.put(chunk.name, embedding)
+                if self._disk is not None:
+                    self._disk.put(chunk.name, embedding)
+            yield chunk, embedding
+
+    def _find(self, chunk: Chunk) -> Embedding | None:
+        embedding = self._kept.get(chunk.name)
+        if embedding is None and self._disk is not None:
+            embedding = self._disk.get(chunk.name)
+            if embedding is not None and embedding.shape != (chunk.n_tokens, self._vision.width):
+                embedding = None
+            if embedding is not None:
+                self._kept.put(chunk.name, embedding)
+        return embedding
+
+    def _image_size(self, digest: str, path: Path) -> tuple[int, int]:
+        size = self._image_sizes.get(digest)
+        if size is None:
+            size = self._image_sizes[digest] = image_size(path)
+        return size

@@ -1,0 +1,102 @@
+"""The plain path: one request at a time, everything computed anew, nothing clever.
+
+The same steps as the binding's own chat handler: clear the memory, tokenise the whole prompt with
+its pictures, evaluate it chunk by chunk, read the logits. The fast path is proved against this,
+and this is used where the fast path cannot be.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+import numpy as np
+
+from ...errors import ModelError
+from ...types import Generated, Scored
+from .context import Context, Floats
+from .fast import log_sum_exp
+from .native import forget_errors, native_detail
+from .plan import head_parts
+from .stream import Continuation
+from .vision import Picture, Vision
+from .vocabulary import Vocabulary
+from .work import GenerateJob, ScoreJob
+
+
+class PlainPath:
+    """Scores and generates on a context of one slot."""
+
+    def __init__(self, context: Context, vision: Vision, vocab: Vocabulary) -> None:
+        self._context, self._vision, self._vocab = context, vision, vocab
+
+    def score(self, jobs: list[ScoreJob]) -> list[Scored]:
+        """Log-probabilities of each job's options, in the jobs' order."""
+        return [self._score(job) for job in jobs]
+
+    def generate(self, jobs: list[GenerateJob]) -> list[Generated]:
+        """Greedy continuations, in the jobs' order."""
+        return [self._generate(job) for job in jobs]
+
+    def close(self) -> None:
+        self._context.close()
+
+    def _score(self, job: ScoreJob) -> Scored:
+        pos, cells, first = self._prompt(job)
+        clean, values, extra = True, [], 0
+        for option in job.plan.options:
+            if not clean:
+                pos, _, first = self._prompt(job)
+            logits, total = first, 0.0
+            for depth, token in enumerate(option):
+                total += float(logits[token] - log_sum_exp(logits[None])[0])
+                if depth + 1 < len(option):
+                    logits = self._next(token, pos + depth)
+                    extra += 1
+            values.append(total)
+            clean = len(option) == 1 or self._context.cut(0, pos)
+        return Scored(tuple(values), cells + extra)
+
+    def _generate(self, job: GenerateJob) -> Generated:
+        pos, cells, logits = self._prompt(job)
+        words = Continuation(job, self._vocab, self._context.n_ctx - cells)
+        try:
+            while not words.done:
+                words.feed(logits)
+                if not words.done:
+                    logits = self._next(words.last, pos)
+                    pos += 1
+                    cells += 1
+            return words.result(cells)
+        finally:
+            words.close()
+
+    def _next(self, token: int, pos: int) -> Floats:
+        logits: Floats = self._context.decode_tokens(0, (token,), pos, output=True)[0].copy()
+        return logits
+
+    def _prompt(self, job: ScoreJob | GenerateJob) -> tuple[int, int, Floats]:
+        """Evaluate the whole prompt -> (next position, cells used, logits (n_vocab,))."""
+        context, mtmd = self._context, self._vision.lib.mtmd
+        parts: list[str | Picture] = [*job.head.parts(), *head_parts(job.plan.tail)]
+        context.clear()
+        pos, cells = ctypes.c_int32(0), 0
+        with self._vision.chunks(parts) as chunks:
+            for index, chunk in enumerate(chunks):
+                context.check_whole(self._vision, chunk)
+                forget_errors()
+                code = mtmd.mtmd_helper_eval_chunk_single(
+                    self._vision.pointer,
+                    context.pointer,
+                    chunk.pointer,
+                    pos.value,
+                    0,
+                    context.n_batch,
+                    index + 1 == len(chunks),
+                    ctypes.byref(pos),
+                )
+                if code != 0:
+                    raise ModelError(
+                        f"a prompt could not be computed (code {code}){native_detail()}"
+                    )
+                cells += chunk.n_tokens
+        return pos.value, cells, np.array(context.last_logits())

@@ -1,0 +1,61 @@
+"""The proof: the fast path must say what the plain one says, on one generated picture."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from ...types import ImageSlot, Message
+from .pictures import make_head
+from .work import Path as WorkPath
+from .work import ScoreJob
+
+if TYPE_CHECKING:
+    from .load import Loaded
+
+_OPTIONS = ("red", "a blue cup", "no")
+_QUESTIONS = ("What is in the picture?", "What is in the picture? Answer in one word.")
+
+
+def compare(loaded: Loaded, fast: WorkPath, plain: WorkPath) -> str:
+    """Nothing if both paths agree, else one clause on how they differ."""
+    with tempfile.TemporaryDirectory() as folder:
+        picture = Path(folder) / "proof.png"
+        Image.fromarray(_pattern(), "RGB").save(picture)
+        jobs = [_job(loaded, question, picture) for question in _QUESTIONS]
+        expected = plain.score(jobs)
+        for batch in (jobs, jobs[:1], jobs[1:]):  # together, then from the kept head
+            answers = fast.score(batch)
+            wanted = expected if len(batch) == 2 else [expected[jobs.index(batch[0])]]
+            for answer, truth in zip(answers, wanted, strict=True):
+                fault = _differ(answer.logprobs, truth.logprobs, loaded.options.tolerance)
+                if fault:
+                    return fault
+    return ""
+
+
+def _job(loaded: Loaded, question: str, picture: Path) -> ScoreJob:
+    messages = (Message("user", (ImageSlot(), question)),)
+    plan = loaded.planner.plan(messages, "", _OPTIONS)
+    return ScoreJob(make_head(plan.head, (picture,)), plan)
+
+
+def _differ(fast: tuple[float, ...], plain: tuple[float, ...], tolerance: float) -> str:
+    difference = float(np.max(np.abs(np.subtract(fast, plain))))
+    if not difference <= tolerance:  # also when it is not a number
+        return f"its log-probabilities differ from the plain path's by {difference:.3g}"
+    first, second = sorted(plain, reverse=True)[:2]
+    if first - second > 2 * tolerance and int(np.argmax(fast)) != int(np.argmax(plain)):
+        return "its best answer differs from the plain path's"
+    return ""
+
+
+def _pattern() -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """(96, 128, 3) uint8: stripes over a gradient, so that tiles and patches all differ."""
+    y, x = np.mgrid[0:96, 0:128]
+    channels = [2 * x, 255 - 2 * y, 128 + 127 * np.sin(x / 7.0 + y / 11.0)]
+    return np.stack(channels, axis=-1).clip(0, 255).astype(np.uint8)

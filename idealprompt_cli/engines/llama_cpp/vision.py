@@ -1,0 +1,156 @@
+"""Pictures to embeddings: owners of mtmd's context, bitmaps and chunks."""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import ImageError, ModelError
+from ...images import image_size, open_rgb
+from .clock import Clock
+from .native import TextModel, forget_errors, native_detail
+
+Embedding = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture in a prompt: the file and the identity of its contents."""
+
+    path: Path
+    digest: str
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A borrowed chunk of a tokenised prompt: text `tokens`, or a picture when they are None.
+    `n_pos` is what it advances the position by (differs from `n_tokens` under M-RoPE). `name`
+    identifies what a picture chunk shows: file contents, which tile, how many tokens."""
+
+    pointer: Any
+    tokens: tuple[int, ...] | None
+    n_tokens: int
+    n_pos: int
+    name: str = ""
+
+
+class Vision:
+    """Owner of an `mtmd_context`. Raises `ModelError` when the projector does not fit."""
+
+    def __init__(self, path: Path, model: TextModel, threads: int, use_gpu: bool) -> None:
+        self.lib = model.lib
+        mtmd = self.lib.mtmd
+        params = mtmd.mtmd_context_params_default()
+        params.use_gpu = use_gpu
+        params.print_timings = False
+        params.n_threads = threads
+        params.warmup = False
+        forget_errors()
+        self.pointer: Any = mtmd.mtmd_init_from_file(str(path).encode(), model.pointer, params)
+        if not self.pointer:
+            raise ModelError(
+                f"{path}: this mmproj cannot be used with that text model{native_detail()}; "
+                "pass the mmproj that was published with it"
+            )
+        if not mtmd.mtmd_support_vision(self.pointer):
+            self.close()
+            raise ModelError(f"{path}: this mmproj has no vision part; pass the vision mmproj")
+        self.width: int = self.lib.llama.llama_model_n_embd_inp(model.pointer)
+        self.mrope = bool(mtmd.mtmd_decode_use_mrope(self.pointer))
+
+    def close(self) -> None:
+        if self.pointer:
+            self.lib.mtmd.mtmd_free(self.pointer)
+            self.pointer = None
+
+    @contextmanager
+    def chunks(
+        self, parts: Sequence[str | Picture], measure: bool = False
+    ) -> Iterator[list[Chunk]]:
+        """Tokenise text and pictures in reading order; the chunks live inside the block.
+
+        Text is template text (control tokens act). `measure` only counts: pictures are
+        represented by their sizes and cannot be encoded.
+        """
+        mtmd = self.lib.mtmd
+        with ExitStack() as stack:
+            structs = [self._input_part(part, measure, stack) for part in parts]
+            array = (ctypes.POINTER(mtmd.mtmd_input_part) * len(structs))(
+                *[ctypes.pointer(struct) for struct in structs]
+            )
+            output = mtmd.mtmd_input_chunks_init()
+            stack.callback(mtmd.mtmd_input_chunks_free, output)
+            forget_errors()
+            code = mtmd.mtmd_tokenize_from_parts(self.pointer, output, array, len(structs), False)
+            if code != 0:
+                names = ", ".join(str(p.path) for p in parts if isinstance(p, Picture))
+                raise ImageError(
+                    f"{names}: the model's image processor refuses it{native_detail()}; "
+                    "use a larger or less extreme picture"
+                )
+            seen: Counter[str] = Counter()
+            size = mtmd.mtmd_input_chunks_size(output)
+            yield [self._chunk(output, index, seen) for index in range(size)]
+
+    def encode(self, chunk: Chunk, clock: Clock) -> Embedding:
+        """Run the vision model on a picture chunk -> (n_tokens, width) float32, a copy."""
+        mtmd, started = self.lib.mtmd, time.perf_counter()
+        forget_errors()
+        code = mtmd.mtmd_encode_chunk(self.pointer, chunk.pointer)
+        clock.native_seconds += time.perf_counter() - started
+        clock.images_encoded += 1
+        if code != 0:
+            raise ModelError(f"a picture could not be encoded{native_detail()}")
+        return np.ctypeslib.as_array(
+            mtmd.mtmd_get_output_embd(self.pointer), shape=(chunk.n_tokens, self.width)
+        ).copy()
+
+    def non_causal(self, chunk: Chunk) -> bool:
+        """Whether this chunk must be decoded whole, each of its tokens seeing all of them."""
+        return bool(self.lib.mtmd.mtmd_decode_use_non_causal(self.pointer, chunk.pointer))
+
+    def _input_part(self, part: str | Picture, measure: bool, stack: ExitStack) -> Any:
+        mtmd = self.lib.mtmd
+        struct = mtmd.mtmd_input_part()
+        if isinstance(part, str):
+            raw = part.encode("utf-8")
+            text = mtmd.mtmd_input_text(raw, len(raw), False, True)
+            struct.text = ctypes.pointer(text)
+            struct._keep = (raw, text)
+        else:
+            struct.bitmap = self._bitmap(part.path, measure)
+            stack.callback(mtmd.mtmd_bitmap_free, struct.bitmap)
+            mtmd.mtmd_bitmap_set_id(struct.bitmap, part.digest.encode())
+        return struct
+
+    def _bitmap(self, path: Path, measure: bool) -> Any:
+        mtmd = self.lib.mtmd
+        if measure:
+            return mtmd.mtmd_bitmap_init(*image_size(path), None)
+        image = open_rgb(path)
+        pixels = np.ascontiguousarray(image)
+        data = pixels.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
+        return mtmd.mtmd_bitmap_init(image.width, image.height, data)
+
+    def _chunk(self, chunks: Any, index: int, seen: Counter[str]) -> Chunk:
+        mtmd = self.lib.mtmd
+        pointer = mtmd.mtmd_input_chunks_get(chunks, index)
+        n_tokens: int = mtmd.mtmd_input_chunk_get_n_tokens(pointer)
+        n_pos: int = mtmd.mtmd_input_chunk_get_n_pos(pointer)
+        if mtmd.mtmd_input_chunk_get_type(pointer) == mtmd.MTMD_INPUT_CHUNK_TYPE_TEXT:
+            count = ctypes.c_size_t()
+            data = mtmd.mtmd_input_chunk_get_tokens_text(pointer, ctypes.byref(count))
+            return Chunk(pointer, tuple(data[: count.value]), n_tokens, n_pos)
+        digest = (mtmd.mtmd_input_chunk_get_id(pointer) or b"").decode()
+        name = f"{digest}-{seen[digest]}-{n_tokens}"
+        seen[digest] += 1
+        return Chunk(pointer, None, n_tokens, n_pos, name)

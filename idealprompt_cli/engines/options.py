@@ -1,0 +1,82 @@
+"""How an engine is to be opened: one frozen value, shared by every engine."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+KernelChoice = Literal["auto", "fast", "safe"]
+
+
+def available_cores() -> int:
+    """Physical cores that this process may use (CPU affinity respected), at least 1."""
+    try:
+        allowed = sorted(os.sched_getaffinity(0))
+    except AttributeError:  # not on every platform
+        allowed = list(range(os.cpu_count() or 1))
+    return max(1, _physical(tuple(allowed)))
+
+
+@lru_cache(maxsize=4)
+def _physical(cpus: tuple[int, ...]) -> int:
+    """Distinct (package, core) pairs among `cpus`; all of them where the kernel does not say."""
+    cores: set[tuple[str, str]] = set()
+    for cpu in cpus:
+        topology = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology")
+        try:
+            package = (topology / "physical_package_id").read_text().strip()
+            core = (topology / "core_id").read_text().strip()
+        except OSError:
+            return len(cpus)
+        cores.add((package, core))
+    return len(cores)
+
+
+def user_cache_dir() -> Path:
+    """The per-user cache folder of this package: `IDEALPROMPT_CACHE`, else the platform's."""
+    named = os.environ.get("IDEALPROMPT_CACHE")
+    if named:
+        return Path(named)
+    if os.name == "nt":
+        base = Path(os.environ.get("LOCALAPPDATA", str(Path.home() / "AppData/Local")))
+    elif os.uname().sysname == "Darwin":
+        base = Path.home() / "Library/Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "idealprompt"
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """Options of the engines; sizes are in tokens unless they say bytes.
+
+    `n_ctx` 0 means the smaller of the model's training context and 4096; `slots` 0 means as many
+    resident sequences as fit into `kv_bytes` (at most 32). `state_bytes` bounds the prefix states
+    kept in RAM, `embedding_bytes` the encoded pictures kept in RAM, `disk_bytes` those kept on
+    disk (0 keeps none). `fast` "off" takes the plain path always. `kernels` "safe" turns off the
+    special weight layouts that crash on some CPUs, "fast" keeps them without a probe.
+    """
+
+    threads: int = field(default_factory=available_cores)
+    gpu_layers: int = -1
+    n_ctx: int = 0
+    n_batch: int = 2048
+    n_ubatch: int = 512
+    slots: int = 0
+    kv_bytes: int = 1 << 30
+    state_bytes: int = 1 << 29
+    embedding_bytes: int = 1 << 28
+    disk_bytes: int = 1 << 30
+    chat_template: str | None = None
+    fast: Literal["auto", "off"] = "auto"
+    kernels: KernelChoice = "auto"
+    probe: bool = False
+    cache_dir: Path | None = None
+    tolerance: float = 0.05
+
+    def cache_folder(self) -> Path:
+        """Where probe verdicts and encoded pictures are kept."""
+        return self.cache_dir if self.cache_dir is not None else user_cache_dir()
