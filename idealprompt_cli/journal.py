@@ -24,7 +24,7 @@ Record = dict[str, Any]
 
 
 class Journal:
-    """Records in order. Made by `create`, `resume` or `memory`."""
+    """Records in order. Made by `create`, `resume` or `memory`; closed by `close` or `with`."""
 
     def __init__(self, path: Path | None, stream: IO[bytes] | None, records: list[Record]) -> None:
         self.path = path
@@ -98,6 +98,12 @@ class Journal:
         if self._stream is not None:
             self._stream.close()
             self._stream = None
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def header_for(task: Task, model: ModelInfo, seed: int) -> dict[str, str]:
