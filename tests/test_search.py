@@ -88,7 +88,10 @@ def test_the_test_split_is_not_looked_at_by_the_search() -> None:
     engine = FakeVlm()
     searched(engine=engine)
     held_out = {path for example in TASK.test for path in example.images}
-    assert not held_out & {path for r in (*engine.scored, *engine.generated) for path in r.images}
+    shown = [request.images for request in engine.scored]
+    shown += [request.images for request in engine.generated]
+    assert shown
+    assert not held_out & {path for images in shown for path in images}
 
 
 @pytest.mark.parametrize("budget", ["20", "50", "100", "1000", "1ktok", "20ktok"])
