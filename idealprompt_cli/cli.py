@@ -1,0 +1,71 @@
+"""The `idealprompt` command (layer 6): names the commands and knows nothing else.
+
+Importing this imports no model library: `--help` is instant, and a test holds it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from typing import Annotated
+
+import typer
+
+from . import __version__
+from .commands import doctor, evaluate, predict, search
+from .commands.shell import Shell
+
+EPILOG = """\b
+Start here:
+  idealprompt search sample_tasks/grade -o prompt.yaml
+  idealprompt predict prompt.yaml photo.jpg
+Exit codes: 0 done, 1 a stated failure, 2 usage, 3 below --min-score, 130 interrupted."""
+
+app = typer.Typer(
+    cls=Shell,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"idealprompt {__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+]
+
+
+@app.callback()
+def _top(version: Version = False) -> None:
+    """Adapt prompts to quantised vision-language models, on the device, on private pictures."""
+    del version
+
+
+app.command("search", epilog=search.EPILOG)(search.search)
+app.command("eval", epilog=evaluate.EPILOG)(evaluate.evaluate)
+app.command("predict", epilog=predict.EPILOG)(predict.predict)
+app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
+
+
+def main() -> None:
+    """The entry point. What no command expects is a fault of ours: one line, or with --debug the
+    traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, io.UnsupportedOperation):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        app()
+    except Exception as fault:
+        if "--debug" in sys.argv:
+            raise
+        kind = type(fault).__name__
+        typer.echo(f"error: a fault in idealprompt: {kind}: {fault} (more with --debug)", err=True)
+        sys.exit(1)

@@ -1,0 +1,1 @@
+"""The commands, one per file (layer 5): build, call, print."""

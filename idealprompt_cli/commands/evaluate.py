@@ -1,0 +1,168 @@
+"""`idealprompt eval`: what a prompt scores on a task."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from ..errors import ArtifactError, TaskError, ThresholdNotMet, UsageError
+from ..types import ModelInfo, Prompt, Split
+from .models import (
+    ChatTemplate,
+    GpuLayers,
+    Mmproj,
+    Model,
+    ModelFlags,
+    NCtx,
+    Threads,
+    named_by,
+    opened,
+    tell_if_other,
+)
+from .shell import Debug, Json, Quiet, Verbose, level_of
+
+if TYPE_CHECKING:
+    from ..artifact import Artifact
+    from ..console import Console
+    from ..formats import EvalReport
+    from ..types import Task
+
+Which = Literal["winner", "baseline", "recommended"]
+
+EPILOG = """\b
+Examples:
+  idealprompt eval prompt.yaml my_task
+  idealprompt eval prompt.yaml my_task --min-score 0.8 --json
+  idealprompt search my_task -o - | idealprompt eval - my_task"""
+
+Source = Annotated[str, typer.Argument(metavar="PROMPT|-", help="A YAML artifact, or - for stdin.")]
+Folder = Annotated[
+    Path, typer.Argument(metavar="TASK", help="A folder with task.yaml and pictures.")
+]
+Part = Annotated[Split, typer.Option("--split", help="Which part of the task.")]
+Use = Annotated[Which, typer.Option("--use", help="Which prompt of the artifact.")]
+MinScore = Annotated[
+    float | None,
+    typer.Option(min=0.0, max=1.0, help="Exit with 3 if the metric is below this."),
+]
+MetricName = Annotated[str, typer.Option("--metric", help="In place of the task's metric.")]
+
+
+def evaluate(
+    prompt: Source,
+    task: Folder,
+    split: Part = "test",
+    use: Use = "winner",
+    min_score: MinScore = None,
+    metric: MetricName = "",
+    model: Model = None,
+    mmproj: Mmproj = None,
+    threads: Threads = 0,
+    gpu_layers: GpuLayers = -1,
+    n_ctx: NCtx = 0,
+    chat_template: ChatTemplate = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    debug: Debug = False,
+) -> None:
+    """Measure a prompt on a task, by default on the held-out pictures."""
+    from .. import formats
+    from ..artifact import read_artifact
+    from ..console import Console, screen_of
+
+    del debug
+    console = Console(level_of(quiet, verbose))
+    artifact = read_artifact(prompt)
+    flags = ModelFlags(model, mmproj, threads, gpu_layers, n_ctx, chat_template)
+    report = _report(artifact, _load(task, metric, artifact, console), split, use, flags, console)
+    shown = formats.get("json" if json else "table")
+    typer.echo(shown.evaluation(report, screen_of(sys.stdout)))
+    value = report.evaluation.value
+    if min_score is not None and value < min_score:
+        raise ThresholdNotMet(
+            f"{report.evaluation.metric} is {value:.4f}, below --min-score {min_score:g}"
+        )
+
+
+def _load(folder: Path, metric: str, artifact: Artifact, console: Console) -> Task:
+    from .. import metrics
+    from ..task import load_task
+
+    if metric:
+        metrics.get(metric)
+    task = load_task(folder, metric=metric, notify=console.say)
+    metrics.get(task.metric)
+    if set(task.labels) != set(artifact.labels):
+        raise ArtifactError(
+            f"the prompt answers with {_list(artifact.labels)}, but {folder} asks for "
+            f"{_list(task.labels)}: use a prompt that was made for this task"
+        )
+    return task
+
+
+def _list(labels: tuple[str, ...]) -> str:
+    return ", ".join(labels) or "free text"
+
+
+def _report(
+    artifact: Artifact,
+    task: Task,
+    split: Split,
+    which: Which,
+    flags: ModelFlags,
+    console: Console,
+) -> EvalReport:
+    from .. import metrics
+    from ..evaluate import Evaluator
+    from ..formats import EvalReport
+
+    examples = task.test if split == "test" else task.train
+    if not examples:
+        raise TaskError(f"{task.root}: has no test part: use --split train, or set test_fraction")
+    named, prompt = choose_prompt(artifact, which)
+    tell_if_edited(artifact, console)
+    ref = named_by(artifact.model, flags)
+    with opened(flags, console.say, named=ref or task.model) as engine:
+        tell_if_other(engine.info(), artifact.model, console.say)
+        evaluation = Evaluator(engine, task, metrics.get(task.metric)).evaluate(prompt, examples)
+        info = engine.info()
+    recorded = _recorded(artifact, task, info, split, named)
+    return EvalReport(task, info, split, named, evaluation, recorded)
+
+
+def choose_prompt(artifact: Artifact, which: Which) -> tuple[str, Prompt]:
+    """The prompt that was asked for, and whether it is the winner or the baseline."""
+    name = artifact.recommended if which == "recommended" else which
+    return name, artifact.prompt if name == "winner" else artifact.baseline_prompt
+
+
+def tell_if_edited(artifact: Artifact, console: Console) -> None:
+    """A note where `prompt` no longer renders to the `messages` that were scored."""
+    if artifact.rendered_now() != artifact.messages:
+        console.say(
+            "Note: `prompt` was edited after the search (its `messages` differ): the recorded "
+            "scores are those of the prompt before."
+        )
+
+
+def _recorded(
+    artifact: Artifact, task: Task, model: ModelInfo, split: Split, named: str
+) -> float | None:
+    """The artifact's own figure for the same prompt, pictures and model, if it has one."""
+    same = artifact.task.fingerprint == task.fingerprint
+    if not same or split != "test" or artifact.model.fingerprint != model.fingerprint:
+        return None
+    scores = artifact.winner if named == "winner" else artifact.baseline
+    return scores.test.value if scores.test else None
+
+
+def check_stdin_once(prompt: str, images: list[str]) -> None:
+    """Only one of the two can come from stdin."""
+    if prompt == "-" and "-" in images:
+        raise UsageError(
+            "the prompt and the pictures cannot both come from stdin: name one of them"
+        )

@@ -1,0 +1,158 @@
+"""Which model a command uses, and opening it.
+
+Flags first, then IDEALPROMPT_MODEL and IDEALPROMPT_MMPROJ, then what the prompt or the task names,
+then the embedded demonstration model.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import ModelError, UsageError
+from ..files import read_text
+from ..types import ModelInfo, ModelRef
+
+if TYPE_CHECKING:
+    from ..engines import EngineOptions
+    from ..interfaces import Engine
+
+Say = Callable[[str], None]
+
+Model = Annotated[
+    Path | None,
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="GGUF",
+        help="Text model. Default: IDEALPROMPT_MODEL, the task's model, the embedded one.",
+    ),
+]
+Mmproj = Annotated[
+    Path | None,
+    typer.Option(
+        "--mmproj",
+        metavar="GGUF",
+        help="Its vision projector. Default: IDEALPROMPT_MMPROJ, or the one beside the model.",
+    ),
+]
+Threads = Annotated[int, typer.Option(min=0, help="CPU threads. Default: the physical cores.")]
+GpuLayers = Annotated[int, typer.Option(min=-1, help="Layers on the GPU, -1 for all.")]
+NCtx = Annotated[
+    int, typer.Option("--n-ctx", min=0, help="Context in tokens. Default: up to 4096.")
+]
+ChatTemplate = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="A Jinja chat template in place of the model's own."),
+]
+
+
+@dataclass(frozen=True)
+class ModelFlags:
+    """What the command line says of the model; zeros and None mean the default."""
+
+    model: Path | None = None
+    mmproj: Path | None = None
+    threads: int = 0
+    gpu_layers: int = -1
+    n_ctx: int = 0
+    chat_template: Path | None = None
+
+
+@contextmanager
+def opened(
+    flags: ModelFlags, say: Say, *, named: ModelRef | Path | None = None, probe: bool = False
+) -> Iterator[Engine]:
+    """The chosen model's engine, closed at the end. `named` is what the task or prompt names."""
+    from ..engines import engine_for, open_engine
+
+    chosen = choose(flags, named, say)
+    path = chosen.text if isinstance(chosen, ModelRef) else chosen
+    engine = open_engine(engine_for(path), chosen, engine_options(flags, probe), say)
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+def choose(flags: ModelFlags, named: ModelRef | Path | None, say: Say) -> ModelRef | Path:
+    """The files of the model to use. Raises `UsageError` or `ModelError`."""
+    if flags.mmproj and not flags.model:
+        raise UsageError("--mmproj is given without --model: name both files")
+    if flags.model:
+        return _pair(flags.model, flags.mmproj, "--mmproj", say)
+    model = os.environ.get("IDEALPROMPT_MODEL", "")
+    if model:
+        mmproj = os.environ.get("IDEALPROMPT_MMPROJ", "")
+        return _pair(Path(model), Path(mmproj) if mmproj else None, "IDEALPROMPT_MMPROJ", say)
+    if named:
+        return named
+    embedded = embedded_model()
+    if embedded is None:
+        raise ModelError(
+            "no model is named and this installation has no embedded one: give --model and --mmproj"
+        )
+    say("Using the small embedded demonstration model; name your own with --model and --mmproj.")
+    return embedded
+
+
+def _pair(model: Path, mmproj: Path | None, source: str, say: Say) -> ModelRef | Path:
+    model = model.expanduser()
+    if mmproj:
+        return ModelRef(model, mmproj.expanduser())
+    if model.suffix.lower() in (".yaml", ".yml"):
+        return model
+    if not model.exists():
+        raise ModelError(f"{model}: no such file: check the path of the model")
+    beside = sorted(path for path in model.parent.glob("*mmproj*.gguf") if path != model)
+    if len(beside) == 1:
+        say(f"Using the vision projector beside the model: {beside[0]}")
+        return ModelRef(model, beside[0])
+    found = f" ({len(beside)} lie beside it)" if beside else ""
+    raise UsageError(f"{model}: its vision projector is not named{found}: give {source}")
+
+
+def embedded_model() -> ModelRef | None:
+    """The demonstration model of the package, if it is there."""
+    folder = Path(__file__).parent.parent / "demo_model"
+    projectors = sorted(folder.glob("*mmproj*.gguf"))
+    texts = sorted(path for path in folder.glob("*.gguf") if path not in projectors)
+    return ModelRef(texts[0], projectors[0]) if texts and projectors else None
+
+
+def named_by(model: ModelInfo, flags: ModelFlags) -> ModelRef | Path | None:
+    """The files that an artifact names, where nothing goes before them. None for the embedded
+    model, whose place differs between machines. Raises `ModelError` if the files are gone."""
+    if flags.model or os.environ.get("IDEALPROMPT_MODEL") or not model.path:
+        return None
+    text = Path(model.path)
+    embedded = embedded_model()
+    if embedded and text.name == embedded.text.name:
+        return None
+    if not text.exists():
+        raise ModelError(f"{text}: the model that the prompt was made for is gone: give --model")
+    return ModelRef(text, Path(model.mmproj)) if model.mmproj else text
+
+
+def engine_options(flags: ModelFlags, probe: bool = False) -> EngineOptions:
+    """The engine's options, with its own defaults where no flag is given."""
+    from ..engines import EngineOptions
+
+    options = EngineOptions(gpu_layers=flags.gpu_layers, n_ctx=flags.n_ctx, probe=probe)
+    if flags.threads:
+        options = replace(options, threads=flags.threads)
+    if flags.chat_template:
+        options = replace(options, chat_template=read_text(flags.chat_template, ModelError))
+    return options
+
+
+def tell_if_other(now: ModelInfo, then: ModelInfo, say: Say) -> None:
+    """A warning where a prompt is used with another model than it was made for."""
+    if now.fingerprint != then.fingerprint:
+        say(f"Note: this prompt was adapted to {then.name}, not to {now.name}: scores may differ.")

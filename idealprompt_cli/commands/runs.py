@@ -1,0 +1,30 @@
+"""Where a run keeps its journal: a named folder, a new one under runs/, or the last one."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from pathlib import Path
+
+from ..errors import JournalError
+
+RUNS = Path("runs")
+JOURNAL = "journal.jsonl"
+
+
+def run_folder(given: Path | None, task: str, resume: bool) -> Path:
+    """The folder to use; it need not exist. Raises `JournalError` if there is none to resume."""
+    if given is not None:
+        return given
+    stem = re.sub(r"[^\w.-]+", "-", task).strip("-.") or "task"
+    if not resume:
+        now = datetime.now().astimezone()
+        return RUNS / f"{stem}-{now:%Y%m%d-%H%M%S}"
+    earlier = [path.parent for path in RUNS.glob(f"*/{JOURNAL}") if _is_of(path.parent, stem)]
+    if not earlier:
+        raise JournalError(f"{RUNS}: holds no run of {task} to resume: name it with --run-dir")
+    return max(earlier, key=lambda folder: folder.name)
+
+
+def _is_of(folder: Path, stem: str) -> bool:
+    return re.fullmatch(re.escape(stem) + r"-\d{8}-\d{6}", folder.name) is not None

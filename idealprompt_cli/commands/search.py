@@ -1,0 +1,210 @@
+"""`idealprompt search`: adapt a prompt to a task."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import ArtifactError, Interrupted, UsageError
+from ..files import write_text
+from .models import (
+    ChatTemplate,
+    GpuLayers,
+    Mmproj,
+    Model,
+    ModelFlags,
+    NCtx,
+    Threads,
+    opened,
+)
+from .runs import run_folder
+from .shell import Debug, Json, Quiet, Verbose, level_of
+
+if TYPE_CHECKING:
+    from ..artifact import Artifact
+    from ..budget import Budget
+    from ..console import Console
+    from ..interfaces import Engine
+    from ..types import RunResult, Task
+
+EVALUATIONS_PER_PICTURE = 40
+LEAST_EVALUATIONS = 600
+
+EPILOG = """\b
+Examples:
+  idealprompt search sample_tasks/grade -o prompt.yaml
+  idealprompt search my_task -m model.gguf --mmproj mmproj.gguf --budget 10m
+  idealprompt search my_task -o - | idealprompt eval - my_task"""
+
+Folder = Annotated[
+    Path, typer.Argument(metavar="TASK", help="A folder with task.yaml and pictures.")
+]
+Output = Annotated[
+    str, typer.Option("--output", "-o", metavar="FILE|-", help="Where to write the YAML artifact.")
+]
+BudgetText = Annotated[
+    str,
+    typer.Option(
+        "--budget",
+        metavar="N|10m|200ktok",
+        help="Evaluations, model time or tokens. Default: 40 evaluations per training picture.",
+    ),
+]
+Seed = Annotated[int, typer.Option(help="Seed of the search.")]
+RunDir = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Where the run is kept. Default: under runs/.")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with a broken run.")]
+MetricName = Annotated[str, typer.Option("--metric", help="In place of the task's metric.")]
+Strategies = Annotated[
+    list[str] | None, typer.Option("--strategy", help="Only this strategy (may be repeated).")
+]
+NoTest = Annotated[bool, typer.Option("--no-test", help="Leave the held-out pictures unread.")]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the command line asks of a run."""
+
+    folder: Path
+    budget: str
+    seed: int
+    metric: str
+    strategies: tuple[str, ...]
+    run_dir: Path | None
+    resume: bool
+    tested: bool
+
+
+def search(
+    task: Folder,
+    model: Model = None,
+    mmproj: Mmproj = None,
+    output: Output = "",
+    budget: BudgetText = "",
+    seed: Seed = 0,
+    run_dir: RunDir = None,
+    resume: Resume = False,
+    metric: MetricName = "",
+    strategy: Strategies = None,
+    no_test: NoTest = False,
+    threads: Threads = 0,
+    gpu_layers: GpuLayers = -1,
+    n_ctx: NCtx = 0,
+    chat_template: ChatTemplate = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    debug: Debug = False,
+) -> None:
+    """Search for a prompt that makes the model answer a task better.
+
+    Reads the labelled pictures in TASK, tries edits of its question on the training part, and
+    compares the best prompt with the seed prompt on the held-out part.
+    """
+    from ..console import Console
+
+    del debug
+    if json and output == "-":
+        raise UsageError("--json and -o - both want stdout: write the YAML to a file, or drop one")
+    console = Console(level_of(quiet, verbose))
+    plan = Plan(task, budget, seed, metric, tuple(strategy or ()), run_dir, resume, not no_test)
+    flags = ModelFlags(model, mmproj, threads, gpu_layers, n_ctx, chat_template)
+    try:
+        artifact, kept = _run(plan, flags, console)
+    finally:
+        console.close()
+    _deliver(artifact, kept, output, json)
+
+
+def _run(plan: Plan, flags: ModelFlags, console: Console) -> tuple[Artifact, Path]:
+    """The artifact, and where it was written inside the run's folder."""
+    from .. import metrics, strategies
+    from ..artifact import dump, from_run
+    from ..task import load_task
+
+    if plan.metric:
+        metrics.get(plan.metric)
+    strategies.select(plan.strategies)
+    budget = _budget(plan.budget, None)
+    task = load_task(plan.folder, metric=plan.metric, notify=console.say)
+    metrics.get(task.metric)
+    budget = budget or _budget(plan.budget, len(task.train))
+    assert budget is not None
+    folder = run_folder(plan.run_dir, task.name, plan.resume)
+    with opened(flags, console.say, named=task.model) as engine:
+        result = _search(plan, task, budget, folder, engine, console)
+    artifact = from_run(result)
+    kept = folder / "prompt.yaml"
+    write_text(kept, dump(artifact), ArtifactError)
+    return artifact, kept
+
+
+def _budget(text: str, pictures: int | None) -> Budget | None:
+    """The budget given, or the default one as soon as the number of pictures is known."""
+    from ..budget import Budget
+
+    if text:
+        return Budget.parse(text)
+    if pictures is None:
+        return None
+    return Budget(evaluations=max(LEAST_EVALUATIONS, EVALUATIONS_PER_PICTURE * pictures))
+
+
+def _search(
+    plan: Plan, task: Task, budget: Budget, folder: Path, engine: Engine, console: Console
+) -> RunResult:
+    from .. import metrics, strategies
+    from ..journal import Journal, header_for
+    from ..search import final_test, run
+
+    metric = metrics.get(task.metric)
+    open_journal = Journal.resume if plan.resume else Journal.create
+    journal = open_journal(folder, header_for(task, engine.info(), plan.seed))
+    try:
+        result = run(
+            task,
+            engine,
+            metric,
+            strategies.select(plan.strategies),
+            budget,
+            observer=console.observer(),
+            journal=journal,
+            seed=plan.seed,
+        )
+        return final_test(result, engine, metric, journal=journal) if plan.tested else result
+    except (Interrupted, KeyboardInterrupt) as stopped:
+        why = str(stopped) or "interrupted; what was computed is kept"
+        raise Interrupted(f"{why}; go on with: {_again(folder)}") from stopped
+    finally:
+        journal.close()
+
+
+def _again(folder: Path) -> str:
+    """This command line with what resumes it."""
+    words = [word for word in sys.argv[1:] if word != "--resume"]
+    known = any(word.split("=")[0] == "--run-dir" for word in words)
+    where = [] if known else ["--run-dir", str(folder)]
+    return shlex.join(["idealprompt", *words, *where, "--resume"])
+
+
+def _deliver(artifact: Artifact, kept: Path, output: str, json: bool) -> None:
+    """The YAML to where it was asked for; the summary to stdout, or to stderr if the YAML is
+    there."""
+    from .. import formats
+    from ..artifact import dump
+    from ..console import screen_of
+
+    if output and output != "-":
+        write_text(Path(output), dump(artifact), ArtifactError)
+    written = str(kept) if output in ("", "-") else output
+    stream = sys.stderr if output == "-" else sys.stdout
+    if output == "-":
+        typer.echo(dump(artifact), nl=False)
+    shown = formats.get("json" if json else "table")
+    typer.echo(shown.run(artifact, written, screen_of(stream)), err=output == "-")

@@ -1,0 +1,205 @@
+"""Messages and progress on stderr (layer 3).
+
+Three observers of a run: a bar for terminals, a line every few seconds elsewhere, and silence.
+Knows nothing of how a search goes on, only what it is told. Beside `formats/` the one module that
+knows Rich, which is imported when a bar is shown.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TextIO
+
+from .formats.base import Screen
+from .interfaces import Observer
+from .types import ModelInfo, Task, Trial
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+SECONDS_BETWEEN_LINES = 5.0
+
+
+class Console:
+    """Where messages go. `level` is -1 (quiet: errors only), 0, or 1 (every trial)."""
+
+    def __init__(self, level: int = 0, stream: TextIO | None = None) -> None:
+        self.level = level
+        self._stream = stream
+        self._bar: BarObserver | None = None
+
+    @property
+    def stream(self) -> TextIO:
+        return self._stream or sys.stderr
+
+    def say(self, text: str) -> None:
+        """A notice, unless the user wants quiet."""
+        if self.level >= 0:
+            self.write(text)
+
+    def detail(self, text: str) -> None:
+        """Something that only -v shows."""
+        if self.level > 0:
+            self.write(text)
+
+    def write(self, text: str) -> None:
+        """A line, above the bar if there is one."""
+        if self._bar is None or not self._bar.print_above(text):
+            print(text, file=self.stream, flush=True)
+
+    def observer(self, clock: Callable[[], float] = time.monotonic) -> Observer:
+        """The listener that suits the stream and the level."""
+        if self.level < 0:
+            return SilentObserver()
+        if self.level == 0 and is_terminal(self.stream):
+            self._bar = BarObserver(self)
+            return self._bar
+        return LineObserver(self, clock)
+
+    def close(self) -> None:
+        """Take the bar away, whatever happened."""
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a person is likely to watch the stream as it comes."""
+    try:
+        return stream.isatty() and os.environ.get("TERM") != "dumb"
+    except ValueError:  # closed
+        return False
+
+
+def screen_of(stream: TextIO) -> Screen:
+    """Columns and colour for text that is printed on a stream."""
+    if not is_terminal(stream):
+        return Screen()
+    width = min(shutil.get_terminal_size().columns, 120)
+    return Screen(width=width, colour="NO_COLOR" not in os.environ)
+
+
+class SilentObserver:
+    """For --quiet."""
+
+    def started(self, task: Task, model: ModelInfo, plan: str) -> None: ...
+
+    def trial(self, trial: Trial, best: Trial, spent: str, fraction: float) -> None: ...
+
+    def message(self, text: str) -> None: ...
+
+    def finished(self, stop: str) -> None: ...
+
+
+class LineObserver:
+    """Plain lines: one every few seconds, or one per trial with -v."""
+
+    def __init__(self, console: Console, clock: Callable[[], float]) -> None:
+        self._console = console
+        self._clock = clock
+        self._last = clock()
+        self._count = 0
+
+    def started(self, task: Task, model: ModelInfo, plan: str) -> None:
+        self._console.write(opening(task, model))
+        self._console.write(plan)
+
+    def trial(self, trial: Trial, best: Trial, spent: str, fraction: float) -> None:
+        self._count += 1
+        if self._console.level > 0:
+            self._console.write(f"  {describe(trial)}")
+            return
+        if self._clock() - self._last >= SECONDS_BETWEEN_LINES:
+            self._last = self._clock()
+            self._console.write(f"  {self._count} prompts tried, {spent}, best {score(best)}")
+
+    def message(self, text: str) -> None:
+        self._console.write(text)
+
+    def finished(self, stop: str) -> None:
+        self._console.write(stop)
+
+
+class BarObserver:
+    """A bar with the best score so far and what is being tried."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress: Progress | None = None
+        self._row: TaskID | None = None
+        self._count = 0
+
+    def print_above(self, text: str) -> bool:
+        """Whether the text was printed by the bar's own console."""
+        if self._progress is None:
+            return False
+        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        return True
+
+    def started(self, task: Task, model: ModelInfo, plan: str) -> None:
+        self._console.write(opening(task, model))
+        self._console.write(plan)
+        self._progress = self._make()
+        self._row = self._progress.add_task("", total=1.0, what="the seed prompt", best="")
+        self._progress.start()
+
+    def _make(self) -> Progress:
+        from rich.console import Console as RichConsole
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+        return Progress(
+            BarColumn(bar_width=24),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[best]}", markup=False),
+            TextColumn("{task.fields[what]}", markup=False, style="dim"),
+            console=RichConsole(file=self._console.stream, stderr=True),
+            transient=True,
+            refresh_per_second=4,
+        )
+
+    def trial(self, trial: Trial, best: Trial, spent: str, fraction: float) -> None:
+        self._count += 1
+        if self._progress is None or self._row is None:
+            return
+        self._progress.update(
+            self._row,
+            completed=min(fraction, 0.99),  # it is full when it is done
+            best=f"best {score(best)}",
+            what=f"{self._count} tried, {spent}, last: {trial.strategy}",
+        )
+
+    def message(self, text: str) -> None:
+        self._console.write(text)
+
+    def finished(self, stop: str) -> None:
+        self.stop()
+        self._console.write(stop)
+
+    def stop(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+
+def opening(task: Task, model: ModelInfo) -> str:
+    """What is about to happen, in a line."""
+    count = f"{len(task.train)} training and {len(task.test)} held-out pictures"
+    kind = f"{len(task.labels)} labels" if task.labels else "free text"
+    form = ", ".join(part for part in (model.architecture, model.quantisation) if part)
+    return f"Task {task.name}: {kind}, {count}. Model {model.name} ({form})."
+
+
+def score(trial: Trial) -> str:
+    """A trial's score for people."""
+    evaluation = trial.evaluation
+    return "none yet" if evaluation is None else f"{100 * evaluation.value:.1f} %"
+
+
+def describe(trial: Trial) -> str:
+    """A trial in a line, for -v."""
+    state = "" if trial.state == "complete" else f" ({trial.state})"
+    note = f": {trial.note}" if trial.note else ""
+    return f"#{trial.id} {trial.strategy} {score(trial)}{state}{note}"

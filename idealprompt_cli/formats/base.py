@@ -1,0 +1,42 @@
+"""What every format is asked to show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..artifact import Artifact
+from ..types import Evaluation, ModelInfo, Split, Task
+
+
+@dataclass(frozen=True)
+class Screen:
+    """Where the text will be read: columns, and whether colours are welcome."""
+
+    width: int = 100
+    colour: bool = False
+
+
+@dataclass(frozen=True)
+class EvalReport:
+    """One prompt of an artifact on one split of a task. `recorded` is what the artifact says of
+    the same prompt and split, where it was made on the same task and model."""
+
+    task: Task
+    model: ModelInfo
+    split: Split
+    which: str
+    evaluation: Evaluation
+    recorded: float | None = None
+
+
+class Format(Protocol):
+    """`run` shows a search's artifact and the file it was written to ('' for none); `evaluation`
+    shows what `eval` found. Both return text that ends without a newline."""
+
+    name: str
+    summary: str
+
+    def run(self, artifact: Artifact, written: str, screen: Screen) -> str: ...
+
+    def evaluation(self, report: EvalReport, screen: Screen) -> str: ...

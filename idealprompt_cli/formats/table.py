@@ -1,0 +1,152 @@
+"""Tables and sentences, for people at a terminal."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from ..artifact import Artifact, Score, Scores
+from ..types import Cost, Evaluation, ImageSlot, Message, StopReason
+from .base import EvalReport, Screen
+
+_STOPPED: Mapping[StopReason, str] = {
+    "evaluations": "the budget of evaluations was spent",
+    "seconds": "the time was up",
+    "tokens": "the budget of tokens was spent",
+    "exhausted": "every strategy had been tried",
+    "perfect": "nothing was left to gain on the training pictures",
+    "interrupted": "it was interrupted",
+}
+
+
+class TableFormat:
+    """The default: scores side by side, the verdict, the prompt as it is sent, the cost."""
+
+    name = "table"
+    summary = "tables and sentences, for people"
+
+    def run(self, artifact: Artifact, written: str, screen: Screen) -> str:
+        console = _console(screen)
+        console.print(_scores(artifact))
+        if artifact.winner.test:
+            _say(console, "The search chose by the selection pictures, so that column flatters the")
+            _say(console, "adapted prompt; it never saw the held-out pictures.")
+        _heading(console, artifact.verdict)
+        if artifact.recommended == "baseline":
+            _say(console, "Recommended: the seed prompt (--use baseline), unless you know better.")
+        _heading(console, "The adapted prompt, as the model gets it:")
+        _messages(console, artifact.messages)
+        _words(console, artifact)
+        console.print()
+        if written:
+            _say(console, f"Written to {written}")
+        _say(console, f"Cost: {_cost(artifact.cost)}; stopped because {_STOPPED[artifact.stop]}.")
+        return _finish(console)
+
+    def evaluation(self, report: EvalReport, screen: Screen) -> str:
+        console = _console(screen)
+        evaluation = report.evaluation
+        score = Score(
+            evaluation.metric,
+            evaluation.value,
+            evaluation.interval.low,
+            evaluation.interval.high,
+            evaluation.n,
+        )
+        _heading(
+            console,
+            f"{report.task.name}: {evaluation.metric} of the {report.which} prompt on "
+            f"{evaluation.n} {report.split} pictures: {_percent(score)}",
+        )
+        if report.recorded is not None:
+            _say(console, f"The artifact recorded {100 * report.recorded:.1f} %.")
+        if report.task.labels:
+            console.print(_by_label(evaluation, report.task.labels))
+        _say(console, f"Cost: {_cost(evaluation.cost)}")
+        return _finish(console)
+
+
+def _console(screen: Screen) -> Console:
+    return Console(
+        file=io.StringIO(),
+        width=screen.width,
+        force_terminal=screen.colour,
+        no_color=not screen.colour,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+
+
+def _finish(console: Console) -> str:
+    file = console.file
+    assert isinstance(file, io.StringIO)
+    return "\n".join(line.rstrip() for line in file.getvalue().rstrip().split("\n"))
+
+
+def _say(console: Console, text: str) -> None:
+    """A line of text; lines longer than the screen are left to the terminal to fold."""
+    console.print(Text(text), soft_wrap=True)
+
+
+def _heading(console: Console, text: str) -> None:
+    console.print()
+    console.print(Text(text, style="bold"), soft_wrap=True)
+
+
+def _scores(artifact: Artifact) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column(f"{artifact.task.name}: {artifact.winner.selection.metric}")
+    table.add_column(f"selection ({artifact.winner.selection.n} pictures)", no_wrap=True)
+    if artifact.winner.test:
+        table.add_column(f"held-out test ({artifact.winner.test.n} pictures)", no_wrap=True)
+    table.add_row("seed prompt", *_cells(artifact.baseline))
+    table.add_row(Text("adapted prompt", style="bold"), *_cells(artifact.winner))
+    return table
+
+
+def _cells(scores: Scores) -> list[str]:
+    return [_percent(score) for score in (scores.selection, scores.test) if score]
+
+
+def _percent(score: Score) -> str:
+    return f"{100 * score.value:5.1f} %  [{100 * score.low:.1f}, {100 * score.high:.1f}]"
+
+
+def _messages(console: Console, messages: tuple[Message, ...]) -> None:
+    for message in messages:
+        pieces = ["[picture]" if isinstance(p, ImageSlot) else p for p in message.content]
+        text = Text.assemble((f"{message.role}: ", "dim"), " ".join(pieces))
+        console.print(Padding(text, (0, 0, 0, 2)))
+
+
+def _words(console: Console, artifact: Artifact) -> None:
+    """The mapping from the model's words to labels, where they are not the same."""
+    if not artifact.prompt.verbalisers:
+        return
+    _heading(console, "Its words stand for the labels:")
+    for verbaliser in artifact.prompt.verbalisers:
+        words = ", ".join(verbaliser.words)
+        console.print(Padding(Text(f"{words} = {verbaliser.label}"), (0, 0, 0, 2)))
+
+
+def _cost(cost: Cost) -> str:
+    return f"{cost.evaluations:,} evaluations, {cost.tokens:,} tokens, {cost.seconds:.1f} seconds"
+
+
+def _by_label(evaluation: Evaluation, labels: tuple[str, ...]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for heading in ("label", "pictures", "right", "answered"):
+        table.add_column(heading, justify="left" if heading == "label" else "right")
+    for label in labels:
+        own = [outcome for outcome in evaluation.outcomes if outcome.gold == label]
+        right = sum(outcome.predicted == label for outcome in own)
+        answered = sum(outcome.predicted == label for outcome in evaluation.outcomes)
+        table.add_row(Text(label), str(len(own)), str(right), str(answered))
+    return table
