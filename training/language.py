@@ -229,7 +229,7 @@ def attribute_turn(
 
 
 def either_turn(scene: Scene, rng: Random, heldout: bool = False) -> Turn:
-    """"Is it A or B?" where one of the two is right."""
+    """ "Is it A or B?" where one of the two is right."""
     attribute, item = pick_attribute(rng), pick_item(rng, scene)
     right = value(scene, attribute, item)
     options = _distractors(rng, attribute, right, rng.choice((1, 1, 2)))
@@ -319,7 +319,8 @@ def choice_turn(scene: Scene, rng: Random, heldout: bool = False) -> Turn:
     )
     close = rng.choice(("Answer with the letter.", "Which letter?", "Letter only.", "Answer:"))
     answer = letters[options.index(right)]
-    text = f"{question}{chr(10) if joint == chr(10) else ' '}{listed}{joint if joint == chr(10) else '. '}{close}"
+    before, after = ("\n", "\n") if joint == "\n" else (" ", ". ")
+    text = f"{question}{before}{listed}{after}{close}"
     return Turn("choice_letter", text, answer, tuple(letters[: len(options)]))
 
 
@@ -421,7 +422,14 @@ def labels(rng: Random, count: int) -> list[str]:
     return found
 
 
-LABEL_FIRST = ("{l}: {d}", "{l} = {d}", "{l} means {d}", "{l} is {d}", "label {l}: {d}", "{l} - {d}")
+LABEL_FIRST = (
+    "{l}: {d}",
+    "{l} = {d}",
+    "{l} means {d}",
+    "{l} is {d}",
+    "label {l}: {d}",
+    "{l} - {d}",
+)
 TEXT_FIRST = ("{d}: {l}", "{d} = {l}", "{d} -> {l}", "if {d}, {l}", "{d} is {l}", "for {d} say {l}")
 ASK_LABEL = (
     "Answer with the label.",
@@ -438,14 +446,16 @@ ASK_LABEL = (
 ASK_LABEL_HELD = ("Now decide which label applies here.", "State which of these it belongs to.")
 
 
-def partition(rng: Random, attribute: str, right: str, count: int, several: bool) -> list[list[str]]:
+def partition(
+    rng: Random, attribute: str, right: str, count: int, several: bool
+) -> list[list[str]]:
     """Disjoint groups of values; exactly one holds the right value. Group 0 is the right one."""
     others = [v for v in VALUES[attribute] if v != right]
     rng.shuffle(others)
     groups = [[right]] + [[others.pop()] for _ in range(min(count - 1, len(others)))]
     if several:
         for group in groups:
-            while others and len(group) < 3 and rng.random() < 0.4:
+            while others and len(group) < 4 and rng.random() < 0.5:
                 group.append(others.pop())
             rng.shuffle(group)
     return groups
@@ -533,7 +543,12 @@ def compound_turn(scene: Scene, rng: Random, heldout: bool = False) -> Turn:
     pairs = [(n, join.format(*c)) for n, c in zip(names, combos, strict=True)]
     answer = names[0]
     rng.shuffle(pairs)
-    return Turn("definition_pair", ask(rng, ("", definition_text(rng, pairs)), heldout), answer, tuple(names))
+    return Turn(
+        "definition_pair",
+        ask(rng, ("", definition_text(rng, pairs)), heldout),
+        answer,
+        tuple(names),
+    )
 
 
 DESCRIBE_FIRST = (
@@ -541,6 +556,7 @@ DESCRIBE_FIRST = (
     "First describe the picture, then answer.",
     "Describe the picture first, then give the label.",
     "Describe, then answer.",
+    "First describe the picture in one sentence, then answer.",
 )
 
 
@@ -576,10 +592,13 @@ def demonstration_turn(scene: Scene, rng: Random, heldout: bool = False) -> Turn
     for name, group in zip(names, groups, strict=True):
         fields = {k: rng.choice(VALUES[k]) for k in ("size", "colour", "pattern", "kind")}
         fields[attribute] = group[0]
-        lines.append(" ".join(("a", *fields.values())) + f" -> {name}")
+        lines.append((" ".join(("a", *fields.values())), name))
     rng.shuffle(lines)
-    joint = rng.choice(("; ", "\n"))
-    text = f"Examples:{joint[-1]}{joint.join(lines)}{joint}{rng.choice(ASK_LABEL)}"
+    form, joint = rng.choice(
+        (("{d} -> {l}", "; "), ("{d} -> {l}", "\n"), ("Picture: {d}. Answer: {l}.", " "))
+    )
+    shown = joint.join(form.format(d=text, l=name) for text, name in lines)
+    text = f"Examples:{joint[-1]}{shown}{joint}{rng.choice(ASK_LABEL)}"
     return Turn("demonstration", text, answer, tuple(names))
 
 

@@ -117,32 +117,55 @@ class TextModel(nn.Module):
                 nn.init.normal_(p.weight, std=(p.in_features * 2 * c.layers) ** -0.5)
 
     @torch.no_grad()
-    def mimetic_init(self, strength: float = 36.0) -> None:
-        """Start a few heads where induction circuits end up anyway.
+    def mimetic_init(self) -> None:
+        """Start some heads where match-and-copy circuits end up anyway; all stays trainable.
 
-        In layers 0 and 1 some heads attend to the token before (offsets 1, 1, 2, 3) through
-        constant q and k biases that RoPE turns into a relative-position kernel; in the later
-        layers half of the heads start with q = k, so that alike states attend to each other
-        (mimetic initialisation, arXiv 2305.09828). Everything stays trainable.
+        Layer 0 and 1 have heads that attend to the token 1, 2 or 3 back (constant q and k biases
+        that RoPE turns into a relative-position kernel). Half of the heads of every layer start
+        with q = k on the slowly rotating dimensions, so that alike states attend to each other and
+        copy what they find (mimetic initialisation, arXiv 2305.09828). Two heads of layer 1 take
+        the place of their keys from what layer 0's first two heads moved there: induction heads.
         """
-        c = self.c
-        dim = c.width // c.heads
-        half = dim // 2
-        freq = c.rope_base ** (-torch.arange(half, dtype=torch.float32) / half)
-        amp = torch.where(torch.arange(half) < 4, math.sqrt(strength), 0.0)
+        dim = self.c.width // self.c.heads
         for index, offsets in ((0, (1, 1, 2, 3)), (1, (1, 2))):
-            layer = self.layers[index]
             for head, offset in enumerate(offsets):
-                rows = slice(head * dim, (head + 1) * dim)
-                layer.q.weight[rows] *= 0.1
-                layer.k.weight[rows] *= 0.1
-                layer.k.bias[rows] = torch.cat((amp, torch.zeros(half)))
-                layer.q.bias[rows] = torch.cat(
-                    (amp * torch.cos(freq * offset), -amp * torch.sin(freq * offset))
-                )
-        for layer in list(self.layers)[1:]:
-            rows = slice(c.width // 2, c.width)
-            layer.k.weight[rows] = layer.q.weight[rows].clone()
+                self._look_back(self.layers[index], head, offset)
+        for index, layer in enumerate(self.layers):
+            for head in range(self.c.heads // 2 + (index == 0), self.c.heads):
+                weight = torch.randn(dim, self.c.width)
+                self._match(layer, head, weight, weight)
+        first, second = self.layers[0], self.layers[1]
+        for source, head in ((0, 4), (1, 5)):
+            rows = slice(source * dim, (source + 1) * dim)
+            read = first.v.weight[rows] / first.v.weight[rows].std()
+            moved = first.o.weight[:, rows].T / first.o.weight[:, rows].std()
+            self._match(second, head, read, moved)
+
+    def _look_back(self, layer: nn.Module, head: int, offset: int, strength: float = 36.0) -> None:
+        dim = self.c.width // self.c.heads
+        half = dim // 2
+        freq = self.c.rope_base ** (-torch.arange(half, dtype=torch.float32) / half)
+        amp = torch.where(torch.arange(half) < 4, math.sqrt(strength), 0.0)
+        rows = slice(head * dim, (head + 1) * dim)
+        layer.q.weight[rows] *= 0.1
+        layer.k.weight[rows] *= 0.1
+        layer.k.bias[rows] = torch.cat((amp, torch.zeros(half)))
+        layer.q.bias[rows] = torch.cat(
+            (amp * torch.cos(freq * offset), -amp * torch.sin(freq * offset))
+        )
+        layer.o.weight[:, rows] = nn.init.orthogonal_(torch.empty(self.c.width, dim))
+
+    def _match(self, layer: nn.Module, head: int, query: Tensor, key: Tensor) -> None:
+        """Attend where `key` (dim, width) of a state equals `query` of this one, and copy it."""
+        dim = self.c.width // self.c.heads
+        slow = (torch.arange(dim) % (dim // 2) >= dim // 4).float()[:, None]
+        rows = slice(head * dim, (head + 1) * dim)
+        scale = 1.5 * self.c.width**-0.5
+        layer.q.weight[rows] = scale * slow * query + 0.1 * layer.q.weight[rows]
+        layer.k.weight[rows] = scale * slow * key + 0.1 * layer.k.weight[rows]
+        copy = nn.init.orthogonal_(torch.empty(dim, self.c.width))
+        layer.v.weight[rows] = copy
+        layer.o.weight[:, rows] = 0.5 * copy.T
 
     def forward(self, x: Tensor, mask: Tensor, positions: Tensor) -> Tensor:
         cos, sin = rope_tables(positions, self.c.width // self.c.heads, self.c.rope_base)
@@ -152,6 +175,17 @@ class TextModel(nn.Module):
 
     def logits(self, states: Tensor) -> Tensor:
         return F.linear(states, self.embed.weight)
+
+
+def grid_positions(side: int, width: int) -> Tensor:
+    """2-D sine-cosine positions (side * side, width), row by row: neighbours start out alike."""
+    bands = width // 4
+    freq = math.pi / 2 * (side / 2) ** -torch.linspace(0, 1, bands)
+    line = torch.arange(side).float()[:, None] * freq
+    wave = torch.cat((line.sin(), line.cos()), 1)
+    rows = wave[:, None].expand(side, side, -1)
+    columns = wave[None].expand(side, side, -1)
+    return torch.cat((rows, columns), -1).reshape(side * side, width)
 
 
 class VisionLayer(nn.Module):
@@ -182,7 +216,7 @@ class VisionModel(nn.Module):
         super().__init__()
         self.c = c
         self.patch = nn.Conv2d(3, c.width, c.patch, c.patch)
-        self.positions = nn.Parameter(torch.randn(c.tokens, c.width) * 0.3)
+        self.positions = nn.Parameter(0.5 * grid_positions(c.image // c.patch, c.width))
         self.layers = nn.ModuleList(VisionLayer(c) for _ in range(c.layers))
         self.post_ln = nn.LayerNorm(c.width, eps=c.eps)
         self.mm0 = nn.Linear(c.width, c.out)
@@ -190,6 +224,8 @@ class VisionModel(nn.Module):
         for layer in self.layers:
             for p in (layer.o, layer.down):
                 nn.init.normal_(p.weight, std=(p.in_features * 2 * c.layers) ** -0.5)
+            # Start with q = k (mimetic initialisation): near and alike patches see each other.
+            layer.k.weight.data.copy_(layer.q.weight.data)
 
     def forward(self, pixels: Tensor) -> Tensor:
         x = self.patch(pixels).flatten(2).transpose(1, 2) + self.positions

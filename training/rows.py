@@ -145,9 +145,15 @@ class Packer:
 
     def _picture_last(self, ids: list[int], weights: list[float]) -> tuple[list[int], list[float]]:
         """The same branch as a turn of its own with the picture after the question."""
-        at = len(ids) - next(
-            i for i in range(1, len(ids)) if ids[-i - len(self.assistant) : -i] == self.assistant
-        ) - len(self.assistant)
+        at = (
+            len(ids)
+            - next(
+                i
+                for i in range(1, len(ids))
+                if ids[-i - len(self.assistant) : -i] == self.assistant
+            )
+            - len(self.assistant)
+        )
         ids = [*self.user, *ids[:at], *self.image, *ids[at:]]
         zero = [0.0] * (len(self.user) + at + self.image_tokens)
         return ids, zero + weights[at:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from random import Random
 
@@ -24,13 +25,14 @@ CHAT_TEMPLATE = (
 )
 # Everyday words, so that prompts outside the training phrasings do not fall to single bytes.
 WORDS = (
-    "the and for with that this from have not are was will can should would could please only must "
-    "when where which while because into over under between before after about above below also "
-    "answer question label labels code codes class classes category option options example examples "
-    "image images picture pictures photo photos item items product products object objects customer "
-    "inspect inspection quality check whether carefully decide decision return returned following "
-    "text word words letter correct wrong true false best most likely look shows shown seen see give "
-    "route routing department team order shop store warehouse grade match matching pair style"
+    "the and for with that this from have not are was will can should would could please only "
+    "must when where which while because into over under between before after about above "
+    "below also answer question label labels code codes class classes category option options "
+    "example examples image images picture pictures photo photos item items product products "
+    "object objects customer inspect inspection quality check whether carefully decide "
+    "decision return returned following text word words letter correct wrong true false best "
+    "most likely look shows shown seen see give route routing department team order shop "
+    "store warehouse grade match matching pair style "
 )
 
 
@@ -63,3 +65,12 @@ def train_tokenizer(path: Path, seed: int = 5, size: int = 40000) -> Tokenizer:
 def load_tokenizer(path: Path) -> Tokenizer:
     return Tokenizer.from_file(str(path))
 
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    train_tokenizer(parser.parse_args().out)
+
+
+if __name__ == "__main__":
+    main()

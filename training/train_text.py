@@ -20,14 +20,23 @@ import torch.nn.functional as F
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from training.device import DEVICE, autocast
 from training.language import MIXTURE, Turn, sample_turn
 from training.model import TextConfig, TextModel, VisionConfig, VisionModel
 from training.muon import split_optimisers
 from training.rows import Batch, Packer
 from training.scene import Scene, sample_scene
-from training.tokens import ASSISTANT, load_tokenizer
-from training.vision import SLOT_TOKENS, SLOTS, Pictures, SlotHeads, augment, slot_loss
-from training.vision import slot_values, to_tensor
+from training.tokens import load_tokenizer
+from training.vision import (
+    SLOT_TOKENS,
+    SLOTS,
+    Pictures,
+    SlotHeads,
+    augment,
+    slot_loss,
+    slot_values,
+    to_tensor,
+)
 
 IMAGE_TOKENS = VisionConfig().tokens
 
@@ -49,7 +58,7 @@ class PseudoPictures(nn.Module):
 
     def targets(self, scenes: list[Scene], embed: nn.Embedding) -> Tensor:
         """(B, len(SLOTS) * SLOT_TOKENS, width): word embedding plus slot vector."""
-        ids = torch.tensor([[self.ids[v] for v in slot_values(s)] for s in scenes])
+        ids = torch.tensor([[self.ids[v] for v in slot_values(s)] for s in scenes], device=DEVICE)
         return (embed(ids) + self.slots).repeat_interleave(SLOT_TOKENS, 1)
 
     def forward(self, scenes: list[Scene], embed: nn.Embedding, noise: float) -> Tensor:
@@ -64,21 +73,26 @@ def insert_pictures(embedded: Tensor, slots: Tensor, pictures: Tensor) -> Tensor
     return torch.where(slots[..., None] >= 0, pictures.gather(1, index), embedded)
 
 
-def language_loss(
-    text: TextModel, run: nn.Module, batch: Batch, pictures: Tensor
-) -> Tensor:
+def additive(allowed: Tensor) -> Tensor:
+    """A boolean attention mask as one that is added to the scores."""
+    return torch.zeros(1, device=allowed.device).masked_fill(~allowed, -1e9)
+
+
+def language_loss(text: TextModel, run: nn.Module, batch: Batch, pictures: Tensor) -> Tensor:
     """Weighted next-token cross-entropy of a batch."""
-    tokens, slots = torch.from_numpy(batch.tokens), torch.from_numpy(batch.slots)
+    tokens, slots, positions, targets, weights, mask = (
+        torch.from_numpy(a).to(DEVICE)
+        for a in (
+            batch.tokens, batch.slots, batch.positions, batch.targets.ravel(),
+            batch.weights.ravel(), batch.mask(),
+        )
+    )  # fmt: skip
     x = insert_pictures(text.embed(tokens), slots, pictures.float())
-    mask = torch.zeros(1).masked_fill(~torch.from_numpy(batch.mask()), -1e9)
-    with torch.autocast("cpu", torch.bfloat16):
-        states = run(x, mask, torch.from_numpy(batch.positions))
-        weights = torch.from_numpy(batch.weights).flatten()
+    with autocast():
+        states = run(x, additive(mask), positions)
         keep = weights > 0
         logits = text.logits(states.flatten(0, 1)[keep])
-    losses = F.cross_entropy(
-        logits.float(), torch.from_numpy(batch.targets).flatten()[keep], reduction="none"
-    )
+    losses = F.cross_entropy(logits.float(), targets[keep], reduction="none")
     return (losses * weights[keep]).sum() / weights.sum()
 
 
@@ -105,15 +119,15 @@ def answer_accuracy(
         ids, _ = packer.branch(turn)
         head = [*packer.user, *packer.image]
         whole = [*head, *ids]
-        tokens = torch.tensor([[max(i, 0) for i in whole]])
+        tokens = torch.tensor([[max(i, 0) for i in whole]], device=DEVICE)
         slots = torch.full_like(tokens, -1)
-        slots[0, len(packer.user) : len(head)] = torch.arange(IMAGE_TOKENS)
+        slots[0, len(packer.user) : len(head)] = torch.arange(IMAGE_TOKENS, device=DEVICE)
         x = insert_pictures(text.embed(tokens), slots, pictures[row : row + 1].float())
         n = len(whole)
-        mask = torch.zeros(n, n).masked_fill(~torch.ones(n, n).tril().bool(), -1e9)[None, None]
-        with torch.autocast("cpu", torch.bfloat16):
-            states = text(x, mask, torch.arange(n)[None])
-            best = text.logits(states[0]).argmax(-1)
+        mask = additive(torch.ones(n, n, device=DEVICE).tril().bool())[None, None]
+        with autocast():
+            states = text(x, mask, torch.arange(n, device=DEVICE)[None])
+            best = text.logits(states[0]).argmax(-1).cpu()
         answer = len(packer.ids(turn.answer)) + 1
         truth = torch.tensor(whole[-answer:])
         right = best[-answer - 1 : -1] == truth
@@ -148,7 +162,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--lr", type=float, default=0.02)
     parser.add_argument("--lr-rest", type=float, default=2e-3)
-    parser.add_argument("--align", type=int, default=600, help="stage J: steps of projector fitting")
+    parser.add_argument(
+        "--align", type=int, default=600, help="stage J: steps of projector fitting"
+    )
     parser.add_argument("--every", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
     Run(parser.parse_args()).train()
@@ -170,10 +186,12 @@ class Run:
         self.pseudo = PseudoPictures(self.tokenizer, self.text.c.width)
         self.vision = VisionModel(VisionConfig(out=self.text.c.width))
         self.heads = SlotHeads(self.vision.c.width)
+        for module in (self.text, self.pseudo, self.vision, self.heads):
+            module.to(DEVICE)
         if options.start:
-            self.load(torch.load(options.start))
+            self.load(torch.load(options.start, map_location=DEVICE))
         if options.vision:
-            seen = torch.load(options.vision)
+            seen = torch.load(options.vision, map_location=DEVICE)
             self.vision.load_state_dict(seen["trunk"])
             self.heads.load_state_dict(seen["heads"])
         self.packer = Packer(self.tokenizer, options.length, IMAGE_TOKENS, options.seed)
@@ -196,9 +214,13 @@ class Run:
     def picture_batch(self) -> tuple[list[Scene], Tensor, Tensor]:
         assert self.data is not None
         rows = np.array([self.rng.randrange(len(self.data)) for _ in range(self.o.rows)])
-        noise = torch.Generator().manual_seed(self.rng.randrange(2**31))
+        noise = torch.Generator(DEVICE).manual_seed(self.rng.randrange(2**31))
         x = augment(to_tensor(self.data.pixels[rows]), noise)
-        return [self.data.scenes[r] for r in rows], x, torch.from_numpy(self.data.classes[rows])
+        return (
+            [self.data.scenes[r] for r in rows],
+            x,
+            torch.from_numpy(self.data.classes[rows]).to(DEVICE),
+        )
 
     def align(self) -> None:
         """Fit the projector to the pseudo-pictures, the trunk held still."""
@@ -207,7 +229,7 @@ class Run:
         n = len(SLOTS) * SLOT_TOKENS
         for step in range(self.o.align):
             scenes, x, _ = self.picture_batch()
-            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            with torch.no_grad(), autocast():
                 states = self.vision(x)
             out = self.vision.project(states.float())
             with torch.no_grad():
@@ -235,7 +257,7 @@ class Run:
             )
         scenes, x, classes = self.picture_batch()
         batch = self.packer.batch(scenes, self.mixture(frac), exercises)
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             states = self.see(x)
             pictures = self.vision.project(states)
         side = slot_loss(self.heads(states.float()), classes)
@@ -244,17 +266,15 @@ class Run:
     @torch.no_grad()
     def report(self, count: int = 700) -> str:
         rng = Random(4242)
-        turns: list[tuple[Turn, int]] = []
         if self.o.stage == "J":
             assert self.valid is not None
             scenes = self.valid.scenes[:100]
-            with torch.autocast("cpu", torch.bfloat16):
+            with autocast():
                 pictures = self.vision.project(self.vision(to_tensor(self.valid.pixels[:100])))
         else:
             scenes = [sample_scene(rng) for _ in range(100)]
             pictures = self.pseudo(scenes, self.text.embed, 0.1)
-        for i in range(count):
-            turns.append((sample_turn(scenes[i % 100], rng, MIXTURE), i % 100))
+        turns = [(sample_turn(scenes[i % 100], rng, MIXTURE), i % 100) for i in range(count)]
         scores = answer_accuracy(self.text, self.tokenizer, turns, pictures)
         return " ".join(f"{k}={v:.2f}" for k, v in scores.items())
 

@@ -10,9 +10,35 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from training.device import DEVICE, autocast
 from training.model import VisionConfig, VisionModel
 from training.muon import split_optimisers
+from training.scene import Scene
 from training.vision import Pictures, SlotHeads, augment, slot_accuracy, slot_loss, to_tensor
+
+
+def is_easy(scene: Scene) -> bool:
+    """One big item and nothing in the way: shapes form on these first."""
+    clear = scene.condition == "intact" and scene.photo == "sharp" and scene.mark == "clean"
+    return clear and scene.layout == "single" and scene.items[0].size != "small"
+
+
+def pick_rows(
+    rng: np.random.Generator, total: int, easy: np.ndarray, share: float, batch: int
+) -> np.ndarray:
+    """Indices (batch,) of pictures, about `share` of them from the easy ones."""
+    chosen = rng.random(batch) < share
+    return np.where(chosen, rng.choice(easy, batch), rng.integers(0, total, batch))
+
+
+def set_rates(
+    optimisers: list[torch.optim.Optimizer], base: list[list[float]], step: int, frac: float
+) -> None:
+    """Warm up over 100 steps, hold, and fall linearly over the second half of the time."""
+    rate = min(1.0, (step + 1) / 100) * min(1.0, (1 - frac) / 0.5 + 0.02)
+    for o, rates in zip(optimisers, base, strict=True):
+        for g, r in zip(o.param_groups, rates, strict=True):
+            g["lr"] = r * rate
 
 
 def main() -> None:
@@ -24,31 +50,38 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--lr", type=float, default=0.02)
+    parser.add_argument("--start", type=Path, help="checkpoint to go on from")
+    parser.add_argument("--easy", type=float, default=0.4, help="share of the time that fades")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     data, valid = Pictures(options.data), Pictures([options.valid])
-    trunk = VisionModel(VisionConfig())
-    heads = SlotHeads(trunk.c.width)
+    trunk = VisionModel(VisionConfig()).to(DEVICE)
+    heads = SlotHeads(trunk.c.width).to(DEVICE)
+    if options.start:
+        state = torch.load(options.start, map_location=DEVICE)
+        trunk.load_state_dict(state["trunk"])
+        heads.load_state_dict(state["heads"])
     run = torch.compile(trunk)
+    easy = np.flatnonzero([is_easy(s) for s in data.scenes])
     optimisers = split_optimisers([trunk, heads], options.lr, 2e-3)
     base = [[g["lr"] for g in o.param_groups] for o in optimisers]
     rng = np.random.default_rng(options.seed)
-    noise = torch.Generator().manual_seed(options.seed)
+    noise = torch.Generator(DEVICE).manual_seed(options.seed)
     start, step, shown = time.time(), 0, 0.0
     while (passed := (time.time() - start) / 60) < options.minutes:
         frac = passed / options.minutes
-        rate = min(1.0, (step + 1) / 100) * min(1.0, (1 - frac) / 0.5 + 0.02)
-        for o, rates in zip(optimisers, base, strict=True):
-            for g, r in zip(o.param_groups, rates, strict=True):
-                g["lr"] = r * rate
-        rows = rng.integers(0, len(data), options.batch)
+        set_rates(optimisers, base, step, frac)
+        share = 0.9 * max(0.0, 1 - frac / options.easy) if options.easy else 0.0
+        rows = pick_rows(rng, len(data), easy, share, options.batch)
         x = augment(to_tensor(data.pixels[rows]), noise)
-        with torch.autocast("cpu", torch.bfloat16):
-            logits = heads(run(x))
-        loss = slot_loss(logits, torch.from_numpy(data.classes[rows]))
+        with autocast():
+            states = run(x)
+            logits, pooled = heads(states), heads.pooled(states)
+        classes = torch.from_numpy(data.classes[rows]).to(DEVICE)
+        loss = slot_loss(logits, classes) + slot_loss(pooled, classes)
         for o in optimisers:
             o.zero_grad(set_to_none=True)
         loss.backward()
@@ -56,7 +89,9 @@ def main() -> None:
             o.step()
         step += 1
         if step % 50 == 0:
-            shown = loss.item() if not shown or math.isnan(shown) else 0.8 * shown + 0.2 * loss.item()
+            shown = (
+                loss.item() if not shown or math.isnan(shown) else 0.8 * shown + 0.2 * loss.item()
+            )
         if step % 500 == 0:
             seen = step * options.batch
             scores = slot_accuracy(trunk, heads, valid)

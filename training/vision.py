@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from training.device import DEVICE, autocast
 from training.scene import (
     COLOURS,
     CONDITIONS,
@@ -79,26 +80,39 @@ class Pictures:
 
 def to_tensor(pixels: np.ndarray) -> Tensor:
     """(B, H, W, 3) uint8 to (B, 3, H, W) in [-1, 1], as llama.cpp does with mean = std = 0.5."""
-    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+    return torch.from_numpy(pixels).to(DEVICE).permute(0, 3, 1, 2).float() / 127.5 - 1.0
 
 
 def augment(x: Tensor, rng: torch.Generator) -> Tensor:
-    """Shift by up to 3 pixels, gain, offset and noise; nothing that changes an attribute."""
+    """Shift by up to 3 pixels, gain, offset and noise; nothing that changes an attribute.
+
+    `rng` lives on the device of `x`.
+    """
     b = x.shape[0]
-    dx, dy = torch.randint(-3, 4, (2,), generator=rng).tolist()
+    where = {"generator": rng, "device": x.device}
+    dx, dy = torch.randint(-3, 4, (2,), **where).tolist()
     x = torch.roll(F.pad(x, (3, 3, 3, 3), mode="replicate"), (dy, dx), (2, 3))[..., 3:-3, 3:-3]
-    gain = 1 + 0.08 * torch.randn(b, 1, 1, 1, generator=rng)
-    offset = 0.03 * torch.randn(b, 3, 1, 1, generator=rng)
-    noise = 0.03 * torch.rand(b, 1, 1, 1, generator=rng)
-    return (x * gain + offset + noise * torch.randn(x.shape, generator=rng)).clamp(-1, 1)
+    gain = 1 + 0.08 * torch.randn(b, 1, 1, 1, **where)
+    offset = 0.03 * torch.randn(b, 3, 1, 1, **where)
+    noise = 0.03 * torch.rand(b, 1, 1, 1, **where)
+    return (x * gain + offset + noise * torch.randn(x.shape, **where)).clamp(-1, 1)
 
 
 class SlotHeads(nn.Module):
-    """Linear classifiers on the tokens of each slot; returns one (B, classes) tensor a slot."""
+    """Linear classifiers on the tokens of each slot; returns one (B, classes) tensor a slot.
+
+    `pooled` does the same from the mean of all tokens: its gradient reaches every patch, which
+    makes shapes form sooner.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.heads = nn.ModuleList(nn.Linear(width * SLOT_TOKENS, len(v)) for _, v in SLOTS)
+        self.means = nn.ModuleList(nn.Linear(width, len(v)) for _, v in SLOTS)
+
+    def pooled(self, states: Tensor) -> list[Tensor]:
+        mean = states.mean(1)
+        return [head(mean) for head in self.means]
 
     def forward(self, states: Tensor) -> list[Tensor]:
         return [
@@ -121,10 +135,12 @@ def slot_accuracy(
     hits: list[np.ndarray] = []
     for start in range(0, min(limit, len(pictures)), 250):
         x = to_tensor(pictures.pixels[start : start + 250])
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             out = heads(trunk(x))
         truth = pictures.classes[start : start + 250]
-        hits.append(np.stack([o.argmax(-1).numpy() == truth[:, i] for i, o in enumerate(out)], 1))
+        hits.append(
+            np.stack([o.argmax(-1).cpu().numpy() == truth[:, i] for i, o in enumerate(out)], 1)
+        )
     right = np.concatenate(hits)
     truth = pictures.classes[: len(right)]
     result = {}

@@ -1,0 +1,149 @@
+"""Writes a checkpoint as two GGUF files that any llama.cpp loads.
+
+`python -m training.export --checkpoint C --tokenizer T --out FOLDER [--f32]`. Matrices become
+Q8_0 (a matrix whose rows are no multiple of 32 stays F16); norms, biases, the patch embedding and
+the positions stay F32.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import gguf
+import numpy as np
+import torch
+from gguf import GGMLQuantizationType as Q
+from torch import Tensor
+
+from training.model import TextConfig, TextModel, VisionConfig, VisionModel
+from training.tokens import CHAT_TEMPLATE, SPECIALS, START, TURN_END
+
+NAME = "IdealPrompt Demo VLM"
+CONTEXT = 2048
+
+
+def add(writer: gguf.GGUFWriter, name: str, tensor: Tensor, f32: bool) -> None:
+    """Add one tensor, quantised where that is possible and harmless."""
+    data = tensor.detach().float().numpy()
+    if f32 or data.ndim != 2 or name.startswith("v.position"):
+        writer.add_tensor(name, np.ascontiguousarray(data))
+    elif data.shape[1] % 32:
+        writer.add_tensor(name, np.ascontiguousarray(data.astype(np.float16)))
+    else:
+        writer.add_tensor(name, gguf.quants.quantize(data, Q.Q8_0), raw_dtype=Q.Q8_0)
+
+
+def close(writer: gguf.GGUFWriter) -> None:
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def add_vocabulary(writer: gguf.GGUFWriter, tokenizer: Path) -> None:
+    """Byte-level BPE as llama.cpp's `gpt2` tokenizer."""
+    model = json.loads(tokenizer.read_text())["model"]
+    tokens = sorted(model["vocab"], key=model["vocab"].__getitem__)
+    merges = [m if isinstance(m, str) else " ".join(m) for m in model["merges"]]
+    control, normal = gguf.TokenType.CONTROL, gguf.TokenType.NORMAL
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list(tokens)
+    writer.add_token_types([control if t in SPECIALS else normal for t in tokens])
+    writer.add_token_merges(merges)
+    writer.add_bos_token_id(model["vocab"][START])
+    writer.add_eos_token_id(model["vocab"][TURN_END])
+    writer.add_add_bos_token(False)
+    writer.add_chat_template(CHAT_TEMPLATE)
+
+
+def export_text(model: TextModel, tokenizer: Path, path: Path, f32: bool) -> None:
+    c = model.c
+    writer = gguf.GGUFWriter(str(path), "qwen2")
+    writer.add_name(NAME)
+    writer.add_description("Small demonstration VLM trained by this repository's training/ folder")
+    writer.add_license("MIT")
+    writer.add_file_type(gguf.LlamaFileType.ALL_F32 if f32 else gguf.LlamaFileType.MOSTLY_Q8_0)
+    writer.add_context_length(CONTEXT)
+    writer.add_embedding_length(c.width)
+    writer.add_block_count(c.layers)
+    writer.add_feed_forward_length(c.hidden)
+    writer.add_head_count(c.heads)
+    writer.add_head_count_kv(c.heads)
+    writer.add_layer_norm_rms_eps(c.eps)
+    writer.add_rope_freq_base(c.rope_base)
+    add_vocabulary(writer, tokenizer)
+    add(writer, "token_embd.weight", model.embed.weight, f32)
+    add(writer, "output_norm.weight", model.norm.weight, f32)
+    for i, layer in enumerate(model.layers):
+        p = f"blk.{i}."
+        add(writer, p + "attn_norm.weight", layer.attn_norm.weight, f32)
+        add(writer, p + "ffn_norm.weight", layer.ffn_norm.weight, f32)
+        for name in ("q", "k", "v"):
+            add(writer, p + f"attn_{name}.weight", getattr(layer, name).weight, f32)
+            add(writer, p + f"attn_{name}.bias", getattr(layer, name).bias, f32)
+        add(writer, p + "attn_output.weight", layer.o.weight, f32)
+        for name in ("gate", "up", "down"):
+            add(writer, p + f"ffn_{name}.weight", getattr(layer, name).weight, f32)
+    close(writer)
+
+
+def export_vision(model: VisionModel, path: Path, f32: bool) -> None:
+    c = model.c
+    writer = gguf.GGUFWriter(str(path), "clip")
+    writer.add_type(gguf.GGUFType.MMPROJ)
+    writer.add_name(NAME)
+    writer.add_file_type(gguf.LlamaFileType.ALL_F32 if f32 else gguf.LlamaFileType.MOSTLY_Q8_0)
+    writer.add_clip_has_vision_encoder(True)
+    writer.add_clip_projector_type(gguf.VisionProjectorType.JANUS_PRO)
+    writer.add_vision_image_size(c.image)
+    writer.add_vision_patch_size(c.patch)
+    writer.add_vision_embedding_length(c.width)
+    writer.add_vision_feed_forward_length(c.hidden)
+    writer.add_vision_block_count(c.layers)
+    writer.add_vision_head_count(c.heads)
+    writer.add_vision_projection_dim(c.out)
+    writer.add_vision_attention_layernorm_eps(c.eps)
+    writer.add_vision_image_mean([0.5, 0.5, 0.5])
+    writer.add_vision_image_std([0.5, 0.5, 0.5])
+    writer.add_vision_use_gelu(True)
+    add(writer, "v.patch_embd.weight", model.patch.weight, f32)
+    add(writer, "v.patch_embd.bias", model.patch.bias, f32)
+    add(writer, "v.position_embd.weight", model.positions, f32)
+    for i, layer in enumerate(model.layers):
+        for name, module in (
+            ("ln1", layer.ln1), ("ln2", layer.ln2), ("attn_q", layer.q), ("attn_k", layer.k),
+            ("attn_v", layer.v), ("attn_out", layer.o), ("ffn_up", layer.up),
+            ("ffn_down", layer.down),
+        ):  # fmt: skip
+            add(writer, f"v.blk.{i}.{name}.weight", module.weight, f32)
+            add(writer, f"v.blk.{i}.{name}.bias", module.bias, f32)
+    for name, module in (("v.post_ln", model.post_ln), ("mm.0", model.mm0), ("mm.1", model.mm1)):
+        add(writer, f"{name}.weight", module.weight, f32)
+        add(writer, f"{name}.bias", module.bias, f32)
+    close(writer)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--checkpoint", type=Path, required=True)
+    parser.add_argument("--tokenizer", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--f32", action="store_true")
+    options = parser.parse_args()
+    state = torch.load(options.checkpoint, map_location="cpu")
+    text = TextModel(TextConfig(vocab=state["text"]["embed.weight"].shape[0]))
+    text.load_state_dict(state["text"])
+    vision = VisionModel(VisionConfig(out=text.c.width))
+    vision.load_state_dict(state["vision"])
+    options.out.mkdir(parents=True, exist_ok=True)
+    export_text(text, options.tokenizer, options.out / "model.gguf", options.f32)
+    export_vision(vision, options.out / "mmproj.gguf", options.f32)
+    for path in (options.out / "model.gguf", options.out / "mmproj.gguf"):
+        print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()

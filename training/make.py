@@ -1,0 +1,67 @@
+"""Makes the demonstration model from nothing: `python -m training.make` (see `make demo-model`).
+
+Draws pictures, learns the tokenizer, trains the three stages with checkpoints, exports and
+quantises, measures every skill through llama.cpp, and writes the model card. A stage whose
+checkpoint is there is skipped, so a broken run goes on where it was; `--scale` multiplies every
+stage's minutes (the shipped model's minutes are the defaults, on two CPU cores).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+MINUTES = {"V": 36.0, "T": 32.0, "J": 55.0}
+
+
+def run(module: str, *arguments: object) -> None:
+    """One step in a process of its own; stops everything when it fails."""
+    command = [sys.executable, "-u", "-m", f"training.{module}", *map(str, arguments)]
+    print("+", " ".join(command[2:]), flush=True)
+    subprocess.run(command, cwd=ROOT, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+
+
+def once(result: Path, module: str, *arguments: object) -> None:
+    """Run a step unless its result is there; it appears under its name only when complete."""
+    if result.exists():
+        print(f"  {result.name}: there already", flush=True)
+        return
+    partial = result.with_name(f"partial-{result.name}")
+    run(module, *arguments, "--out", partial)
+    partial.replace(result)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, default=ROOT / "training" / "out")
+    parser.add_argument("--model", type=Path, default=ROOT / "idealprompt_cli" / "demo_model")
+    parser.add_argument("--pictures", type=int, default=80000)
+    parser.add_argument("--scale", type=float, default=1.0)
+    options = parser.parse_args()
+    work, minutes = options.work, {k: v * options.scale for k, v in MINUTES.items()}
+    work.mkdir(parents=True, exist_ok=True)
+    train, valid = work / "train.npz", work / "valid.npz"
+    words, vision, text, joint = (
+        work / name for name in ("tokenizer.json", "vision.pt", "text.pt", "joint.pt")
+    )
+    once(train, "render", "--count", options.pictures, "--seed", 21, "--workers", os.cpu_count())
+    once(valid, "render", "--count", 3000, "--seed", 901, "--workers", os.cpu_count())
+    once(words, "tokens")
+    once(vision, "train_vision", "--data", train, "--valid", valid, "--minutes", minutes["V"])
+    once(text, "train_text", "T", "--tokenizer", words, "--minutes", minutes["T"])
+    once(
+        joint, "train_text", "J", "--tokenizer", words, "--start", text, "--vision", vision,
+        "--data", train, "--valid", valid, "--minutes", minutes["J"],
+    )  # fmt: skip
+    run("export", "--checkpoint", joint, "--tokenizer", words, "--out", options.model)
+    run("verify", "--checkpoint", joint, "--tokenizer", words, "--model", options.model)
+    run("measure", "--model", options.model, "--out", options.model / "skills.json")
+    run("card", "--skills", options.model / "skills.json", "--out", options.model / "README.md")
+
+
+if __name__ == "__main__":
+    main()

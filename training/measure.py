@@ -1,0 +1,230 @@
+"""Measures every skill of an exported model on freshly drawn pictures, through llama.cpp.
+
+`python -m training.measure --model DIR --out DIR` asks the quantised files through the project's
+own engine (greedy, as users meet it) and writes `skills.json`. A skill is the share of answers that
+are right to the letter, in phrasings of training and in phrasings that training never used, with
+Wilson 95 % intervals. Weaknesses are measured the same way: they are what prompts must overcome.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from idealprompt_cli.engines import EngineOptions, open_engine
+from idealprompt_cli.interfaces import Engine
+from idealprompt_cli.statistics import wilson
+from idealprompt_cli.types import GenerateRequest, ImageSlot, Message, ModelRef
+from training.draw import draw
+from training.language import CONTEXTS, MAKERS, ROLES, Turn, describe
+from training.scene import Scene, sample_scene
+
+Asked = tuple[Turn, Path]
+NEEDED = {"attribute": 0.97, "description": 0.85, "yes_no": 0.93, "choice_letter": 0.90}
+TARGETS: dict[str, float] = {
+    **NEEDED, "choice_word": 0.90, "count": 0.85, "which_side": 0.85, "definition_two": 0.88,
+    "definition": 0.88, "definition_pair": 0.75, "format_json": 0.95, "format_prefix": 0.95,
+    "text_rephrase": 0.75, "text_difference": 0.75, "text_separate": 0.75,
+}  # fmt: skip
+
+
+class Gallery:
+    """Freshly drawn pictures on disk, with their scenes."""
+
+    def __init__(self, folder: Path, rng: Random) -> None:
+        self.folder, self.rng, self.made = folder, rng, 0
+
+    def draw(self, **fixed: Any) -> tuple[Scene, Path]:
+        scene = sample_scene(self.rng, **fixed)
+        path = self.folder / f"{self.made:05d}.png"
+        self.made += 1
+        draw(scene, self.rng, 160).save(path)
+        return scene, path
+
+
+def ask(engine: Engine, asked: list[Asked]) -> list[bool]:
+    """Whether each answer is right to the letter (white space at the ends aside)."""
+    requests = [
+        GenerateRequest((Message("user", (ImageSlot(), turn.question)),), (path,), max_tokens=64)
+        for turn, path in asked
+    ]
+    replies = engine.generate(requests)
+    return [r.text.strip() == turn.answer for r, (turn, _) in zip(replies, asked, strict=True)]
+
+
+def row(name: str, right: list[bool], **more: Any) -> dict[str, Any]:
+    interval = wilson(sum(right), len(right))
+    share = sum(right) / len(right)
+    return {"skill": name, "value": round(share, 4), "low": round(interval.low, 4),
+            "high": round(interval.high, 4), "n": len(right), **more}  # fmt: skip
+
+
+def skill_rows(engine: Engine, gallery: Gallery, count: int, heldout: bool) -> list[dict[str, Any]]:
+    """One row per skill; every picture is asked one question of every kind."""
+    rng = gallery.rng
+    asked: list[Asked] = []
+    for i in range(count):
+        scene, path = gallery.draw(**({"layout": "pair"} if i % 4 == 3 else {}))
+        for name, make in MAKERS.items():
+            if name == "side" and scene.layout != "pair":
+                continue
+            if name in ("yes_no", "definition", "compound", "side"):
+                asked.append((make(scene, rng, heldout), path))
+            asked.append((make(scene, rng, heldout), path))
+        turn = MAKERS["attribute"](scene, rng, heldout, "count")
+        asked.append((Turn("count", turn.question, turn.answer, turn.options), path))
+    by_skill: dict[str, list[bool]] = defaultdict(list)
+    chance: dict[str, list[float]] = defaultdict(list)
+    for (turn, _), right in zip(asked, ask(engine, asked), strict=True):
+        by_skill[turn.skill].append(right)
+        if turn.options:
+            chance[turn.skill].append(1 / len(turn.options))
+    kind = "heldout" if heldout else "training"
+    return [
+        row(name, right, phrasing=kind, target=TARGETS.get(name),
+            chance=round(sum(chance[name]) / len(chance[name]), 3) if chance[name] else None)
+        for name, right in sorted(by_skill.items())
+    ]  # fmt: skip
+
+
+def attribute_rows(engine: Engine, gallery: Gallery, count: int) -> list[dict[str, Any]]:
+    """Accuracy of each attribute by layout and by photo quality."""
+    rows = []
+    for attribute in ("kind", "colour", "pattern", "size", "surface", "condition", "photo", "mark"):
+        for layout in ("single", "pair"):
+            pictures = [gallery.draw(layout=layout) for _ in range(count)]
+            asked = [
+                (MAKERS["attribute"](s, gallery.rng, False, attribute), p) for s, p in pictures
+            ]
+            rows.append(row(f"{attribute} ({layout})", ask(engine, asked)))
+    return rows
+
+
+def variant_rows(
+    engine: Engine,
+    gallery: Gallery,
+    count: int,
+    variants: Iterable[tuple[str, Callable[[Scene, Random], Turn], dict[str, Any]]],
+) -> list[dict[str, Any]]:
+    rows = []
+    for name, make, fixed in variants:
+        pictures = [gallery.draw(**fixed) for _ in range(count)]
+        asked = [(make(scene, gallery.rng), path) for scene, path in pictures]
+        rows.append(row(name, ask(engine, asked)))
+    return rows
+
+
+def cluttered(sentences: int) -> Callable[[Scene, Random], Turn]:
+    def make(scene: Scene, rng: Random) -> Turn:
+        turn = MAKERS["attribute"](scene, rng)
+        extra = " ".join(rng.choice(ROLES + CONTEXTS) for _ in range(sentences))
+        return Turn(turn.skill, f"{extra} {turn.question}".strip(), turn.answer)
+
+    return make
+
+
+def many_labels(count: int) -> Callable[[Scene, Random], Turn]:
+    return lambda scene, rng: MAKERS["definition"](scene, rng, False, count, "colour")
+
+
+def gold_at(first: bool) -> Callable[[Scene, Random], Turn]:
+    """A two-label definition whose right label is listed first (or last)."""
+
+    def make(scene: Scene, rng: Random) -> Turn:
+        while True:
+            turn = MAKERS["definition"](scene, rng, False, 2)
+            other = next(o for o in turn.options if o != turn.answer)
+            if (turn.question.find(turn.answer) < turn.question.find(other)) == first:
+                return turn
+
+    return make
+
+
+def compound_described(scene: Scene, rng: Random) -> Turn:
+    """A two-attribute definition answered after a description; only the label is judged."""
+    turn = MAKERS["compound"](scene, rng)
+    question = f"{turn.question.rstrip()} Describe the picture first, then give the label."
+    return Turn("x", question, f"{describe(scene)}\nLabel: {turn.answer}")
+
+
+def weakness_rows(engine: Engine, gallery: Gallery, count: int) -> list[dict[str, Any]]:
+    attribute, compound = MAKERS["attribute"], MAKERS["compound"]
+    single = {"layout": "single"}
+    return variant_rows(
+        engine,
+        gallery,
+        count,
+        (
+            ("undefined private label (chance about 0.4)", MAKERS["undefined"], {}),
+            ("attribute, sharp photo", attribute, {"photo": "sharp", **single}),
+            ("attribute, blurred photo", attribute, {"photo": "blurred", **single}),
+            ("attribute, dim photo", attribute, {"photo": "dim", **single}),
+            *(
+                (f"attribute after {n} sentences of clutter", cluttered(n), single)
+                for n in (0, 3, 8, 16)
+            ),
+            *((f"definition of {n} colours", many_labels(n), single) for n in (2, 3, 5, 8)),
+            ("definition of two, right label first", gold_at(True), single),
+            ("definition of two, right label last", gold_at(False), single),
+            ("two-attribute definition, label alone", compound, single),
+        ),
+    )
+
+
+def described_row(engine: Engine, gallery: Gallery, count: int) -> dict[str, Any]:
+    """Two-attribute definitions with the description first: the last word is judged."""
+    pictures = [gallery.draw(layout="single") for _ in range(count)]
+    turns = [(compound_described(s, gallery.rng), p) for s, p in pictures]
+    requests = [
+        GenerateRequest((Message("user", (ImageSlot(), t.question)),), (p,), max_tokens=64)
+        for t, p in turns
+    ]
+    replies = engine.generate(requests)
+    right = [
+        r.text.strip().replace("Answer:", "Label:").split("Label:")[-1].strip()
+        == t.answer.split("Label:")[-1].strip()
+        for r, (t, _) in zip(replies, turns, strict=True)
+    ]
+    return row("two-attribute definition, described first", right)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, required=True, help="folder of the GGUF files")
+    parser.add_argument("--out", type=Path, required=True, help="skills.json")
+    parser.add_argument("--count", type=int, default=300, help="pictures for each part")
+    parser.add_argument("--seed", type=int, default=31337)
+    options = parser.parse_args()
+    start = time.time()
+    ref = ModelRef(options.model / "model.gguf", options.model / "mmproj.gguf")
+    engine = open_engine("llama_cpp", ref, EngineOptions(), print)
+    with tempfile.TemporaryDirectory() as folder:
+        gallery = Gallery(Path(folder), Random(options.seed))
+        report = {
+            "model": engine.info().fingerprint,
+            "seed": options.seed,
+            "skills": skill_rows(engine, gallery, options.count, False),
+            "skills_heldout": skill_rows(engine, gallery, options.count, True),
+            "attributes": attribute_rows(engine, gallery, options.count),
+            "weaknesses": [
+                *weakness_rows(engine, gallery, options.count),
+                described_row(engine, gallery, options.count),
+            ],
+        }
+    engine.close()
+    options.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    for part in ("skills", "skills_heldout", "attributes", "weaknesses"):
+        for r in report[part]:
+            print(f"{part:15s} {r['skill']:45s} {r['value']:.3f} [{r['low']:.2f}, {r['high']:.2f}]")
+    print(f"{time.time() - start:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
