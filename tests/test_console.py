@@ -1,0 +1,97 @@
+"""Messages and progress: lines elsewhere, a bar on a terminal, silence when asked."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+
+from idealprompt_cli.console import Console, LineObserver, SilentObserver, screen_of
+
+from .factories import model, run_result, task
+
+TRIALS = run_result().trials
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_line_every_few_seconds() -> None:
+    stream, clock = io.StringIO(), Clock()
+    observer = Console(stream=stream).observer(clock)
+    observer.started(task(), model(), "The plan.")
+    for _ in range(100):
+        clock.now += 0.2
+        observer.trial(TRIALS[3], TRIALS[3], "5/300 evaluations", 0.1)
+    observer.message("A notice.")
+    observer.finished("Stopped: done.")
+    lines = stream.getvalue().splitlines()
+    assert lines[0].startswith("Task codes: 3 labels, 6 training and 9 held-out pictures. Model t")
+    assert lines[1] == "The plan."
+    assert lines[-2:] == ["A notice.", "Stopped: done."]
+    progress = lines[2:-2]
+    assert len(progress) in (3, 4)
+    assert progress[0] == "  25 prompts tried, 5/300 evaluations, best 83.3 %"
+
+
+def test_verbose_shows_every_trial() -> None:
+    stream = io.StringIO()
+    observer = Console(1, stream).observer()
+    for trial in TRIALS:
+        observer.trial(trial, TRIALS[0], "", 0.0)
+    assert stream.getvalue().splitlines()[:3] == [
+        "  #0 seed 33.3 %",
+        "  #1 rephrase 50.0 %: politer: why not",
+        "  #2 role 25.0 % (pruned): a role",
+    ]
+
+
+def test_quiet_is_silent() -> None:
+    stream = Terminal()
+    console = Console(-1, stream)
+    assert isinstance(console.observer(), SilentObserver)
+    console.say("nothing")
+    assert stream.getvalue() == ""
+
+
+def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    stream = Terminal()
+    console = Console(stream=stream)
+    observer = console.observer()
+    observer.started(task(), model(), "The plan.")
+    for trial in TRIALS:
+        observer.trial(trial, TRIALS[3], "5/300 evaluations", 1.0)
+    observer.message("A [bold]notice[/bold].")
+    observer.finished("Stopped: done.")
+    console.close()
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", stream.getvalue())
+    assert "best 83.3 %" in text
+    assert "100%" not in text, "full before it is done"
+    assert "A [bold]notice[/bold]." in text
+    assert text.rstrip().endswith("Stopped: done.")
+
+
+def test_no_bar_on_a_dumb_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    assert isinstance(Console(stream=Terminal()).observer(), LineObserver)
+
+
+def test_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert screen_of(Terminal()).colour
+    assert not screen_of(io.StringIO()).colour
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not screen_of(Terminal()).colour

@@ -1,0 +1,92 @@
+"""The files around the code: they say the same thing, and name nothing of this machine."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:  # pragma: no cover
+    import tomli as tomllib
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def name_of(requirement: str) -> str:
+    return re.split(r"[<>=;\[ ]", requirement.strip())[0].lower().replace("_", "-")
+
+
+def pinned() -> set[str]:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    return {name_of(line) for line in lines if line and not line.startswith("#")}
+
+
+def test_every_dependency_is_pinned() -> None:
+    extras = PROJECT["optional-dependencies"].values()
+    wanted = {name_of(one) for group in (PROJECT["dependencies"], *extras) for one in group}
+    assert wanted <= pinned()
+
+
+def test_no_registry_is_named() -> None:
+    for name in ("pyproject.toml", "constraints.txt", "Makefile", ".ci/setup", ".ci/run"):
+        text = (ROOT / name).read_text()
+        assert "index-url" not in text
+        assert "://" not in text, name
+
+
+def test_the_entry_point() -> None:
+    from idealprompt_cli.cli import main
+
+    assert callable(main)
+    assert PROJECT["scripts"] == {"idealprompt": "idealprompt_cli.cli:main"}
+
+
+@pytest.mark.parametrize(
+    "target", ["setup", "demo", "test", "check", "demo-model", "bench", "clean"]
+)
+def test_make_help_lists(target: str) -> None:
+    result = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True)
+    assert f"  make {target} " in result.stdout
+
+
+def test_setup_says_what_is_missing(tmp_path: Path) -> None:
+    """On a machine without Python and compiler, in words and not in a traceback."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for tool in ("dirname", "tr", "mkdir", "touch", "sh", "printf", "rm"):
+        found = subprocess.run(["which", tool], capture_output=True, text=True).stdout.strip()
+        if found:
+            (tools / tool).symlink_to(found)
+    copy = tmp_path / "clone"
+    (copy / ".ci").mkdir(parents=True)
+    for name in (".ci/setup", "pyproject.toml", "constraints.txt"):
+        (copy / name).write_text((ROOT / name).read_text())
+
+    def setup() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(tools / "sh"), str(copy / ".ci/setup")],
+            env={"PATH": str(tools)},
+            capture_output=True,
+            text=True,
+        )
+
+    result = setup()
+    assert result.returncode == 1
+    assert result.stderr.startswith("setup: Python 3.10 or newer is needed and none was found.")
+    bare = tools / "python3"
+    bare.write_text(
+        f'#!{tools}/sh\ncase "$2" in *llama_cpp*) exit 1;; esac\n'
+        f'[ "$2" = venv ] && mkdir -p "$3/bin" && ln -sf "$0" "$3/bin/python"\nexit 0\n'
+    )
+    bare.chmod(0o755)
+    (tools / "ln").symlink_to("/bin/ln")
+    result = setup()
+    assert result.returncode == 1
+    assert "setup: a C++ compiler is needed to build llama.cpp and none was found." in result.stderr
