@@ -46,8 +46,34 @@ VICUNA = (
     "{% if add_generation_prompt %}ASSISTANT:{% endif %}"
 )
 
-_WORDS = """What is in the picture Answer with label or one word red blue green cup hat yes no
-not striped dotted plain describe this item color object a an of and if it shows for""".split()
+_PHRASES = (
+    "What is in the picture Answer with label or one word red blue green cup hat yes no not "
+    "striped dotted plain describe this item color object a an of and if it shows for"
+)
+_WORDS = _PHRASES.split()
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of both halves; `words` adds that many made-up tokens to the vocabulary."""
+
+    width: int = 64
+    layers: int = 2
+    heads: int = 4
+    kv_heads: int = 2
+    feed: int = 128
+    image: int = 32
+    patch: int = 8
+    words: int = 0
+    context: int = 4096
+
+    @property
+    def head(self) -> int:
+        return self.width // self.heads
+
+    @property
+    def kv(self) -> int:
+        return self.head * self.kv_heads
 
 
 @dataclass(frozen=True)
@@ -61,14 +87,15 @@ class Spec:
     vision: Callable[[Writer], None]
     text: Callable[[Writer, int], None]
     bos: str | None = None
+    shape: Shape = Shape()
     extra: dict[str, Any] = field(default_factory=dict)
 
 
 class Writer:
     """A GGUF file being written, with its own random numbers."""
 
-    def __init__(self, path: Path, arch: str, seed: str, scale: float = 1.0) -> None:
-        self.path, self.arch = path, arch
+    def __init__(self, path: Path, arch: str, seed: str, shape: Shape, scale: float = 1.0) -> None:
+        self.path, self.arch, self.shape = path, arch, shape
         self.file = gguf.GGUFWriter(str(path), arch)
         self.rng = np.random.default_rng(zlib.crc32(seed.encode()))
         self.scale = scale
@@ -116,17 +143,15 @@ class Writer:
         return self.path
 
     def _add(self, name: str, values: Array) -> None:
-        if self.quantise and values.ndim == 2 and values.shape[1] % 32 == 0:
+        looked_up = "position" in name  # ggml adds these as they are
+        if self.quantise and values.ndim == 2 and values.shape[1] % 32 == 0 and not looked_up:
             kind = gguf.GGMLQuantizationType.Q8_0
             self.file.add_tensor(name, gguf.quants.quantize(values, kind), raw_dtype=kind)
         else:
             self.file.add_tensor(name, values)
 
 
-WIDTH, LAYERS, HEADS, FEED, CONTEXT = 64, 2, 4, 128, 4096
-
-
-def vocabulary(specials: tuple[str, ...]) -> tuple[list[str], list[int], list[str]]:
+def vocabulary(specials: tuple[str, ...], words: int = 0) -> tuple[list[str], list[int], list[str]]:
     """(tokens, types, merges) of a byte-level BPE: bytes, a few words, control tokens."""
     tokens = list(_byte_characters().values())
     merges: list[str] = []
@@ -139,6 +164,7 @@ def vocabulary(specials: tuple[str, ...]) -> tuple[list[str], list[int], list[st
                 left += character
                 if left not in tokens:
                     tokens.append(left)
+    tokens += [f"zq{number}" for number in range(words)]
     types = [1] * len(tokens) + [3] * len(specials)
     return tokens + list(specials), types, merges
 
@@ -155,17 +181,16 @@ def _byte_characters() -> dict[int, str]:
     return table
 
 
-def _text_half(spec: Spec, path: Path, seed: str, quantise: bool, template: str | None) -> Path:
-    writer = Writer(path, spec.arch, seed + "text", scale=1.5)
-    writer.quantise = quantise
-    tokens, types, merges = vocabulary(spec.specials)
-    writer.meta(general__name="tiny", general__file_type=7 if quantise else 0)
+def _text_half(spec: Spec, writer: Writer, template: str | None) -> Path:
+    shape = writer.shape
+    tokens, types, merges = vocabulary(spec.specials, shape.words)
+    writer.meta(general__name="tiny", general__file_type=7 if writer.quantise else 0)
     writer.meta(
-        context_length=CONTEXT,
-        embedding_length=WIDTH,
-        block_count=LAYERS,
-        feed_forward_length=FEED,
-        attention__head_count=HEADS,
+        context_length=shape.context,
+        embedding_length=shape.width,
+        block_count=shape.layers,
+        feed_forward_length=shape.feed,
+        attention__head_count=shape.heads,
         vocab_size=len(tokens),
     )
     for name, value in spec.extra.items():
@@ -183,72 +208,76 @@ def _text_half(spec: Spec, path: Path, seed: str, quantise: bool, template: str 
         file.add_chat_template(spec.template)
     elif template:
         file.add_chat_template(template)
-    writer.weight("token_embd.weight", len(tokens), WIDTH)
+    writer.weight("token_embd.weight", len(tokens), shape.width)
     spec.text(writer, len(tokens))
     return writer.close()
 
 
 def _llama_text(writer: Writer, _n_vocab: int) -> None:
     """Llama's blocks; Qwen2's are the same with biases on query, key and value."""
-    writer.meta(attention__layer_norm_rms_epsilon=1e-5, attention__head_count_kv=2)
-    writer.meta(rope__freq_base=10000.0, rope__dimension_count=WIDTH // HEADS)
-    for layer in range(LAYERS):
+    shape = writer.shape
+    writer.meta(attention__layer_norm_rms_epsilon=1e-5, attention__head_count_kv=shape.kv_heads)
+    writer.meta(rope__freq_base=10000.0, rope__dimension_count=shape.head)
+    for layer in range(shape.layers):
         name = f"blk.{layer}"
         _attention(writer, name, bias=writer.arch.startswith("qwen2"))
         _gated(writer, name)
-    writer.norm("output_norm", WIDTH)
+    writer.norm("output_norm", shape.width)
 
 
-def _attention(writer: Writer, name: str, bias: bool = False, kv: int = WIDTH // 2) -> None:
-    writer.norm(f"{name}.attn_norm", WIDTH)
-    writer.linear(f"{name}.attn_q", WIDTH, WIDTH, bias)
-    writer.linear(f"{name}.attn_k", kv, WIDTH, bias)
-    writer.linear(f"{name}.attn_v", kv, WIDTH, bias)
-    writer.linear(f"{name}.attn_output", WIDTH, WIDTH, bias=False)
+def _attention(writer: Writer, name: str, bias: bool = False) -> None:
+    width, kv = writer.shape.width, writer.shape.kv
+    writer.norm(f"{name}.attn_norm", width)
+    writer.linear(f"{name}.attn_q", width, width, bias)
+    writer.linear(f"{name}.attn_k", kv, width, bias)
+    writer.linear(f"{name}.attn_v", kv, width, bias)
+    writer.linear(f"{name}.attn_output", width, width, bias=False)
 
 
 def _gated(writer: Writer, name: str) -> None:
-    writer.norm(f"{name}.ffn_norm", WIDTH)
-    writer.linear(f"{name}.ffn_gate", FEED, WIDTH, bias=False)
-    writer.linear(f"{name}.ffn_up", FEED, WIDTH, bias=False)
-    writer.linear(f"{name}.ffn_down", WIDTH, FEED, bias=False)
+    width, feed = writer.shape.width, writer.shape.feed
+    writer.norm(f"{name}.ffn_norm", width)
+    writer.linear(f"{name}.ffn_gate", feed, width, bias=False)
+    writer.linear(f"{name}.ffn_up", feed, width, bias=False)
+    writer.linear(f"{name}.ffn_down", width, feed, bias=False)
 
 
-def _vit(
-    writer: Writer, projector: str, image: int, patch: int, positions: int | None = None
-) -> None:
-    """The common vision tower: patches, learned positions, two pre-norm layers, post-norm."""
+def _vit(writer: Writer, projector: str, positions: int | None = None) -> None:
+    """The common vision tower: patches, learned positions, pre-norm layers."""
+    shape = writer.shape
+    width = shape.width
     writer.key("clip.has_vision_encoder", True)
     writer.key("clip.projector_type", projector)
     writer.key("clip.use_gelu", True)
     writer.meta(general__file_type=0, general__type="mmproj")
     for name, value in {
-        "image_size": image, "patch_size": patch, "embedding_length": WIDTH,
-        "feed_forward_length": FEED, "block_count": LAYERS, "projection_dim": WIDTH,
-        "attention.head_count": HEADS, "attention.layer_norm_epsilon": 1e-6,
+        "image_size": shape.image, "patch_size": shape.patch, "embedding_length": width,
+        "feed_forward_length": shape.feed, "block_count": shape.layers, "projection_dim": width,
+        "attention.head_count": shape.heads, "attention.layer_norm_epsilon": 1e-6,
         "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5],
     }.items():  # fmt: skip
         writer.key(f"clip.vision.{name}", value)
-    writer.weight("v.patch_embd.weight", WIDTH, 3, patch, patch)
-    count = (image // patch) ** 2 if positions is None else positions
+    writer.weight("v.patch_embd.weight", width, 3, shape.patch, shape.patch)
+    count = (shape.image // shape.patch) ** 2 if positions is None else positions
     if count:
-        writer.weight("v.position_embd.weight", count, WIDTH)
-    for layer in range(LAYERS):
+        writer.weight("v.position_embd.weight", count, width)
+    for layer in range(shape.layers):
         name = f"v.blk.{layer}"
         for part in ("attn_q", "attn_k", "attn_v", "attn_out"):
-            writer.linear(f"{name}.{part}", WIDTH, WIDTH)
-        writer.norm(f"{name}.ln1", WIDTH, bias=True)
-        writer.norm(f"{name}.ln2", WIDTH, bias=True)
-        writer.linear(f"{name}.ffn_up", FEED, WIDTH)
-        writer.linear(f"{name}.ffn_down", WIDTH, FEED)
+            writer.linear(f"{name}.{part}", width, width)
+        writer.norm(f"{name}.ln1", width, bias=True)
+        writer.norm(f"{name}.ln2", width, bias=True)
+        writer.linear(f"{name}.ffn_up", shape.feed, width)
+        writer.linear(f"{name}.ffn_down", width, shape.feed)
 
 
 def _janus(writer: Writer) -> None:
-    _vit(writer, "janus_pro", image=32, patch=8)
-    writer.bias("v.patch_embd.bias", WIDTH)
-    writer.norm("v.post_ln", WIDTH, bias=True)
-    writer.linear("mm.0", WIDTH, WIDTH)
-    writer.linear("mm.1", WIDTH, WIDTH)
+    width = writer.shape.width
+    _vit(writer, "janus_pro")
+    writer.bias("v.patch_embd.bias", width)
+    writer.norm("v.post_ln", width, bias=True)
+    writer.linear("mm.0", width, width)
+    writer.linear("mm.1", width, width)
 
 
 _CHATML_TOKENS = ("<|im_start|>", "<|im_end|>")
@@ -260,13 +289,26 @@ SPECS: dict[str, Spec] = {
 
 
 def write_pair(
-    name: str, folder: Path, quantise: bool = False, template: str | None = None
+    name: str,
+    folder: Path,
+    *,
+    quantise: bool = False,
+    template: str | None = None,
+    shape: Shape | None = None,
 ) -> tuple[Path, Path]:
-    """(text GGUF, mmproj GGUF) of `SPECS[name]` in `folder`. `template` replaces the chat
-    template; an empty one leaves it out."""
+    """(text GGUF, mmproj GGUF) of `SPECS[name]` in `folder`. `quantise` makes matrices Q8_0;
+    `template` replaces the chat template; an empty one leaves it out."""
     spec = SPECS[name]
+    shape = shape or spec.shape
     folder.mkdir(parents=True, exist_ok=True)
-    text = _text_half(spec, folder / f"{name}.gguf", name, quantise, template)
-    writer = Writer(folder / f"mmproj-{name}.gguf", "clip", name + "vision")
-    spec.vision(writer)
-    return text, writer.close()
+    halves = []
+    for half, arch, path in (
+        ("text", spec.arch, folder / f"{name}.gguf"),
+        ("vision", "clip", folder / f"mmproj-{name}.gguf"),
+    ):
+        writer = Writer(path, arch, name + half, shape, 1.5 if half == "text" else 1.0)
+        writer.quantise = quantise
+        halves.append(writer)
+    text = _text_half(spec, halves[0], template)
+    spec.vision(halves[1])
+    return text, halves[1].close()

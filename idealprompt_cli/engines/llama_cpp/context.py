@@ -59,6 +59,7 @@ class Context:
         n_batch: int,
         n_ubatch: int,
         threads: int,
+        flash: bool,
         clock: Clock,
     ) -> None:
         self._model = model
@@ -72,6 +73,7 @@ class Context:
         params.n_threads = params.n_threads_batch = threads
         params.kv_unified = False
         params.swa_full = True
+        params.flash_attn_type = -1 if flash else 0  # auto, or off
         params.no_perf = True
         forget_errors()
         self.pointer: Any = self._llama.llama_init_from_model(model.pointer, params)
@@ -85,6 +87,9 @@ class Context:
         self.n_batch: int = self._llama.llama_n_batch(self.pointer)
         self.n_ubatch: int = self._llama.llama_n_ubatch(self.pointer)
         self.batch = Batch(self._llama, self.n_batch, slots)
+
+    def use_threads(self, threads: int) -> None:
+        self._llama.llama_set_n_threads(self.pointer, threads, threads)
 
     def close(self) -> None:
         if self.pointer:

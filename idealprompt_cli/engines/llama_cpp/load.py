@@ -9,7 +9,7 @@ from pathlib import Path
 from ...errors import ModelError
 from ...types import ModelInfo, ModelRef
 from ..options import EngineOptions
-from . import files, native, proof
+from . import files, native, proof, tune
 from .chat import load_template
 from .clock import Clock
 from .context import Context
@@ -45,6 +45,8 @@ class Loaded:
     n_ctx: int
     n_ubatch: int
     slots: int
+    threads: int
+    flash: bool
     template_habits: str
 
     def info(self, mode: str) -> ModelInfo:
@@ -66,7 +68,8 @@ class Loaded:
             details={
                 "parameters": str(n_params),
                 "projector": projector,
-                "threads": str(self.options.threads),
+                "threads": str(self.threads),
+                "flash_attention": "auto" if self.flash else "off",
                 "slots": str(self.slots),
                 "kernels": "safe" if self.safe_kernels else "all",
                 "template": self.template_habits,
@@ -82,7 +85,8 @@ class Loaded:
             slots=slots,
             n_batch=max(self.options.n_batch, self.n_ubatch),
             n_ubatch=self.n_ubatch,
-            threads=self.options.threads,
+            threads=self.threads,
+            flash=self.flash,
             clock=self.clock,
         )
 
@@ -165,7 +169,8 @@ def load(ref: ModelRef, options: EngineOptions) -> Loaded:
                 f"{ref.text}: the model has no chat template; pass one with --chat-template"
             )
         template = load_template(source, vocab.text(vocab.bos), vocab.text(vocab.eos))
-        vision = Vision(ref.mmproj, model, options.threads, options.gpu_layers != 0)
+        flash, threads = tune.flash(model, options), tune.threads(model, options)
+        vision = Vision(ref.mmproj, model, threads, options.gpu_layers != 0)
     except BaseException:
         model.close()
         raise
@@ -186,6 +191,8 @@ def load(ref: ModelRef, options: EngineOptions) -> Loaded:
         n_ctx=n_ctx,
         n_ubatch=options.n_ubatch,
         slots=_slots(model, options, n_ctx),
+        threads=threads,
+        flash=flash,
         template_habits=template.habits,
     )
 

@@ -1,0 +1,58 @@
+"""Settings that are measured or follow from the machine, where the user has not chosen."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from ..options import EngineOptions, available_cores
+from .clock import Clock
+from .context import Context
+from .native import TextModel
+
+_SMALL = 100_000_000
+_TOKENS, _REPEATS = 64, 3
+
+
+def flash(model: TextModel, options: EngineOptions) -> bool:
+    """Whether to leave flash attention to the library (it then uses it where it can)."""
+    if options.flash != "auto":
+        return options.flash == "on"
+    return options.gpu_layers != 0 and bool(model.lib.llama.llama_supports_gpu_offload())
+
+
+def threads(model: TextModel, options: EngineOptions) -> int:
+    """The number of threads. Small models are timed with one and with all: their threads wait
+    for each other many times per layer, which on a busy machine costs more than they bring."""
+    if options.threads:
+        return options.threads
+    cores = available_cores()
+    if cores == 1 or model.n_params() > _SMALL or flash(model, options):
+        return cores
+    context = Context(
+        model,
+        n_ctx=256,
+        slots=1,
+        n_batch=_TOKENS,
+        n_ubatch=_TOKENS,
+        threads=cores,
+        flash=False,
+        clock=Clock(),
+    )
+    try:
+        seconds = {count: np.inf for count in (cores, 1)}
+        for _ in range(_REPEATS):
+            for count in seconds:
+                seconds[count] = min(seconds[count], _time(context, count))
+    finally:
+        context.close()
+    return 1 if seconds[1] < seconds[cores] else cores
+
+
+def _time(context: Context, count: int) -> float:
+    context.use_threads(count)
+    context.clear()
+    started = time.perf_counter()
+    context.decode_tokens(0, (0,) * _TOKENS, 0, output=True)
+    return time.perf_counter() - started
