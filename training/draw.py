@@ -37,9 +37,9 @@ DARK_ACCENT = {"red": 0.5, "green": 0.35, "blue": 0.35, "purple": 0.2}
 INK: Colour = (28, 26, 30)
 GLOW: Colour = (222, 222, 226)
 
-SINGLE_SCALE = {"small": 0.39, "medium": 0.59, "large": 0.86}
-PAIR_SCALE = {"small": 0.285, "medium": 0.375, "large": 0.475}
-GROUP_SCALE = 0.36
+SINGLE_SCALE = {"small": 0.46, "medium": 0.66, "large": 0.90}
+PAIR_SCALE = {"small": 0.33, "medium": 0.41, "large": 0.49}
+GROUP_SCALE = 0.40
 GROUP_PLACES: dict[int, tuple[tuple[Point, ...], ...]] = {
     2: (((0.27, 0.5), (0.73, 0.5)), ((0.27, 0.3), (0.73, 0.7)), ((0.27, 0.7), (0.73, 0.3))),
     3: (

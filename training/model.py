@@ -227,6 +227,23 @@ class VisionModel(nn.Module):
             # Start with q = k (mimetic initialisation): near and alike patches see each other.
             layer.k.weight.data.copy_(layer.q.weight.data)
 
+    @torch.no_grad()
+    def whiten(self, pixels: Tensor, floor: float = 2e-3) -> None:
+        """Start the patch embedding as the leading principal components of `pixels`, whitened.
+
+        Edges carry little of the variance of a patch but all of its shape; whitened, they are
+        as loud as the mean colour from the first step on (the first layer of airbench,
+        arXiv 2404.00498). `floor` is the noise level, as a share of the largest eigenvalue.
+        """
+        p, w = self.c.patch, self.c.width
+        patches = F.unfold(pixels.float(), p, stride=p).transpose(1, 2).reshape(-1, 3 * p * p)
+        mean = patches.mean(0)
+        values, vectors = torch.linalg.eigh((patches - mean).T @ (patches - mean) / len(patches))
+        values, vectors = values.flip(0)[:w], vectors.flip(1)[:, :w]
+        kernel = (vectors / (values + floor * values[0]).sqrt()).T
+        self.patch.weight.copy_(kernel.view(w, 3, p, p))
+        self.patch.bias.copy_(-kernel @ mean)
+
     def forward(self, pixels: Tensor) -> Tensor:
         x = self.patch(pixels).flatten(2).transpose(1, 2) + self.positions
         for layer in self.layers:

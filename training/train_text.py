@@ -212,8 +212,9 @@ class Run:
         temporary.replace(self.o.out)
 
     def picture_batch(self) -> tuple[list[Scene], Tensor, Tensor]:
+        """Scenes, pixels and slot classes of `--pictures` random pictures."""
         assert self.data is not None
-        rows = np.array([self.rng.randrange(len(self.data)) for _ in range(self.o.rows)])
+        rows = np.array([self.rng.randrange(len(self.data)) for _ in range(self.o.pictures)])
         noise = torch.Generator(DEVICE).manual_seed(self.rng.randrange(2**31))
         x = augment(to_tensor(self.data.pixels[rows]), noise)
         return (
@@ -256,12 +257,14 @@ class Run:
                 self.text, self.run, batch, self.pseudo(scenes, self.text.embed, noise)
             )
         scenes, x, classes = self.picture_batch()
-        batch = self.packer.batch(scenes, self.mixture(frac), exercises)
+        asked = scenes[: self.o.rows]
+        batch = self.packer.batch(asked, self.mixture(frac), exercises)
         with autocast():
             states = self.see(x)
-            pictures = self.vision.project(states)
-        side = slot_loss(self.heads(states.float()), classes)
-        return language_loss(self.text, self.run, batch, pictures) + 0.3 * side
+            pictures = self.vision.project(states[: len(asked)])
+            slots, pooled = self.heads(states), self.heads.pooled(states)
+        side = slot_loss(slots, classes) + 0.5 * slot_loss(pooled, classes)
+        return language_loss(self.text, self.run, batch, pictures) + self.o.side * side
 
     @torch.no_grad()
     def report(self, count: int = 700) -> str:

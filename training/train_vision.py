@@ -60,6 +60,7 @@ def main() -> None:
     data, valid = Pictures(options.data), Pictures([options.valid])
     trunk = VisionModel(VisionConfig()).to(DEVICE)
     heads = SlotHeads(trunk.c.width).to(DEVICE)
+    trunk.whiten(to_tensor(data.pixels[:4000]))
     if options.start:
         state = torch.load(options.start, map_location=DEVICE)
         trunk.load_state_dict(state["trunk"])
