@@ -80,7 +80,6 @@ def _machine(flags: ModelFlags) -> dict[str, Any]:
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "cpus": os.cpu_count() or 0,
-        "threads": options.threads,
         "memory_gib": _memory(),
         "cache": str(options.cache_folder()),
     }
