@@ -6,12 +6,15 @@ holds training examples; a view without some of them is `excluding`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, TypeVar
 
 from . import wording
 from .ledger import Ledger
 from .prompts import render
 from .types import Example, GenerateRequest, Prompt, ScoreRequest
+
+T = TypeVar("T")
 
 DESCRIBE = "Describe the picture in one sentence."
 DESCRIPTION_TOKENS = 64
@@ -27,6 +30,8 @@ class ModelEvidence:
         self.examples: Sequence[Example] = tuple(examples)
         self._ledger = ledger
         self._labels = tuple(labels)
+        self._kept: dict[str, Any] = {}
+        self._views: dict[frozenset[str], ModelEvidence] = {}
 
     def descriptions(self) -> Mapping[str, str]:
         return self._generated(DESCRIBE, DESCRIPTION_TOKENS)
@@ -68,8 +73,11 @@ class ModelEvidence:
         ]
 
     def excluding(self, ids: Collection[str]) -> ModelEvidence:
-        kept = [example for example in self.examples if example.id not in ids]
-        return ModelEvidence(self._ledger, self._labels, kept)
+        left_out = frozenset(ids)
+        if left_out not in self._views:
+            kept = [example for example in self.examples if example.id not in left_out]
+            self._views[left_out] = ModelEvidence(self._ledger, self._labels, kept)
+        return self._views[left_out]
 
     def sample(self, per_label: int) -> ModelEvidence:
         taken: dict[str, int] = {}
@@ -79,6 +87,12 @@ class ModelEvidence:
             if taken[example.answer] <= per_label:
                 kept.append(example)
         return ModelEvidence(self._ledger, self._labels, kept)
+
+    def once(self, key: str, make: Callable[[], T]) -> T:
+        if key not in self._kept:
+            self._kept[key] = make()
+        value: T = self._kept[key]
+        return value
 
     def affordable(self) -> int:
         return self._ledger.affordable()

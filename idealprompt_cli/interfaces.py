@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 from .types import (
     Evaluation,
@@ -26,6 +26,8 @@ from .types import (
     Task,
     Trial,
 )
+
+T = TypeVar("T")
 
 
 @runtime_checkable
@@ -95,10 +97,15 @@ class Evidence(Protocol):
         a word that begins another one is left out, so that words do not disturb each other."""
 
     def excluding(self, ids: Collection[str]) -> Evidence:
-        """The same answers seen without some examples: what a cross-fitted edit may look at."""
+        """The same answers seen without some examples: what a cross-fitted edit may look at.
+        The same view each time, with its own `once`."""
 
     def sample(self, per_label: int) -> Evidence:
         """The first `per_label` examples of each label (in a fixed shuffled order)."""
+
+    def once(self, key: str, make: Callable[[], T]) -> T:
+        """The value that `make` gave when this was first called with `key` on this evidence: for
+        what takes long, or would come out differently later, because it depends on the budget."""
 
     def affordable(self) -> int:
         """Evaluations that the budget still allows; evidence costs one per new answer."""
@@ -106,13 +113,18 @@ class Evidence(Protocol):
 
 @dataclass(frozen=True)
 class StrategyContext:
-    """What a strategy may look at: never the test split."""
+    """What a strategy may look at: never the test split.
+
+    `incumbent` is the parent's evaluation. `versions` counts the different texts that the parent
+    has over the folds: asking the model anew for each costs so many times more.
+    """
 
     task: Task
     evidence: Evidence
     rng: random.Random
     incumbent: Evaluation | None = None
     proposer: Proposer | None = None
+    versions: int = 1
 
 
 @dataclass(frozen=True)

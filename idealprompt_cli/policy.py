@@ -32,7 +32,7 @@ class Node:
 
 @dataclass
 class Tree:
-    """All nodes, and per strategy the gain of the best child over its parent at each use."""
+    """All nodes, and per strategy what each use has won, as a share of what was missing."""
 
     nodes: list[Node] = field(default_factory=list)
     gains: dict[str, list[float]] = field(default_factory=dict)
@@ -56,18 +56,30 @@ class Policy(Protocol):
 
 
 class BestFirst:
-    """The best node first; on it the strategies in the pool's order, those that have disappointed
-    twice in this run last. Applicability is found out by the search: a move that yields nothing
-    costs nothing."""
+    """The move with the highest expected merit: the node's own, plus the share of what is missing
+    to 1 that the strategy is expected to win.
+
+    That share is believed to fall with the strategy's place in the pool (which is ordered by
+    strength) and is corrected by what the strategy has won in this run, the prior weighing as much
+    as two uses. Moves on the same merit go to the better node. Whether a strategy applies is found
+    out by the search: a move that yields nothing costs nothing.
+    """
+
+    first = 0.5
+    decay = 0.8
+    weight = 2.0
 
     def choose(self, tree: Tree, strategies: Sequence[Strategy]) -> Move | None:
-        for node in sorted(tree.nodes, key=Node.rank):
-            left = [s for s in strategies if s.name not in node.tried]
-            if left:
-                return Move(node, min(left, key=lambda s: _disappointed(tree, s.name)))
-        return None
+        moves = [
+            ((-self._expected(tree, node, place, s.name), node.rank(), place), Move(node, s))
+            for node in tree.nodes
+            for place, s in enumerate(strategies)
+            if s.name not in node.tried
+        ]
+        return min(moves, key=lambda move: move[0])[1] if moves else None
 
-
-def _disappointed(tree: Tree, name: str) -> bool:
-    gains = tree.gains.get(name, [])
-    return len(gains) >= 2 and max(gains) <= 0.0
+    def _expected(self, tree: Tree, node: Node, place: int, name: str) -> float:
+        gains = tree.gains.get(name, [])
+        prior = self.first * self.decay**place
+        share = (self.weight * prior + sum(gains)) / (self.weight + len(gains))
+        return node.merit + share * (1.0 - node.merit)

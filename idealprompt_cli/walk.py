@@ -103,7 +103,12 @@ class Walk:
         node = move.node
         name = f"{self.seed} {fingerprint(node.trial.prompt)} {move.strategy.name}"
         return StrategyContext(
-            self.task, self.evidence, random.Random(name), node.trial.evaluation, self.proposer
+            self.task,
+            self.evidence,
+            random.Random(name),
+            node.trial.evaluation,
+            self.proposer,
+            len({render(p, self.task.labels) for p in node.candidate.variants.values()}) or 1,
         )
 
     def _score(self, move: Move, fresh: Sequence[tuple[Draft, Candidate]]) -> None:
@@ -123,8 +128,8 @@ class Walk:
             for finish in finishes
         ]
         if finishes:
-            gain = max(merits) - move.node.merit
-            self.tree.gains.setdefault(move.strategy.name, []).append(gain)
+            won = (max(merits) - move.node.merit) / max(1e-9, 1.0 - move.node.merit)
+            self.tree.gains.setdefault(move.strategy.name, []).append(max(0.0, won))
         if spent is not None:
             raise spent
 

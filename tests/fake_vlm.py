@@ -11,6 +11,7 @@ import math
 import random
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from idealprompt_cli.errors import ContextError
@@ -39,6 +40,26 @@ def picture(seed: int, **fixed: str) -> Path:
     rng = random.Random(seed)
     seen = {name: fixed.get(name) or rng.choice(values) for name, values in WORLD.items()}
     return Path(f"{seed:04d}_" + "_".join(seen[name] for name in WORLD) + ".png")
+
+
+def graded_task(n_train: int = 24, n_test: int = 40) -> Task:
+    """C if scratched; else A if plain or striped, B if dotted or checked: two attributes."""
+    task = shop_task(n_train, n_test)
+
+    def label(example: Example) -> Example:
+        _, _, pattern, _, condition = example.images[0].stem.split("_")
+        whole = "A" if pattern in ("plain", "striped") else "B"
+        return replace(example, answer="C" if condition == "scratched" else whole)
+
+    return replace(
+        task,
+        name="graded",
+        question="Grade it with A, B or C.",
+        labels=("A", "B", "C"),
+        train=tuple(label(e) for e in task.train),
+        test=tuple(label(e) for e in task.test),
+        fingerprint="graded",
+    )
 
 
 def shop_task(n_train: int = 16, n_test: int = 40, attribute: str = "pattern") -> Task:

@@ -16,10 +16,10 @@ from idealprompt_cli.metrics import METRICS
 from idealprompt_cli.prompts import from_dict, render, to_dict
 from idealprompt_cli.strategies import STRATEGIES, select
 from idealprompt_cli.strategies.fitting import fit_verbalisers
-from idealprompt_cli.strategies.reask import telling
+from idealprompt_cli.strategies.sources import telling
 from idealprompt_cli.types import LabelText, Prompt, Task, Verbaliser
 
-from .fake_vlm import FakeVlm, shop_task
+from .fake_vlm import FakeVlm, graded_task, shop_task
 
 TASK = shop_task()
 SEED = Prompt(TASK.question)
@@ -87,7 +87,8 @@ def test_refitting_on_the_same_evidence_gives_the_same_prompt(name: str, parent:
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_every_strategy_has_something_to_offer_somewhere(name: str) -> None:
-    assert any(drafts(name, prompt) for prompt in PARENTS.values())
+    somewhere = any(drafts(name, prompt) for prompt in PARENTS.values())
+    assert somewhere or drafts(name, SEED, graded_task())
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -118,9 +119,17 @@ def test_definitions_use_words_of_the_descriptions() -> None:
 
 
 def test_label_words_replace_the_codes_in_the_question() -> None:
-    (draft,) = drafts("label_words", SEED)
+    draft = drafts("label_words", SEED)[0]
     assert "K7" not in draft.prompt.question
     assert draft.prompt.question.startswith("Which code is it, ")
+
+
+def test_pairwise_descriptions_join_what_sets_apart_from_each() -> None:
+    made = drafts("pairwise_descriptions", SEED, graded_task(48))
+    texts = {d.label: d.text for d in made[0].prompt.label_descriptions}
+    assert texts["C"] == "scratched"
+    assert texts["A"] in ("plain or striped and intact", "intact and plain or striped")
+    assert [draft.prompt.reasoning for draft in made] == ["none", "describe"]
 
 
 def test_nothing_is_made_of_labels_that_mean_nothing() -> None:

@@ -7,66 +7,63 @@ from functools import partial
 
 from ..interfaces import Draft, Evidence, StrategyContext
 from ..types import Prompt, Verbaliser
-from .contrasts import either, marks
-from .fitting import reading
 from .reask import bare
+from .sources import Source, either, sources
 
-PATTERNS = ("Which is it, {words}?", "Is the item {words}?", "Is the picture {words}?")
+PATTERNS = ("Is the item {words}?", "Is the picture {words}?", "Which is it, {words}?")
+MAX_DRAFTS = 5
 
 
 class ContrastQuestion:
-    """A private label that is a visible difference has a name in the model's own descriptions; a
+    """A private label that is a visible difference has a name among the model's own words; a
     question that offers these names needs no definition to be understood."""
 
     name = "contrast_question"
-    summary = "ask which of the words fits that mark the labels in the model's descriptions"
+    summary = "ask which of the words fits that mark the labels in the model's own language"
     source = "log-odds contrast (Monroe et al. 2008) put to use as a verbalised pattern"
 
     def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
         return len(context.task.labels) > 1 and not prompt.verbalisers
 
     def propose(self, prompt: Prompt, context: StrategyContext) -> Sequence[Draft]:
-        drafts = []
-        for pattern in PATTERNS:
-            refit = partial(_refit, pattern=pattern, labels=context.task.labels)
-            if fitted := refit(prompt, context.evidence):
-                drafts.append(Draft(fitted, f'asks "{fitted.question}"', refit))
-        for question, refit in _yes_no(prompt, context):
-            if fitted := refit(prompt, context.evidence):
-                drafts.append(Draft(fitted, f'asks "{question}", {reading(fitted)}', refit))
-        return drafts
+        labels, drafts = context.task.labels, {}
+        for source in sources(context.evidence, labels)[:2]:
+            edits = [
+                partial(_refit, source=source, pattern=pattern, labels=labels)
+                for pattern in PATTERNS
+            ]
+            if len(labels) == 2:
+                edits += [
+                    partial(_refit_yes, source=source, label=one, other=two)
+                    for one, two in (labels, labels[::-1])
+                ]
+            for refit in edits:
+                fitted = refit(prompt, context.evidence)
+                if fitted is not None and fitted not in drafts:
+                    drafts[fitted] = Draft(fitted, f'asks "{fitted.question}"', refit)
+        return list(drafts.values())[:MAX_DRAFTS]
 
 
 def _refit(
-    prompt: Prompt, evidence: Evidence, *, pattern: str, labels: Sequence[str]
+    prompt: Prompt, evidence: Evidence, *, source: Source, pattern: str, labels: Sequence[str]
 ) -> Prompt | None:
-    found = marks(evidence, labels, limit=3)
-    if len(found) < len(labels):
+    found = source.marks(evidence, labels, limit=4)
+    words = {word for marks in found.values() for word in marks}
+    if len(found) < len(labels) or words <= {"yes", "no"}:
         return None
-    words = [word for label in labels for word in found[label]]
+    # The alphabet keeps the question the same over most folds, and favours no label.
+    question = pattern.format(words=either(sorted(words)))
     verbalisers = tuple(Verbaliser(label, found[label]) for label in labels)
-    question = pattern.format(words=either(words))
     return bare(prompt, question).with_(verbalisers=verbalisers)
 
 
-def _yes_no(prompt: Prompt, context: StrategyContext) -> list[tuple[str, partial[Prompt | None]]]:
+def _refit_yes(
+    prompt: Prompt, evidence: Evidence, *, source: Source, label: str, other: str
+) -> Prompt | None:
     """With two labels the strongest mark of one of them alone decides: "Is it A?"."""
-    labels = context.task.labels
-    if len(labels) != 2:
-        return []
-    found = marks(context.evidence, labels, limit=1)
-    made = []
-    for label, (word, *_) in found.items():
-        other = labels[1 - labels.index(label)]
-        refit = partial(_refit_yes, label=label, other=other)
-        made.append((f"Is it {word}?", refit))
-    return made
-
-
-def _refit_yes(prompt: Prompt, evidence: Evidence, *, label: str, other: str) -> Prompt | None:
-    found = marks(evidence, (label,), limit=1)
-    if not found:
+    word = source.marks(evidence, (label, other), limit=1).get(label, ("",))[0]
+    if word in ("", "yes", "no"):
         return None
     verbalisers = (Verbaliser(label, ("yes",)), Verbaliser(other, ("no",)))
-    asked = bare(prompt, f"Is it {found[label][0]}?")
+    asked = bare(prompt, f"Is it {word}?")
     return asked.with_(verbalisers=verbalisers, output_format="Answer yes or no.")

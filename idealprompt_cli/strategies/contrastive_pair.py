@@ -8,7 +8,7 @@ from functools import partial
 
 from ..interfaces import Draft, Evidence, StrategyContext
 from ..types import Evaluation, LabelText, Prompt
-from .contrasts import either
+from .sources import described_marks, either
 
 
 class ContrastivePair:
@@ -38,11 +38,11 @@ def _refit(
     prompt: Prompt, evidence: Evidence, *, pair: tuple[str, str], limit: int
 ) -> Prompt | None:
     texts = {entry.label: entry.text for entry in prompt.label_descriptions}
-    for label, other in (pair, pair[::-1]):
-        phrases = evidence.phrases(label, other, limit)
-        if not phrases or label not in texts:
+    found = described_marks(evidence, pair, limit)
+    for label in pair:
+        if label not in found or label not in texts:
             return None
-        texts[label] = either(phrases)
+        texts[label] = either(sorted(found[label]))
     entries = tuple(LabelText(e.label, texts[e.label]) for e in prompt.label_descriptions)
     return prompt.with_(label_descriptions=entries)
 

@@ -7,7 +7,7 @@ from functools import partial
 
 from ..interfaces import Draft, Evidence, StrategyContext
 from ..types import Demonstration, Prompt
-from .contrasts import marks
+from .sources import Source, sources
 
 
 class Demonstrations:
@@ -22,14 +22,18 @@ class Demonstrations:
         return len(context.task.labels) > 1 and not prompt.demonstrations
 
     def propose(self, prompt: Prompt, context: StrategyContext) -> Sequence[Draft]:
-        refit = partial(_refit, labels=context.task.labels)
+        labels = context.task.labels
+        refit = partial(_refit, source=sources(context.evidence, labels)[0], labels=labels)
         fitted = refit(prompt, context.evidence)
         return [Draft(fitted, "shows one example in words per label", refit)] if fitted else []
 
 
-def _refit(prompt: Prompt, evidence: Evidence, *, labels: Sequence[str]) -> Prompt | None:
-    found = marks(evidence, labels, limit=2)
-    if len(found) < len(labels):
+def _refit(
+    prompt: Prompt, evidence: Evidence, *, source: Source, labels: Sequence[str]
+) -> Prompt | None:
+    found = source.marks(evidence, labels, limit=1)
+    words = {word for marks in found.values() for word in marks}
+    if len(found) < len(labels) or words <= {"yes", "no"}:
         return None
-    shown = [Demonstration(f"{word} item.", label) for label in labels for word in found[label][:1]]
+    shown = [Demonstration(f"{word} item.", label) for label in labels for word in found[label]]
     return prompt.with_(demonstrations=tuple(shown))

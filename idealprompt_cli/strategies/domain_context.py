@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..interfaces import Draft, StrategyContext
 from ..types import Prompt
-from .contrasts import either
+from .sources import either
 
 PLAIN = "This is a product photo."
 

@@ -21,9 +21,10 @@ SWEEPS = 3
 # Share of every probability that goes to chance, so that one odd picture cannot rule the fit.
 NOISE = 0.03
 # What a word must add to the summed log-likelihood to be worth its place.
-WORD_PRICE = 0.15
-_MIN_MASS = 0.02
+WORD_PRICE = 1.2
 _NOBODY = -1
+# A word that never gets this chance on any picture cannot be told from noise.
+_HEARD = 0.02
 
 
 def fit_verbalisers(
@@ -40,6 +41,10 @@ def fit_verbalisers(
         return None
     words = list(scores[ids[0]])
     chances = _chances(scores, ids, words)
+    heard = np.flatnonzero(chances.max(axis=0) >= _HEARD)
+    words, chances = [words[w] for w in heard], chances[:, heard]
+    if len(words) < len(labels):
+        return None
     answers = np.array([labels.index(gold[example]) for example in ids])
     owner = _ascend(chances, answers, _start(chances, answers, len(labels)), len(labels))
     if set(range(len(labels))) - set(owner.tolist()):
@@ -52,13 +57,24 @@ def fit_verbalisers(
     return tuple(fitted)
 
 
+def fitted_words(
+    prompt: Prompt, words: Sequence[str], labels: Sequence[str], evidence: Evidence
+) -> tuple[Verbaliser, ...]:
+    """Verbalisers of a prompt fitted on the evidence; () where nothing can be fitted."""
+
+    def fit() -> tuple[Verbaliser, ...]:
+        scores = evidence.word_scores([(prompt, words)])[0]
+        gold = {example.id: example.answer for example in evidence.examples}
+        return fit_verbalisers(scores, gold, labels) or ()
+
+    return evidence.once(f"words {prompt} {words} {labels}", fit)
+
+
 def refit_words(
     prompt: Prompt, words: Sequence[str], labels: Sequence[str], evidence: Evidence
 ) -> Prompt | None:
     """`prompt` with verbalisers fitted on the evidence; None where nothing can be fitted."""
-    scores = evidence.word_scores([(prompt, words)])[0]
-    gold = {example.id: example.answer for example in evidence.examples}
-    fitted = fit_verbalisers(scores, gold, labels)
+    fitted = fitted_words(prompt, tuple(words), tuple(labels), evidence)
     return prompt.with_(verbalisers=fitted) if fitted else None
 
 
@@ -75,10 +91,12 @@ def _chances(scores: Scores, ids: Sequence[str], words: Sequence[str]) -> np.nda
 
 
 def _start(chances: np.ndarray, answers: np.ndarray, count: int) -> np.ndarray:
-    """Each word at the label in whose pictures its mean chance is highest, if that is telling."""
+    """Each word at the label in whose pictures its mean chance is highest, if that is telling and
+    the word is the likeliest for some picture; for a label left empty the one with most lift."""
     means = np.stack([chances[answers == place].mean(axis=0) for place in range(count)])
     share = means.max(axis=0) / np.maximum(means.sum(axis=0), 1e-12)
-    telling = (means.max(axis=0) >= _MIN_MASS) & (share >= (1 + 0.2 * (count - 1)) / count)
+    said = np.isin(np.arange(chances.shape[1]), chances.argmax(axis=1))
+    telling = said & (share >= (1 + 0.2 * (count - 1)) / count)
     owner = np.where(telling, means.argmax(axis=0), _NOBODY)
     for place in range(count):
         if not (owner == place).any():

@@ -1,4 +1,4 @@
-"""Define each private label by the words that mark it in the model's own descriptions."""
+"""Define each private label by the words that mark it in the model's own language."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from functools import partial
 
 from ..interfaces import Draft, Evidence, StrategyContext
 from ..types import LabelText, Prompt
-from .contrasts import either, marks
+from .sources import Source, either, sources
 
 ASK = "Answer with the label."
+LIMIT = 4
 
 
 class LabelDescriptions:
@@ -17,7 +18,7 @@ class LabelDescriptions:
     itself is the shortest way to tell it."""
 
     name = "label_descriptions"
-    summary = "define each label by the words that mark it in the model's descriptions"
+    summary = "define each label by the words that mark it in the model's own language"
     source = "label descriptions as a target of optimisation, arXiv 2412.19684"
 
     def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
@@ -25,21 +26,23 @@ class LabelDescriptions:
         return len(context.task.labels) > 1 and plain
 
     def propose(self, prompt: Prompt, context: StrategyContext) -> Sequence[Draft]:
-        drafts: dict[Prompt, Draft] = {}
-        for limit, ask in ((3, ASK), (1, ASK), (3, "")):
-            refit = partial(_refit, labels=context.task.labels, limit=limit, ask=ask)
-            fitted = refit(prompt, context.evidence)
-            if fitted is not None and fitted not in drafts:
-                said = "; ".join(f"{d.label}: {d.text}" for d in fitted.label_descriptions)
-                drafts[fitted] = Draft(fitted, f"defines {said}", refit)
+        labels, drafts = context.task.labels, {}
+        for source in sources(context.evidence, labels)[:2]:
+            for limit in (LIMIT, 1):
+                refit = partial(_refit, source=source, labels=labels, limit=limit)
+                fitted = refit(prompt, context.evidence)
+                if fitted is not None and fitted not in drafts:
+                    said = "; ".join(f"{d.label}: {d.text}" for d in fitted.label_descriptions)
+                    drafts[fitted] = Draft(fitted, f"defines {said}", refit)
         return list(drafts.values())
 
 
 def _refit(
-    prompt: Prompt, evidence: Evidence, *, labels: Sequence[str], limit: int, ask: str
+    prompt: Prompt, evidence: Evidence, *, source: Source, labels: Sequence[str], limit: int
 ) -> Prompt | None:
-    found = marks(evidence, labels, limit)
-    if len(found) < len(labels):
+    found = source.marks(evidence, labels, limit)
+    words = {word for marks in found.values() for word in marks}
+    if len(found) < len(labels) or words <= {"yes", "no"}:
         return None
-    texts = tuple(LabelText(label, either(found[label])) for label in labels)
-    return prompt.with_(label_descriptions=texts, output_format=ask or prompt.output_format)
+    texts = tuple(LabelText(label, either(sorted(found[label]))) for label in labels)
+    return prompt.with_(label_descriptions=texts, output_format=ASK)

@@ -8,7 +8,7 @@ from functools import partial
 
 from ..interfaces import Draft, Evidence, StrategyContext
 from ..types import Prompt, Verbaliser
-from .contrasts import either, marks
+from .sources import Source, either, sources
 
 
 class LabelWords:
@@ -24,18 +24,24 @@ class LabelWords:
         return len(labels) > 1 and named and not prompt.verbalisers
 
     def propose(self, prompt: Prompt, context: StrategyContext) -> Sequence[Draft]:
-        refit = partial(_refit, labels=context.task.labels)
-        fitted = refit(prompt, context.evidence)
-        return [Draft(fitted, f'asks "{fitted.question}"', refit)] if fitted else []
+        labels, drafts = context.task.labels, {}
+        for source in sources(context.evidence, labels)[:2]:
+            refit = partial(_refit, source=source, labels=labels)
+            fitted = refit(prompt, context.evidence)
+            if fitted is not None and fitted not in drafts:
+                drafts[fitted] = Draft(fitted, f'asks "{fitted.question}"', refit)
+        return list(drafts.values())
 
 
-def _refit(prompt: Prompt, evidence: Evidence, *, labels: Sequence[str]) -> Prompt | None:
-    found = marks(evidence, labels, limit=3)
+def _refit(
+    prompt: Prompt, evidence: Evidence, *, source: Source, labels: Sequence[str]
+) -> Prompt | None:
+    found = source.marks(evidence, labels, limit=3)
     if len(found) < len(labels):
         return None
     question = prompt.question
     for label in labels:
-        question = either(found[label]).join(_code(label).split(question))
+        question = either(sorted(found[label])).join(_code(label).split(question))
     verbalisers = tuple(Verbaliser(label, found[label]) for label in labels)
     return prompt.with_(question=question, verbalisers=verbalisers, label_descriptions=())
 

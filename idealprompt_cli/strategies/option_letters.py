@@ -7,7 +7,7 @@ from functools import partial
 
 from ..interfaces import Draft, Evidence, StrategyContext
 from ..types import LabelText, Prompt, Verbaliser
-from .contrasts import either
+from .sources import either
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 

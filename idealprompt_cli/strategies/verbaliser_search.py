@@ -10,7 +10,7 @@ from ..interfaces import Draft, Evidence, StrategyContext
 from ..types import Prompt
 from .fitting import reading, refit_words
 
-MAX_WORDS = 32
+MAX_WORDS = 48
 
 
 class VerbaliserSearch:
@@ -24,7 +24,7 @@ class VerbaliserSearch:
 
     def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
         told = prompt.label_descriptions or prompt.label_order or prompt.demonstrations
-        plain = not told and prompt.reasoning == "none"
+        plain = not told and prompt.reasoning == "none" and context.versions == 1
         room = context.evidence.affordable() >= len(context.evidence.examples)
         return len(context.task.labels) > 1 and plain and room
 
