@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +19,16 @@ from .heads import Heads
 from .pictures import Pictures
 from .plain import PlainPath
 from .plan import Planner
+from .probe import needs_safe_kernels
+from .remember import Memory
+from .store import DiskEmbeddings
 from .vision import Vision
 from .vocabulary import Vocabulary
 from .work import Path as WorkPath
 
 _MOST_SLOTS = 32
 _DEFAULT_CTX = 4096
+_SLOW_PROOF_SECONDS = 2.0
 
 
 @dataclass
@@ -118,12 +123,20 @@ class Paths:
         self._fast = self._plain = None
 
     def _prove(self) -> None:
-        """Compare both paths on one picture; keep the plain one if they disagree."""
+        """Compare both paths on one picture; keep the plain one if they disagree. Agreement is
+        remembered where it took seconds to find out."""
         self._proved = True
+        loaded, started = self._loaded, time.perf_counter()
+        memory = Memory(loaded.options.cache_folder())
+        key = ("proof", loaded.fingerprint, native.version(), str(loaded.flash), proof.EDITION)
+        if memory.get(*key):
+            return
         try:
-            fault = proof.compare(self._loaded, self._make_fast(), self._make_plain())
+            fault = proof.compare(loaded, self._make_fast(), self._make_plain())
         except ModelError as error:
             fault = str(error)
+        if not fault and time.perf_counter() - started > _SLOW_PROOF_SECONDS:
+            memory.put("agrees", *key)
         if fault:
             self.mode = "plain"
             self._notice(f"the fast path is off for this model: {fault}; it will be slower")
@@ -158,7 +171,7 @@ def load(ref: ModelRef, options: EngineOptions) -> Loaded:
     mmproj = files.read_header(ref.mmproj, "mmproj")
     files.check_pair(text, mmproj)
     fingerprint = files.fingerprint(ref.text, ref.mmproj)
-    safe = options.kernels == "safe"
+    safe = needs_safe_kernels(ref, fingerprint, options)
     clock = Clock()
     model = native.TextModel(ref.text, options.gpu_layers, use_extra_bufts=not safe)
     try:
@@ -186,7 +199,7 @@ def load(ref: ModelRef, options: EngineOptions) -> Loaded:
         vision=vision,
         vocab=vocab,
         planner=Planner(template, vocab),
-        pictures=Pictures(vision, clock, options.embedding_bytes),
+        pictures=Pictures(vision, clock, options.embedding_bytes, _disk(ref, options)),
         clock=clock,
         n_ctx=n_ctx,
         n_ubatch=options.n_ubatch,
@@ -195,6 +208,14 @@ def load(ref: ModelRef, options: EngineOptions) -> Loaded:
         flash=flash,
         template_habits=template.habits,
     )
+
+
+def _disk(ref: ModelRef, options: EngineOptions) -> DiskEmbeddings | None:
+    """The store of encoded pictures, by projector weights and library version."""
+    if not options.disk_bytes:
+        return None
+    model = f"{files.fingerprint(ref.mmproj)}-{native.version()}"
+    return DiskEmbeddings(options.cache_folder(), model, options.disk_bytes)
 
 
 def _context_size(model: native.TextModel, options: EngineOptions) -> int:

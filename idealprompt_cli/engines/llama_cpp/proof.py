@@ -17,6 +17,8 @@ from .work import ScoreJob
 if TYPE_CHECKING:
     from .load import Loaded
 
+EDITION = "1"
+"""Raised when the fast path changes, so that remembered proofs are made again."""
 _OPTIONS = ("red", "a blue cup", "no")
 _QUESTIONS = ("What is in the picture?", "What is in the picture? Answer in one word.")
 
@@ -24,8 +26,7 @@ _QUESTIONS = ("What is in the picture?", "What is in the picture? Answer in one 
 def compare(loaded: Loaded, fast: WorkPath, plain: WorkPath) -> str:
     """Nothing if both paths agree, else one clause on how they differ."""
     with tempfile.TemporaryDirectory() as folder:
-        picture = Path(folder) / "proof.png"
-        Image.fromarray(_pattern(), "RGB").save(picture)
+        picture = write_picture(Path(folder))
         jobs = [_job(loaded, question, picture) for question in _QUESTIONS]
         expected = plain.score(jobs)
         for batch in (jobs, jobs[:1], jobs[1:]):  # together, then from the kept head
@@ -36,6 +37,16 @@ def compare(loaded: Loaded, fast: WorkPath, plain: WorkPath) -> str:
                 if fault:
                     return fault
     return ""
+
+
+def write_picture(folder: Path) -> Path:
+    """Stripes over a gradient (128x96 pixels), so that tiles and patches all differ."""
+    y, x = np.mgrid[0:96, 0:128]
+    channels = [2 * x, 255 - 2 * y, 128 + 127 * np.sin(x / 7.0 + y / 11.0)]
+    pixels = np.stack(channels, axis=-1).clip(0, 255).astype(np.uint8)
+    path = folder / "proof.png"
+    Image.fromarray(pixels).save(path)
+    return path
 
 
 def _job(loaded: Loaded, question: str, picture: Path) -> ScoreJob:
@@ -52,10 +63,3 @@ def _differ(fast: tuple[float, ...], plain: tuple[float, ...], tolerance: float)
     if first - second > 2 * tolerance and int(np.argmax(fast)) != int(np.argmax(plain)):
         return "its best answer differs from the plain path's"
     return ""
-
-
-def _pattern() -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """(96, 128, 3) uint8: stripes over a gradient, so that tiles and patches all differ."""
-    y, x = np.mgrid[0:96, 0:128]
-    channels = [2 * x, 255 - 2 * y, 128 + 127 * np.sin(x / 7.0 + y / 11.0)]
-    return np.stack(channels, axis=-1).clip(0, 255).astype(np.uint8)

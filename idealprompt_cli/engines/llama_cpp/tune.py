@@ -41,10 +41,10 @@ def threads(model: TextModel, options: EngineOptions) -> int:
         clock=Clock(),
     )
     try:
-        seconds = {count: np.inf for count in (cores, 1)}
+        seconds = dict.fromkeys((cores, 1), np.inf)
         for _ in range(_REPEATS):
-            for count in seconds:
-                seconds[count] = min(seconds[count], _time(context, count))
+            for count, best in seconds.items():
+                seconds[count] = min(best, _time(context, count))
     finally:
         context.close()
     return 1 if seconds[1] < seconds[cores] else cores

@@ -1,0 +1,131 @@
+"""The crash probe chooses kernels and remembers; encoded pictures survive on disk."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from idealprompt_cli.engines import EngineOptions
+from idealprompt_cli.engines.llama_cpp import probe
+from idealprompt_cli.engines.llama_cpp.remember import Memory
+from idealprompt_cli.engines.llama_cpp.store import DiskEmbeddings
+from idealprompt_cli.errors import EngineCrash
+from idealprompt_cli.types import ModelRef
+
+from .tiny_models import write_pair
+
+DIE = "import os, signal; os.kill(os.getpid(), signal.{})"
+
+
+@pytest.fixture
+def ref(tmp_path: Path) -> ModelRef:
+    return ModelRef(*write_pair("janus", tmp_path / "model"))
+
+
+def dying(monkeypatch: pytest.MonkeyPatch, *kernels: str) -> list[str]:
+    """Let the child die by a signal with these kernels; returns the record of what was tried."""
+    tried: list[str] = []
+    real = probe.command
+
+    def command(ref: ModelRef, choice: str, gpu_layers: int) -> list[str]:
+        tried.append(choice)
+        if choice in kernels:
+            return [sys.executable, "-c", DIE.format("SIGILL")]
+        return real(ref, choice, gpu_layers)
+
+    monkeypatch.setattr(probe, "command", command)
+    return tried
+
+
+def test_a_model_that_runs_gets_all_kernels(ref: ModelRef, tmp_path: Path) -> None:
+    assert not probe.needs_safe_kernels(ref, "f", EngineOptions(probe=True, cache_dir=tmp_path))
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGILL"), reason="needs POSIX signals")
+def test_a_crash_leads_to_safe_kernels_and_is_remembered(
+    ref: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = dying(monkeypatch, "all")
+    monkeypatch.setattr(probe, "cpu_flags", lambda: frozenset({"amx_int8"}))
+    options = EngineOptions(cache_dir=tmp_path)
+    assert probe.needs_safe_kernels(ref, "f", options)
+    assert tried == ["all", "safe"]
+    assert probe.needs_safe_kernels(ref, "f", options), "remembered"
+    assert tried == ["all", "safe"]
+    assert probe.needs_safe_kernels(ref, "another model", options)
+    assert len(tried) == 4
+
+
+def test_two_crashes_are_one_line(
+    ref: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dying(monkeypatch, "all", "safe")
+    with pytest.raises(EngineCrash, match=r"SIGILL.*safe kernels SIGILL.*F16") as caught:
+        probe.needs_safe_kernels(ref, "f", EngineOptions(probe=True, cache_dir=tmp_path))
+    assert "\n" not in str(caught.value)
+
+
+def test_without_amx_no_child_is_started(
+    ref: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = dying(monkeypatch, "all", "safe")
+    monkeypatch.setattr(probe, "cpu_flags", lambda: frozenset({"avx2"}))
+    assert not probe.needs_safe_kernels(ref, "f", EngineOptions(cache_dir=tmp_path))
+    assert probe.needs_safe_kernels(ref, "f", EngineOptions(kernels="safe", cache_dir=tmp_path))
+    assert tried == []
+
+
+def test_memory_survives_damage(tmp_path: Path) -> None:
+    memory = Memory(tmp_path / "new")
+    assert memory.get("a", "b") is None
+    memory.put("1", "a", "b")
+    assert memory.get("a", "b") == "1"
+    assert memory.get("a", "c") is None
+    (tmp_path / "new" / "machine.json").write_text("{broken")
+    assert memory.get("a", "b") is None
+    memory.put("2", "a", "b")
+    assert memory.get("a", "b") == "2"
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["machine.json"]
+
+
+def test_memory_without_a_writable_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    memory = Memory(tmp_path / "file" / "below")
+    memory.put("1", "a")
+    assert memory.get("a") is None
+
+
+def embedding(value: float, rows: int = 8) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    return np.full((rows, 16), value, np.float32)
+
+
+def test_store_keeps_and_checks(tmp_path: Path) -> None:
+    store = DiskEmbeddings(tmp_path, "model", 1 << 20)
+    assert store.get("a") is None
+    store.put("a", embedding(1.5))
+    again = DiskEmbeddings(tmp_path, "model", 1 << 20).get("a")
+    assert again is not None
+    assert np.array_equal(again, embedding(1.5))
+    assert DiskEmbeddings(tmp_path, "another", 1 << 20).get("a") is None
+    (file,) = tmp_path.rglob("*.emb")
+    data = bytearray(file.read_bytes())
+    data[-3] ^= 1
+    for damage in (bytes(data), bytes(data[:40]), b""):
+        file.write_bytes(damage)
+        assert store.get("a") is None
+        assert not file.exists(), "a damaged entry is thrown away"
+
+
+def test_store_is_bounded(tmp_path: Path) -> None:
+    size = embedding(0).nbytes + 40
+    store = DiskEmbeddings(tmp_path, "model", 10 * size)
+    for index in range(40):
+        store.put(f"{index:02}", embedding(index))
+    kept = list(tmp_path.rglob("*.emb"))
+    assert 5 <= len(kept) <= 10
+    store.put("large", embedding(0, rows=1000))
+    assert store.get("large") is None
