@@ -141,6 +141,8 @@ def test_eval_tells_of_another_model_and_of_edits(prompt: Path, folder: Path) ->
     result = call("eval", prompt, folder, "-m", other)
     assert "Note: this prompt was adapted to pretend, not to other" in result.stderr
     assert "Note: `prompt` was edited after the search" in result.stderr
+    assert "Note: the search found no reliable gain; --use baseline" in result.stderr
+    assert "reliable" not in call("eval", prompt, folder, "--use", "baseline").stderr
 
 
 def test_predict(prompt: Path, folder: Path) -> None:
@@ -270,7 +272,7 @@ def test_help_is_instant() -> None:
 
 
 def test_a_closed_pipe_is_no_fuss(prompt: Path, folder: Path) -> None:
-    command = f"{sys.executable} -m idealprompt_cli predict {prompt} - | head -n 1"
+    command = f"{sys.executable} -m idealprompt_cli predict -q {prompt} - | head -n 1"
     names = "\n".join(f"{folder}/A/{n % 10}.png" for n in range(500))
     result = subprocess.run(["sh", "-c", command], input=names, capture_output=True, text=True)
     assert len(result.stdout.splitlines()) == 1

@@ -37,7 +37,7 @@ def test_the_table() -> None:
     assert lines[2] == "seed prompt        33.3 %  [21.0, 43.3]     33.3 %  [21.0, 43.3]"
     assert lines[3] == "adapted prompt     83.3 %  [71.0, 93.3]     77.8 %  [65.4, 87.8]"
     assert "Better by 44 points on 9 held-out pictures: 95 % sure? No." in lines
-    assert "Recommended: the seed prompt (--use baseline), unless you know better." in lines
+    assert "Recommended: the seed prompt; eval and predict take it with --use baseline." in lines
     assert "[bold]not markup[/bold]" in text
     assert "  striped, stripes = K7" in lines
     assert lines[-2] == "Written to out.yaml"

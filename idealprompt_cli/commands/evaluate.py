@@ -124,7 +124,7 @@ def _report(
     if not examples:
         raise TaskError(f"{task.root}: has no test part: use --split train, or set test_fraction")
     named, prompt = choose_prompt(artifact, which)
-    tell_if_edited(artifact, console)
+    tell_of_prompt(artifact, which, console)
     ref = named_by(artifact.model, flags)
     with opened(flags, console.say, named=ref or task.model) as engine:
         tell_if_other(engine.info(), artifact.model, console.say)
@@ -140,8 +140,13 @@ def choose_prompt(artifact: Artifact, which: Which) -> tuple[str, Prompt]:
     return name, artifact.prompt if name == "winner" else artifact.baseline_prompt
 
 
-def tell_if_edited(artifact: Artifact, console: Console) -> None:
-    """A note where `prompt` no longer renders to the `messages` that were scored."""
+def tell_of_prompt(artifact: Artifact, which: Which, console: Console) -> None:
+    """Notes where `prompt` no longer renders to the `messages` that were scored, and where it is
+    used against the file's own recommendation."""
+    if which == "winner" and artifact.recommended == "baseline":
+        console.say(
+            "Note: the search found no reliable gain; --use baseline takes the seed prompt instead."
+        )
     if artifact.rendered_now() != artifact.messages:
         console.say(
             "Note: `prompt` was edited after the search (its `messages` differ): the recorded "

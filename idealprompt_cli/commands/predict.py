@@ -15,7 +15,7 @@ import typer
 
 from ..errors import ContextError, ImageError
 from ..types import Example, Outcome
-from .evaluate import Source, Use, check_stdin_once, choose_prompt, tell_if_edited
+from .evaluate import Source, Use, check_stdin_once, choose_prompt, tell_of_prompt
 from .models import (
     ChatTemplate,
     GpuLayers,
@@ -77,7 +77,7 @@ def predict(
     console = Console(level_of(quiet, verbose))
     artifact = read_artifact(prompt)
     _, chosen = choose_prompt(artifact, use)
-    tell_if_edited(artifact, console)
+    tell_of_prompt(artifact, use, console)
     flags = ModelFlags(model, mmproj, threads, gpu_layers, n_ctx, chat_template)
     named = named_by(artifact.model, flags)
     failed = False

@@ -39,7 +39,10 @@ class TableFormat:
             _say(console, "adapted prompt; it never saw the held-out pictures.")
         _heading(console, artifact.verdict)
         if artifact.recommended == "baseline":
-            _say(console, "Recommended: the seed prompt (--use baseline), unless you know better.")
+            _say(
+                console,
+                "Recommended: the seed prompt; eval and predict take it with --use baseline.",
+            )
         _heading(console, "The adapted prompt, as the model gets it:")
         _messages(console, artifact.messages)
         _words(console, artifact)
