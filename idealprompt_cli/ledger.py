@@ -198,8 +198,8 @@ class Ledger:
 
     def _scored(self, request: ScoreRequest, key: str) -> tuple[Scored, Cost]:
         known, cost = self._scores[key], _FREE
-        for option in request.options:
-            cost = cost + self._charge(known[option])
+        for entry in {id(known[option]): known[option] for option in request.options}.values():
+            cost = cost + self._charge(entry)
         logprobs = tuple(known[option].scores[option] for option in request.options)
         return Scored(logprobs, cost.tokens), cost
 

@@ -6,6 +6,7 @@ strategies have earned so far, never pictures or answers.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -56,30 +57,35 @@ class Policy(Protocol):
 
 
 class BestFirst:
-    """The move with the highest expected merit: the node's own, plus the share of what is missing
-    to 1 that the strategy is expected to win.
+    """The most promising move: the node's merit, plus the share of what is missing to 1 that the
+    strategy is expected to win, plus an allowance for what has not been tried.
 
-    That share is believed to fall with the strategy's place in the pool (which is ordered by
+        merit + share * ((1 - merit) + curiosity * sqrt(moves so far))
+
+    The share is believed to fall with the strategy's place in the pool (which is ordered by
     strength) and is corrected by what the strategy has won in this run, the prior weighing as much
-    as two uses. Moves on the same merit go to the better node. Whether a strategy applies is found
-    out by the search: a move that yields nothing costs nothing.
+    as two uses. The allowance (as in UCT, Kocsis & Szepesvari 2006) sends the walk back to strong
+    moves on weak nodes once those on the best node only polish it. Whether a strategy applies is
+    found out by the search: a move that yields nothing costs nothing.
     """
 
     first = 0.5
     decay = 0.8
     weight = 2.0
+    curiosity = 0.2
 
     def choose(self, tree: Tree, strategies: Sequence[Strategy]) -> Move | None:
+        worth = self.curiosity * math.sqrt(sum(len(gains) for gains in tree.gains.values()))
+        shares = [self._share(tree, place, s.name) for place, s in enumerate(strategies)]
         moves = [
-            ((-self._expected(tree, node, place, s.name), node.rank(), place), Move(node, s))
+            ((-node.merit - share * (1.0 - node.merit + worth), node.rank(), place), Move(node, s))
             for node in tree.nodes
-            for place, s in enumerate(strategies)
+            for place, (s, share) in enumerate(zip(strategies, shares, strict=True))
             if s.name not in node.tried
         ]
         return min(moves, key=lambda move: move[0])[1] if moves else None
 
-    def _expected(self, tree: Tree, node: Node, place: int, name: str) -> float:
+    def _share(self, tree: Tree, place: int, name: str) -> float:
         gains = tree.gains.get(name, [])
         prior = self.first * self.decay**place
-        share = (self.weight * prior + sum(gains)) / (self.weight + len(gains))
-        return node.merit + share * (1.0 - node.merit)
+        return (self.weight * prior + sum(gains)) / (self.weight + len(gains))

@@ -16,6 +16,7 @@ from idealprompt_cli.metrics import METRICS
 from idealprompt_cli.prompts import from_dict, render, to_dict
 from idealprompt_cli.strategies import STRATEGIES, select
 from idealprompt_cli.strategies.fitting import fit_verbalisers
+from idealprompt_cli.strategies.rules import fit_rule
 from idealprompt_cli.strategies.sources import telling
 from idealprompt_cli.types import LabelText, Prompt, Task, Verbaliser
 
@@ -124,12 +125,20 @@ def test_label_words_replace_the_codes_in_the_question() -> None:
     assert draft.prompt.question.startswith("Which code is it, ")
 
 
-def test_pairwise_descriptions_join_what_sets_apart_from_each() -> None:
-    made = drafts("pairwise_descriptions", SEED, graded_task(48))
+def test_rules_join_attributes_by_and() -> None:
+    made = drafts("rule_descriptions", SEED, graded_task(48))
     texts = {d.label: d.text for d in made[0].prompt.label_descriptions}
     assert texts["C"] == "scratched"
-    assert texts["A"] in ("plain or striped and intact", "intact and plain or striped")
+    assert set(texts["A"].split(" and ")) == {"intact", "plain or striped"}
+    assert set(texts["B"].split(" and ")) == {"intact", "checked or dotted"}
     assert [draft.prompt.reasoning for draft in made] == ["none", "describe"]
+
+
+def test_a_rule_for_one_label_leaves_the_rest_to_the_other() -> None:
+    texts = {str(i): {"red" if i % 2 else "blue", "up" if i % 3 else "down"} for i in range(24)}
+    gold = {i: "X" if words == {"red", "up"} else "Y" for i, words in texts.items()}
+    assert sorted(fit_rule(texts, gold, "X")) == [("red",), ("up",)]
+    assert fit_rule(texts, gold, "Y") == ()
 
 
 def test_nothing_is_made_of_labels_that_mean_nothing() -> None:

@@ -25,17 +25,17 @@ from .label_order import LabelOrder
 from .label_words import LabelWords
 from .option_letters import OptionLetters
 from .output_format import OutputFormat
-from .pairwise_descriptions import PairwiseDescriptions
 from .paraphrase import Paraphrase
 from .reask import Reask
 from .role import Role
+from .rule_descriptions import RuleDescriptions
 from .verbaliser_search import VerbaliserSearch
 
 STRATEGIES: Mapping[str, Strategy] = {
     "reask": Reask(),
     "contrast_question": ContrastQuestion(),
     "label_descriptions": LabelDescriptions(),
-    "pairwise_descriptions": PairwiseDescriptions(),
+    "rule_descriptions": RuleDescriptions(),
     "label_words": LabelWords(),
     "verbaliser_search": VerbaliserSearch(),
     "definition_style": DefinitionStyle(),
