@@ -148,11 +148,18 @@ class BarObserver:
 
     def _make(self) -> Progress:
         from rich.console import Console as RichConsole
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+        from rich.progress import (
+            BarColumn,
+            Progress,
+            TaskProgressColumn,
+            TextColumn,
+            TimeElapsedColumn,
+        )
 
         return Progress(
             BarColumn(bar_width=24),
             TaskProgressColumn(),
+            TimeElapsedColumn(),
             TextColumn("{task.fields[best]}", markup=False),
             TextColumn("{task.fields[what]}", markup=False, style="dim"),
             console=RichConsole(file=self._console.stream, stderr=True),
