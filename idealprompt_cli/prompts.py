@@ -114,8 +114,8 @@ def _options(prompt: Prompt, labels: Sequence[str]) -> str:
     """A list of the answers, only where an order was asked for and no definition shows it."""
     if not prompt.label_order or prompt.label_descriptions:
         return ""
-    names = [words_for(prompt, label)[0] for label in ordered_labels(prompt, labels)]
-    return f"Options: {', '.join(names)}."
+    words = [word for label in ordered_labels(prompt, labels) for word in words_for(prompt, label)]
+    return f"Options: {', '.join(dict.fromkeys(words))}."
 
 
 def _demonstrations(prompt: Prompt) -> str:

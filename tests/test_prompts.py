@@ -60,6 +60,8 @@ def test_two_pictures_take_two_slots() -> None:
 def test_label_order_lists_options_only_without_definitions() -> None:
     plain = Prompt("Which?", label_order=("M2",))
     assert text_of(plain) == "Which? Options: M2, K7."
+    said = plain.with_(verbalisers=(Verbaliser("K7", ("striped", "checked")),))
+    assert text_of(said) == "Which? Options: M2, striped, checked."
     defined = plain.with_(label_descriptions=(LabelText("K7", "x"), LabelText("M2", "y")))
     assert text_of(defined) == "M2: y; K7: x. Which?"
 
