@@ -15,7 +15,8 @@ from idealprompt_cli.errors import ModelError, UsageError
 from idealprompt_cli.interfaces import Engine
 from idealprompt_cli.types import ModelRef
 
-from .tiny_models import Shape, write_pair
+from .tiny_models import write_pair
+from .tiny_writer import Shape
 
 Pair = tuple[Path, Path]
 

@@ -7,17 +7,12 @@ ViT. `write_pair("smolvlm", folder)` gives (text, mmproj). Weights depend on the
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import gguf
-import numpy as np
-import numpy.typing as npt
-
-Array = npt.NDArray[np.float32]
+from . import tiny_vision as vision
+from .tiny_writer import Shape, Writer
 
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
@@ -33,7 +28,7 @@ SMOLVLM = (
 GEMMA = (
     "{{ bos_token }}{% for message in messages %}{% if message['role'] == 'system' %}"
     "{{ raise_exception('System role not supported') }}{% endif %}<start_of_turn>"
-    "{% if message['role'] == 'assistant' %}model{% else %}{{ message['role'] }}{% endif %}\n"
+    "{{ 'model' if message['role'] == 'assistant' else message['role'] }}\n"
     "{% if message['content'] is string %}{{ message['content'] | trim }}{% else %}"
     "{% for part in message['content'] %}{{ part['text'] | trim }}{% endfor %}{% endif %}"
     "<end_of_turn>\n{% endfor %}{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
@@ -54,31 +49,9 @@ _WORDS = _PHRASES.split()
 
 
 @dataclass(frozen=True)
-class Shape:
-    """Sizes of both halves; `words` adds that many made-up tokens to the vocabulary."""
-
-    width: int = 64
-    layers: int = 2
-    heads: int = 4
-    kv_heads: int = 2
-    feed: int = 128
-    image: int = 32
-    patch: int = 8
-    words: int = 0
-    context: int = 4096
-
-    @property
-    def head(self) -> int:
-        return self.width // self.heads
-
-    @property
-    def kv(self) -> int:
-        return self.head * self.kv_heads
-
-
-@dataclass(frozen=True)
 class Spec:
-    """One model: `meta` and `tensors` add to the text half, `vision` writes the other half."""
+    """One model: its text architecture with template and control tokens, and what writes the
+    tensors of each half. `bos` is also put before every prompt."""
 
     arch: str
     template: str
@@ -87,74 +60,13 @@ class Spec:
     vision: Callable[[Writer], None]
     text: Callable[[Writer, int], None]
     bos: str | None = None
-    shape: Shape = Shape()
-    extra: dict[str, Any] = field(default_factory=dict)
-
-
-class Writer:
-    """A GGUF file being written, with its own random numbers."""
-
-    def __init__(self, path: Path, arch: str, seed: str, shape: Shape, scale: float = 1.0) -> None:
-        self.path, self.arch, self.shape = path, arch, shape
-        self.file = gguf.GGUFWriter(str(path), arch)
-        self.rng = np.random.default_rng(zlib.crc32(seed.encode()))
-        self.scale = scale
-        self.quantise = False
-
-    def meta(self, **values: Any) -> None:
-        """Keys with `__` for dots; under the architecture's name unless they say `general`."""
-        for name, value in values.items():
-            key = name.replace("__", ".")
-            self.key(key if key.startswith(("general.", "clip.")) else f"{self.arch}.{key}", value)
-
-    def key(self, key: str, value: Any) -> None:
-        add = {bool: self.file.add_bool, int: self.file.add_uint32, float: self.file.add_float32}
-        if isinstance(value, str):
-            self.file.add_string(key, value)
-        elif isinstance(value, (list, tuple)):
-            self.file.add_array(key, list(value))
-        else:
-            add[type(value)](key, value)
-
-    def weight(self, name: str, *shape: int) -> None:
-        """A random matrix (rows, columns) that keeps the size of what goes through it."""
-        fan_in = int(np.prod(shape[1:])) if len(shape) > 1 else shape[0]
-        values = self.rng.standard_normal(shape) * self.scale / np.sqrt(fan_in)
-        self._add(name, values.astype(np.float32))
-
-    def bias(self, name: str, size: int) -> None:
-        self._add(name, (self.rng.standard_normal(size) * 0.05).astype(np.float32))
-
-    def norm(self, name: str, size: int, bias: bool = False) -> None:
-        self._add(f"{name}.weight", np.ones(size, np.float32))
-        if bias:
-            self.bias(f"{name}.bias", size)
-
-    def linear(self, name: str, out: int, into: int, bias: bool = True) -> None:
-        self.weight(f"{name}.weight", out, into)
-        if bias:
-            self.bias(f"{name}.bias", out)
-
-    def close(self) -> Path:
-        self.file.write_header_to_file()
-        self.file.write_kv_data_to_file()
-        self.file.write_tensors_to_file()
-        self.file.close()
-        return self.path
-
-    def _add(self, name: str, values: Array) -> None:
-        looked_up = "position" in name  # ggml adds these as they are
-        if self.quantise and values.ndim == 2 and values.shape[1] % 32 == 0 and not looked_up:
-            kind = gguf.GGMLQuantizationType.Q8_0
-            self.file.add_tensor(name, gguf.quants.quantize(values, kind), raw_dtype=kind)
-        else:
-            self.file.add_tensor(name, values)
+    shape: Shape = field(default_factory=Shape)
 
 
 def vocabulary(specials: tuple[str, ...], words: int = 0) -> tuple[list[str], list[int], list[str]]:
     """(tokens, types, merges) of a byte-level BPE: bytes, a few words, control tokens."""
-    tokens = list(_byte_characters().values())
-    merges: list[str] = []
+    tokens = [*_byte_characters().values(), "ĊĊ"]
+    merges = ["Ċ Ċ"]
     for word in _WORDS:
         for spelled in (word, "Ġ" + word):
             left = spelled[0]
@@ -193,8 +105,6 @@ def _text_half(spec: Spec, writer: Writer, template: str | None) -> Path:
         attention__head_count=shape.heads,
         vocab_size=len(tokens),
     )
-    for name, value in spec.extra.items():
-        writer.key(f"{spec.arch}.{name}", value)
     file = writer.file
     file.add_tokenizer_model("gpt2")
     file.add_tokenizer_pre("gpt-2")
@@ -242,49 +152,90 @@ def _gated(writer: Writer, name: str) -> None:
     writer.linear(f"{name}.ffn_down", width, feed, bias=False)
 
 
-def _vit(writer: Writer, projector: str, positions: int | None = None) -> None:
-    """The common vision tower: patches, learned positions, pre-norm layers."""
+def _qwen2vl_text(writer: Writer, n_vocab: int) -> None:
+    """Qwen2 with positions in three dimensions (half a head's size in all)."""
+    third = writer.shape.head // 2 // 4
+    writer.meta(rope__dimension_sections=[2 * third, third, third, 0])
+    _llama_text(writer, n_vocab)
+
+
+def _gemma3_text(writer: Writer, _n_vocab: int) -> None:
+    """Norms after as well as before, normed queries and keys, every second layer windowed."""
     shape = writer.shape
-    width = shape.width
-    writer.key("clip.has_vision_encoder", True)
-    writer.key("clip.projector_type", projector)
-    writer.key("clip.use_gelu", True)
-    writer.meta(general__file_type=0, general__type="mmproj")
-    for name, value in {
-        "image_size": shape.image, "patch_size": shape.patch, "embedding_length": width,
-        "feed_forward_length": shape.feed, "block_count": shape.layers, "projection_dim": width,
-        "attention.head_count": shape.heads, "attention.layer_norm_epsilon": 1e-6,
-        "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5],
-    }.items():  # fmt: skip
-        writer.key(f"clip.vision.{name}", value)
-    writer.weight("v.patch_embd.weight", width, 3, shape.patch, shape.patch)
-    count = (shape.image // shape.patch) ** 2 if positions is None else positions
-    if count:
-        writer.weight("v.position_embd.weight", count, width)
+    writer.meta(attention__layer_norm_rms_epsilon=1e-6, attention__head_count_kv=shape.kv_heads)
+    writer.meta(attention__key_length=shape.head, attention__value_length=shape.head)
+    writer.meta(attention__sliding_window=24, attention__sliding_window_pattern=2)
+    writer.meta(rope__freq_base=1e6)
     for layer in range(shape.layers):
-        name = f"v.blk.{layer}"
-        for part in ("attn_q", "attn_k", "attn_v", "attn_out"):
-            writer.linear(f"{name}.{part}", width, width)
-        writer.norm(f"{name}.ln1", width, bias=True)
-        writer.norm(f"{name}.ln2", width, bias=True)
-        writer.linear(f"{name}.ffn_up", shape.feed, width)
-        writer.linear(f"{name}.ffn_down", width, shape.feed)
+        name = f"blk.{layer}"
+        _attention(writer, name)
+        _gated(writer, name)
+        writer.norm(f"{name}.attn_q_norm", shape.head)
+        writer.norm(f"{name}.attn_k_norm", shape.head)
+        writer.norm(f"{name}.post_attention_norm", shape.width)
+        writer.norm(f"{name}.post_ffw_norm", shape.width)
+    writer.norm("output_norm", shape.width)
 
 
-def _janus(writer: Writer) -> None:
-    width = writer.shape.width
-    _vit(writer, "janus_pro")
-    writer.bias("v.patch_embd.bias", width)
-    writer.norm("v.post_ln", width, bias=True)
-    writer.linear("mm.0", width, width)
-    writer.linear("mm.1", width, width)
+def _lfm2_text(writer: Writer, _n_vocab: int) -> None:
+    """A short convolution with a recurrent state, then attention: memory of both kinds."""
+    shape = writer.shape
+    recurrent = [layer % 2 == 0 for layer in range(shape.layers)]
+    writer.meta(attention__layer_norm_rms_epsilon=1e-5, shortconv__l_cache=3)
+    writer.meta(attention__head_count_kv=[0 if r else shape.kv_heads for r in recurrent])
+    writer.meta(rope__freq_base=1e6)
+    for layer, is_recurrent in enumerate(recurrent):
+        name = f"blk.{layer}"
+        _gated(writer, name)
+        if is_recurrent:
+            writer.norm(f"{name}.attn_norm", shape.width)
+            writer.weight(f"{name}.shortconv.conv.weight", shape.width, 3)
+            writer.linear(f"{name}.shortconv.in_proj", 3 * shape.width, shape.width, bias=False)
+            writer.linear(f"{name}.shortconv.out_proj", shape.width, shape.width, bias=False)
+        else:
+            _attention(writer, name)
+            writer.norm(f"{name}.attn_q_norm", shape.head)
+            writer.norm(f"{name}.attn_k_norm", shape.head)
+    writer.norm("token_embd_norm", shape.width)
 
 
-_CHATML_TOKENS = ("<|im_start|>", "<|im_end|>")
+_CHATML = ("<|im_start|>", "<|im_end|>")
+_ROWS = tuple(f"<row_{row}_col_{column}>" for row in (1, 2, 3) for column in (1, 2, 3))
+_LFM2_ROWS = tuple(f"<|img_row_{row}_col_{column}|>" for row in (1, 2) for column in (1, 2))
+_SMOL = ("<fake_token_around_image>", "<global-img>", *_ROWS, "<end_of_utterance>")
+_QWEN = ("<|vision_start|>", "<|vision_end|>")
+_GEMMA = ("<bos>", "<start_of_turn>", "<end_of_turn>", "<start_of_image>", "<end_of_image>")
+_LFM2 = ("<|image_start|>", "<|image_end|>", "<|img_thumbnail|>", *_LFM2_ROWS)
+_POOLED = Shape(image=64)
 
 SPECS: dict[str, Spec] = {
-    "janus": Spec("llama", CHATML, _CHATML_TOKENS, "<|im_end|>", _janus, _llama_text),
-    "janus_qwen2": Spec("qwen2", CHATML, _CHATML_TOKENS, "<|im_end|>", _janus, _llama_text),
+    "janus": Spec("llama", CHATML, _CHATML, "<|im_end|>", vision.janus, _llama_text),
+    "janus_qwen2": Spec("qwen2", CHATML, _CHATML, "<|im_end|>", vision.janus, _llama_text),
+    "llava": Spec("llama", VICUNA, ("<s>", "</s>"), "</s>", vision.llava, _llama_text, "<s>"),
+    "smolvlm": Spec(
+        "llama",
+        SMOLVLM,
+        ("<|im_start|>", *_SMOL),
+        _SMOL[-1],
+        vision.idefics3,
+        _llama_text,
+        "<|im_start|>",
+    ),
+    "qwen2vl": Spec(
+        "qwen2vl", CHATML, _CHATML + _QWEN, "<|im_end|>", vision.qwen2vl, _qwen2vl_text
+    ),
+    "qwen25vl": Spec(
+        "qwen2vl", CHATML, _CHATML + _QWEN, "<|im_end|>", vision.qwen25vl, _qwen2vl_text
+    ),
+    "gemma3": Spec(
+        "gemma3", GEMMA, _GEMMA, "<end_of_turn>", vision.gemma3, _gemma3_text, "<bos>", _POOLED
+    ),
+    "internvl": Spec(
+        "qwen2", CHATML, (*_CHATML, "<img>", "</img>"), "<|im_end|>", vision.internvl, _llama_text
+    ),
+    "lfm2": Spec(
+        "lfm2", CHATML, _CHATML + _LFM2, "<|im_end|>", vision.lfm2, _lfm2_text, None, _POOLED
+    ),
 }
 
 

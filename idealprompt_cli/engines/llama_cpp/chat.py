@@ -101,9 +101,8 @@ class ChatTemplate:
         return [{"role": role, "content": self._content(parts)} for role, parts in turns]
 
     def _content(self, parts: list[str]) -> Any:
-        if self._as_list:
-            return [{"type": "text", "text": part} for part in parts]
-        return "".join(parts)
+        text = "".join(parts)  # in one part, since templates trim the parts
+        return [{"type": "text", "text": text}] if self._as_list else text
 
     def _render(self, turns: list[Turn], opened: bool) -> str:
         try:

@@ -110,10 +110,10 @@ class Heads:
         return cells
 
     def _save_resident(self, slot: int, head: Head) -> None:
-        if self._dirty[slot] and not self._cuttable:
-            return
-        self._context.cut(slot, self._n_pos[head.key])
-        self._dirty[slot] = False
+        if self._dirty[slot]:
+            if not self._cuttable:
+                return
+            self._context.cut(slot, self._n_pos[head.key])
         self._save(slot, head.key)
 
     def _save(self, slot: int, key: Key) -> None:

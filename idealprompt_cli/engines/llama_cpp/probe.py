@@ -106,6 +106,7 @@ def main(arguments: Sequence[str]) -> int:
     options = EngineOptions(
         gpu_layers=int(gpu_layers),
         kernels="safe" if kernels == "safe" else "fast",
+        threads=1,
         n_ctx=512,
         disk_bytes=0,
         chat_template="{{ messages[0]['content'] }}",
@@ -113,7 +114,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         loaded = load(ModelRef(Path(text), Path(mmproj)), options)
         context = loaded.context(1)
-        context.decode_tokens(0, (0,) * 64, 0, output=True)
+        context.decode_tokens(0, (0,) * 32, 0, output=True)
         with tempfile.TemporaryDirectory() as folder:
             picture = Picture(write_picture(Path(folder)), "probe")
             with loaded.vision.chunks([*head_parts("a"), picture]) as chunks:
