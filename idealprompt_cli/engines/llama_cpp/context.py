@@ -116,18 +116,20 @@ class Context:
         logits: Floats = np.ctypeslib.as_array(data, shape=shape)
         return logits
 
-    def decode_tokens(self, slot: int, tokens: tuple[int, ...], pos: int, output: bool) -> Floats:
-        """Append `tokens` to one sequence at `pos`; logits (1, n_vocab) of the last if `output`."""
+    def decode_tokens(self, slot: int, tokens: tuple[int, ...], pos: int, outputs: int) -> Floats:
+        """Append `tokens` to one sequence at `pos` -> logits (outputs, n_vocab) of the last
+        `outputs` of them, at most a batch's capacity; a view that the next call overwrites."""
         batch, result = self.batch, np.empty((0, self._model.n_vocab), np.float32)
-        for start in range(0, len(tokens), batch.capacity):
-            piece = tokens[start : start + batch.capacity]
-            n, last = len(piece), start + len(piece) == len(tokens)
+        head = len(tokens) - max(outputs, 1) if len(tokens) > batch.capacity else 0
+        starts = [*range(0, head, batch.capacity), head]
+        for start, end in zip(starts, [*starts[1:], len(tokens)], strict=True):
+            piece = tokens[start:end]
+            n, wanted = len(piece), outputs if end == len(tokens) else 0
             batch.token[:n] = piece
             batch.pos[:n] = np.arange(pos + start, pos + start + n)
             batch.seq[:n] = batch.address[slot]
-            batch.logits[:n] = 0
-            batch.logits[n - 1] = output and last
-            result = self.decode(n, int(output and last))
+            batch.logits[: n - wanted], batch.logits[n - wanted : n] = 0, 1
+            result = self.decode(n, wanted)
         return result
 
     def decode_picture(

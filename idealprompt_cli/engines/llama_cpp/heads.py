@@ -125,7 +125,7 @@ class Heads:
         with self._pictures.encoded(head) as chunks:
             for chunk, embedding in chunks:
                 if chunk.tokens is not None:
-                    self._context.decode_tokens(slot, chunk.tokens, pos, output=False)
+                    self._context.decode_tokens(slot, chunk.tokens, pos, outputs=0)
                     pos += chunk.n_pos
                 elif embedding is not None:
                     pos = self._context.decode_picture(self._vision, chunk, embedding, slot, pos)

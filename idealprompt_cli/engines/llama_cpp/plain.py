@@ -46,14 +46,14 @@ class PlainPath:
         for option in job.plan.options:
             if not clean:
                 pos, _, first = self._prompt(job)
-            logits, total = first, 0.0
-            for depth, token in enumerate(option):
-                total += float(logits[token] - log_sum_exp(logits[None])[0])
-                if depth + 1 < len(option):
-                    logits = self._next(token, pos + depth)
-                    extra += 1
-            values.append(total)
-            clean = len(option) == 1 or self._context.cut(0, pos)
+            logits, inner = first[None], option[:-1]
+            if inner:
+                rest = self._context.decode_tokens(0, inner, pos, outputs=len(inner))
+                logits = np.concatenate([logits, rest])
+                extra += len(inner)
+                clean = self._context.cut(0, pos)
+            chosen = logits[np.arange(len(option)), option].astype(np.float64)
+            values.append(float((chosen - log_sum_exp(logits)).sum()))
         return Scored(tuple(values), cells + extra)
 
     def _generate(self, job: GenerateJob) -> Generated:
@@ -71,7 +71,7 @@ class PlainPath:
             words.close()
 
     def _next(self, token: int, pos: int) -> Floats:
-        logits: Floats = self._context.decode_tokens(0, (token,), pos, output=True)[0].copy()
+        logits: Floats = self._context.decode_tokens(0, (token,), pos, outputs=1)[0].copy()
         return logits
 
     def _prompt(self, job: ScoreJob | GenerateJob) -> tuple[int, int, Floats]:

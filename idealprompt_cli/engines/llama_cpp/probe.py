@@ -114,7 +114,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         loaded = load(ModelRef(Path(text), Path(mmproj)), options)
         context = loaded.context(1)
-        context.decode_tokens(0, (0,) * 32, 0, output=True)
+        context.decode_tokens(0, (0,) * 32, 0, outputs=1)
         with tempfile.TemporaryDirectory() as folder:
             picture = Picture(write_picture(Path(folder)), "probe")
             with loaded.vision.chunks([*head_parts("a"), picture]) as chunks:

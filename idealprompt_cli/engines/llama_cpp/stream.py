@@ -182,7 +182,7 @@ def _advance(context: Context, runs: list[_Run]) -> None:
     """Decode the runs' pending tokens and let each choose its next one."""
     if len(runs) == 1 and len(runs[0].pending) > context.n_batch:
         run = runs[0]
-        run.feed(context.decode_tokens(run.slot, run.pending, run.pos, output=True)[0])
+        run.feed(context.decode_tokens(run.slot, run.pending, run.pos, outputs=1)[0])
         return
     batch, n = context.batch, 0
     for run in runs:

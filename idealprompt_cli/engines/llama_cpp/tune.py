@@ -54,5 +54,5 @@ def _time(context: Context, count: int) -> float:
     context.use_threads(count)
     context.clear()
     started = time.perf_counter()
-    context.decode_tokens(0, (0,) * _TOKENS, 0, output=True)
+    context.decode_tokens(0, (0,) * _TOKENS, 0, outputs=1)
     return time.perf_counter() - started
