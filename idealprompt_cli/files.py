@@ -77,3 +77,14 @@ def _mode(target: Path) -> int:
     mask = os.umask(0)
     os.umask(mask)
     return 0o666 & ~mask
+
+
+def check_writable(path: Path, error: type[IdealPromptError]) -> None:
+    """Raise now what `write_text` would raise after hours of work, as far as can be known."""
+    folder = path.resolve().parent
+    if path.is_dir():
+        raise error(f"{path}: is a folder: name a file in it")
+    if not folder.is_dir():
+        raise error(f"{path}: its folder does not exist: make it first")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise error(f"{path}: may not be written: change the permissions, or name another place")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ from typer.testing import CliRunner
 
 from idealprompt_cli.cli import app
 from idealprompt_cli.commands import models
+from idealprompt_cli.types import ModelInfo, ModelRef
 
 from .conftest import MakeTask
+from .factories import model
 
 SCRIPT = str(Path(__file__).parent / "script.yaml")
 
@@ -140,8 +143,11 @@ def test_run_folders(folder: Path) -> None:
 
 
 def test_output_that_cannot_be_written(folder: Path) -> None:
-    message = complaint("search", folder, "-m", SCRIPT, "-o", "none/p.yaml", "-q")
-    assert message == "error: none/p.yaml: cannot be written (no such file or directory)"
+    message = complaint("search", folder, "-m", SCRIPT, "-o", "none/p.yaml")
+    assert message == "error: none/p.yaml: its folder does not exist: make it first"
+    message = complaint("search", folder, "-m", SCRIPT, "-o", folder)
+    assert message == f"error: {folder}: is a folder: name a file in it"
+    assert not Path("runs").exists(), "it is said before the search"
 
 
 def test_prompts(folder: Path) -> None:
@@ -181,3 +187,19 @@ def test_debug_shows_the_traceback(folder: Path) -> None:
     assert result.exit_code == 1
     assert "Traceback" in result.stderr
     assert result.stderr.splitlines()[-1].startswith("error: none: no such folder")
+
+
+def test_which_model_an_artifact_names(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def info(path: str) -> ModelInfo:
+        return replace(model(), path=path, mmproj="mmproj.gguf")
+
+    text = "elsewhere/idealprompt_cli/demo_model/model.gguf"
+    embedded = ModelRef(Path("here", *Path(text).parts[1:]), Path("mmproj.gguf"))
+    monkeypatch.setattr(models, "embedded_model", lambda: embedded)
+    assert models.named_by(info(text), models.ModelFlags()) is None
+    Path("model.gguf").write_bytes(b"GGUF")
+    mine = ModelRef(Path("model.gguf"), Path("mmproj.gguf"))
+    assert models.named_by(info("model.gguf"), models.ModelFlags()) == mine
+    assert models.named_by(info("gone.gguf"), models.ModelFlags(model=Path("m.gguf"))) is None
+    monkeypatch.setenv("IDEALPROMPT_MODEL", "m.gguf")
+    assert models.named_by(info("gone.gguf"), models.ModelFlags()) is None

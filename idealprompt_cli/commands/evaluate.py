@@ -76,9 +76,11 @@ def evaluate(
 
     del debug
     console = Console(level_of(quiet, verbose))
+    folder = _load(task, metric, console)  # before a slow pipe is waited for
     artifact = read_artifact(prompt)
+    _check_labels(artifact, folder)
     flags = ModelFlags(model, mmproj, threads, gpu_layers, n_ctx, chat_template)
-    report = _report(artifact, _load(task, metric, artifact, console), split, use, flags, console)
+    report = _report(artifact, folder, split, use, flags, console)
     shown = formats.get("json" if json else "table")
     typer.echo(shown.evaluation(report, screen_of(sys.stdout)))
     value = report.evaluation.value
@@ -88,7 +90,7 @@ def evaluate(
         )
 
 
-def _load(folder: Path, metric: str, artifact: Artifact, console: Console) -> Task:
+def _load(folder: Path, metric: str, console: Console) -> Task:
     from .. import metrics
     from ..task import load_task
 
@@ -96,12 +98,15 @@ def _load(folder: Path, metric: str, artifact: Artifact, console: Console) -> Ta
         metrics.get(metric)
     task = load_task(folder, metric=metric, notify=console.say)
     metrics.get(task.metric)
+    return task
+
+
+def _check_labels(artifact: Artifact, task: Task) -> None:
     if set(task.labels) != set(artifact.labels):
         raise ArtifactError(
-            f"the prompt answers with {_list(artifact.labels)}, but {folder} asks for "
+            f"the prompt answers with {_list(artifact.labels)}, but {task.root} asks for "
             f"{_list(task.labels)}: use a prompt that was made for this task"
         )
-    return task
 
 
 def _list(labels: tuple[str, ...]) -> str:

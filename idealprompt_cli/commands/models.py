@@ -133,7 +133,7 @@ def named_by(model: ModelInfo, flags: ModelFlags) -> ModelRef | Path | None:
         return None
     text = Path(model.path)
     embedded = embedded_model()
-    if embedded and text.name == embedded.text.name:
+    if embedded and text.parts[-3:] == embedded.text.parts[-3:]:
         return None
     if not text.exists():
         raise ModelError(f"{text}: the model that the prompt was made for is gone: give --model")

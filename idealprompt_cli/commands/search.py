@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import ArtifactError, Interrupted, UsageError
-from ..files import write_text
+from ..files import check_writable, write_text
 from .models import (
     ChatTemplate,
     GpuLayers,
@@ -112,6 +112,8 @@ def search(
     del debug
     if json and output == "-":
         raise UsageError("--json and -o - both want stdout: write the YAML to a file, or drop one")
+    if output not in ("", "-"):
+        check_writable(Path(output), ArtifactError)
     console = Console(level_of(quiet, verbose))
     plan = Plan(task, budget, seed, metric, tuple(strategy or ()), run_dir, resume, not no_test)
     flags = ModelFlags(model, mmproj, threads, gpu_layers, n_ctx, chat_template)
