@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -82,6 +82,13 @@ class EngineOptions:
     probe: bool = False
     cache_dir: Path | None = None
     tolerance: float = 0.05
+
+    def with_memory(self, total: int) -> EngineOptions:
+        """A copy that keeps at most about `total` bytes besides the weights: half of it for
+        resident sequences, a quarter each for saved prefixes and encoded pictures."""
+        return replace(
+            self, kv_bytes=total // 2, state_bytes=total // 4, embedding_bytes=total // 4
+        )
 
     def cache_folder(self) -> Path:
         """Where probe verdicts and encoded pictures are kept."""

@@ -202,7 +202,7 @@ def load(ref: ModelRef, options: EngineOptions) -> Loaded:
         pictures=Pictures(vision, clock, options.embedding_bytes, _disk(ref, options)),
         clock=clock,
         n_ctx=n_ctx,
-        n_ubatch=options.n_ubatch,
+        n_ubatch=max(options.n_ubatch, vision.longest_whole()),
         slots=_slots(model, options, n_ctx),
         threads=threads,
         flash=flash,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import time
-
-import numpy as np
 
 from ..options import EngineOptions, available_cores
 from .clock import Clock
@@ -23,13 +22,16 @@ def flash(model: TextModel, options: EngineOptions) -> bool:
 
 
 def threads(model: TextModel, options: EngineOptions) -> int:
-    """The number of threads. Small models are timed with one and with all: their threads wait
-    for each other many times per layer, which on a busy machine costs more than they bring."""
+    """The number of threads. A small model's threads wait for each other many times per layer,
+    which on a busy machine costs far more than they bring: there it gets one, and on a quiet one
+    it is timed with one and with all."""
     if options.threads:
         return options.threads
     cores = available_cores()
     if cores == 1 or model.n_params() > _SMALL or flash(model, options):
         return cores
+    if _busy(cores):
+        return 1
     context = Context(
         model,
         n_ctx=256,
@@ -41,13 +43,20 @@ def threads(model: TextModel, options: EngineOptions) -> int:
         clock=Clock(),
     )
     try:
-        seconds = dict.fromkeys((cores, 1), np.inf)
-        for _ in range(_REPEATS):
-            for count, best in seconds.items():
-                seconds[count] = min(best, _time(context, count))
+        _time(context, 1)
+        one = min(_time(context, 1) for _ in range(_REPEATS))
+        faster = (_time(context, cores) < one for _ in range(_REPEATS))
+        return cores if any(faster) else 1
     finally:
         context.close()
-    return 1 if seconds[1] < seconds[cores] else cores
+
+
+def _busy(cores: int) -> bool:
+    """Whether others already keep most of the cores at work (unknown counts as no)."""
+    try:
+        return os.getloadavg()[0] > 0.7 * cores
+    except (AttributeError, OSError):
+        return False
 
 
 def _time(context: Context, count: int) -> float:

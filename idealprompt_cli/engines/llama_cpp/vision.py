@@ -24,10 +24,12 @@ Embedding = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture in a prompt: the file and the identity of its contents."""
+    """A picture in a prompt: the file and the identity of its contents. `size` (width, height)
+    saves reading the file where only its measures matter."""
 
     path: Path
     digest: str
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,14 @@ class Vision:
             mtmd.mtmd_get_output_embd(self.pointer), shape=(chunk.n_tokens, self.width)
         ).copy()
 
+    def longest_whole(self) -> int:
+        """Tokens of the longest picture chunk that must be decoded in one piece, 0 if none must;
+        taken from a large picture, of which only the measures are looked at."""
+        large = Picture(Path("large"), "large", (2048, 2048))
+        with self.chunks([large], measure=True) as chunks:
+            whole = [c.n_tokens for c in chunks if c.tokens is None and self.non_causal(c)]
+        return max(whole, default=0)
+
     def non_causal(self, chunk: Chunk) -> bool:
         """Whether this chunk must be decoded whole, each of its tokens seeing all of them."""
         return bool(self.lib.mtmd.mtmd_decode_use_non_causal(self.pointer, chunk.pointer))
@@ -127,16 +137,17 @@ class Vision:
             struct.text = ctypes.pointer(text)
             struct._keep = (raw, text)
         else:
-            struct.bitmap = self._bitmap(part.path, measure)
+            struct.bitmap = self._bitmap(part, measure)
             stack.callback(mtmd.mtmd_bitmap_free, struct.bitmap)
             mtmd.mtmd_bitmap_set_id(struct.bitmap, part.digest.encode())
         return struct
 
-    def _bitmap(self, path: Path, measure: bool) -> Any:
+    def _bitmap(self, picture: Picture, measure: bool) -> Any:
         mtmd = self.lib.mtmd
         if measure:
-            return mtmd.mtmd_bitmap_init(*image_size(path), None)
-        image = open_rgb(path)
+            size = picture.size or image_size(picture.path)
+            return mtmd.mtmd_bitmap_init(*size, None)
+        image = open_rgb(picture.path)
         pixels = np.ascontiguousarray(image)
         data = pixels.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
         return mtmd.mtmd_bitmap_init(image.width, image.height, data)
