@@ -31,7 +31,7 @@ demo-model: ## Train the embedded model again (installs PyTorch; minutes on a GP
 	$(PY) -m training.make
 
 bench: setup ## Measure the figures of the README
-	$(PY) -m benchmarks.run
+	$(PY) -m benchmarks.samples
 
 clean: ## Remove .venv, caches and build folders
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache *.egg-info

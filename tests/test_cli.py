@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -277,6 +278,21 @@ def test_a_closed_pipe_is_no_fuss(prompt: Path, folder: Path) -> None:
     result = subprocess.run(["sh", "-c", command], input=names, capture_output=True, text=True)
     assert len(result.stdout.splitlines()) == 1
     assert result.stderr == ""
+
+
+def test_no_socket_is_opened(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **options: object) -> None:
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    for words in (
+        ("search", folder, "-m", SCRIPT, "-o", "p.yaml"),
+        ("eval", "p.yaml", folder),
+        ("predict", "p.yaml", folder / "A/0.png"),
+        ("doctor", "-m", SCRIPT),
+    ):
+        assert call(*words).exit_code == 0
 
 
 def test_text_of_others_is_not_markup(folder: Path) -> None:

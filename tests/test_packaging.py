@@ -90,3 +90,19 @@ def test_setup_says_what_is_missing(tmp_path: Path) -> None:
     result = setup()
     assert result.returncode == 1
     assert "setup: a C++ compiler is needed to build llama.cpp and none was found." in result.stderr
+
+
+def test_make_names_modules_that_exist() -> None:
+    modules = re.findall(r"-m ([a-z]+\.[a-z_]+)", (ROOT / "Makefile").read_text())
+    assert modules
+    for module in modules:
+        assert (ROOT / (module.replace(".", "/") + ".py")).is_file(), module
+
+
+def test_ci_runs_what_the_readme_says() -> None:
+    script = (ROOT / ".ci/run").read_text()
+    assert "make test" in script
+    assert "make test" in (ROOT / "README.md").read_text()
+    task = re.search(r"DEMO_TASK \?= (\S+)", (ROOT / "Makefile").read_text())
+    assert task is not None
+    assert (ROOT / task[1] / "task.yaml").is_file()
