@@ -37,8 +37,8 @@ DARK_ACCENT = {"red": 0.5, "green": 0.35, "blue": 0.35, "purple": 0.2}
 INK: Colour = (28, 26, 30)
 GLOW: Colour = (222, 222, 226)
 
-SINGLE_SCALE = {"small": 0.46, "medium": 0.66, "large": 0.90}
-PAIR_SCALE = {"small": 0.33, "medium": 0.41, "large": 0.49}
+SINGLE_SCALE = {"small": 0.48, "medium": 0.68, "large": 0.92}
+PAIR_SCALE = {"small": 0.36, "large": 0.49}
 GROUP_SCALE = 0.40
 GROUP_PLACES: dict[int, tuple[tuple[Point, ...], ...]] = {
     2: (((0.27, 0.5), (0.73, 0.5)), ((0.27, 0.3), (0.73, 0.7)), ((0.27, 0.7), (0.73, 0.3))),
@@ -358,7 +358,7 @@ class _Frame:
         wide, high = (max(xs) - min(xs)) * stretch, (max(ys) - min(ys)) / stretch
         x, y, extent = place
         scale = extent / max(wide, high)
-        turn = math.radians(rng.uniform(-12, 12))
+        turn = math.radians(rng.uniform(-8, 8))
         cos, sin = math.cos(turn) * scale, math.sin(turn) * scale
         flip = stretch * (1 if rng.random() < 0.5 else -1)
         squash, lean = 1 / stretch, rng.uniform(-0.06, 0.06)
@@ -432,9 +432,9 @@ def _checks(pen: ImageDraw.ImageDraw, grid: _Grid, tone: Colour, rng: Random) ->
 
 # Painter, widest turn in degrees, cell as a share of the item, least cell in 64-pixel pixels.
 PAINTERS = {
-    "striped": (_stripes, 90, 0.20, 6.0),
-    "dotted": (_dots, 25, 0.21, 6.5),
-    "checked": (_checks, 25, 0.135, 3.6),
+    "striped": (_stripes, 40, 0.25, 8.0),
+    "dotted": (_dots, 20, 0.26, 8.0),
+    "checked": (_checks, 20, 0.18, 5.5),
 }
 
 
@@ -471,7 +471,7 @@ def _scratch(
     """
     width, height = mask.size
     reach = math.hypot(width, height) / 2
-    thick = max(1, round(unit * (1.4 if soft else 0.8)))
+    thick = max(1, round(unit * (1.7 if soft else 1.1)))
     light, dark = (240, 240, 238), (58, 58, 58) if max(base) < 60 else (20, 18, 18)
     if soft:
         red, green, blue = base
@@ -666,7 +666,7 @@ def draw(scene: Scene, rng: Random, canvas: int = 192, oversample: int = 2) -> I
         soft = scene.photo == "blurred"
         _watermark(picture, scene.surface in ("light", "tiled"), soft, rng)
     if scene.photo == "blurred":
-        picture = picture.filter(ImageFilter.GaussianBlur(unit * rng.uniform(1.15, 1.5)))
+        picture = picture.filter(ImageFilter.GaussianBlur(unit * rng.uniform(1.0, 1.3)))
     dim = scene.photo == "dim"
     picture = _light(picture, *((0.37, 0.46) if dim else (0.84, 1.0)), rng)
     if oversample > 1:

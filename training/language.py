@@ -357,6 +357,23 @@ def side_turn(scene: Scene, rng: Random, heldout: bool = False) -> Turn:
     return Turn("which_side", text, ("left", "right")[side], ("left", "right"))
 
 
+def checklist_turn(scene: Scene, rng: Random, heldout: bool = False) -> Turn:
+    """Several words to tick off: each is a yes/no question of its own, answered in place."""
+    item = pick_item(rng, scene)
+    names = [*ITEM_ATTRIBUTES] if scene.layout == "pair" else [*VALUES]
+    words = []
+    for _ in range(rng.randint(3, 8)):
+        attribute = rng.choice(names)
+        right = value(scene, attribute, item)
+        other = rng.choice([v for v in VALUES[attribute] if v != right])
+        words.append((right, "yes") if rng.random() < 0.5 else (other, "no"))
+    of = f" for {subject(rng, scene, item)}" if scene.layout == "pair" else ""
+    lead = rng.choice(("Check each word", "Tick off", "Yes or no for each", "Check"))
+    lead = "Mark each word" if heldout else lead
+    listed = ", ".join(w for w, _ in words)
+    return Turn("checklist", f"{lead}{of}: {listed}.", ", ".join(f"{w} {a}" for w, a in words))
+
+
 # --- output formats ------------------------------------------------------------------------------
 
 
@@ -479,7 +496,7 @@ def wording(rng: Random, attribute: str, group: Sequence[str]) -> str:
         return rng.choice((text, f"{text} photo", text))
     if attribute == "kind":
         return rng.choice((text, text, f"a {text}"))
-    return rng.choice((text, text, text, f"{text} item", f"the item is {text}"))
+    return rng.choice((text, text, text, f"{text} item"))
 
 
 def ask(rng: Random, parts: Sequence[str], heldout: bool) -> str:
@@ -549,6 +566,42 @@ def compound_turn(scene: Scene, rng: Random, heldout: bool = False) -> Turn:
         answer,
         tuple(names),
     )
+
+
+def stated_turn(scene: Scene, rng: Random, heldout: bool = False) -> Turn:
+    """A definition answered in two steps: what is seen, then its label."""
+    attribute, item = pick_attribute(rng), pick_item(rng, scene)
+    right = value(scene, attribute, item)
+    groups = partition(rng, attribute, right, rng.choice((2, 3, 4)), rng.random() < 0.35)
+    names = labels(rng, len(groups))
+    answer = names[0]
+    pairs = [(n, wording(rng, attribute, g)) for n, g in zip(names, groups, strict=True)]
+    rng.shuffle(pairs)
+    name = rng.choice(NAMES[attribute])
+    of = f" of {subject(rng, scene, item)}" if scene.layout == "pair" else ""
+    close = rng.choice(
+        (f"Say the {name}{of}, then the label.", f"First the {name}{of}, then the label.")
+    )
+    if heldout:
+        close = f"Name the {name}{of} and after it the label."
+    joint = rng.choice((": ", ", label ", " -> "))
+    text = f"{definition_text(rng, pairs).rstrip()} {close}"
+    return Turn("stated_label", text, f"{right}{joint}{answer}", tuple(names))
+
+
+def lookup_turn(scene: Scene, rng: Random, heldout: bool = False) -> Turn:
+    """A definition asked about a word instead of the picture: text alone."""
+    attribute = pick_attribute(rng)
+    right = rng.choice(VALUES[attribute])
+    groups = partition(rng, attribute, right, rng.choice((2, 3, 4)), rng.random() < 0.35)
+    names = labels(rng, len(groups))
+    answer = names[0]
+    pairs = [(n, wording(rng, attribute, g)) for n, g in zip(names, groups, strict=True)]
+    rng.shuffle(pairs)
+    close = rng.choice((f"Label for {right}?", f"Which label is {right}?", f"{right}:", f"{right}?"))
+    if heldout:
+        close = f"Something {right} gets which label?"
+    return Turn("text_lookup", f"{definition_text(rng, pairs).rstrip()} {close}", answer)
 
 
 DESCRIBE_FIRST = (
@@ -653,6 +706,9 @@ MAKERS: dict[str, Callable[..., Turn]] = {
     "yes_no": yes_no_turn,
     "choice": choice_turn,
     "side": side_turn,
+    "checklist": checklist_turn,
+    "stated": stated_turn,
+    "lookup": lookup_turn,
     "format": format_turn,
     "definition": definition_turn,
     "compound": compound_turn,
@@ -664,9 +720,10 @@ MAKERS: dict[str, Callable[..., Turn]] = {
     "separate": separate_turn,
 }
 MIXTURE: dict[str, float] = {
-    "description": 8, "attribute": 20, "either": 8, "yes_no": 12, "choice": 10, "side": 6,
-    "format": 6, "definition": 26, "compound": 7, "describe_first": 6, "undefined": 1,
-    "demonstration": 3, "rephrase": 1, "difference": 1.5, "separate": 2,
+    "description": 7, "attribute": 16, "either": 6, "yes_no": 12, "choice": 9, "side": 5,
+    "format": 4, "definition": 20, "compound": 6, "describe_first": 6, "undefined": 0.7,
+    "demonstration": 2.5, "rephrase": 1, "difference": 1.5, "separate": 2, "checklist": 10,
+    "stated": 7, "lookup": 5,
 }  # fmt: skip
 
 ROLES = (

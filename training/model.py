@@ -177,15 +177,39 @@ class TextModel(nn.Module):
         return F.linear(states, self.embed.weight)
 
 
+POSITION_DIMS = 32
+NEIGHBOURS = (
+    ((0, 1), (0, -1), (1, 0), (-1, 0)),
+    ((1, 1), (1, -1), (-1, 1), (-1, -1)),
+    ((0, 2), (0, -2), (2, 0), (-2, 0)),
+    ((2, 2), (-2, -2)),
+)
+
+
 def grid_positions(side: int, width: int) -> Tensor:
-    """2-D sine-cosine positions (side * side, width), row by row: neighbours start out alike."""
-    bands = width // 4
-    freq = math.pi / 2 * (side / 2) ** -torch.linspace(0, 1, bands)
-    line = torch.arange(side).float()[:, None] * freq
-    wave = torch.cat((line.sin(), line.cos()), 1)
-    rows = wave[:, None].expand(side, side, -1)
-    columns = wave[None].expand(side, side, -1)
-    return torch.cat((rows, columns), -1).reshape(side * side, width)
+    """Start of the positions (side * side, width), row by row: cosines and sines in the last
+    POSITION_DIMS dimensions, so that any offset is a rotation; nothing in the others."""
+    bands = POSITION_DIMS // 4
+    wave = math.pi / bands * torch.arange(side)[:, None] * torch.arange(bands)
+    line = torch.cat((wave.cos(), wave.sin()), 1)
+    rows = line[:, None].expand(side, side, -1)
+    columns = line[None].expand(side, side, -1)
+    where = torch.cat((rows, columns), -1).reshape(side * side, POSITION_DIMS)
+    return torch.cat((torch.zeros(side * side, width - POSITION_DIMS), where), 1)
+
+
+def offset_rotation(dy: int, dx: int) -> Tensor:
+    """(POSITION_DIMS, POSITION_DIMS) matrix that moves a position by (dy, dx) patches."""
+    bands = POSITION_DIMS // 4
+    matrix = torch.zeros(POSITION_DIMS, POSITION_DIMS)
+    for axis, offset in enumerate((dy, dx)):
+        at = axis * 2 * bands
+        for band in range(bands):
+            angle = math.pi / bands * band * offset
+            i, j = at + band, at + bands + band
+            matrix[i, i] = matrix[j, j] = math.cos(angle)
+            matrix[i, j], matrix[j, i] = -math.sin(angle), math.sin(angle)
+    return matrix
 
 
 class VisionLayer(nn.Module):
@@ -216,7 +240,7 @@ class VisionModel(nn.Module):
         super().__init__()
         self.c = c
         self.patch = nn.Conv2d(3, c.width, c.patch, c.patch)
-        self.positions = nn.Parameter(0.5 * grid_positions(c.image // c.patch, c.width))
+        self.positions = nn.Parameter(grid_positions(c.image // c.patch, c.width))
         self.layers = nn.ModuleList(VisionLayer(c) for _ in range(c.layers))
         self.post_ln = nn.LayerNorm(c.width, eps=c.eps)
         self.mm0 = nn.Linear(c.width, c.out)
@@ -224,8 +248,29 @@ class VisionModel(nn.Module):
         for layer in self.layers:
             for p in (layer.o, layer.down):
                 nn.init.normal_(p.weight, std=(p.in_features * 2 * c.layers) ** -0.5)
-            # Start with q = k (mimetic initialisation): near and alike patches see each other.
-            layer.k.weight.data.copy_(layer.q.weight.data)
+        self._look_around()
+
+    @torch.no_grad()
+    def _look_around(self, strength: float = 1.5) -> None:
+        """Start the heads of the first layers as the taps of a convolution.
+
+        Each attends to one neighbouring patch, by the position dimensions alone (structured
+        initialisation, arXiv 2404.01139): small ViTs otherwise spend most of their training on
+        finding out what is next to what. Everything stays trainable.
+        """
+        dim = self.c.width // self.c.heads
+        where = slice(self.c.width - POSITION_DIMS, self.c.width)
+        for layer, offsets in zip(self.layers, NEIGHBOURS, strict=False):
+            for head, (dy, dx) in enumerate(offsets):
+                rows = slice(head * dim, (head + 1) * dim)
+                layer.q.weight[rows] = 0.0
+                layer.k.weight[rows] = 0.0
+                layer.q.weight[rows, where] = strength * offset_rotation(dy, dx)
+                layer.k.weight[rows, where] = strength * torch.eye(POSITION_DIMS)
+                nn.init.normal_(layer.v.weight[rows], std=self.c.width**-0.5)
+                nn.init.normal_(layer.o.weight[:, rows], std=0.7 * self.c.width**-0.5)
+            for written in (layer.o.weight, layer.down.weight, layer.o.bias, layer.down.bias):
+                written[where] = 0.0
 
     @torch.no_grad()
     def whiten(self, pixels: Tensor, floor: float = 2e-3) -> None:
@@ -235,14 +280,16 @@ class VisionModel(nn.Module):
         as loud as the mean colour from the first step on (the first layer of airbench,
         arXiv 2404.00498). `floor` is the noise level, as a share of the largest eigenvalue.
         """
-        p, w = self.c.patch, self.c.width
+        p, w = self.c.patch, self.c.width - POSITION_DIMS
         patches = F.unfold(pixels.float(), p, stride=p).transpose(1, 2).reshape(-1, 3 * p * p)
         mean = patches.mean(0)
         values, vectors = torch.linalg.eigh((patches - mean).T @ (patches - mean) / len(patches))
         values, vectors = values.flip(0)[:w], vectors.flip(1)[:, :w]
         kernel = (vectors / (values + floor * values[0]).sqrt()).T
-        self.patch.weight.copy_(kernel.view(w, 3, p, p))
-        self.patch.bias.copy_(-kernel @ mean)
+        self.patch.weight.zero_()
+        self.patch.bias.zero_()
+        self.patch.weight[:w] = kernel.view(w, 3, p, p)
+        self.patch.bias[:w] = -kernel @ mean
 
     def forward(self, pixels: Tensor) -> Tensor:
         x = self.patch(pixels).flatten(2).transpose(1, 2) + self.positions

@@ -51,16 +51,24 @@ class Muon(torch.optim.Optimizer):
 
 
 def split_optimisers(
-    modules: Iterable[nn.Module], lr_matrix: float, lr_rest: float, decay: float = 0.01
+    modules: Iterable[nn.Module], lr_matrix: float, lr_rest: float, decay: float = 0.1
 ) -> list[torch.optim.Optimizer]:
-    """Muon for the Linear weights inside `layers` and projectors, AdamW for everything else."""
+    """Muon for the Linear weights inside `layers` and projectors, AdamW for everything else.
+
+    Queries and keys learn at a third of the rate: without normalised queries Muon lets attention
+    logits grow until every head looks at one token, and learning stops (MuonClip, arXiv
+    2507.20534, meets the same growth with a clip).
+    """
     matrices: list[Tensor] = []
+    logits: list[Tensor] = []
     rest: list[Tensor] = []
     for module in modules:
         for name, p in module.named_parameters():
             hidden = p.ndim == 2 and ("layers." in name or name.startswith("mm"))
-            (matrices if hidden else rest).append(p)
+            pair = name.endswith((".q.weight", ".k.weight"))
+            (logits if hidden and pair else matrices if hidden else rest).append(p)
     return [
         Muon(matrices, lr_matrix, decay=decay),
+        Muon(logits, lr_matrix / 3, decay=decay),
         torch.optim.AdamW(rest, lr_rest, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
     ]

@@ -81,6 +81,7 @@ class Packer:
         self.assistant = self.ids(ASSISTANT)
         self.end = self.ids(TURN_END)
         vocab = tokenizer.get_vocab()
+        self.verdicts = {vocab["\u0120yes"], vocab["\u0120no"]}
         self.plain = [i for t, i in vocab.items() if not t.startswith("<|") and len(t) > 1]
 
     def ids(self, text: str) -> list[int]:
@@ -93,6 +94,8 @@ class Packer:
         head = len(question) + len(self.assistant) - 1
         each = min(1.0, LONG_ANSWER / (len(answer) + 1))
         weights = [QUESTION_WEIGHT] * head + [each] * (len(answer) + 1) + [0.0]
+        if turn.skill == "checklist":
+            weights[head:-1] = [1.0 if i in self.verdicts else 0.1 for i in [*answer, *self.end]]
         if turn.skill == "describe_first":
             weights[-4:-2] = [1.0, 1.0]
         return ids, weights

@@ -160,8 +160,10 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=12)
     parser.add_argument("--length", type=int, default=256)
     parser.add_argument("--threads", type=int, default=0)
-    parser.add_argument("--lr", type=float, default=0.02)
-    parser.add_argument("--lr-rest", type=float, default=2e-3)
+    parser.add_argument("--lr", type=float, default=0.008)
+    parser.add_argument("--lr-rest", type=float, default=1e-3)
+    parser.add_argument("--pictures", type=int, default=48, help="stage J: seen per step")
+    parser.add_argument("--side", type=float, default=1.0, help="stage J: weight of the slots")
     parser.add_argument(
         "--align", type=int, default=600, help="stage J: steps of projector fitting"
     )

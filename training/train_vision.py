@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--threads", type=int, default=0)
-    parser.add_argument("--lr", type=float, default=0.02)
+    parser.add_argument("--lr", type=float, default=0.008)
     parser.add_argument("--start", type=Path, help="checkpoint to go on from")
     parser.add_argument("--easy", type=float, default=0.4, help="share of the time that fades")
     parser.add_argument("--seed", type=int, default=1)
@@ -67,7 +67,7 @@ def main() -> None:
         heads.load_state_dict(state["heads"])
     run = torch.compile(trunk)
     easy = np.flatnonzero([is_easy(s) for s in data.scenes])
-    optimisers = split_optimisers([trunk, heads], options.lr, 2e-3)
+    optimisers = split_optimisers([trunk, heads], options.lr, 1e-3)
     base = [[g["lr"] for g in o.param_groups] for o in optimisers]
     rng = np.random.default_rng(options.seed)
     noise = torch.Generator(DEVICE).manual_seed(options.seed)
