@@ -7,9 +7,18 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from typer.testing import CliRunner, Result
+
+from idealprompt_cli.cli import app
 
 MakePicture = Callable[..., Path]
 MakeTask = Callable[..., Path]
+SCRIPT = str(Path(__file__).parent / "script.yaml")
+
+
+def call(*words: object, stdin: str | None = None) -> Result:
+    """A whole command."""
+    return CliRunner().invoke(app, [str(word) for word in words], input=stdin)
 
 
 @pytest.fixture
@@ -38,3 +47,20 @@ def make_task(tmp_path: Path, make_picture: MakePicture) -> MakeTask:
         return folder
 
     return make
+
+
+@pytest.fixture
+def folder(make_task: MakeTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A task that the scripted model can learn, and a working folder of our own."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("IDEALPROMPT_MODEL", "IDEALPROMPT_MMPROJ"):
+        monkeypatch.delenv(name, raising=False)
+    return make_task(per_label=10)
+
+
+@pytest.fixture
+def prompt(folder: Path) -> Path:
+    """The artifact of a search on `folder`."""
+    result = call("search", folder, "-m", SCRIPT, "-o", "prompt.yaml", "-q")
+    assert result.exit_code == 0, result.stderr
+    return folder.parent / "prompt.yaml"

@@ -12,33 +12,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from typer.testing import CliRunner, Result
 
-from idealprompt_cli.cli import app
-
-from .conftest import MakeTask
-
-SCRIPT = str(Path(__file__).parent / "script.yaml")
-
-
-def call(*words: object, stdin: str | None = None) -> Result:
-    return CliRunner().invoke(app, [str(word) for word in words], input=stdin)
-
-
-@pytest.fixture
-def folder(make_task: MakeTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A task that the scripted model can learn, and a working folder of our own."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("IDEALPROMPT_MODEL", "IDEALPROMPT_MMPROJ"):
-        monkeypatch.delenv(name, raising=False)
-    return make_task(per_label=10)
-
-
-@pytest.fixture
-def prompt(folder: Path) -> Path:
-    result = call("search", folder, "-m", SCRIPT, "-o", "prompt.yaml", "-q")
-    assert result.exit_code == 0, result.stderr
-    return folder.parent / "prompt.yaml"
+from .conftest import SCRIPT, call
 
 
 def test_search_ends_with_the_table(folder: Path) -> None:
@@ -144,51 +119,6 @@ def test_eval_tells_of_another_model_and_of_edits(prompt: Path, folder: Path) ->
     assert "Note: `prompt` was edited after the search" in result.stderr
     assert "Note: the search found no reliable gain; --use baseline" in result.stderr
     assert "reliable" not in call("eval", prompt, folder, "--use", "baseline").stderr
-
-
-def test_predict(prompt: Path, folder: Path) -> None:
-    result = call("predict", prompt, folder / "A/0.png", folder / "B/0.png")
-    assert result.exit_code == 0, result.stderr
-    lines = [json.loads(line) for line in result.stdout.splitlines()]
-    assert [line["label"] for line in lines] == ["A", "B"]
-    assert list(lines[0]) == ["image", "label", "probability", "probabilities", "seconds"]
-    assert lines[0]["image"] == str(folder / "A/0.png")
-    assert sum(lines[0]["probabilities"].values()) == pytest.approx(1.0, abs=1e-5)
-
-
-def test_predict_goes_on_past_a_bad_picture(prompt: Path, folder: Path) -> None:
-    bad = folder / "bad.png"
-    bad.write_text("no picture")
-    names = [folder / "A/0.png", "none.png", bad, folder / "B/0.png"]
-    result = call("predict", prompt, "-", stdin="".join(f"{name}\n" for name in names))
-    assert result.exit_code == 1
-    lines = [json.loads(line) for line in result.stdout.splitlines()]
-    assert [line.get("label") for line in lines] == ["A", None, None, "B"]
-    assert "no such picture" in lines[1]["error"]
-    assert "not a picture" in lines[2]["error"]
-
-
-def test_predict_answers_a_slow_pipe_at_once(prompt: Path, folder: Path) -> None:
-    words = [sys.executable, "-m", "idealprompt_cli", "predict", str(prompt), "-"]
-    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdin is not None
-    assert process.stdout is not None
-    with process:
-        for label in "AB":
-            process.stdin.write(f"{folder}/{label}/0.png\n")
-            process.stdin.flush()
-            assert json.loads(process.stdout.readline())["label"] == label
-        process.stdin.close()
-    assert process.returncode == 0
-
-
-def test_predict_for_several_pictures_at_a_time(prompt: Path, folder: Path) -> None:
-    prompt.write_text(prompt.read_text().replace("images: 1", "images: 2"))
-    pair = f"{folder}/A/0.png;{folder}/A/1.png"
-    result = call("predict", prompt, pair, folder / "A/0.png", "-q")
-    lines = [json.loads(line) for line in result.stdout.splitlines()]
-    assert lines[0]["label"] == "A"
-    assert "the prompt is for 2 picture(s) at a time and this is 1" in lines[1]["error"]
 
 
 def test_doctor(folder: Path) -> None:

@@ -14,18 +14,8 @@ from idealprompt_cli.cli import app
 from idealprompt_cli.commands import models
 from idealprompt_cli.types import ModelInfo, ModelRef
 
-from .conftest import MakeTask
+from .conftest import SCRIPT
 from .factories import model
-
-SCRIPT = str(Path(__file__).parent / "script.yaml")
-
-
-@pytest.fixture
-def folder(make_task: MakeTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    for name in ("IDEALPROMPT_MODEL", "IDEALPROMPT_MMPROJ"):
-        monkeypatch.delenv(name, raising=False)
-    return make_task(per_label=10)
 
 
 def complaint(*words: object, code: int = 1, stdin: str | None = None) -> str:
