@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from idealprompt_cli.engines import EngineOptions
+from idealprompt_cli.engines.llama_cpp import fast
 from idealprompt_cli.engines.llama_cpp.engine import LlamaCppEngine, open_llama_cpp
 from idealprompt_cli.errors import ContextError, ImageError, ModelError
 from idealprompt_cli.types import (
@@ -86,11 +87,11 @@ def test_scores_equal_the_plain_path(
     engines: dict[str, LlamaCppEngine], pictures: list[Path]
 ) -> None:
     requests = [ask(text, image) for text, image in product(QUESTIONS, pictures)]
-    fast, plain = (logprobs(engines[path].score(requests)) for path in ("fast", "plain"))
+    quick, plain = (logprobs(engines[path].score(requests)) for path in ("fast", "plain"))
     assert engines["fast"].info().mode == "fast"
     assert engines["plain"].info().mode == "plain"
-    assert np.abs(fast - plain).max() < 1e-3
-    assert np.ptp(fast, axis=0).min() > 1e-2, "pictures and prompts must matter"
+    assert np.abs(quick - plain).max() < 1e-3
+    assert np.ptp(quick, axis=0).min() > 1e-2, "pictures and prompts must matter"
 
 
 def test_order_and_batching_do_not_change_answers(
@@ -128,10 +129,10 @@ def test_generation_equals_the_plain_path(
         GenerateRequest(ask(text, image).messages, (image,), max_tokens=4 + 5 * index)
         for index, (text, image) in enumerate(product(QUESTIONS, pictures[:3]))
     ]
-    fast, plain = (engines[path].generate(requests) for path in ("fast", "plain"))
-    assert [answer.text for answer in fast] == [answer.text for answer in plain]
-    assert [answer.finish for answer in fast] == [answer.finish for answer in plain]
-    assert len({answer.text for answer in fast}) > 1
+    quick, plain = (engines[path].generate(requests) for path in ("fast", "plain"))
+    assert [answer.text for answer in quick] == [answer.text for answer in plain]
+    assert [answer.finish for answer in quick] == [answer.finish for answer in plain]
+    assert len({answer.text for answer in quick}) > 1
 
 
 def test_generation_stops_before_a_stop_string(
@@ -151,9 +152,9 @@ def test_grammar_binds_the_answer(engines: dict[str, LlamaCppEngine], pictures: 
     grammar = 'root ::= "red" | "a blue cup"'
     messages = ask(QUESTIONS[0], pictures[0]).messages
     request = GenerateRequest(messages, (pictures[0],), 20, grammar=grammar)
-    fast, plain = (engines[path].generate([request])[0].text for path in ("fast", "plain"))
-    assert fast == plain
-    assert fast in ("red", "a blue cup")
+    quick, plain = (engines[path].generate([request])[0].text for path in ("fast", "plain"))
+    assert quick == plain
+    assert quick in ("red", "a blue cup")
     with pytest.raises(ModelError, match="grammar"):
         engines["fast"].generate(
             [GenerateRequest(messages, (pictures[0],), 20, grammar="root ::= [")]
@@ -177,11 +178,11 @@ def test_an_option_that_begins_another_is_closed(
 ) -> None:
     base = ask(QUESTIONS[0], pictures[0])
     request = ScoreRequest(base.messages, base.images, ("red", "red cup", "blue"))
-    fast, plain = (logprobs(engines[path].score([request])) for path in ("fast", "plain"))
-    assert np.abs(fast - plain).max() < 1e-3
+    quick, plain = (logprobs(engines[path].score([request])) for path in ("fast", "plain"))
+    assert np.abs(quick - plain).max() < 1e-3
     apart = ScoreRequest(base.messages, base.images, ("red",))
     (open_ended,) = engines["fast"].score([apart])
-    assert fast[0, 0] < open_ended.logprobs[0] - 0.1, "the end of the turn is scored too"
+    assert quick[0, 0] < open_ended.logprobs[0] - 0.1, "the end of the turn is scored too"
 
 
 def test_text_only_and_several_pictures(
@@ -193,9 +194,9 @@ def test_text_only_and_several_pictures(
         ask("What is in the picture?", pictures[1], pictures[0]),
         ask("describe", pictures[2], pictures[2], system="a red cup"),
     ]
-    fast, plain = (logprobs(engines[path].score(requests)) for path in ("fast", "plain"))
-    assert np.abs(fast - plain).max() < 1e-3
-    assert np.abs(fast[1] - fast[2]).max() > 1e-2, "the order of pictures matters"
+    quick, plain = (logprobs(engines[path].score(requests)) for path in ("fast", "plain"))
+    assert np.abs(quick - plain).max() < 1e-3
+    assert np.abs(quick[1] - quick[2]).max() > 1e-2, "the order of pictures matters"
 
 
 def test_prefill_continues_the_assistants_words(
@@ -203,9 +204,9 @@ def test_prefill_continues_the_assistants_words(
 ) -> None:
     base = ask("describe", pictures[0])
     request = ScoreRequest(base.messages, base.images, OPTIONS, prefill="this is a red cup. It is")
-    fast, plain = (logprobs(engines[path].score([request])) for path in ("fast", "plain"))
-    assert np.abs(fast - plain).max() < 1e-3
-    assert np.abs(fast - logprobs(engines["fast"].score([base]))).max() > 1e-2
+    quick, plain = (logprobs(engines[path].score([request])) for path in ("fast", "plain"))
+    assert np.abs(quick - plain).max() < 1e-3
+    assert np.abs(quick - logprobs(engines["fast"].score([base]))).max() > 1e-2
 
 
 def test_too_long_a_prompt_is_refused_before_anything_is_computed(
@@ -234,6 +235,27 @@ def test_bad_requests_are_clear(
     assert engines["fast"].score([]) == []
 
 
+def test_a_fast_path_that_disagrees_is_turned_off(
+    engines: dict[str, LlamaCppEngine],
+    pictures: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    honest = fast.log_sum_exp
+    monkeypatch.setattr(fast, "log_sum_exp", lambda logits: honest(logits) + 1.0)
+    notices: list[str] = []
+    options = EngineOptions(threads=1, n_ctx=1024, cache_dir=tmp_path)
+    engine = open_llama_cpp(ModelRef(*write_pair("janus", tmp_path)), options, notices.append)
+    requests = [ask(text, pictures[0]) for text in QUESTIONS]
+    scores = logprobs(engine.score(requests))
+    assert engine.info().mode == "plain"
+    assert np.array_equal(scores, logprobs(engines["plain"].score(requests)))
+    engine.score(requests)
+    assert len(notices) == 1
+    assert "fast path is off" in notices[0]
+    engine.close()
+
+
 def test_closed_engine_says_so(tmp_path: Path) -> None:
     engine = open_tiny(tmp_path)
     engine.close()
@@ -260,13 +282,13 @@ def test_every_architecture(name: str, tmp_path: Path, pictures: list[Path]) -> 
     requests.append(ask("describe", pictures[0], pictures[1]))
     writing = [GenerateRequest(r.messages, r.images, max_tokens=8) for r in requests]
     with (
-        open_tiny(tmp_path / "a", name, slots=2) as fast,
+        open_tiny(tmp_path / "a", name, slots=2) as quick,
         open_tiny(tmp_path / "b", name, fast="off") as plain,
     ):
-        difference = np.abs(logprobs(fast.score(requests)) - logprobs(plain.score(requests)))
-        assert fast.info().mode == "fast"
+        difference = np.abs(logprobs(quick.score(requests)) - logprobs(plain.score(requests)))
+        assert quick.info().mode == "fast"
         assert difference.max() < 1e-3
-        again = np.abs(logprobs(fast.score(requests)) - logprobs(plain.score(requests)))
+        again = np.abs(logprobs(quick.score(requests)) - logprobs(plain.score(requests)))
         assert again.max() < 1e-3
-        texts = [[g.text for g in engine.generate(writing)] for engine in (fast, plain)]
+        texts = [[g.text for g in engine.generate(writing)] for engine in (quick, plain)]
         assert texts[0] == texts[1]

@@ -16,7 +16,7 @@ from ...types import Message
 from .chat import ChatTemplate
 from .vocabulary import WALL, Vocabulary
 
-_KEPT = 4096
+_KEPT = 1024
 
 
 @dataclass(frozen=True)
