@@ -12,7 +12,7 @@ HEAD = """# IdealPrompt Demo VLM
 A very small vision-language model, made by this repository's `training/` folder and by nothing
 else: no published weights, no data set, no person's pictures. It is there so that the tool can be
 tried, tested and measured on a real quantised model without a download. It knows drawn pictures of
-14 kinds of goods and is of no use for photographs.
+10 kinds of goods and is of no use for photographs.
 
 | | |
 |---|---|
@@ -25,7 +25,7 @@ tried, tested and measured on a real quantised model without a download. It know
 
 ## How it was made
 
-`make demo-model` does all of it, with checkpoints: 80,000 drawn pictures (seed 21); the vision
+`make demo-model` does all of it, with checkpoints: 120,000 drawn pictures (seed 21); the vision
 trunk as a classifier of scene attributes, on clear pictures first; the text half on
 pseudo-pictures (attribute-word embeddings in the picture's place) with Muon and mimetic
 initialisation; a short fit of the projector; then both halves on pictures. The recipe and its

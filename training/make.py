@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-MINUTES = {"V": 36.0, "T": 32.0, "J": 55.0}
+MINUTES = {"V": 14.0, "T": 14.0, "J": 43.0}
 
 
 def run(module: str, *arguments: object) -> None:
@@ -39,7 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=ROOT / "training" / "out")
     parser.add_argument("--model", type=Path, default=ROOT / "idealprompt_cli" / "demo_model")
-    parser.add_argument("--pictures", type=int, default=80000)
+    parser.add_argument("--pictures", type=int, default=120000)
     parser.add_argument("--scale", type=float, default=1.0)
     options = parser.parse_args()
     work, minutes = options.work, {k: v * options.scale for k, v in MINUTES.items()}

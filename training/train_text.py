@@ -309,7 +309,7 @@ class Run:
             if step % self.o.every == 0:
                 print(f"  {self.report()}", flush=True)
                 self.save()
-        print(f"done, step {step}: {self.report(2000)}", flush=True)
+        print(f"done, step {step}: {self.report(800)}", flush=True)
         self.save()
 
 

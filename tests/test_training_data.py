@@ -1,0 +1,75 @@
+"""The generator behind the demonstration model and the sample tasks (no PyTorch needed)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from idealprompt_cli.task import load_task
+from training.draw import draw, to_input
+from training.language import MAKERS, VALUES, value
+from training.sample_tasks import RECIPES, scenes_for
+from training.scene import COLOURS, KINDS, sample_scene, scene_from_dict
+from training.shapes import SHAPES
+
+SAMPLES = Path(__file__).resolve().parent.parent / "sample_tasks"
+
+
+def test_every_kind_has_a_shape() -> None:
+    assert set(SHAPES) == set(KINDS)
+
+
+def test_scenes_survive_a_round_trip_and_pins_hold() -> None:
+    rng = Random(1)
+    for colour in COLOURS:
+        scene = sample_scene(rng, colour=colour, layout="single", photo="dim")
+        assert (scene.items[0].colour, scene.photo) == (colour, "dim")
+        assert scene_from_dict(scene.as_dict()) == scene
+    with pytest.raises(ValueError, match="cannot pin"):
+        sample_scene(rng, colour="mauve")
+
+
+def test_pixels_never_repeat_but_a_seed_does() -> None:
+    scene = sample_scene(Random(2))
+    first, again, other = (to_input(draw(scene, Random(s))) for s in (5, 5, 6))
+    assert first.shape == (64, 64, 3)
+    assert (first == again).all()
+    assert (first != other).any()
+
+
+@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("heldout", [False, True])
+def test_right_answers_are_among_the_options(name: str, heldout: bool) -> None:
+    rng = Random(3)
+    for _ in range(60):
+        turn = MAKERS[name](sample_scene(rng), rng, heldout)
+        assert turn.question.strip()
+        assert turn.answer.strip()
+        if turn.options and turn.skill not in ("describe_first", "stated_label"):
+            assert turn.answer in turn.options
+
+
+def test_every_value_can_be_right() -> None:
+    rng = Random(4)
+    seen: dict[str, set[str]] = {name: set() for name in VALUES}
+    for _ in range(2000):
+        scene = sample_scene(rng)
+        for name, found in seen.items():
+            found.add(value(scene, name))
+    assert seen == {name: set(values) for name, values in VALUES.items()}
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda r: r.name)
+def test_sample_tasks_are_what_their_recipe_says(recipe: object) -> None:
+    found = next(r for r in RECIPES if r is recipe)
+    task = load_task(SAMPLES / found.name)
+    assert task.question == found.question
+    assert task.labels == found.labels
+    assert (len(task.train), len(task.test)) == (found.train, found.test)
+    counts = Counter(e.answer for e in task.test)
+    assert max(counts.values()) - min(counts.values()) <= 1
+    for scene, label in scenes_for(found, Random(1), 12):
+        assert found.rule(scene) == label
