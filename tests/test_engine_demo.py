@@ -87,7 +87,12 @@ def test_the_bindings_own_chat_handler_says_the_same(
 
     handler = MTMDChatHandler(clip_model_path=str(REF.mmproj), verbose=False, use_gpu=False)
     theirs = Llama(
-        str(REF.text), chat_handler=handler, n_ctx=1024, n_threads=1, n_gpu_layers=0, verbose=False
+        str(REF.text),
+        chat_handler=handler,
+        n_ctx=1024,
+        n_threads=1,
+        n_threads_batch=1,
+        verbose=False,
     )
     for picture in pictures:
         buffer = io.BytesIO()

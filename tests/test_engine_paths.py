@@ -164,7 +164,7 @@ def test_grammar_binds_the_answer(engines: dict[str, LlamaCppEngine], pictures: 
 def test_siblings_share_their_common_prefix(tmp_path: Path, pictures: list[Path]) -> None:
     start = "What is in the picture? " * 8
     requests = [ask(start + end, pictures[0]) for end in ("red", "blue", "green", "a hat")]
-    with open_tiny(tmp_path, slots=1) as engine:
+    with open_tiny(tmp_path) as engine:
         answers = engine.score(requests)
         first, *others = sorted((answer.tokens for answer in answers), reverse=True)
         assert all(other < first / 3 for other in others)

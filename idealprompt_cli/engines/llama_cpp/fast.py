@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +23,8 @@ from .tree import Step, walk
 from .vocabulary import Vocabulary
 from .work import GenerateJob, ScoreJob
 
-_GOOD_BATCH = 128
-"""Tokens per decode above which more of them at once gain little on a CPU."""
+_SMALL_DECODE = 48
+"""A decode of fewer tokens costs about as much as one of this many (weights are read anyway)."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +69,13 @@ class FastPath:
     def __init__(self, context: Context, heads: Heads, vocab: Vocabulary, branching: bool) -> None:
         self._context, self._heads, self._vocab = context, heads, vocab
         self._branching = branching
-        self._compiled: dict[tuple[int, ...], tuple[list[Plan], list[Compiled]]] = {}
+        self._compiled: dict[tuple[int, ...], list[Compiled]] = {}
 
     def score(self, jobs: list[ScoreJob]) -> list[Scored]:
         """Log-probabilities of each job's options, in the jobs' order."""
         results: list[Scored | None] = [None] * len(jobs)
         groups = _grouped(jobs)
-        self._compiled.clear()
+        self._compiled.clear()  # its keys are only good while the plans live
         tasks = [task for group in groups.values() for task in self._tasks(group, len(groups))]
         slots = self._context.slots
         for begin in range(0, len(tasks), slots):
@@ -104,27 +105,47 @@ class FastPath:
         self._context.close()
 
     def _tasks(self, group: _Group, n_groups: int) -> Iterable[Task]:
-        """One task per slot that this head gets: more than one if there are slots to spare and
-        batches would be small otherwise."""
+        """One task per slot that this head gets: more than one where that is cheaper."""
         plans = sorted(group.plans.values(), key=lambda plan: plan.suffix)
-        spare = max(1, self._context.slots // n_groups) if self._branching else 1
-        length = sum(len(plan.suffix) for plan in plans) / len(plans)
-        useful = int(-(-_GOOD_BATCH // max(1.0, length * n_groups)))
-        parts = min(spare, useful, len(plans))
-        for index in range(parts):
-            part = plans[len(plans) * index // parts : len(plans) * (index + 1) // parts]
-            yield self._task(group.head, part)
+        for part in self._split(plans, n_groups):
+            steps = self._compile(part)
+            n_options = sum(len(plan.options) for plan in part)
+            cost = np.zeros(len(part), np.int32)
+            yield Task(group.head, part, steps, np.zeros(n_options), cost)
 
-    def _task(self, head: Head, plans: list[Plan]) -> Task:
+    def _split(self, plans: list[Plan], n_groups: int) -> list[list[Plan]]:
+        """Plans over the slots that a head may have: together they share prefixes, apart they
+        make larger batches. Takes the cheapest of 1, 2, 4, ... parts."""
+        most = min(len(plans), self._context.slots // n_groups)
+        best, least = [plans], self._cost([plans], n_groups)
+        count = 2
+        while self._branching and count <= most:
+            parts = [
+                plans[len(plans) * i // count : len(plans) * (i + 1) // count] for i in range(count)
+            ]
+            cost = self._cost(parts, n_groups)
+            if cost >= least:
+                break
+            best, least, count = parts, cost, count * 2
+        return best
+
+    def _cost(self, parts: list[list[Plan]], n_groups: int) -> int:
+        """Tokens that the steps of `n_groups` heads amount to, small decodes counted as full."""
+        walks = [self._compile(part) for part in parts]
+        lengths = (
+            sum(len(step.tokens) for step in steps if step) * n_groups
+            for steps in zip_longest(*walks)
+        )
+        return sum(max(length, _SMALL_DECODE) for length in lengths)
+
+    def _compile(self, plans: list[Plan]) -> list[Compiled]:
+        """The walk of some plans, made once for all pictures of a call."""
         key = tuple(id(plan) for plan in plans)
         if key not in self._compiled:
             paths = [(plan.suffix, plan.options) for plan in plans]
             steps = walk(paths, self._context.n_batch, self._branching)
-            self._compiled[key] = plans, [_compile(step) for step in steps]
-        plans, compiled = self._compiled[key]
-        n_options = sum(len(plan.options) for plan in plans)
-        cost = np.zeros(len(plans), np.int32)
-        return Task(head, plans, compiled, np.zeros(n_options), cost)
+            self._compiled[key] = [_compile(step) for step in steps]
+        return self._compiled[key]
 
     def _run(self, tasks: list[Task]) -> None:
         """A wave: one task per slot, all slots step by step together."""
