@@ -16,7 +16,8 @@ from .types import Example, GenerateRequest, Prompt, ScoreRequest
 
 T = TypeVar("T")
 
-DESCRIBE = "Describe the picture in one sentence."
+# The commonest captioning instruction, fitted to no one model.
+DESCRIBE = "Describe this image in one sentence."
 DESCRIPTION_TOKENS = 64
 ANSWER_TOKENS = 12
 # A contrast below this z score is as likely to be chance as not, and gives no phrase.

@@ -33,8 +33,8 @@ ANSWER_CUE = "\nAnswer:"
 
 _REASONING_TEXT: Mapping[str, str] = {
     "none": "",
-    "brief": "Think briefly, then answer.",
-    "describe": "First describe the picture in one sentence, then answer.",
+    "brief": "Think step by step, briefly, then answer.",
+    "describe": "First describe the image in one sentence, then answer the question.",
 }
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "role_channel": get_args(RoleChannel),
@@ -120,7 +120,7 @@ def _options(prompt: Prompt, labels: Sequence[str]) -> str:
 
 def _demonstrations(prompt: Prompt) -> str:
     lines = [
-        f"Picture: {shown.description} Answer: {words_for(prompt, shown.answer)[0]}."
+        f"Image: {shown.description} Answer: {words_for(prompt, shown.answer)[0]}."
         for shown in prompt.demonstrations
     ]
     return " ".join(lines)

@@ -136,11 +136,16 @@ def _seen(images: Sequence[Path]) -> dict[str, str]:
     return dict(zip(WORLD, images[0].stem.split("_")[1:], strict=True))
 
 
+def _asked(attribute: str, text: str) -> bool:
+    """Whether the text names an attribute, in either spelling."""
+    return attribute in text.replace("color", "colour").replace("main object", "kind")
+
+
 def _reply(text: str, seen: Mapping[str, str]) -> str:
     if "escribe" in text:
         return f"a {seen['colour']} {seen['pattern']} {seen['kind']}, {seen['condition']}."
     for name, value in seen.items():
-        if name in text:
+        if _asked(name, text):
             return value
     return "item"
 
@@ -162,7 +167,7 @@ def _score(request: ScoreRequest) -> Scored:
 
 
 def _fits(text: str, seen: Mapping[str, str], option: str, name: str) -> float:
-    asked = [value for attribute, value in seen.items() if attribute in text]
+    asked = [value for attribute, value in seen.items() if _asked(attribute, text)]
     if asked:
         return float(option == asked[0])
     defined = dict(re.findall(r"(\w+): ([\w ,]+)[;.]", text))

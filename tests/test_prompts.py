@@ -47,8 +47,9 @@ def test_every_part_is_rendered_in_its_place() -> None:
     assert system == Message("system", ("You sort goods.",))
     assert user.content == (
         "A shop. Look at the surface. dotted = M2; striped = alpha. "
-        "Picture: striped mug. Answer: alpha. Which is it? Ignore the background. "
-        "First describe the picture in one sentence, then answer. Answer with the label.",
+        "Image: striped mug. Answer: alpha. Which is it? Ignore the background. "
+        "First describe the image in one sentence, then answer the question. "
+        "Answer with the label.",
         ImageSlot(),
     )
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from ..interfaces import Draft, StrategyContext
 from ..types import Prompt
 
-CONSTRAINTS = ("Ignore the background.", "Do not guess from the kind of item.")
+# Ordinary instruction English, fitted to no one model.
+CONSTRAINTS = ("Ignore the background.", "Judge only by what is visible.", "Do not explain.")
 
 
 class Constraints:

@@ -10,7 +10,12 @@ from ..types import Prompt, Verbaliser
 from .reask import bare
 from .sources import Source, either, sources
 
-PATTERNS = ("Is the item {words}?", "Is the picture {words}?", "Which is it, {words}?")
+# Ordinary instruction English, fitted to no one model.
+PATTERNS = (
+    "Is the object {words}?",
+    "Which best describes the image: {words}?",
+    "What do you see: {words}?",
+)
 MAX_DRAFTS = 5
 
 
@@ -65,5 +70,5 @@ def _refit_yes(
     if word in ("", "yes", "no"):
         return None
     verbalisers = (Verbaliser(label, ("yes",)), Verbaliser(other, ("no",)))
-    asked = bare(prompt, f"Is it {word}?")
-    return asked.with_(verbalisers=verbalisers, output_format="Answer yes or no.")
+    asked = bare(prompt, f"Is the object {word}?")
+    return asked.with_(verbalisers=verbalisers, output_format="Answer with yes or no.")

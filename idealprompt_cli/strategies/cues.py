@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from ..interfaces import Draft, StrategyContext
 from ..types import Prompt
 
+# Ordinary instruction English, fitted to no one model.
 CUES = (
-    "Look closely at the item.",
-    "Look at the surface of the item.",
-    "Look at the whole picture.",
-    "Pay attention to details.",
+    "Look carefully at the image.",
+    "Focus on the main object.",
+    "Pay attention to small details.",
+    "Consider the color, shape and texture.",
 )
 
 

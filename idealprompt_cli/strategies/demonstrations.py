@@ -35,5 +35,5 @@ def _refit(
     words = {word for marks in found.values() for word in marks}
     if len(found) < len(labels) or words <= {"yes", "no"}:
         return None
-    shown = [Demonstration(f"{word} item.", label) for label in labels for word in found[label]]
+    shown = [Demonstration(f"{word}.", label) for label in labels for word in found[label]]
     return prompt.with_(demonstrations=tuple(shown))

@@ -8,7 +8,8 @@ from ..interfaces import Draft, StrategyContext
 from ..types import Prompt
 from .sources import either
 
-PLAIN = "This is a product photo."
+# Ordinary instruction English, fitted to no one model.
+PLAIN = "You are given an image to classify."
 
 
 class DomainContext:
@@ -25,5 +26,5 @@ class DomainContext:
         texts = [PLAIN]
         words = [word for word in context.evidence.vocabulary(4) if " " not in word]
         if len(words) > 1:
-            texts.append(f"The pictures show things that are {either(words)}.")
+            texts.append(f"The images show things such as {either(words)}.")
         return [Draft(prompt.with_(context=text), f'adds "{text}"') for text in texts]

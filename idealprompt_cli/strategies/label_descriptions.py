@@ -9,7 +9,8 @@ from ..interfaces import Draft, Evidence, StrategyContext
 from ..types import LabelText, Prompt
 from .sources import Source, either, sources
 
-ASK = "Answer with the label."
+# Ordinary instruction English, fitted to no one model.
+ASK = "Answer with the correct label."
 LIMIT = 4
 
 

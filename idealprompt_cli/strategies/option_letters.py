@@ -47,5 +47,5 @@ def _lettered(prompt: Prompt, labels: Sequence[str]) -> Prompt | None:
     return prompt.with_(
         label_descriptions=tuple(LabelText(label, texts[label]) for label in labels),
         verbalisers=tuple(Verbaliser(label, (LETTERS[i],)) for i, label in enumerate(labels)),
-        output_format="Answer with the letter.",
+        output_format="Answer with the option's letter.",
     )

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from ..interfaces import Draft, StrategyContext
 from ..types import Prompt
 
-NOUNS = ("item", "product", "object", "picture", "photo")
+# Ordinary instruction English, fitted to no one model.
+NOUNS = ("object", "item", "product", "thing", "image", "picture", "photo")
 _NOUN = re.compile(rf"\b({'|'.join(NOUNS)})\b", re.IGNORECASE)
-_LEAD = "Look at the picture. "
+_LEAD = "Look at the image and answer the question. "
 
 
 class Paraphrase:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from ..interfaces import Draft, StrategyContext
 from ..types import Prompt
 
-ROLES = ("You are a careful inspector.", "You sort goods.")
+# Ordinary instruction English, fitted to no one model.
+ROLES = ("You are a helpful visual assistant.", "You are an expert in image classification.")
 
 
 class Role:
