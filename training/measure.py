@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import tempfile
 import time
 from collections import defaultdict
@@ -24,6 +25,7 @@ from idealprompt_cli.statistics import wilson
 from idealprompt_cli.types import GenerateRequest, ImageSlot, Message, ModelRef
 from training.draw import draw
 from training.language import CONTEXTS, MAKERS, ROLES, Turn, describe
+from training.language.text_only import paraphrases
 from training.scene import Scene, sample_scene
 
 Asked = tuple[Turn, Path]
@@ -49,14 +51,36 @@ class Gallery:
         return scene, path
 
 
+def request(turn: Turn, path: Path) -> GenerateRequest:
+    """The question with its picture; questions about text go without one."""
+    alone = turn.skill.startswith("text_")
+    content = (turn.question,) if alone else (ImageSlot(), turn.question)
+    return GenerateRequest((Message("user", content),), () if alone else (path,), max_tokens=64)
+
+
+def is_right(turn: Turn, reply: str) -> bool:
+    """Right to the letter, where the letter is asked for.
+
+    After a description or a stated value only the label counts (there are several ways to join
+    the two); a paraphrase may be any other question for the same attribute of the same thing.
+    """
+    reply = reply.strip()
+    if turn.skill in ("describe_first", "stated_label"):
+        return last_word(reply) == last_word(turn.answer)
+    if turn.skill == "text_rephrase":
+        return reply in paraphrases(turn.question.removeprefix("Rephrase: "))
+    return reply == turn.answer
+
+
+def last_word(text: str) -> str:
+    """What follows the last mark between reasoning and label."""
+    return re.split(r"(?:Answer: |Label: |, label | -> |: )", text)[-1].strip()
+
+
 def ask(engine: Engine, asked: list[Asked]) -> list[bool]:
-    """Whether each answer is right to the letter (white space at the ends aside)."""
-    requests = [
-        GenerateRequest((Message("user", (ImageSlot(), turn.question)),), (path,), max_tokens=64)
-        for turn, path in asked
-    ]
-    replies = engine.generate(requests)
-    return [r.text.strip() == turn.answer for r, (turn, _) in zip(replies, asked, strict=True)]
+    """Whether each answer is right."""
+    replies = engine.generate([request(turn, path) for turn, path in asked])
+    return [is_right(turn, r.text) for r, (turn, _) in zip(replies, asked, strict=True)]
 
 
 def row(name: str, right: list[bool], **more: Any) -> dict[str, Any]:
@@ -151,7 +175,7 @@ def compound_described(scene: Scene, rng: Random) -> Turn:
     """A two-attribute definition answered after a description; only the label is judged."""
     turn = MAKERS["compound"](scene, rng)
     question = f"{turn.question.rstrip()} Describe the picture first, then give the label."
-    return Turn("x", question, f"{describe(scene)}\nLabel: {turn.answer}")
+    return Turn("describe_first", question, f"{describe(scene)}\nLabel: {turn.answer}")
 
 
 def weakness_rows(engine: Engine, gallery: Gallery, count: int) -> list[dict[str, Any]]:
@@ -182,16 +206,7 @@ def described_row(engine: Engine, gallery: Gallery, count: int) -> dict[str, Any
     """Two-attribute definitions with the description first: the last word is judged."""
     pictures = [gallery.draw(layout="single") for _ in range(count)]
     turns = [(compound_described(s, gallery.rng), p) for s, p in pictures]
-    requests = [
-        GenerateRequest((Message("user", (ImageSlot(), t.question)),), (p,), max_tokens=64)
-        for t, p in turns
-    ]
-    replies = engine.generate(requests)
-    right = [
-        r.text.strip().replace("Answer:", "Label:").split("Label:")[-1].strip()
-        == t.answer.split("Label:")[-1].strip()
-        for r, (t, _) in zip(replies, turns, strict=True)
-    ]
+    right = ask(engine, turns)
     return row("two-attribute definition, described first", right)
 
 

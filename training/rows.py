@@ -22,6 +22,7 @@ from training.tokens import ASSISTANT, TURN_END, TURN_START, USER
 IMAGE = -1
 QUESTION_WEIGHT = 0.08
 LONG_ANSWER = 8
+PICTURE_LAST = 0.02
 
 
 @dataclass
@@ -130,36 +131,34 @@ class Packer:
         row = Row()
         prefix = self.prefix()
         row.add(prefix, [0.0] * len(prefix), 0, 0)
-        segment = 0
+        segment = 1
         while True:
-            segment += 1
-            draw = self.rng.random()
-            if draw < exercises:
-                ids, weights = self.exercise()
-                alone = True
-            else:
-                ids, weights = self.branch(sample_turn(scene, self.rng, mixture))
-                alone = draw > 0.985 and len(row.tokens) + len(ids) + len(prefix) < self.length
-                if alone:
-                    ids, weights = self._picture_last(ids, weights)
+            ids, weights, alone = self._segment(scene, mixture, exercises)
             if len(row.tokens) + len(ids) > self.length:
                 return row
             row.add(ids, weights, -segment if alone else segment, 0 if alone else len(prefix))
+            segment += 1
+
+    def _segment(
+        self, scene: Scene, mixture: dict[str, float], exercises: float
+    ) -> tuple[list[int], list[float], bool]:
+        """The next segment of a row, and whether it stands alone."""
+        if self.rng.random() < exercises:
+            return (*self.exercise(), True)
+        turn = sample_turn(scene, self.rng, mixture)
+        ids, weights = self.branch(turn)
+        if turn.skill.startswith("text_") and self.rng.random() < 0.7:
+            return [*self.user, *ids], [0.0] * len(self.user) + weights, True
+        if self.rng.random() < PICTURE_LAST:
+            return (*self._picture_last(ids, weights), True)
+        return ids, weights, False
 
     def _picture_last(self, ids: list[int], weights: list[float]) -> tuple[list[int], list[float]]:
         """The same branch as a turn of its own with the picture after the question."""
-        at = (
-            len(ids)
-            - next(
-                i
-                for i in range(1, len(ids))
-                if ids[-i - len(self.assistant) : -i] == self.assistant
-            )
-            - len(self.assistant)
-        )
-        ids = [*self.user, *ids[:at], *self.image, *ids[at:]]
+        n = len(self.assistant)
+        at = next(i for i in range(len(ids)) if ids[i : i + n] == self.assistant)
         zero = [0.0] * (len(self.user) + at + self.image_tokens)
-        return ids, zero + weights[at:]
+        return [*self.user, *ids[:at], *self.image, *ids[at:]], zero + weights[at:]
 
     def batch(self, scenes: list[Scene], mixture: dict[str, float], exercises: float) -> Batch:
         rows = [self.row(s, mixture, exercises) for s in scenes]

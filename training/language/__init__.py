@@ -60,8 +60,8 @@ MAKERS: dict[str, Callable[..., Turn]] = {
 MIXTURE: dict[str, float] = {
     "description": 7, "attribute": 16, "either": 6, "yes_no": 12, "choice": 9, "side": 5,
     "format": 4, "definition": 20, "compound": 6, "describe_first": 6, "undefined": 0.7,
-    "demonstration": 2.5, "rephrase": 1, "difference": 1.5, "separate": 2, "checklist": 10,
-    "stated": 7, "lookup": 5,
+    "demonstration": 2.5, "rephrase": 1, "difference": 2, "separate": 3, "checklist": 10,
+    "stated": 7, "lookup": 4,
 }  # fmt: skip
 
 ROLES = (

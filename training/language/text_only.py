@@ -16,6 +16,16 @@ def rephrase_turn(scene: Scene, rng: Random, heldout: bool = False) -> Turn:
     return Turn("text_rephrase", f"Rephrase: {texts[0]}", texts[1])
 
 
+def paraphrases(question: str) -> set[str]:
+    """All other training phrasings of a question about one attribute of one thing."""
+    for attribute in ITEM_ATTRIBUTES:
+        for noun in NOUNS:
+            all_ = {p.format(the=f"the {noun}", a=NAMES[attribute][0]) for p in GENERIC}
+            if question in all_:
+                return all_ - {question}
+    return set()
+
+
 def difference_turn(scene: Scene, rng: Random, heldout: bool = False) -> Turn:
     """Which one attribute differs between two descriptions of an item."""
     attribute = rng.choice(ITEM_ATTRIBUTES)
