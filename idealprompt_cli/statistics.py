@@ -95,6 +95,21 @@ def merit(value: float, outcomes: Sequence[Outcome]) -> float:
     return 0.75 * value + 0.25 * soft_value(outcomes)
 
 
+def paired_gain(before: Sequence[Outcome], after: Sequence[Outcome]) -> tuple[float, float]:
+    """(gain, room) over the examples both have seen: the mean difference of `merit` per example,
+    in [-1, 1], and what `before` lacked to 1 there. (0, 0) where they share none."""
+    old = {o.example_id: _graded(o) for o in before}
+    pairs = [(old[o.example_id], _graded(o)) for o in after if o.example_id in old]
+    if not pairs:
+        return 0.0, 0.0
+    gain = sum(new - was for was, new in pairs) / len(pairs)
+    return gain, 1.0 - sum(was for was, _ in pairs) / len(pairs)
+
+
+def _graded(outcome: Outcome) -> float:
+    return 0.75 * outcome.score + 0.25 * squash(outcome.margin)
+
+
 def cannot_win(
     incumbent: Sequence[Outcome], challenger: Sequence[Outcome], remaining: int, level: float = 0.9
 ) -> bool:

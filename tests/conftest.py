@@ -21,6 +21,14 @@ def call(*words: object, stdin: str | None = None) -> Result:
     return CliRunner().invoke(app, [str(word) for word in words], input=stdin)
 
 
+@pytest.fixture(autouse=True)
+def memory(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A memory of strategies of the test's own: no test reads or changes the user's."""
+    path = tmp_path_factory.mktemp("memory") / "priors.json"
+    monkeypatch.setenv("IDEALPROMPT_PRIORS", str(path))
+    return path
+
+
 @pytest.fixture
 def make_picture() -> MakePicture:
     """A small PNG whose pixels depend on `number`, so that no two are the same file."""

@@ -1,8 +1,8 @@
 """The pool of strategies, strongest first. A new one: one file here and one line below.
 
-The order is the order in which an uninformed search tries them. The fixed wordings (questions, roles,
-cues, formats) are those that any instruction-tuned model has met; they were written without sight of
-any model's training text.
+The order is the order in which an uninformed search tries them. The fixed wordings (questions,
+roles, cues, formats) are those that any instruction-tuned model has met; they were written without
+sight of any model's training text.
 """
 
 from __future__ import annotations

@@ -1,0 +1,127 @@
+"""`idealprompt priors`: look at, move and forget what earlier searches have taught."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import PriorsError, UsageError
+from ..files import check_writable, write_text
+from .shell import Json, Shell
+
+EPILOG = """\b
+Examples:
+  idealprompt priors list
+  idealprompt priors export experience.json
+  idealprompt priors import experience.json"""
+
+app = typer.Typer(
+    cls=Shell,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="What earlier searches have taught: look at it, move it, forget it.",
+    epilog=EPILOG,
+)
+
+Target = Annotated[str, typer.Argument(metavar="FILE|-", help="Where to write.")]
+Given = Annotated[Path, typer.Argument(metavar="FILE", help="A priors file.")]
+Several = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Priors files.")]
+Output = Annotated[str, typer.Option("--output", "-o", metavar="FILE|-", help="Where to write.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do it.")]
+
+
+@app.command("list")
+def list_(json: Json = False) -> None:
+    """Show how often each strategy was used, and what share of the missing score it won."""
+    from ..priors import default_path, load
+
+    path = default_path()
+    rows = _rows(load(path).priors.total())
+    if json:
+        typer.echo(jsonlib.dumps({"file": str(path), "lessons": rows}))
+        return
+    if not rows:
+        typer.echo(f"{path}: nothing learnt yet")
+        return
+    typer.echo(f"{'family':16} {'kind':14} {'after':20} {'strategy':20} {'uses':>5} {'won':>6}")
+    for row in rows:
+        typer.echo(
+            f"{row['family']:16} {row['kind']:14} {row['parent']:20} {row['strategy']:20} "
+            f"{row['n']:5} {row['won']:6.1%}"
+        )
+
+
+def _rows(total: Any) -> list[dict[str, Any]]:
+    """Lessons with models of one family taken together, the most used first."""
+    from ..priors import Tally
+
+    sums: dict[tuple[str, str, str, str], Tally] = {}
+    for key, tally in total.items():
+        place = (key.family, key.kind, key.parent, key.strategy)
+        sums[place] = sums.get(place, Tally()) + tally
+    ranked = sorted(sums.items(), key=lambda pair: (-pair[1].n, pair[0]))
+    return [
+        dict(zip(("family", "kind", "parent", "strategy"), place, strict=True))
+        | {"n": tally.n, "won": round(tally.mean, 4)}
+        for place, tally in ranked
+    ]
+
+
+@app.command("export")
+def export(target: Target) -> None:
+    """Write this machine's memory to a file: strategy names, task kinds and numbers only."""
+    from ..priors import default_path, dump, fresh, load
+
+    _write(target, dump(fresh(load(default_path()).priors)))
+
+
+@app.command("import")
+def import_(given: Given) -> None:
+    """Add another machine's memory to this one's. Doing it twice changes nothing."""
+    from ..priors import Memory, default_path, update
+
+    other = _existing(given)
+    update(default_path(), lambda own: Memory(own.box, own.priors.merged(other.priors)))
+    count = sum(tally.n for tally in other.priors.total().values())
+    typer.echo(f"{given}: {count} lessons known now", err=True)
+
+
+@app.command("merge")
+def merge(files: Several, output: Output = "-") -> None:
+    """Join priors files into one, without touching this machine's memory."""
+    from ..priors import Priors, dump, fresh
+
+    joined = Priors()
+    for path in files:
+        joined = joined.merged(_existing(path).priors)
+    _write(output, dump(fresh(joined)))
+
+
+@app.command("reset")
+def reset(yes: Yes = False) -> None:
+    """Forget everything that was learnt on this machine."""
+    from ..priors import default_path, reset
+
+    if not yes:
+        raise UsageError(f"this forgets {default_path()}: say --yes to do it")
+    typer.echo("forgotten" if reset(default_path()) else "there was nothing to forget", err=True)
+
+
+def _existing(path: Path) -> Any:
+    from ..priors import load
+
+    if not path.exists():
+        raise PriorsError(f"{path}: does not exist: name a file that `priors export` wrote")
+    return load(path)
+
+
+def _write(target: str, text: str) -> None:
+    if target == "-":
+        typer.echo(text, nl=False)
+        return
+    check_writable(Path(target), PriorsError)
+    write_text(Path(target), text, PriorsError)

@@ -1,0 +1,147 @@
+"""Where the memory of strategies lies: one JSON file per user, shared by all runs.
+
+Writers take a lock, read the file anew, change it and rename the new one into place, so two runs
+that end together both count. A file that is damaged or not ours is refused and left alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import PriorsError
+from ..files import read_text, reason, write_text
+from ..types import ModelInfo, RunResult, Task
+from .memory import Beliefs, Priors, from_dict, kind_of, lessons, to_dict
+
+if sys.platform == "win32":  # pragma: no cover
+    import msvcrt
+else:
+    import fcntl
+
+SCHEMA, VERSION = "idealprompt-priors", 1
+ENV = "IDEALPROMPT_PRIORS"
+# What the package ships: learned on tasks other than the sample tasks. It may be missing.
+START = Path(__file__).parent.with_name("priors_start.json")
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A file's content: the lessons, and the random name under which this box adds its own."""
+
+    box: str
+    priors: Priors
+
+
+def default_path() -> Path:
+    """$IDEALPROMPT_PRIORS, or priors.json in the platform's folder for user data."""
+    if given := os.environ.get(ENV):
+        return Path(given)
+    home = Path.home()
+    if sys.platform == "win32":  # pragma: no cover
+        base = Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local"))
+    elif sys.platform == "darwin":  # pragma: no cover
+        base = home / "Library" / "Application Support"
+    else:
+        base = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
+    return base / "idealprompt" / "priors.json"
+
+
+def load(path: Path) -> Memory:
+    """The memory of a file; an empty one where there is no file.
+
+    Raises PriorsError for a file that cannot be read, is damaged, or is not a priors file.
+    """
+    if not path.exists():
+        return fresh(Priors())
+    try:
+        data = json.loads(read_text(path, PriorsError))
+    except (ValueError, RecursionError):
+        raise PriorsError(f"{path}: is not JSON: restore it, or move it away") from None
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+        raise PriorsError(f"{path}: is not a priors file: name another one")
+    if data.get("version") != VERSION:
+        raise PriorsError(
+            f"{path}: has version {data.get('version')!r}, this program reads {VERSION}: "
+            "update the program, or move the file away"
+        )
+    priors = from_dict(data.get("boxes"), str(path))
+    box = data.get("box")
+    if not isinstance(box, str) or not box.isalnum() or len(box) > 40:
+        raise PriorsError(f"{path}: 'box' is {box!r}: restore the file, or move it away")
+    return Memory(box, priors)
+
+
+def fresh(priors: Priors) -> Memory:
+    """Lessons under a box name of their own: two boxes that add under one name would be taken
+    for one, so a file that leaves its box gets another name to add under."""
+    return Memory(secrets.token_hex(6), priors)
+
+
+def dump(memory: Memory) -> str:
+    """The file's text: a row a line, so that two files can be compared."""
+    boxes = [
+        f"{json.dumps(box)}: [\n" + ",\n".join(f"  {json.dumps(row)}" for row in rows) + "\n ]"
+        for box, rows in to_dict(memory.priors).items()
+    ]
+    head = f'"schema": "{SCHEMA}",\n "version": {VERSION},\n "box": {json.dumps(memory.box)}'
+    return "{" + head + ',\n "boxes": {' + ",\n ".join(boxes) + "}}\n"
+
+
+def update(path: Path, change: Callable[[Memory], Memory]) -> Memory:
+    """Change a file's memory under its lock. The file is read first: a foreign one is refused."""
+    with _locked(path):
+        memory = change(load(path))
+        write_text(path, dump(memory), PriorsError)
+    return memory
+
+
+def reset(path: Path) -> bool:
+    """Forget everything; whether there was anything. A file that is not ours stays."""
+    with _locked(path):
+        load(path)
+        existed = path.exists()
+        path.unlink(missing_ok=True)
+    return existed
+
+
+def beliefs_for(task: Task, model: ModelInfo, path: Path | None = None) -> Beliefs:
+    """What this user's memory and the packaged one say for a run."""
+    known = load(path or default_path()).priors
+    return known.merged(load(START).priors).beliefs(model, kind_of(task))
+
+
+def learn(result: RunResult, path: Path | None = None) -> int:
+    """Add a finished run's lessons; their number."""
+    taught = lessons(result)
+
+    def add(memory: Memory) -> Memory:
+        return Memory(memory.box, memory.priors.learnt(memory.box, taught))
+
+    if taught:
+        update(path or default_path(), add)
+    return len(taught)
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock file beside `path`; the system frees it if the process dies."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path.with_name(f"{path.name}.lock"), os.O_CREAT | os.O_RDWR, 0o600)
+    except OSError as problem:
+        raise PriorsError(f"{path}: cannot be locked ({reason(problem)})") from None
+    try:
+        if sys.platform == "win32":  # pragma: no cover
+            msvcrt.locking(handle, msvcrt.LK_LOCK, 1)
+        else:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
