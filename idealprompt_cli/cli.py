@@ -52,7 +52,6 @@ def _top(version: Version = False) -> None:
 app.command("search", epilog=search.EPILOG)(search.search)
 app.command("eval", epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.command("predict", epilog=predict.EPILOG)(predict.predict)
-app.command("init", epilog=init.EPILOG)(init.init)
 app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
 app.add_typer(priors.app, name="priors")
 
