@@ -14,7 +14,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("interfaces", "files", "yamlio"),
     ("images", "prompts", "wording", "budget"),
     ("metrics", "engines", "strategies", "task", "journal", "artifact", "statistics"),
-    ("ledger", "priors"),
+    ("ledger", "priors", "scaffold"),
     ("evaluate",),
     ("evidence", "crossfit"),
     ("racing", "policy"),

@@ -18,7 +18,9 @@ from .settings import FILE, Settings, normal
 
 TABLES = ("metadata.jsonl", "metadata.csv")
 SPLITS: tuple[Split, ...] = ("train", "test")
-NOT_PICTURES = {".txt", ".md", ".json", ".jsonl", ".csv", ".yaml", ".yml", ".db", ".ini"}
+NOT_PICTURES = {
+    ".txt", ".md", ".json", ".jsonl", ".csv", ".tsv", ".yaml", ".yml", ".db", ".ini",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -154,8 +156,13 @@ def _pictures(folder: Path) -> Iterator[Path]:
         seen.add(real)
         folders[:] = sorted(name for name in folders if not _is_noise(name))
         for name in sorted(files):
-            if not _is_noise(name) and Path(name).suffix.lower() not in NOT_PICTURES:
+            if is_picture_name(name):
                 yield Path(place) / name
+
+
+def is_picture_name(name: str) -> bool:
+    """Whether a file of this name is taken for a picture: it is not hidden and no known text."""
+    return not _is_noise(name) and Path(name).suffix.lower() not in NOT_PICTURES
 
 
 def _is_noise(name: str) -> bool:

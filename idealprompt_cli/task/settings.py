@@ -77,6 +77,13 @@ def read_settings(folder: Path) -> Settings:
     )
 
 
+def blank_settings(file: Path) -> Settings:
+    """What holds where there is no task.yaml yet: a label task with the labels that are found."""
+    section = parse("question: none yet", str(file), TaskError)
+    fraction = DEFAULT_TEST_FRACTION
+    return Settings("", "none yet", (), "label", "", "en", None, fraction, 0, str(file), section)
+
+
 def _find(folder: Path) -> Path:
     if not folder.exists():
         raise TaskError(f"{folder}: no such folder: name a folder that holds a {FILE}")

@@ -1,0 +1,116 @@
+"""Tables of labelled pictures with columns of any name."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import TaskError
+from ..files import read_text
+from ..yamlio import did_you_mean
+
+FILE_COLUMNS = ("file_name", "filename", "file", "image", "image_path", "path", "picture", "img")
+LABEL_COLUMNS = ("label", "answer", "class", "category", "target", "text", "caption", "code", "y")
+SPLIT_COLUMNS = ("split", "set", "partition")
+SPLITS = {"train": "train", "training": "train", "val": "train", "valid": "train",
+          "validation": "train", "dev": "train", "test": "test"}  # fmt: skip
+MAX_BYTES = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row: files as written, answer, part ("" for none), and where it stands."""
+
+    files: tuple[str, ...]
+    answer: str
+    split: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """The rows, and which columns were taken for the file and the answer."""
+
+    entries: tuple[Entry, ...]
+    file_column: str
+    label_column: str
+
+
+def read_sheet(table: Path, file_column: str = "", label_column: str = "") -> Sheet:
+    """A CSV, TSV or JSON Lines table. Raises `TaskError` with file and line."""
+    text = read_text(table, TaskError, MAX_BYTES)
+    rows = _json_rows(text, table) if table.suffix == ".jsonl" else _csv_rows(text, table)
+    if not rows:
+        raise TaskError(f"{table}: holds no rows: it needs a header and a row per picture")
+    columns = list(rows[0][0])
+    file = _column(columns, file_column, FILE_COLUMNS, "--file-column", table)
+    label = _column(columns, label_column, LABEL_COLUMNS, "--label-column", table)
+    split = next((name for name in columns if name.lower() in SPLIT_COLUMNS), "")
+    entries = tuple(_entry(row, source, file, label, split) for row, source in rows)
+    return Sheet(entries, file, label)
+
+
+def _csv_rows(text: str, table: Path) -> list[tuple[dict[str, Any], str]]:
+    header = text.lstrip().split("\n", 1)[0]
+    mark = next((one for one in (",", "\t", ";") if one in header), ",")
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=mark)
+    rows = []
+    for row in reader:
+        if None in row or None in row.values():
+            raise TaskError(
+                f"{table}:{reader.line_num}: has another number of cells than the header: put "
+                "quotes around a text that holds the separator"
+            )
+        rows.append((row, f"{table}:{reader.line_num}"))
+    return rows
+
+
+def _json_rows(text: str, table: Path) -> list[tuple[dict[str, Any], str]]:
+    rows = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as problem:
+            raise TaskError(f"{table}:{number}: is not JSON ({problem})") from None
+        if not isinstance(row, dict):
+            raise TaskError(f"{table}:{number}: should be an object with a file and a label")
+        rows.append((row, f"{table}:{number}"))
+    return rows
+
+
+def _column(
+    columns: Sequence[str], given: str, usual: Iterable[str], flag: str, table: Path
+) -> str:
+    """The column that was named, or the first one of a usual name."""
+    if given:
+        if given not in columns:
+            raise TaskError(f"{table}:1: no column {given!r}: {did_you_mean(given, columns)}")
+        return given
+    by_name = {name.strip().lower(): name for name in reversed(columns)}
+    found = next((by_name[name] for name in usual if name in by_name), None)
+    if found is None:
+        what = "picture" if flag == "--file-column" else "label"
+        raise TaskError(
+            f"{table}:1: none of the columns {', '.join(columns)} looks like the {what}: name it "
+            f"with {flag}"
+        )
+    return found
+
+
+def _entry(row: dict[str, Any], source: str, file: str, label: str, split: str) -> Entry:
+    for column in (file, label):
+        if row.get(column) in (None, ""):
+            raise TaskError(f"{source}: {column} is empty: fill it in or drop the row")
+    names = row[file] if isinstance(row[file], list) else [row[file]]
+    answer = row[label] if isinstance(row[label], str) else json.dumps(row[label])
+    word = str(row.get(split) or "").strip().lower()
+    if word and word not in SPLITS:
+        raise TaskError(f"{source}: {split} is {word!r}: should be train or test")
+    return Entry(tuple(str(name) for name in names), answer.strip(), SPLITS.get(word, ""), source)
