@@ -32,6 +32,8 @@ initialisation; a short fit of the projector; then both halves on pictures. The 
 seeds are the defaults of `training/make.py`. Training on a clock is not bitwise repeatable: the
 number of steps depends on the machine.
 
+![Share right on new scenes while training](curves.png)
+
 ## What it can do
 
 Measured by `python -m training.measure` on freshly drawn pictures (seed {seed}) through llama.cpp

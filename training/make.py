@@ -18,11 +18,20 @@ ROOT = Path(__file__).resolve().parent.parent
 MINUTES = {"V": 14.0, "T": 14.0, "J": 43.0}
 
 
-def run(module: str, *arguments: object) -> None:
-    """One step in a process of its own; stops everything when it fails."""
+def run(module: str, *arguments: object, log: Path | None = None) -> None:
+    """One step in a process of its own, its output also in `log`; a failure ends everything."""
     command = [sys.executable, "-u", "-m", f"training.{module}", *map(str, arguments)]
     print("+", " ".join(command[2:]), flush=True)
-    subprocess.run(command, cwd=ROOT, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with (log or Path(os.devnull)).open("w", encoding="utf-8") as copy, subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:  # fmt: skip
+        for line in process.stdout or ():
+            print(line, end="", flush=True)
+            copy.write(line)
+            copy.flush()
+    if process.returncode:
+        raise SystemExit(f"training.{module} failed ({process.returncode}); run again to go on")
 
 
 def once(result: Path, module: str, *arguments: object) -> None:
@@ -31,7 +40,7 @@ def once(result: Path, module: str, *arguments: object) -> None:
         print(f"  {result.name}: there already", flush=True)
         return
     partial = result.with_name(f"partial-{result.name}")
-    run(module, *arguments, "--out", partial)
+    run(module, *arguments, "--out", partial, log=result.with_suffix(".log"))
     partial.replace(result)
 
 
@@ -60,6 +69,7 @@ def main() -> None:
     run("export", "--checkpoint", joint, "--tokenizer", words, "--out", options.model)
     run("verify", "--checkpoint", joint, "--tokenizer", words, "--model", options.model)
     run("measure", "--model", options.model, "--out", options.model / "skills.json")
+    run("curves", "--logs", work, "--out", options.model / "curves.png")
     run("card", "--skills", options.model / "skills.json", "--out", options.model / "README.md")
 
 
