@@ -124,9 +124,8 @@ def test_a_table_with_columns_of_any_name(tmp_path: Path, make_picture: MakePict
     assert data["labels"] == {"ok": 4, "scrap": 4}
     assert data["label"] == "columns 'Image' (picture) and 'class' (label)"
     assert (tmp_path / "task/metadata.csv").read_text().startswith("file_name,label\n")
-    missing = call(
-        "init", tmp_path / "t", "--from", tmp_path / "log.csv", "--label-column", "klass"
-    )
+    words = ("init", tmp_path / "t", "--from", tmp_path / "log.csv")
+    missing = call(*words, "--label-column", "klass")
     assert missing.exit_code == 1
     assert "no column 'klass': did you mean class?" in missing.stderr
     (tmp_path / "log.csv").write_text("image,class\nnone.png,a\n")
