@@ -201,11 +201,11 @@ def _outcome(
     words = option_words(prompt, labels)
     scores = {w: max(_FLOOR, s) for w, s in zip(words, logprobs, strict=True)}
     claimed: set[str] = set()
-    by_label, best_word = {}, {}
+    by_label, best_word, offsets = {}, {}, dict(prompt.calibration)
     for label in ordered_labels(prompt, labels):
         own = [word for word in words_for(prompt, label) if word not in claimed]
         claimed.update(own)
-        by_label[label] = _logsumexp([scores[word] for word in own])
+        by_label[label] = _logsumexp([scores[word] for word in own]) + offsets.get(label, 0.0)
         best_word[label] = max(own, key=lambda word: scores[word], default=label)
     total = _logsumexp(list(by_label.values()))
     chosen = max(by_label, key=lambda label: by_label[label])

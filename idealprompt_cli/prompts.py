@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, get_args
@@ -149,6 +150,8 @@ def to_dict(prompt: Prompt) -> dict[str, Any]:
 def _plain(name: str, value: Any) -> Any:
     if name == "label_descriptions":
         return {entry.label: entry.text for entry in value}
+    if name == "calibration":
+        return dict(value)
     if name == "verbalisers":
         return {entry.label: list(entry.words) for entry in value}
     if name == "demonstrations":
@@ -178,6 +181,8 @@ def from_dict(data: object, where: str = "prompt") -> Prompt:
 def _parsed(name: str, value: Any, where: str) -> Any:
     if name in ("label_descriptions", "verbalisers"):
         return _parsed_labels(name, value, where)
+    if name == "calibration":
+        return _parsed_offsets(value, where)
     if name == "demonstrations":
         return tuple(_parsed_demonstration(item, where) for item in _list(value, where))
     if name in _TEXT_LISTS:
@@ -196,6 +201,23 @@ def _parsed_labels(name: str, value: Any, where: str) -> Any:
         Verbaliser(str(key), tuple(_text(word, where) for word in _list(words, where)))
         for key, words in value.items()
     )
+
+
+def _parsed_offsets(value: Any, where: str) -> Any:
+    if not isinstance(value, Mapping):
+        raise ArtifactError(f"{where}: expected a mapping from label, got {value!r}")
+    return tuple((str(label), _offset(text, f"{where}.{label}")) for label, text in value.items())
+
+
+def _offset(value: object, where: str) -> float:
+    """A number, which the YAML reader hands on as text."""
+    try:
+        number = float(_text(value, where))
+    except ValueError:
+        number = math.nan
+    if not abs(number) <= 60:
+        raise ArtifactError(f"{where}: expected a number from -60 to 60, got {value!r}")
+    return number
 
 
 def _parsed_demonstration(item: object, where: str) -> Demonstration:

@@ -12,13 +12,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from .edits import EditReport
+
 Split = Literal["train", "test"]
 AnswerKind = Literal["label", "text"]
 Reasoning = Literal["none", "brief", "describe"]
 ImagePosition = Literal["before", "after"]
 RoleChannel = Literal["system", "user"]
 TrialState = Literal["complete", "pruned", "failed"]
-StopReason = Literal["evaluations", "seconds", "tokens", "exhausted", "perfect", "interrupted"]
+StopReason = Literal[
+    "evaluations", "seconds", "tokens", "exhausted", "perfect", "interrupted", "settled", "patience"
+]
 
 
 # --- tasks ---------------------------------------------------------------------------------------
@@ -97,7 +101,8 @@ class Prompt:
     """A prompt in named parts, each of which can be edited, reordered or dropped on its own.
 
     Rendered to chat messages by `idealprompt_cli.prompts.render` alone. Empty parts render to
-    nothing, so a seed prompt is `Prompt(question="...")`.
+    nothing, so a seed prompt is `Prompt(question="...")`. `calibration`, never rendered, holds
+    (label, what is added to the label's log-probability).
     """
 
     question: str
@@ -114,6 +119,7 @@ class Prompt:
     output_format: str = ""
     image_position: ImagePosition = "before"
     verbalisers: tuple[Verbaliser, ...] = ()
+    calibration: tuple[tuple[str, float], ...] = ()
 
     def with_(self, **parts: object) -> Prompt:
         """A copy with some parts replaced."""
@@ -270,8 +276,8 @@ class Evaluation:
 class Trial:
     """One node of the search: a prompt, where it came from and how it did.
 
-    `pruned` means that racing dropped it before all examples were seen; `failed` means that it
-    could not be evaluated, with the reason in `note`.
+    `pruned`: racing dropped it before all examples were seen; `failed`: `note` says why it could
+    not be evaluated. `variants`: its versions per fold (`crossfit`).
     """
 
     id: int
@@ -282,6 +288,8 @@ class Trial:
     evaluation: Evaluation | None
     prompt_tokens: int = 0
     note: str = ""
+    variants: tuple[tuple[int, Prompt], ...] = ()
+    edit: EditReport | None = None
 
 
 @dataclass(frozen=True)

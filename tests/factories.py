@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from idealprompt_cli.edits import Change, EditReport
 from idealprompt_cli.types import (
     Comparison,
     Cost,
@@ -23,6 +24,16 @@ from idealprompt_cli.types import (
 )
 
 LABELS = ("K7", "M: 2", "yes")
+ALL = "all parts\nfilled"
+EDIT = EditReport(
+    changes=(Change("role", "", "You: a 'clerk'"),),
+    why="because: # of this",
+    confusion="K7 taken for M: 2",
+    inspired_by=("train/1.png",),
+    fixed=("train/2.png", "train/3.png"),
+    p_value=0.0123,
+    level=0.05,
+)
 
 
 def examples(count: int, part: str) -> tuple[Example, ...]:
@@ -63,6 +74,7 @@ def awkward_prompt() -> Prompt:
         output_format="null",
         image_position="after",
         verbalisers=(Verbaliser("K7", ("striped", "stripes")), Verbaliser("yes", ("plain",))),
+        calibration=(("K7", -0.25), ("yes", 1.0)),
     )
 
 
@@ -110,7 +122,7 @@ def run_result(*, winner: Prompt | None = None, tested: bool = True) -> RunResul
             Trial(0, None, "seed", seed, "complete", evaluation(2, 6), 5),
             Trial(1, 0, "rephrase", middle, "complete", evaluation(3, 6), 6, "politer: why not"),
             Trial(2, 0, "role", seed.with_(role="x"), "pruned", evaluation(1, 4), 7, "a role"),
-            Trial(3, 1, "everything", best, "complete", evaluation(5, 6), 60, "all parts\nfilled"),
+            Trial(3, 1, "everything", best, "complete", evaluation(5, 6), 60, ALL, edit=EDIT),
         ),
         cost=Cost(96, 4321, 12.3456),
         stop="evaluations",

@@ -10,6 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "idealprompt_cli"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
+    ("edits",),
     ("__init__", "types", "errors"),
     ("interfaces", "files", "yamlio"),
     ("images", "prompts", "wording", "budget"),

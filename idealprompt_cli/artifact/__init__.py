@@ -7,7 +7,7 @@ nothing of engines and of how scores came about.
 
 from .content import Artifact, Score, Scores, Step, TaskSummary, from_run
 from .reader import load, read_artifact
-from .writer import dump, messages_data, to_data
+from .writer import dump, edit_data, messages_data, to_data
 
 __all__ = [
     "Artifact",
@@ -16,6 +16,7 @@ __all__ = [
     "Step",
     "TaskSummary",
     "dump",
+    "edit_data",
     "from_run",
     "load",
     "messages_data",

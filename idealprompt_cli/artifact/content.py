@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
+from ..edits import EditReport
 from ..prompts import render
 from ..types import (
     AnswerKind,
@@ -58,7 +59,8 @@ class Scores:
 
 @dataclass(frozen=True)
 class Step:
-    """One edit on the way to the winner, with the score on what it was tried on."""
+    """One edit on the way to the winner, with the score on what it was tried on. `edit` is what
+    reflection says of it: the parts changed, and the examples that it fixed and broke."""
 
     strategy: str
     note: str
@@ -66,6 +68,7 @@ class Step:
     value: float | None
     n: int
     prompt_tokens: int
+    edit: EditReport | None = None
 
 
 @dataclass(frozen=True)
@@ -154,4 +157,5 @@ def _step(trial: Trial) -> Step:
         value=round(evaluation.value, 6) if evaluation else None,
         n=evaluation.n if evaluation else 0,
         prompt_tokens=trial.prompt_tokens,
+        edit=trial.edit,
     )

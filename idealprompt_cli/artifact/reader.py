@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import get_args
 
+from ..edits import Change, EditReport
 from ..errors import ArtifactError
 from ..files import read_text
 from ..prompts import from_dict
@@ -170,7 +171,7 @@ def _score(section: Section) -> Score:
 
 
 def _step(section: Section) -> Step:
-    section.known("strategy", "note", "state", "value", "n", "prompt_tokens")
+    section.known("strategy", "note", "state", "value", "n", "prompt_tokens", "edit")
     return Step(
         strategy=section.text("strategy"),
         note=section.text("note"),
@@ -178,4 +179,26 @@ def _step(section: Section) -> Step:
         value=section.number("value") if "value" in section else None,
         n=section.integer("n"),
         prompt_tokens=section.integer("prompt_tokens"),
+        edit=_edit(section.section("edit")) if "edit" in section else None,
     )
+
+
+def _edit(section: Section) -> EditReport:
+    lists = ("inspired_by", "fixed", "broke")
+    section.known("changes", "why", "confusion", *lists, "p_value", "level")
+    inspired, fixed, broke = (section.texts(key) for key in lists)
+    return EditReport(
+        changes=tuple(_change(one) for one in section.sections("changes")),
+        why=section.text("why"),
+        confusion=section.text("confusion"),
+        inspired_by=inspired,
+        fixed=fixed,
+        broke=broke,
+        p_value=section.number("p_value"),
+        level=section.number("level"),
+    )
+
+
+def _change(section: Section) -> Change:
+    section.known("part", "before", "after")
+    return Change(section.text("part"), section.text("before"), section.text("after"))

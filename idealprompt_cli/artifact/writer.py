@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..edits import EditReport
 from ..prompts import to_dict, words_for
 from ..types import ImageSlot, Message, ModelInfo
 from ..yamlio import dump as dump_yaml
@@ -113,4 +114,19 @@ def _score_data(score: Score | None) -> Mapping[str, Any] | None:
 
 
 def _step_data(step: Step) -> dict[str, Any]:
-    return dict(vars(step))
+    data = {name: value for name, value in vars(step).items() if name != "edit"}
+    return {**data, "edit": edit_data(step.edit)} if step.edit else data
+
+
+def edit_data(edit: EditReport) -> dict[str, Any]:
+    """An edit as plain data, for the file and for events."""
+    return {
+        "changes": [dict(vars(change)) for change in edit.changes],
+        "why": edit.why,
+        "confusion": edit.confusion,
+        "inspired_by": list(edit.inspired_by),
+        "fixed": list(edit.fixed),
+        "broke": list(edit.broke),
+        "p_value": round(edit.p_value, 6),
+        "level": round(edit.level, 6),
+    }

@@ -22,6 +22,8 @@ _STOPPED: Mapping[StopReason, str] = {
     "exhausted": "every strategy had been tried",
     "perfect": "nothing was left to gain on the training pictures",
     "interrupted": "it was interrupted",
+    "settled": "no confusion was left open",
+    "patience": "reflection found nothing better several times in a row",
 }
 
 
