@@ -7,7 +7,7 @@ locked test split, once, for the baseline and the winner.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from .budget import Budget
@@ -16,7 +16,8 @@ from .evaluate import Evaluator
 from .interfaces import Engine, Metric, Observer, Proposer, Strategy
 from .journal import Journal
 from .ledger import Ledger
-from .policy import BestFirst, Policy
+from .policies import BestFirst, Policy
+from .priors import Beliefs
 from .racing import FIRST_BLOCK
 from .statistics import compare, recommended, verdict
 from .types import RunResult, SplitScores, StopReason, Task
@@ -43,10 +44,12 @@ def run(
     journal: Journal | None = None,
     seed: int = 0,
     proposer: Proposer | None = None,
-    policy: Policy | None = None,
+    policy: Callable[[Beliefs], Policy] = BestFirst,
+    beliefs: Beliefs | None = None,
 ) -> RunResult:
     """Search from the task's question; the result's `test` is None (see `final_test`).
 
+    `policy` makes the rule for moves from what the memory of earlier runs believes (`beliefs`).
     Same arguments, engine answers and journal give the same result, broken and resumed or not.
     Raises UsageError when the budget does not cover the seed prompt on the training pictures, and
     Interrupted on Ctrl-C, with all that was computed in the journal.
@@ -57,7 +60,8 @@ def run(
     ledger = Ledger(engine, journal, budget)
     evaluator = Evaluator(ledger, task, metric)
     observer.started(task, engine.info(), plan(task, budget))
-    walk = Walk(evaluator, strategies, policy or BestFirst(), observer, journal, seed, proposer)
+    rule = policy(_snapshot(journal, beliefs))
+    walk = Walk(evaluator, strategies, rule, observer, journal, seed, proposer)
     try:
         stop = walk.go()
     except KeyboardInterrupt as error:
@@ -69,6 +73,15 @@ def run(
         f"Stopped: {_STOP_TEXT[stop]} ({tried} prompts tried, {budget.spent(ledger.spent)})."
     )
     return walk.result(stop)
+
+
+def _snapshot(journal: Journal, beliefs: Beliefs | None) -> Beliefs:
+    """The beliefs that this run started with: the memory may have grown since it was broken."""
+    kept = journal.records("beliefs")
+    if not kept:
+        kept = [{"kind": "beliefs", "table": (beliefs or Beliefs()).to_record()}]
+        journal.append(kept)
+    return Beliefs.from_record(kept[0]["table"])
 
 
 def final_test(

@@ -12,18 +12,20 @@ from dataclasses import dataclass, field
 from .budget import OutOfBudget
 from .crossfit import Candidate, deal, derive, shuffled
 from .errors import ContextError, UsageError
-from .evaluate import Evaluator
+from .evaluate import REASONING_TOKENS, Evaluator
 from .evidence import ModelEvidence
-from .interfaces import Draft, Observer, Proposer, Strategy, StrategyContext
+from .interfaces import Observer, Proposer, Strategy, StrategyContext
 from .journal import Journal
-from .policy import Move, Node, Policy, Tree
+from .policies import Arm, Fresh, Move, Node, Policy, Tree
 from .prompts import fingerprint, length, render
 from .racing import Finish, race
-from .statistics import compare, merit, recommended, soft_value, verdict
+from .statistics import compare, merit, paired_gain, recommended, soft_value, verdict
 from .types import Evaluation, Outcome, Prompt, RunResult, SplitScores, StopReason, Trial
 
 # A prompt that is always right and this sure of it leaves nothing to find with these examples.
 SURE = 0.97
+
+Child = tuple[Move, Fresh]
 
 
 @dataclass
@@ -54,12 +56,11 @@ class Walk:
         """Walk until the budget, the moves or the room for improvement are used up."""
         self._plant()
         while not self._perfect():
-            move = self.policy.choose(self.tree, self.strategies)
-            if move is None:
+            moves = self.policy.choose(self.tree, self.strategies)
+            if not moves:
                 return "exhausted"
-            move.node.tried.add(move.strategy.name)
             try:
-                self._expand(move)
+                self._step(moves)
             except OutOfBudget as stop:
                 # Something cheaper may still fit, as long as one prompt can be scored in full.
                 if self.ledger.affordable() < len(self.examples):
@@ -81,23 +82,45 @@ class Walk:
             raise UsageError(f"the seed prompt cannot be scored: {finish.note}")
         self._tell(finish, None, "seed", "the seed prompt")
 
-    def _expand(self, move: Move) -> None:
-        """Apply a strategy to a node and score its drafts."""
+    def _step(self, moves: Sequence[Move]) -> None:
+        """Apply strategies to nodes and score all their drafts together."""
+        children: list[Child] = []
+        spent: OutOfBudget | None = None
+        for move in moves:
+            try:
+                children += [(move, fresh) for fresh in self._drafts(move)]
+            except OutOfBudget as stop:
+                spent = stop
+        self._score(children)
+        if spent is not None:
+            raise spent
+
+    def _drafts(self, move: Move) -> list[Fresh]:
+        """The next drafts of a move; those beyond its number wait at the arm."""
+        arm = move.node.arms.get(move.strategy.name)
+        if arm is None:
+            arm = move.node.arms[move.strategy.name] = Arm()
+            arm.waiting = self._proposed(move)
+        now, arm.waiting = arm.waiting[: move.drafts], arm.waiting[move.drafts :]
+        return now
+
+    def _proposed(self, move: Move) -> list[Fresh]:
+        """What a strategy makes of a node, without what was proposed before."""
         context = self._context(move)
         if not move.strategy.applies(move.node.trial.prompt, context):
-            return
+            return []
         try:
             drafts = move.strategy.propose(move.node.trial.prompt, context)
         except ContextError as error:
             self.observer.message(f"{move.strategy.name} left out: {error}")
-            return
+            return []
         pairs = [(d, derive(move.node.candidate, d, self.evidence, self.folds)) for d in drafts]
-        fresh: dict[str, tuple[Draft, Candidate]] = {}
+        fresh: dict[str, Fresh] = {}
         for draft, candidate in pairs:
             if candidate.key() not in self.seen:
                 fresh.setdefault(candidate.key(), (draft, candidate))
         self.seen.update(fresh)
-        self._score(move, list(fresh.values()))
+        return list(fresh.values())
 
     def _context(self, move: Move) -> StrategyContext:
         node = move.node
@@ -111,25 +134,24 @@ class Walk:
             len({render(p, self.task.labels) for p in node.candidate.variants.values()}) or 1,
         )
 
-    def _score(self, move: Move, fresh: Sequence[tuple[Draft, Candidate]]) -> None:
+    def _score(self, children: Sequence[Child]) -> None:
         """Race the children; where the budget does not bear all of them, one after another."""
-        if not fresh:
+        if not children:
             return
         best = self._outcomes(self.tree.best())
-        candidates = [candidate for _, candidate in fresh]
+        candidates = [candidate for _, (_, candidate) in children]
         spent: OutOfBudget | None = None
         try:
             finishes = race(self.evaluator, candidates, best, self.examples, self.fold_of)
         except OutOfBudget as stop:
             spent, finishes = stop, self._one_by_one(candidates, best)
-        notes = {candidate.key(): draft.note for draft, candidate in fresh}
-        merits = [
-            self._tell(finish, move.node, move.strategy.name, notes[finish.candidate.key()])
-            for finish in finishes
-        ]
-        if finishes:
-            won = (max(merits) - move.node.merit) / max(1e-9, 1.0 - move.node.merit)
-            self.tree.gains.setdefault(move.strategy.name, []).append(max(0.0, won))
+        by_key = {finish.candidate.key(): finish for finish in finishes}
+        for move, (draft, candidate) in children:
+            if candidate.key() in by_key:
+                finish = by_key[candidate.key()]
+                value = self._tell(finish, move.node, move.strategy.name, draft.note)
+                share = (value - move.node.merit) / max(1e-9, 1.0 - move.node.merit)
+                self.tree.won(move.node, move.strategy.name, share)
         if spent is not None:
             raise spent
 
@@ -158,13 +180,28 @@ class Walk:
         self.trials.append(trial)
         self.journal.append_trial(trial)
         value = merit(evaluation.value, evaluation.outcomes) if evaluation else 0.0
-        if finish.state == "complete":
-            size = length(prompt, self.task.labels)
-            self.tree.nodes.append(Node(trial, finish.candidate, value, size))
+        self._grow(finish, trial, parent, value)
         budget, spent = self.ledger.budget, self.ledger.spent
         best = self.tree.best().trial
         self.observer.trial(trial, best, budget.spent(spent), budget.fraction(spent))
         return value if finish.state == "complete" else 0.0
+
+    def _grow(self, finish: Finish, trial: Trial, parent: Node | None, value: float) -> None:
+        """Credit the gain to the arms above, and add a node if the trial is complete. A failed
+        trial says nothing of its strategy's worth, and credits nothing."""
+        gain = 0.0
+        if parent is not None and finish.evaluation is not None and finish.state != "failed":
+            gain, _ = paired_gain(self._outcomes(parent), finish.evaluation.outcomes)
+            self.tree.back_up(parent, trial.strategy, gain)
+        if finish.state != "complete":
+            return
+        size = length(trial.prompt, self.task.labels)
+        written = REASONING_TOKENS if trial.prompt.reasoning != "none" else 0
+        tokens = trial.prompt_tokens + written
+        node = Node(trial, finish.candidate, value, size, parent, gain, tokens)
+        self.tree.nodes.append(node)
+        if parent is not None:
+            parent.arms[trial.strategy].children.append(node)
 
     def _perfect(self) -> bool:
         outcomes = self._outcomes(self.tree.best())

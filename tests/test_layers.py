@@ -18,7 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("ledger", "priors", "scaffold"),
     ("evaluate",),
     ("evidence", "crossfit"),
-    ("racing", "policy"),
+    ("racing", "policies"),
     ("walk", "formats"),
     ("search", "console"),
     ("commands",),
