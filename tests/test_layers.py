@@ -19,13 +19,13 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("evaluate",),
     ("evidence", "crossfit"),
     ("racing", "policies"),
-    ("walk", "formats"),
+    ("walk", "formats", "exports"),
     ("search", "console"),
     ("commands",),
     ("cli",),
     ("__main__",),
 )
-REGISTRIES = ("metrics", "engines", "strategies", "formats")
+REGISTRIES = ("metrics", "engines", "strategies", "formats", "exports")
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
 

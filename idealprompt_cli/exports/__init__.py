@@ -1,0 +1,39 @@
+"""A prompt in the forms of other tools, by name. A new one: one file here and one line below.
+
+Each turns an `Artifact` and one of its prompts into text, and knows nothing else. What all of them
+have in common (messages, answer words, grammar) is made in `base.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..errors import UsageError
+from ..yamlio import did_you_mean
+from .base import Export
+from .gbnf import Gbnf
+from .llama_server import LlamaServer
+from .ollama import Ollama
+from .openai import OpenAI
+from .promptfoo import Promptfoo
+from .python import Python
+from .text import Text
+
+EXPORTS: Mapping[str, Export] = {
+    "openai": OpenAI(),
+    "llama-server": LlamaServer(),
+    "ollama": Ollama(),
+    "gbnf": Gbnf(),
+    "promptfoo": Promptfoo(),
+    "text": Text(),
+    "python": Python(),
+}
+
+__all__ = ["EXPORTS", "Export", "get"]
+
+
+def get(name: str) -> Export:
+    """The export of that name. Raises `UsageError` naming the nearest for any other."""
+    if name not in EXPORTS:
+        raise UsageError(f"--to {name}: unknown form: {did_you_mean(name, EXPORTS)}")
+    return EXPORTS[name]

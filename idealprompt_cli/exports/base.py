@@ -1,0 +1,110 @@
+"""What every export is made of: messages, the words that answer, a grammar that allows only them.
+
+`eval` compares the probabilities of whole answers. Another tool writes an answer token by token;
+the grammar keeps it to the same answers, greedily. Where two answers begin alike, or a label has
+several words, the two ways can differ; tests/test_export_model.py measures how often.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from ..artifact import Artifact
+from ..evaluate import ANSWER_TOKENS, REASONING_TOKENS
+from ..prompts import ANSWER_CUE, ordered_labels, render, words_for
+from ..types import ImageSlot, Prompt
+
+
+class Export(Protocol):
+    """`render` returns text that ends without a newline; `comment` says how it is used."""
+
+    name: str
+    summary: str
+
+    def render(self, artifact: Artifact, prompt: Prompt) -> str: ...
+
+
+def answers(artifact: Artifact, prompt: Prompt) -> dict[str, str]:
+    """Word -> label, in the prompt's order; a word that two labels claim belongs to the first.
+    Empty for free text."""
+    found: dict[str, str] = {}
+    for label in ordered_labels(prompt, artifact.labels):
+        for word in words_for(prompt, label):
+            found.setdefault(word, label)
+    return found
+
+
+def grammar(artifact: Artifact, prompt: Prompt) -> str:
+    """GBNF of what may be answered; for a prompt that has the model describe or think first, one
+    line of that and then the answer. "" for free text.
+
+    A blank may stand before the answer, because some chat templates end without one.
+    """
+    if not artifact.labels:
+        return ""
+    if not thinks(artifact, prompt):
+        return f'root ::= " "? answer\n{choices(artifact, prompt)}'
+    root = f"root ::= thought {quoted(ANSWER_CUE + ' ')} answer"
+    return f"{root}\nthought ::= [^\\n]{{1,300}}\n{choices(artifact, prompt)}"
+
+
+def choices(artifact: Artifact, prompt: Prompt) -> str:
+    """The grammar's rule of the answer words alone."""
+    return "answer ::= " + " | ".join(quoted(word) for word in answers(artifact, prompt))
+
+
+def thinks(artifact: Artifact, prompt: Prompt) -> bool:
+    """Whether an answer takes two requests, as it does in eval: one for the thought, which ends
+    where the model ends it, and one for the answer after it."""
+    return prompt.reasoning != "none" and bool(artifact.labels)
+
+
+def quoted(text: str) -> str:
+    """A GBNF literal."""
+    escapes = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+    return '"' + "".join(escapes.get(letter, letter) for letter in text) + '"'
+
+
+def max_tokens(artifact: Artifact, prompt: Prompt) -> int:
+    """Room for the answer, and for the thought before it."""
+    thought = 2 * REASONING_TOKENS if prompt.reasoning != "none" else 0
+    longest = max((len(word) for word in answers(artifact, prompt)), default=0)
+    return thought + (max(16, longest) if longest else ANSWER_TOKENS)
+
+
+def stops(artifact: Artifact, prompt: Prompt) -> list[str]:
+    """Free answers end with their line."""
+    return [] if artifact.labels or prompt.reasoning != "none" else ["\n"]
+
+
+def chat(artifact: Artifact, prompt: Prompt, url: str = "{{{{image_{number}}}}}") -> list[Any]:
+    """OpenAI-style messages; `url` is the pattern of a picture's place, counted from 1."""
+    number = 0
+    found = []
+    for message in render(prompt, artifact.labels, artifact.task.images):
+        parts: list[dict[str, Any]] = []
+        for piece in message.content:
+            if isinstance(piece, ImageSlot):
+                number += 1
+                place = url.format(number=number)
+                parts.append({"type": "image_url", "image_url": {"url": place}})
+            else:
+                parts.append({"type": "text", "text": piece})
+        plain = message.role == "system"
+        found.append({"role": message.role, "content": parts[0]["text"] if plain else parts})
+    return found
+
+
+def plain_text(artifact: Artifact, prompt: Prompt) -> tuple[str, str]:
+    """The system text ("" for none) and the user's, without the pictures."""
+    texts = {"system": "", "user": ""}
+    for message in render(prompt, artifact.labels, artifact.task.images):
+        pieces = [piece for piece in message.content if isinstance(piece, str)]
+        texts[message.role] = " ".join(pieces)
+    return texts["system"], texts["user"]
+
+
+def key(artifact: Artifact, prompt: Prompt) -> list[str]:
+    """Lines that say which word stands for which label, where they differ."""
+    pairs = answers(artifact, prompt).items()
+    return [f"{word} = {label}" for word, label in pairs if word != label]

@@ -1,0 +1,36 @@
+"""A request for llama-server's /v1/chat/completions that allows only the answer words."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..artifact import Artifact
+from ..evaluate import REASONING_TOKENS
+from ..prompts import ANSWER_CUE
+from ..types import Prompt
+from .base import answers, choices, thinks
+from .openai import request
+
+_GREEDY = {"top_k": 1, "repeat_penalty": 1.0}
+
+
+class LlamaServer:
+    """Where the model describes first, `first` is sent before `request`, whose last message is the
+    beginning of the answer: {{thought}} in it is to be replaced by the reply to `first`."""
+
+    name = "llama-server"
+    summary = "like openai, with the grammar of the answers and the sampling that eval has"
+
+    def render(self, artifact: Artifact, prompt: Prompt) -> str:
+        body = request(artifact, prompt) | _GREEDY
+        data: dict[str, Any] = {"request": body, "answers": answers(artifact, prompt)}
+        if thinks(artifact, prompt):
+            stop = ["\n", "Answer:"]
+            data = {"first": {**body, "stop": stop, "max_tokens": REASONING_TOKENS}, **data}
+            begun = {"role": "assistant", "content": "{{thought}}" + ANSWER_CUE}
+            body["messages"] = [*body["messages"], begun]
+        if artifact.labels:
+            blank = '" "' if thinks(artifact, prompt) else '" "?'  # as eval has it
+            body["grammar"] = f"root ::= {blank} answer\n{choices(artifact, prompt)}"
+        return json.dumps(data, ensure_ascii=False, indent=2)
