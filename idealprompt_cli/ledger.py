@@ -101,6 +101,7 @@ class Ledger:
         computed when not all of it can be paid.
         """
         keys = [_score_key(request) for request in requests]
+        self._check_budget(unit * len(self._missing(requests, keys, paid_only=True)))
         missing = self._missing(requests, keys)
         if missing:
             self._compute_scores(missing, unit)
@@ -113,6 +114,8 @@ class Ledger:
         keys = [_text_key(request) for request in requests]
         wanted = zip(keys, requests, strict=True)
         missing = {key: request for key, request in wanted if key not in self._texts}
+        due = {key for key in keys if key not in missing and self._texts[key].due.evaluations}
+        self._check_budget(unit * (len(missing) + len(due)))
         if missing:
             self._compute_texts(missing, unit)
         answers = []
@@ -127,14 +130,21 @@ class Ledger:
     # --- inside -----------------------------------------------------------------------------------
 
     def _missing(
-        self, requests: Sequence[ScoreRequest], keys: Sequence[str]
+        self, requests: Sequence[ScoreRequest], keys: Sequence[str], paid_only: bool = False
     ) -> list[tuple[str, ScoreRequest]]:
         """Requests to send: options asked of the same prompt and pictures are asked together,
-        as long as none of them begins another."""
+        as long as none of them begins another.
+
+        With `paid_only`, what an earlier part of the run computed but this one has not paid for
+        is missing too: the budget is checked as the unbroken run checked it at this place.
+        """
         missing: dict[str, list[ScoreRequest]] = {}
         for request, key in zip(requests, keys, strict=True):
             known = self._scores.get(key, {})
-            if all(option in known for option in request.options):
+            if all(
+                option in known and not (paid_only and known[option].due.evaluations)
+                for option in request.options
+            ):
                 continue
             waiting = missing.setdefault(key, [])
             if waiting:
@@ -146,7 +156,6 @@ class Ledger:
         return [(key, request) for key, waiting in missing.items() for request in waiting]
 
     def _compute_scores(self, missing: Sequence[tuple[str, ScoreRequest]], unit: int) -> None:
-        self._check_budget(len(missing) * unit)
         start = self._clock()
         answers = self._engine.score([request for _, request in missing])
         share = (self._clock() - start) / len(missing)
@@ -166,7 +175,6 @@ class Ledger:
             self._remember_scores(record)
 
     def _compute_texts(self, missing: dict[str, GenerateRequest], unit: int) -> None:
-        self._check_budget(len(missing) * unit)
         start = self._clock()
         answers = self._engine.generate(list(missing.values()))
         share = (self._clock() - start) / len(missing)
@@ -209,7 +217,7 @@ class Ledger:
         return cost
 
     def _check_budget(self, evaluations: int) -> None:
-        if self.budget.affordable(self.spent) < evaluations:
+        if evaluations and self.budget.affordable(self.spent) < evaluations:
             raise OutOfBudget(self.budget.tightest(self.spent))
 
 

@@ -16,11 +16,11 @@ from .evaluate import Evaluator
 from .interfaces import Engine, Metric, Observer, Proposer, Strategy
 from .journal import Journal
 from .ledger import Ledger
-from .policies import BestFirst, Policy
+from .policies import Policy, Puct
 from .priors import Beliefs
 from .racing import FIRST_BLOCK
 from .statistics import compare, recommended, verdict
-from .types import RunResult, SplitScores, StopReason, Task
+from .types import Prefer, RunResult, SplitScores, StopReason, Task
 from .walk import Walk
 
 _STOP_TEXT: dict[StopReason, str] = {
@@ -43,13 +43,16 @@ def run(
     observer: Observer,
     journal: Journal | None = None,
     seed: int = 0,
-    proposer: Proposer | None = None,
-    policy: Callable[[Beliefs], Policy] = BestFirst,
+    proposer: Callable[[Engine], Proposer | None] | None = None,
+    policy: Callable[[Beliefs], Policy] = Puct,
     beliefs: Beliefs | None = None,
+    prefer: Prefer = "score",
 ) -> RunResult:
     """Search from the task's question; the result's `test` is None (see `final_test`).
 
-    `policy` makes the rule for moves from what the memory of earlier runs believes (`beliefs`).
+    `policy` makes the rule for moves from what the memory of earlier runs believes (`beliefs`);
+    `proposer` makes the writer for strategies that need one, from the run's own ledger;
+    `prefer="short"` takes the cheapest prompt that is not clearly worse than the best.
     Same arguments, engine answers and journal give the same result, broken and resumed or not.
     Raises UsageError when the budget does not cover the seed prompt on the training pictures, and
     Interrupted on Ctrl-C, with all that was computed in the journal.
@@ -61,7 +64,7 @@ def run(
     evaluator = Evaluator(ledger, task, metric)
     observer.started(task, engine.info(), plan(task, budget))
     rule = policy(_snapshot(journal, beliefs))
-    walk = Walk(evaluator, strategies, rule, observer, journal, seed, proposer)
+    walk = Walk(evaluator, strategies, rule, observer, journal, seed, proposer, prefer)
     try:
         stop = walk.go()
     except KeyboardInterrupt as error:

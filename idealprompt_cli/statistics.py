@@ -106,6 +106,18 @@ def paired_gain(before: Sequence[Outcome], after: Sequence[Outcome]) -> tuple[fl
     return gain, 1.0 - sum(was for was, _ in pairs) / len(pairs)
 
 
+def within_one_error(best: Sequence[Outcome], other: Sequence[Outcome]) -> bool:
+    """Whether `other` is worse than `best` by at most one standard error of the paired difference
+    (the one-standard-error rule, Breiman et al. 1984)."""
+    old = {o.example_id: _graded(o) for o in other}
+    losses = [_graded(o) - old[o.example_id] for o in best if o.example_id in old]
+    if len(losses) < 2:
+        return False
+    mean = sum(losses) / len(losses)
+    spread = math.sqrt(sum((loss - mean) ** 2 for loss in losses) / (len(losses) - 1))
+    return mean <= spread / math.sqrt(len(losses)) + 1e-9
+
+
 def _graded(outcome: Outcome) -> float:
     return 0.75 * outcome.score + 0.25 * squash(outcome.margin)
 

@@ -19,6 +19,7 @@ AnswerKind = Literal["label", "text"]
 Reasoning = Literal["none", "brief", "describe"]
 ImagePosition = Literal["before", "after"]
 RoleChannel = Literal["system", "user"]
+Prefer = Literal["score", "short"]
 TrialState = Literal["complete", "pruned", "failed"]
 StopReason = Literal[
     "evaluations", "seconds", "tokens", "exhausted", "perfect", "interrupted", "settled", "patience"
@@ -314,7 +315,8 @@ class SplitScores:
 
 @dataclass(frozen=True)
 class RunResult:
-    """All that a run found; `artifact.py` writes it, `formats/` show it."""
+    """All that a run found; `artifact.py` writes it, `formats/` show it. `front` names the trials
+    that no other beats in score without more tokens, the cheapest first."""
 
     task: Task
     model: ModelInfo
@@ -328,3 +330,5 @@ class RunResult:
     seed: int
     verdict: str
     recommended: Literal["winner", "baseline"]
+    prefer: Prefer = "score"
+    front: tuple[int, ...] = ()

@@ -6,7 +6,7 @@ The loop knows no concrete strategy, policy, metric or engine, and never sees th
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from .budget import OutOfBudget
@@ -14,13 +14,21 @@ from .crossfit import Candidate, deal, derive, shuffled
 from .errors import ContextError, UsageError
 from .evaluate import REASONING_TOKENS, Evaluator
 from .evidence import ModelEvidence
-from .interfaces import Observer, Proposer, Strategy, StrategyContext
+from .interfaces import Engine, Observer, Proposer, Strategy, StrategyContext
 from .journal import Journal
 from .policies import Arm, Fresh, Move, Node, Policy, Tree
 from .prompts import fingerprint, length, render
 from .racing import Finish, race
-from .statistics import compare, merit, paired_gain, recommended, soft_value, verdict
-from .types import Evaluation, Outcome, Prompt, RunResult, SplitScores, StopReason, Trial
+from .statistics import (
+    compare,
+    merit,
+    paired_gain,
+    recommended,
+    soft_value,
+    verdict,
+    within_one_error,
+)
+from .types import Evaluation, Outcome, Prefer, Prompt, RunResult, SplitScores, StopReason, Trial
 
 # A prompt that is always right and this sure of it leaves nothing to find with these examples.
 SURE = 0.97
@@ -38,7 +46,8 @@ class Walk:
     observer: Observer
     journal: Journal
     seed: int
-    proposer: Proposer | None = None
+    make_proposer: Callable[[Engine], Proposer | None] | None = None
+    prefer: Prefer = "score"
     tree: Tree = field(default_factory=Tree)
     trials: list[Trial] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
@@ -48,6 +57,7 @@ class Walk:
         self.examples = shuffled(self.task.train, self.seed)
         self.evidence = ModelEvidence(self.ledger, self.task.labels, self.examples)
         self.folds = deal(self.examples)
+        self.proposer: Proposer | None = None
         self.fold_of = {i: place for place, fold in enumerate(self.folds) for i in fold}
 
     # --- the loop ---------------------------------------------------------------------------------
@@ -55,6 +65,7 @@ class Walk:
     def go(self) -> StopReason:
         """Walk until the budget, the moves or the room for improvement are used up."""
         self._plant()
+        self._meet_proposer()
         while not self._perfect():
             moves = self.policy.choose(self.tree, self.strategies)
             if not moves:
@@ -81,6 +92,17 @@ class Walk:
         if finish.evaluation is None or finish.state != "complete":
             raise UsageError(f"the seed prompt cannot be scored: {finish.note}")
         self._tell(finish, None, "seed", "the seed prompt")
+
+    def _meet_proposer(self) -> None:
+        """Ask for a proposer if some strategy needs one; without one those are left out."""
+        needing = [s for s in self.strategies if getattr(s, "needs_proposer", False)]
+        if needing and self.make_proposer is not None:
+            try:
+                self.proposer = self.make_proposer(self.ledger)
+            except OutOfBudget:
+                self.proposer = None
+        if self.proposer is None:
+            self.strategies = [s for s in self.strategies if s not in needing]
 
     def _step(self, moves: Sequence[Move]) -> None:
         """Apply strategies to nodes and score all their drafts together."""
@@ -215,14 +237,15 @@ class Walk:
     # --- the end ----------------------------------------------------------------------------------
 
     def result(self, stop: StopReason) -> RunResult:
-        before, after = self._evaluation(self.tree.nodes[0]), self._evaluation(self.tree.best())
+        winner = self._winner()
+        before, after = self._evaluation(self.tree.nodes[0]), self._evaluation(winner)
         tried = max(1, len(self.tree.nodes) - 1)
         split = SplitScores(before, after, compare(before.outcomes, after.outcomes, tried))
         return RunResult(
             task=self.task,
             model=self.ledger.info(),
             baseline=self.tree.nodes[0].trial.prompt,
-            winner=self.tree.best().trial.prompt,
+            winner=winner.trial.prompt,
             selection=split,
             test=None,
             trials=tuple(self.trials),
@@ -231,7 +254,21 @@ class Walk:
             seed=self.seed,
             verdict=verdict(split, "training"),
             recommended=recommended(split),
+            prefer=self.prefer,
+            front=tuple(node.trial.id for node in self.tree.front()),
         )
+
+    def _winner(self) -> Node:
+        """The best prompt; with `prefer="short"` the cheapest that is not clearly worse."""
+        best = self.tree.best()
+        if self.prefer == "score":
+            return best
+        good = (
+            node
+            for node in self.tree.front()
+            if within_one_error(self._outcomes(best), self._outcomes(node))
+        )
+        return next(good, best)
 
     @staticmethod
     def _evaluation(node: Node) -> Evaluation:

@@ -14,7 +14,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("__init__", "types", "errors"),
     ("interfaces", "files", "yamlio"),
     ("images", "prompts", "wording", "budget"),
-    ("metrics", "engines", "strategies", "task", "journal", "artifact", "statistics"),
+    ("metrics", "engines", "strategies", "proposers", "task", "journal", "artifact", "statistics"),
     ("ledger", "priors", "scaffold"),
     ("evaluate",),
     ("evidence", "crossfit"),
@@ -25,7 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("__main__",),
 )
-REGISTRIES = ("metrics", "engines", "strategies", "formats", "exports")
+REGISTRIES = ("metrics", "engines", "strategies", "proposers", "formats", "exports")
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
 

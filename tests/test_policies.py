@@ -16,8 +16,9 @@ from idealprompt_cli.metrics import METRICS
 from idealprompt_cli.policies import POLICIES, Arm, Move, Node, Policy, Puct, Tree
 from idealprompt_cli.priors import ANY, Belief, Beliefs
 from idealprompt_cli.search import run
+from idealprompt_cli.statistics import within_one_error
 from idealprompt_cli.strategies import STRATEGIES
-from idealprompt_cli.types import Prompt, RunResult, Trial
+from idealprompt_cli.types import Outcome, Prefer, Prompt, RunResult, Trial
 
 from .fake_vlm import FakeVlm, graded_task
 
@@ -64,7 +65,7 @@ def test_gains_travel_up_to_the_root() -> None:
     assert arm.total == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize("make", [*POLICIES.values(), partial(Puct, width=4)])
+@pytest.mark.parametrize("make", [*POLICIES.values(), partial(Puct, width=4, nodes_per_move=1)])
 def test_every_move_is_made_once_and_then_there_is_none(make: Make) -> None:
     tree, policy = grown(), make(Beliefs())
     seen: list[tuple[int, str]] = []
@@ -111,7 +112,7 @@ def test_an_arm_is_widened_as_its_visits_grow() -> None:
 
 
 def test_several_moves_go_to_different_places() -> None:
-    moves = Puct(width=3).choose(grown(0.7, 0.7), POOL)
+    moves = Puct(width=3, nodes_per_move=1).choose(grown(0.7, 0.7), POOL)
     assert len(set(described(list(moves)))) == 3
 
 
@@ -126,16 +127,22 @@ def test_the_front_holds_what_nothing_beats() -> None:
 
 
 def searched(
-    make: Make, journal: Journal | None = None, beliefs: Beliefs | None = None
+    make: Make,
+    journal: Journal | None = None,
+    beliefs: Beliefs | None = None,
+    prefer: Prefer = "score",
 ) -> RunResult:
     task = graded_task()
     return run(
         task, FakeVlm(), METRICS["accuracy"], POOL, Budget(evaluations=300),
         observer=SilentObserver(), journal=journal, policy=make, beliefs=beliefs,
+        prefer=prefer,
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("make", [*POLICIES.values(), partial(Puct, width=3, first_drafts=1)])
+@pytest.mark.parametrize(
+    "make", [*POLICIES.values(), partial(Puct, width=3, nodes_per_move=1, first_drafts=1)]
+)
 def test_policies_find_better_prompts_within_the_budget(make: Make) -> None:
     found = searched(make)
     assert found.cost.evaluations <= 300
@@ -151,3 +158,38 @@ def test_a_resumed_run_keeps_the_beliefs_it_started_with() -> None:
     assert [t.strategy for t in again.trials] == [t.strategy for t in first.trials]
     assert first.trials[1].strategy == "cues"
     assert searched(Puct).trials[1].strategy != "cues"
+
+
+def test_short_is_preferred_where_it_is_not_clearly_worse() -> None:
+    best, short = searched(Puct), searched(Puct, prefer="short")
+    tokens = {trial.prompt: trial.prompt_tokens for trial in best.trials}
+    assert [trial.prompt for trial in short.trials] == [trial.prompt for trial in best.trials]
+    assert tokens[short.winner] <= tokens[best.winner]
+    assert (best.prefer, short.prefer) == ("score", "short")
+    by_id = {trial.id: trial for trial in best.trials}
+    values = [by_id[i].evaluation for i in best.front]
+    assert short.winner in [by_id[i].prompt for i in best.front]
+    assert all(value is not None for value in values)
+
+
+def test_one_standard_error() -> None:
+    def outcomes(*scores: float) -> list[Outcome]:
+        return [Outcome(str(i), "a", "a", score) for i, score in enumerate(scores)]
+
+    best = outcomes(1, 1, 1, 1, 1, 1, 1, 0)
+    assert within_one_error(best, outcomes(1, 1, 1, 1, 1, 1, 0, 1))
+    assert within_one_error(best, outcomes(1, 1, 1, 1, 1, 1, 0, 0))
+    assert not within_one_error(best, outcomes(1, 0, 0, 0, 1, 1, 0, 0))
+
+
+@pytest.mark.parametrize("share", [0.1, 0.35, 0.6, 0.8, 0.95, 0.99])
+def test_a_run_cut_off_anywhere_comes_out_the_same(share: float) -> None:
+    """Also where the budget ended a batch: what was computed later must not make it fit now."""
+    journal = Journal.memory()
+    whole = searched(Puct, journal)
+    kept = [r for kind in ("beliefs", "text", "score") for r in journal.records(kind)]
+    for records in (kept[: int(share * len(kept))], kept):
+        again = searched(Puct, Journal(None, None, list(records)))
+        assert [t.prompt for t in again.trials] == [t.prompt for t in whole.trials]
+        assert again.winner == whole.winner
+        assert again.cost.evaluations == whole.cost.evaluations

@@ -28,7 +28,7 @@ from idealprompt_cli.priors import (
 )
 from idealprompt_cli.types import Example
 
-from .conftest import call
+from .conftest import SCRIPT, call
 from .factories import evaluation, model, run_result, task
 
 HERE = Key("1e10", "demo", "label-few", "seed", "reask")
@@ -215,3 +215,26 @@ def test_priors_complain_in_one_line(tmp_path: Path) -> None:
     foreign = tmp_path / "foreign.json"
     foreign.write_text("{}")
     assert "is not a priors file" in call("priors", "merge", foreign).stderr
+
+
+def test_a_search_learns_once_and_can_be_told_not_to(folder: Path, memory: Path) -> None:
+    words = ("search", folder, "-m", SCRIPT, "-o", "p.yaml", "-q", "--run-dir", "r")
+    assert call(*words, "--no-priors").exit_code == 0
+    assert not memory.exists()
+    assert call(*words[:-1], "s").exit_code == 0
+    once = memory.read_text()
+    assert load(memory).priors.total()
+    assert call(*words[:-1], "s", "--resume").exit_code == 0
+    assert memory.read_text() == once
+    assert call(*words[:-1], "t", "--policy", "best-first", "--prefer", "short").exit_code == 0
+    assert memory.read_text() != once
+
+
+def test_a_damaged_memory_stops_a_search_before_it_starts(folder: Path, memory: Path) -> None:
+    memory.write_text("{}")
+    result = call("search", folder, "-m", SCRIPT, "-q", "--run-dir", "r")
+    assert result.exit_code == 1
+    assert "is not a priors file" in result.stderr
+    assert not Path("r").exists()
+    assert call("search", folder, "--prefer", "long").exit_code == 2
+    assert call("search", folder, "--policy", "ucb").exit_code == 2

@@ -36,11 +36,18 @@ FULL = DEFINED.with_(role="You look.", context="A shop.", cues=("Look.",), reaso
 PARENTS = {"seed": SEED, "verbalised": VERBALISED, "defined": DEFINED, "full": FULL}
 
 
+class Echo:
+    """A proposer that says what it was asked to reword, politely."""
+
+    def write(self, instruction: str, max_tokens: int = 64, grammar: str | None = None) -> str:
+        return f"Tell me, please: {instruction.split(': ', 1)[1]}"
+
+
 def context(task: Task = TASK, prompt: Prompt = SEED) -> StrategyContext:
     ledger = Ledger(FakeVlm())
     evidence = ModelEvidence(ledger, task.labels, task.train)
     incumbent = Evaluator(ledger, task, METRICS["accuracy"]).evaluate(prompt, task.train)
-    return StrategyContext(task, evidence, random.Random(0), incumbent)
+    return StrategyContext(task, evidence, random.Random(0), incumbent, Echo())
 
 
 def drafts(name: str, prompt: Prompt, task: Task = TASK) -> list[Draft]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import ArtifactError, Interrupted, UsageError
+from ..errors import ArtifactError, Interrupted, PriorsError, UsageError
 from ..files import check_writable, write_text
 from .models import (
     ChatTemplate,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..budget import Budget
     from ..console import Console
     from ..interfaces import Engine
+    from ..journal import Journal
     from ..types import RunResult, Task
 
 EVALUATIONS_PER_PICTURE = 40
@@ -61,6 +62,19 @@ RunDir = Annotated[
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with a broken run.")]
 MetricName = Annotated[str, typer.Option("--metric", help="In place of the task's metric.")]
+Prefer = Annotated[
+    str, typer.Option(metavar="score|short", help="The best prompt, or the cheapest as good.")
+]
+PolicyName = Annotated[
+    str, typer.Option("--policy", metavar="puct|best-first", help="Which edits are tried next.")
+]
+ProposerName = Annotated[
+    str,
+    typer.Option("--proposer", metavar="none|same", help="Who writes where an edit needs text."),
+]
+NoPriors = Annotated[
+    bool, typer.Option("--no-priors", help="Neither use nor add to what earlier runs taught.")
+]
 Strategies = Annotated[
     list[str] | None, typer.Option("--strategy", help="Only this strategy (may be repeated).")
 ]
@@ -79,6 +93,10 @@ class Plan:
     run_dir: Path | None
     resume: bool
     tested: bool
+    prefer: str = "score"
+    policy: str = "puct"
+    proposer: str = "none"
+    priors: bool = True
 
 
 def search(
@@ -93,6 +111,10 @@ def search(
     metric: MetricName = "",
     strategy: Strategies = None,
     no_test: NoTest = False,
+    prefer: Prefer = "score",
+    policy: PolicyName = "puct",
+    proposer: ProposerName = "none",
+    no_priors: NoPriors = False,
     threads: Threads = 0,
     gpu_layers: GpuLayers = -1,
     n_ctx: NCtx = 0,
@@ -115,13 +137,36 @@ def search(
     if output not in ("", "-"):
         check_writable(Path(output), ArtifactError)
     console = Console(level_of(quiet, verbose))
-    plan = Plan(task, budget, seed, metric, tuple(strategy or ()), run_dir, resume, not no_test)
+    chosen = tuple(strategy or ())
+    tested = not no_test
+    plan = Plan(
+        task, budget, seed, metric, chosen, run_dir, resume, tested, prefer, policy, proposer,
+        not no_priors,
+    )  # fmt: skip
+    _check(plan)
     flags = ModelFlags(model, mmproj, threads, gpu_layers, n_ctx, chat_template)
     try:
         artifact, kept = _run(plan, flags, console)
     finally:
         console.close()
     _deliver(artifact, kept, output, json)
+
+
+def _check(plan: Plan) -> None:
+    """Raise UsageError for a choice that does not exist, and PriorsError for a memory that cannot
+    be used, before anything slow."""
+    from ..policies import POLICIES
+    from ..priors import default_path, load
+    from ..proposers import PROPOSERS
+
+    if plan.prefer not in ("score", "short"):
+        raise UsageError(f"--prefer {plan.prefer}: choose score or short")
+    if plan.policy not in POLICIES:
+        raise UsageError(f"--policy {plan.policy}: choose {' or '.join(POLICIES)}")
+    if plan.proposer not in PROPOSERS:
+        raise UsageError(f"--proposer {plan.proposer}: choose {' or '.join(PROPOSERS)}")
+    if plan.priors:
+        load(default_path())
 
 
 def _run(plan: Plan, flags: ModelFlags, console: Console) -> tuple[Artifact, Path]:
@@ -163,6 +208,9 @@ def _search(
 ) -> RunResult:
     from .. import metrics, strategies
     from ..journal import Journal, header_for
+    from ..policies import POLICIES
+    from ..priors import beliefs_for
+    from ..proposers import PROPOSERS
     from ..search import final_test, run
 
     metric = metrics.get(task.metric)
@@ -178,13 +226,34 @@ def _search(
             observer=console.observer(),
             journal=journal,
             seed=plan.seed,
+            proposer=PROPOSERS[plan.proposer],
+            policy=POLICIES[plan.policy],
+            beliefs=beliefs_for(task, engine.info()) if plan.priors else None,
+            prefer="short" if plan.prefer == "short" else "score",
         )
+        if plan.priors:
+            _learn(result, journal, console)
         return final_test(result, engine, metric, journal=journal) if plan.tested else result
     except (Interrupted, KeyboardInterrupt) as stopped:
         why = str(stopped) or "interrupted; what was computed is kept"
         raise Interrupted(f"{why}; go on with: {_again(folder)}") from stopped
     finally:
         journal.close()
+
+
+def _learn(result: RunResult, journal: Journal, console: Console) -> None:
+    """Add the run's lessons to the user's memory, once, however often it is resumed; a memory that
+    cannot be written is no reason to lose the run."""
+    from ..priors import learn
+
+    if journal.records("learnt"):
+        return
+    try:
+        count = learn(result)
+    except PriorsError as error:
+        console.say(f"nothing learnt for the next run: {error}")
+        return
+    journal.append([{"kind": "learnt", "lessons": count}])
 
 
 def _again(folder: Path) -> str:

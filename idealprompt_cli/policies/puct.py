@@ -25,20 +25,23 @@ from .tree import Arm, Move, Node, Tree
 
 @dataclass(frozen=True)
 class Puct:
-    """The learnt policy. `width` moves are chosen per step, so that their drafts are scored in
-    one engine call; a move that was chosen but not scored yet counts as a visit without gain
+    """The learnt policy. Up to `width` moves are chosen per step, so that their drafts are scored
+    in one engine call; a move that was chosen but not scored yet counts as a visit without gain
     (virtual loss), which spreads them."""
 
     beliefs: Beliefs = field(default_factory=Beliefs)
     exploration: float = 0.6
-    width: int = 2
-    first_drafts: int = 3
+    width: int = 3
+    nodes_per_move: int = 8
+    first_drafts: int = 5
     widening: float = 0.5
 
     def choose(self, tree: Tree, strategies: Sequence[Strategy]) -> Sequence[Move]:
         descent = _Descent(self, tree, strategies)
         moves: list[Move] = []
-        while len(moves) < self.width and (move := descent.next()) is not None:
+        # A small tree is grown a move at a time: each result changes most of what is believed.
+        width = min(self.width, 1 + len(tree.nodes) // self.nodes_per_move)
+        while len(moves) < width and (move := descent.next()) is not None:
             moves.append(move)
         return moves
 

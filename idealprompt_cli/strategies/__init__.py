@@ -29,6 +29,7 @@ from .option_letters import OptionLetters
 from .output_format import OutputFormat
 from .paraphrase import Paraphrase
 from .reask import Reask
+from .rewrite import Rewrite
 from .role import Role
 from .rule_descriptions import RuleDescriptions
 from .verbaliser_search import VerbaliserSearch
@@ -54,6 +55,7 @@ STRATEGIES: Mapping[str, Strategy] = {
     "constraints": Constraints(),
     "image_position": ImagePosition(),
     "compression": Compression(),
+    "rewrite": Rewrite(),
 }
 
 

@@ -1,0 +1,23 @@
+"""Where free text comes from when a strategy asks for it. A new one: one file and one line below.
+
+A maker gets the engine of the run (with its memory and its till, so that what is written is paid
+and replayed like any answer) and gives a proposer, or None where the model cannot write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from ..interfaces import Engine, Proposer
+from .same_model import same_model
+
+
+def _nobody(engine: Engine) -> Proposer | None:
+    del engine
+    return None
+
+
+PROPOSERS: Mapping[str, Callable[[Engine], Proposer | None]] = {
+    "none": _nobody,
+    "same": same_model,
+}

@@ -1,0 +1,46 @@
+"""Let a model that can write word the question differently."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..interfaces import Draft, StrategyContext
+from ..types import Prompt
+from .guard import SENTENCE, clean, fit_rewrite
+
+REQUESTS = (
+    "Say this in other words, in one simple sentence: {question}",
+    "Make this shorter, in one sentence: {question}",
+    "Make this clearer for somebody who looks at a picture, in one sentence: {question}",
+)
+TOKENS = 48
+
+
+class Rewrite:
+    """A model's own wording of a question lies nearer to what it was trained on. What it writes is
+    held to one sentence by a grammar, keeps the labels, and quotes nothing of a training picture.
+    A question that differs between folds is left alone: its one rewording would carry what was
+    learnt on some pictures over to the others."""
+
+    name = "rewrite"
+    summary = "let a model that can write word the question differently"
+    source = "automatic prompt engineer (APE), arXiv 2211.01910"
+    needs_proposer = True
+
+    def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
+        room = context.evidence.affordable() > len(REQUESTS)
+        return context.proposer is not None and context.versions == 1 and room
+
+    def propose(self, prompt: Prompt, context: StrategyContext) -> Sequence[Draft]:
+        if context.proposer is None:
+            return []
+        said = list(context.evidence.descriptions().values())
+        drafts: dict[str, Draft] = {}
+        for request in REQUESTS:
+            written = context.proposer.write(
+                request.format(question=prompt.question), TOKENS, SENTENCE
+            )
+            text = clean(written)
+            if fit_rewrite(text, prompt.question, context.task.labels, said):
+                drafts[text] = Draft(prompt.with_(question=text), f'asks "{text}"')
+        return list(drafts.values())
