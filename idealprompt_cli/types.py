@@ -26,9 +26,6 @@ StopReason = Literal[
 ]
 
 
-# --- tasks ---------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Example:
     """One labelled picture (or several that belong together) of a task folder.
@@ -315,8 +312,7 @@ class SplitScores:
 
 @dataclass(frozen=True)
 class RunResult:
-    """All that a run found; `artifact.py` writes it, `formats/` show it. `front` names the trials
-    that no other beats in score without more tokens, the cheapest first."""
+    """All that a run found; `front`: trials that none beats in score at fewer tokens, by tokens."""
 
     task: Task
     model: ModelInfo
