@@ -132,6 +132,11 @@ def trial_record(trial: Trial) -> Record:
     }
 
 
+def read_records(run_dir: Path) -> list[Record]:
+    """All records of a run's journal, for who only looks. Raises JournalError."""
+    return _read(run_dir / FILE_NAME)[0]
+
+
 def _read(path: Path) -> tuple[list[Record], int]:
     """Records and the number of bytes they fill; a torn last line is not counted."""
     try:

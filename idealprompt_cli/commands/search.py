@@ -171,7 +171,7 @@ def _check(plan: Plan) -> None:
 
 def _run(plan: Plan, flags: ModelFlags, console: Console) -> tuple[Artifact, Path]:
     """The artifact, and where it was written inside the run's folder."""
-    from .. import metrics, strategies
+    from .. import metrics, outcomes, strategies
     from ..artifact import dump, from_run
     from ..task import load_task
 
@@ -187,6 +187,7 @@ def _run(plan: Plan, flags: ModelFlags, console: Console) -> tuple[Artifact, Pat
     with opened(flags, console.say, named=task.model) as engine:
         result = _search(plan, task, budget, folder, engine, console)
     artifact = from_run(result)
+    outcomes.save(folder, result)
     kept = folder / "prompt.yaml"
     write_text(kept, dump(artifact), ArtifactError)
     return artifact, kept

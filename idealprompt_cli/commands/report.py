@@ -1,0 +1,62 @@
+"""`idealprompt report`: a run as one page, or as text."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import ArtifactError, UsageError
+from ..files import check_writable, write_text
+from .shell import Debug, Quiet, level_of
+
+EPILOG = """\b
+Examples:
+  idealprompt report runs/my_task-20250101-120000 -o report.html
+  idealprompt report prompt.yaml --text
+The page is one file: no scripts, no network. --no-images leaves the pictures out of it."""
+
+Run = Annotated[
+    str, typer.Argument(metavar="RUN|PROMPT|-", help="A run's folder, or a YAML artifact.")
+]
+Output = Annotated[
+    str, typer.Option("--output", "-o", metavar="FILE|-", help="Where to write the HTML page.")
+]
+AsText = Annotated[bool, typer.Option("--text", help="Print it as text instead.")]
+NoImages = Annotated[bool, typer.Option("--no-images", help="No pictures, for sharing outside.")]
+
+
+def report(
+    run: Run,
+    output: Output = "",
+    text: AsText = False,
+    no_images: NoImages = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Show a run: verdict, scores, what changed, the tree, the confusions, the worst examples.
+
+    A run's folder holds all of it, an artifact alone only the first part. Needs no model.
+    """
+    from .. import report as pages
+    from ..console import Console, is_terminal
+
+    del debug
+    if not text and not output:
+        raise UsageError("say where the page goes (-o report.html), or take --text")
+    if output not in ("", "-"):
+        check_writable(Path(output), ArtifactError)
+    found = pages.gather(run)
+    width = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else 100
+    page = pages.text(found, width) if text else pages.html(found, images=not no_images)
+    if output in ("", "-"):
+        typer.echo(page)
+        return
+    write_text(Path(output), page + "\n", ArtifactError)
+    console = Console(level_of(quiet, False))
+    console.say(f"Written to {output}")
+    if not found.nodes:
+        console.say("Note: this is the artifact alone; the run's folder has the tree and examples.")

@@ -1,0 +1,110 @@
+"""What the two prompts answered, example by example: `outcomes.jsonl` beside a run's artifact.
+
+The artifact holds figures; this holds what a report shows: who was confused with whom. One JSON
+object a line. Knows no formats and no models.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from .errors import JournalError
+from .files import read_text, write_text
+from .types import Example, Outcome, RunResult, Split
+
+FILE_NAME = "outcomes.jsonl"
+MAX_BYTES = 256 * 1024 * 1024
+Which = Literal["baseline", "winner"]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One answer: of which prompt, on which split, and where its pictures were."""
+
+    split: Split
+    which: Which
+    outcome: Outcome
+    images: tuple[Path, ...]
+
+
+def of_run(result: RunResult) -> list[Kept]:
+    """Baseline and winner on the selection part, and on the test part where it was read."""
+    images = {e.id: e.images for e in (*result.task.train, *result.task.test)}
+    parts: list[tuple[Split, Any]] = [("train", result.selection), ("test", result.test)]
+    pairs: tuple[Which, ...] = ("baseline", "winner")
+    return [
+        Kept(split, which, outcome, images.get(outcome.example_id, ()))
+        for split, scores in parts
+        if scores is not None
+        for which in pairs
+        for outcome in getattr(scores, which).outcomes
+    ]
+
+
+def data_of(outcome: Outcome) -> dict[str, Any]:
+    """An outcome as plain data, for one line of JSON."""
+    data: dict[str, Any] = {
+        "id": outcome.example_id,
+        "gold": outcome.gold,
+        "predicted": outcome.predicted,
+        "score": outcome.score,
+        "margin": round(outcome.margin, 4),
+        "probabilities": {k: round(p, 6) for k, p in outcome.probabilities.items()},
+        "reply": outcome.reply,
+    }
+    return data | ({"reasoning": outcome.reasoning} if outcome.reasoning else {})
+
+
+def image_paths(examples: Iterable[Example]) -> Mapping[str, tuple[Path, ...]]:
+    """Example id -> its pictures."""
+    return {example.id: example.images for example in examples}
+
+
+def save(folder: Path, result: RunResult) -> None:
+    """Write a run's outcomes into its folder."""
+    lines = [
+        json.dumps(
+            {
+                "split": kept.split,
+                "prompt": kept.which,
+                **data_of(kept.outcome),
+                "images": [str(path.resolve()) for path in kept.images],
+            },
+            ensure_ascii=False,
+        )
+        for kept in of_run(result)
+    ]
+    write_text(folder / FILE_NAME, "".join(f"{line}\n" for line in lines), JournalError)
+
+
+def load(folder: Path) -> list[Kept]:
+    """The outcomes in a run's folder, [] where there are none. Raises `JournalError` for a file
+    that is damaged."""
+    path = folder / FILE_NAME
+    if not path.is_file():
+        return []
+    text = read_text(path, JournalError, MAX_BYTES)
+    return [_kept(line, f"{path}:{n}") for n, line in enumerate(text.split("\n"), 1) if line]
+
+
+def _kept(line: str, where: str) -> Kept:
+    try:
+        data = json.loads(line)
+        outcome = Outcome(
+            data["id"],
+            data["gold"],
+            data["predicted"],
+            data["score"],
+            data["margin"],
+            data["probabilities"],
+            data["reply"],
+            data.get("reasoning", ""),
+        )
+        images = tuple(Path(name) for name in data["images"])
+        return Kept(data["split"], data["prompt"], outcome, images)
+    except (ValueError, KeyError, TypeError):
+        raise JournalError(f"{where}: is no outcome: run search with --resume to make it") from None

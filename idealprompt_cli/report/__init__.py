@@ -1,0 +1,11 @@
+"""A run as one page: what was found, how sure it is, and where it is still wrong (layer 3).
+
+`gather` reads a run's folder or an artifact, `html` and `text` show it. Needs no model and no
+network; the page has no scripts.
+"""
+
+from .gather import Node, Point, Report, gather
+from .page import html
+from .plain import text
+
+__all__ = ["Node", "Point", "Report", "gather", "html", "text"]

@@ -1,0 +1,140 @@
+"""SVG of the tree and the curve: plain shapes and text, readable in black and white."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from .gather import Node, Point
+from .tree import Spot, lay_out
+
+COLUMN, LINE, MARGIN = 250, 24, 14
+_COLOURS = {
+    "winner": "#0b6e4f",
+    "path": "#0b6e4f",
+    "tried": "#5b6b7b",
+    "rest": "#9aa7b3",
+    "pruned": "#9aa7b3",
+    "failed": "#b3412f",
+}
+
+
+def tree_svg(nodes: Sequence[Node], path: Sequence[int]) -> str:
+    """The strategy tree from left to right; "" where there are no trials."""
+    spots = lay_out(nodes, path)
+    if not spots:
+        return ""
+    width = MARGIN + COLUMN * (1 + max(spot.depth for spot in spots))
+    height = 2 * MARGIN + LINE * (1 + max(spot.row for spot in spots))
+    lines = [_edge(spots[s.parent], s) for s in spots if s.parent is not None]
+    marks = [_mark(spot) for spot in spots]
+    return _svg(width, height, "the strategy tree", [*lines, *marks])
+
+
+def _at(spot: Spot) -> tuple[float, float]:
+    return MARGIN + COLUMN * spot.depth, MARGIN + LINE * (spot.row + 0.5)
+
+
+def _edge(parent: Spot, spot: Spot) -> str:
+    (x, y), (u, v) = _at(parent), _at(spot)
+    strong = spot.kind in ("path", "winner")
+    colour, width = (_COLOURS["path"], 2.5) if strong else ("#c3ccd4", 1)
+    dash = ' stroke-dasharray="3 3"' if spot.kind in ("pruned", "failed", "rest") else ""
+    turn = u - 22
+    start = x + 6 if parent.row == spot.row else x
+    way = f"M{start} {y} L{turn} {y} L{turn} {v} L{u - 6} {v}"
+    if parent.row != spot.row:  # leave below the parent's own line, so that its label stays free
+        way = f"M{turn} {y} L{turn} {v} L{u - 6} {v}"
+    return f'<path d="{way}" fill="none" stroke="{colour}" stroke-width="{width}"{dash}/>'
+
+
+def _mark(spot: Spot) -> str:
+    x, y = _at(spot)
+    colour = _COLOURS[spot.kind]
+    fill = "#ffffff" if spot.node is None else colour
+    bold = ' font-weight="700"' if spot.kind in ("winner", "path") else ""
+    star = " ★" if spot.kind == "winner" else ""
+    label = spot.label if len(spot.label) <= 34 else spot.label[:33] + "…"
+    tip = escape(f"{spot.label}: {spot.detail}" if spot.detail else spot.label)
+    size = 7.0 * len(label + star) + 4
+    return (
+        f"<g><title>{tip}</title>"
+        f'<circle cx="{x}" cy="{y}" r="5" fill="{fill}" stroke="{colour}" stroke-width="1.5"/>'
+        f'<rect x="{x + 9}" y="{y - 9}" width="{size:.0f}" height="18" fill="#ffffff"/>'
+        f'<text x="{x + 11}" y="{y + 4}" fill="{colour}"{bold}>{escape(label)}{star}</text></g>'
+    )
+
+
+# --- the curve -----------------------------------------------------------------------------------
+
+WIDTH, HEIGHT, LEFT, BOTTOM = 720, 260, 52, 40
+
+
+def curve_svg(nodes: Sequence[Node], points: Sequence[Point]) -> str:
+    """The best score against evaluations, with a dot for every complete trial."""
+    if not points:
+        return ""
+    top = max(max(node.spent for node in nodes), 1)
+
+    def x(spent: float) -> float:
+        return round(LEFT + (WIDTH - LEFT - 12) * spent / top, 1)
+
+    def y(value: float) -> float:
+        return round(12 + (HEIGHT - BOTTOM - 12) * (1 - value), 1)
+
+    dots = [
+        f'<circle cx="{x(n.spent)}" cy="{y(n.value)}" r="3" fill="#9aa7b3">'
+        f"<title>{escape(n.strategy)} {100 * n.value:.1f} %</title></circle>"
+        for n in nodes
+        if n.state == "complete" and n.value is not None
+    ]
+    way = f"M{x(points[0].spent)} {y(points[0].best)}"
+    for point in points[1:]:
+        way += f" H{x(point.spent)} V{y(point.best)}"
+    line = f'<path d="{way} H{x(top)}" fill="none" stroke="#0b6e4f" stroke-width="2.5"/>'
+    return _svg(WIDTH, HEIGHT, "score against evaluations", [*_axes(top, x, y), *dots, line])
+
+
+def _axes(top: int, x: object, y: object) -> list[str]:
+    assert callable(x)
+    assert callable(y)
+    parts = [
+        f'<path d="M{LEFT} {y(share)} H{WIDTH - 12}" stroke="#e3e8ec"/>'
+        f'<text x="{LEFT - 8}" y="{y(share) + 4}" text-anchor="end">{100 * share:.0f} %</text>'
+        for share in (0.0, 0.25, 0.5, 0.75, 1.0)
+    ]
+    for share in (0.0, 0.5, 1.0):
+        anchor = {0.0: "start", 0.5: "middle", 1.0: "end"}[share]
+        parts.append(
+            f'<text x="{x(share * top)}" y="{HEIGHT - BOTTOM + 18}" text-anchor="{anchor}">'
+            f"{share * top:.0f}</text>"
+        )
+    middle = (LEFT + WIDTH) / 2
+    parts.append(f'<text x="{middle}" y="{HEIGHT - 4}" text-anchor="middle">evaluations</text>')
+    return parts
+
+
+def interval_svg(value: float, low: float, high: float, strong: bool) -> str:
+    """A score with its interval on a line from 0 to 100 %."""
+    colour = "#0b6e4f" if strong else "#5b6b7b"
+
+    def x(share: float) -> float:
+        return round(4 + 252 * share, 1)
+
+    return _svg(
+        260,
+        18,
+        f"{100 * value:.1f} %",
+        [
+            '<path d="M4 9 H256" stroke="#e3e8ec" stroke-width="2"/>',
+            f'<path d="M{x(low)} 9 H{x(high)}" stroke="{colour}" stroke-width="4" opacity=".45"/>',
+            f'<circle cx="{x(value)}" cy="9" r="5.5" fill="{colour}"/>',
+        ],
+    )
+
+
+def _svg(width: float, height: float, title: str, parts: Sequence[str]) -> str:
+    return (
+        f'<svg role="img" aria-label="{escape(title)}" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}">{"".join(parts)}</svg>'
+    )

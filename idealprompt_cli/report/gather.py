@@ -1,0 +1,153 @@
+"""A run's folder or a single artifact -> what a report shows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import outcomes
+from ..artifact import Artifact, read_artifact
+from ..errors import ArtifactError, JournalError
+from ..journal import FILE_NAME as JOURNAL
+from ..journal import read_records
+from ..outcomes import Kept, Which
+from ..prompts import from_dict
+from ..types import Outcome, Prompt, Split
+
+ARTIFACT = "prompt.yaml"
+
+
+@dataclass(frozen=True)
+class Node:
+    """A prompt that was tried. `spent` is the number of evaluations when its score was known."""
+
+    id: int
+    parent: int | None
+    strategy: str
+    state: str
+    note: str
+    value: float | None
+    n: int
+    spent: int
+    prompt: Prompt
+
+
+@dataclass(frozen=True)
+class Point:
+    """The best complete score so far, after `spent` evaluations."""
+
+    spent: int
+    best: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that is known of a run; `nodes` and `kept` are empty where only the artifact is."""
+
+    artifact: Artifact
+    source: str
+    nodes: tuple[Node, ...] = ()
+    kept: tuple[Kept, ...] = ()
+
+    def path(self) -> tuple[int, ...]:
+        """Ids from the seed to the winner, () where no trial is the winner's."""
+        by_id = {node.id: node for node in self.nodes}
+        own = [node for node in self.nodes if node.prompt == self.artifact.prompt]
+        node = max(own, key=lambda one: one.state == "complete", default=None)
+        found: list[int] = []
+        while node is not None and node.id not in found:
+            found.append(node.id)
+            node = by_id.get(node.parent) if node.parent is not None else None
+        return tuple(reversed(found))
+
+    def curve(self) -> tuple[Point, ...]:
+        """One point per complete trial."""
+        points: list[Point] = []
+        for node in self.nodes:
+            if node.state == "complete" and node.value is not None:
+                best = max([node.value, *(point.best for point in points[-1:])])
+                points.append(Point(node.spent, best))
+        return tuple(points)
+
+    def split(self) -> Split | None:
+        """The part that examples are shown of: test where it was read."""
+        there = {kept.split for kept in self.kept}
+        return "test" if "test" in there else "train" if there else None
+
+    def outcomes(self, which: Which) -> tuple[Outcome, ...]:
+        """One prompt's answers on that part."""
+        part = self.split()
+        return tuple(k.outcome for k in self.kept if k.split == part and k.which == which)
+
+    def worst(self, limit: int) -> tuple[Kept, ...]:
+        """The winner's wrong answers, the surest of them first."""
+        part = self.split()
+        wrong = [
+            kept
+            for kept in self.kept
+            if kept.split == part and kept.which == "winner" and kept.outcome.score < 1.0
+        ]
+        return tuple(sorted(wrong, key=lambda kept: kept.outcome.margin)[:limit])
+
+
+def gather(source: str) -> Report:
+    """What there is about a run's folder, or about an artifact (with its folder, where that is a
+    run's). Raises `ArtifactError` or `JournalError`."""
+    path = Path(source)
+    if not path.is_dir():
+        folder = path.parent
+        artifact = read_artifact(source)
+        if source == "-" or path.name != ARTIFACT or not (folder / JOURNAL).is_file():
+            return Report(artifact, source)
+        return Report(artifact, source, _nodes(folder), tuple(outcomes.load(folder)))
+    if not (path / ARTIFACT).is_file():
+        there = (path / JOURNAL).is_file()
+        why = "the run did not end: go on with search --resume" if there else "no run's folder"
+        raise ArtifactError(f"{path}: holds no {ARTIFACT}: {why}")
+    artifact = read_artifact(str(path / ARTIFACT))
+    return Report(artifact, source, _nodes(path), tuple(outcomes.load(path)))
+
+
+def _nodes(folder: Path) -> tuple[Node, ...]:
+    if not (folder / JOURNAL).is_file():
+        return ()
+    spent = 0
+    nodes: list[Node] = []
+    for record in read_records(folder):
+        if record["kind"] in ("score", "text"):
+            spent += int(record.get("evaluations", 0))
+        elif record["kind"] == "trial":
+            nodes.append(_node(record, spent))
+    return tuple(nodes)
+
+
+def _node(record: dict[str, Any], spent: int) -> Node:
+    try:
+        return Node(
+            id=record["id"],
+            parent=record["parent"],
+            strategy=record["strategy"],
+            state=record["state"],
+            note=record["note"],
+            value=record.get("value"),
+            n=record.get("n", 0),
+            spent=spent,
+            prompt=from_dict(record["prompt"]),
+        )
+    except KeyError as missing:
+        shown = json.dumps(record)[:60]
+        raise JournalError(f"{JOURNAL}: a trial lacks {missing}: {shown}") from None
+
+
+def confusion(outcomes_: Sequence[Outcome], labels: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+    """Counts by gold label (rows) and answered label (columns)."""
+    return tuple(
+        tuple(
+            sum(one.gold == gold and one.predicted == answered for one in outcomes_)
+            for answered in labels
+        )
+        for gold in labels
+    )

@@ -1,0 +1,107 @@
+"""The report as plain text for a terminal of any width, without colour."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from ..artifact import Score
+from .gather import Report, confusion
+from .tree import Spot, lay_out
+from .words import changes, prompt_text
+
+WORST = 8
+
+
+def text(report: Report, width: int = 80) -> str:
+    """Sections in the order of the page; lines are at most `width` wide where words allow."""
+    artifact = report.artifact
+    blocks = [
+        [artifact.task.name, *textwrap.wrap(artifact.verdict, width)],
+        _scores(report),
+        ["Prompt ({+added+}, [-removed-]):", *_prompt(report, width)],
+        _tree(report, width),
+        _matrices(report),
+        _worst(report),
+        [
+            f"Cost: {artifact.cost.evaluations:,} evaluations, {artifact.cost.tokens:,} tokens, "
+            f"{artifact.cost.seconds:.1f} seconds; stopped: {artifact.stop}"
+        ],
+    ]
+    return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+def _scores(report: Report) -> list[str]:
+    lines = [report.artifact.task.metric]
+    for name, scores in (
+        ("seed prompt", report.artifact.baseline),
+        ("adapted prompt", report.artifact.winner),
+    ):
+        parts = [("test", scores.test), ("selection", scores.selection)]
+        shown = [f"{part} {_percent(score)}" for part, score in parts if score is not None]
+        lines.append(f"  {name:<15} {'   '.join(shown)}")
+    return lines
+
+
+def _percent(score: Score) -> str:
+    return f"{100 * score.value:5.1f} % [{100 * score.low:.0f}, {100 * score.high:.0f}]"
+
+
+def _prompt(report: Report, width: int) -> list[str]:
+    artifact = report.artifact
+    before, after = (
+        prompt_text(prompt, artifact.labels, artifact.task.images)
+        for prompt in (artifact.baseline_prompt, artifact.prompt)
+    )
+    marks = {"same": "{}", "new": "{{+{}+}}", "gone": "[-{}-]"}
+    marked = "".join(marks[kind].format(piece) for kind, piece in changes(before, after))
+    lines = [
+        line
+        for paragraph in marked.split("\n")
+        for line in textwrap.wrap(paragraph, width, initial_indent="  ", subsequent_indent="  ")
+    ]
+    words = [v for v in artifact.prompt.verbalisers if v.words != (v.label,)]
+    return lines + [f"  {', '.join(entry.words)} = {entry.label}" for entry in words]
+
+
+def _tree(report: Report, width: int) -> list[str]:
+    spots = lay_out(report.nodes, report.path())
+    return ["Tried:", *(_branch(spot)[:width] for spot in spots)] if spots else []
+
+
+def _branch(spot: Spot) -> str:
+    mark = {"winner": "*", "path": "*", "tried": "-"}.get(spot.kind, ".")
+    return f"  {'  ' * spot.depth}{mark} {spot.label}"
+
+
+def _matrices(report: Report) -> list[str]:
+    labels = report.artifact.labels
+    if not report.kept or not labels:
+        return []
+    counts = confusion(report.outcomes("winner"), labels)
+    part = "held-out" if report.split() == "test" else "selection"
+    head = f"Adapted prompt on the {part} pictures (rows: right, columns: answered):"
+    return [head, *matrix_lines(labels, counts)]
+
+
+def matrix_lines(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> list[str]:
+    """A confusion matrix; long labels are cut."""
+    names = [label if len(label) <= 14 else label[:13] + "…" for label in labels]
+    cell = max(4, *(len(name) + 2 for name in names))
+    lines = ["  " + " " * cell + "".join(f"{name:>{cell}}" for name in names)]
+    for name, row in zip(names, counts, strict=True):
+        lines.append(f"  {name:<{cell}}" + "".join(f"{count:>{cell}}" for count in row))
+    return lines
+
+
+def _worst(report: Report) -> list[str]:
+    worst = report.worst(WORST)
+    if not worst:
+        return []
+    lines = ["Surest wrong answers:"]
+    for kept in worst:
+        one = kept.outcome
+        share = one.probabilities.get(one.predicted)
+        sure = "" if share is None else f" ({100 * share:.0f} %)"
+        lines.append(f"  {one.example_id}: {one.predicted}{sure}, right is {one.gold}")
+    return lines

@@ -1,0 +1,87 @@
+"""The strategy tree, laid out: which nodes are shown, where, and which are summed up."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .gather import Node
+
+SHOWN_LEAVES = 4
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A place in the drawing: `depth` columns from the left, `row` from the top (a parent stands
+    at its first child's row). `node` is None for a place that sums up several."""
+
+    depth: int
+    row: int
+    parent: int | None
+    label: str
+    detail: str
+    kind: str
+    node: Node | None = None
+
+
+def lay_out(nodes: Sequence[Node], path: Sequence[int]) -> list[Spot]:
+    """Spots in drawing order; `parent` is an index into the same list. Of a node's leaves the best
+    are shown and the others summed up, so that hundreds of trials stay readable."""
+    children: dict[int | None, list[Node]] = defaultdict(list)
+    known = {node.id for node in nodes}
+    for node in nodes:
+        children[node.parent if node.parent in known else None].append(node)
+    spots: list[Spot] = []
+    row = 0
+
+    def place(node: Node, depth: int, parent: int | None) -> None:
+        nonlocal row
+        kind = "winner" if path and node.id == path[-1] else "path" if node.id in path else "tried"
+        own = len(spots)
+        spots.append(Spot(depth, row, parent, _label(node), node.note, kind, node))
+        first = row
+        inner, summed = _sorted_out(children[node.id], children, path)
+        for child in inner:
+            place(child, depth + 1, own)
+        for label, detail, kind in summed:
+            spots.append(Spot(depth + 1, row, own, label, detail, kind))
+            row += 1
+        if row == first:
+            row += 1
+
+    for root in children[None]:
+        place(root, 0, None)
+    return spots
+
+
+def _sorted_out(
+    own: Sequence[Node], children: dict[int | None, list[Node]], path: Sequence[int]
+) -> tuple[list[Node], list[tuple[str, str, str]]]:
+    """Children to draw (the winner's way first, then by score), and summaries of the others."""
+    done = [node for node in own if node.state == "complete"]
+    done.sort(key=lambda node: (node.id not in path, -(node.value or 0.0), node.id))
+    leaves = [node for node in done if not children[node.id] and node.id not in path]
+    kept = set(path) | {node.id for node in done if node not in leaves}
+    kept |= {node.id for node in leaves[:SHOWN_LEAVES]}
+    summed = []
+    rest = leaves[SHOWN_LEAVES:]
+    if rest:
+        best = 100 * max(node.value or 0.0 for node in rest)
+        summed.append((f"+ {len(rest)} more, at most {best:.0f} %", _names(rest), "rest"))
+    for state in ("pruned", "failed"):
+        group = [node for node in own if node.state == state]
+        if group:
+            summed.append((f"{len(group)} {state}: {_names(group, 2)}", _names(group), state))
+    return [node for node in done if node.id in kept], summed
+
+
+def _names(nodes: Sequence[Node], limit: int = 99) -> str:
+    counts = Counter(node.strategy for node in nodes).most_common()
+    shown = [name if count == 1 else f"{name} ×{count}" for name, count in counts[:limit]]
+    return ", ".join(shown) + (", …" if len(counts) > limit else "")
+
+
+def _label(node: Node) -> str:
+    value = "" if node.value is None else f" {100 * node.value:.0f} %"
+    return f"{node.strategy}{value}"

@@ -1,0 +1,162 @@
+"""The report of a run: everything is on the page, and nothing on it leads outside."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from idealprompt_cli.artifact import from_run
+from idealprompt_cli.report import Node, Report, html, text
+from idealprompt_cli.report.tree import lay_out
+from idealprompt_cli.report.words import changes
+from idealprompt_cli.types import Prompt
+
+from .conftest import SCRIPT, call
+from .factories import run_result
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+VOID = {"meta", "img", "br", "path", "circle", "rect", "link"}
+
+
+class Balanced(HTMLParser):
+    """Fails on a tag that is not closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.seen.add(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+
+@pytest.fixture
+def run(folder: Path) -> Path:
+    """A finished run with wrong answers left."""
+    words = ("search", folder, "-m", SCRIPT, "-q", "--run-dir", "run", "--budget", "150")
+    assert call(*words, "--strategy", "role", "--strategy", "cues").exit_code == 0
+    return folder.parent / "run"
+
+
+def nodes(count: int) -> tuple[Node, ...]:
+    made = [Node(0, None, "seed", "complete", "", 0.5, 6, 6, Prompt("Which code?"))]
+    for number in range(1, count):
+        state = "complete" if number % 3 else "pruned"
+        parent = 0 if number < 20 else 4
+        made.append(
+            Node(number, parent, f"s{number % 4}", state, "a <note>", 0.1 + number % 9 / 10, 6,
+                 6 * number, Prompt(f"p{number}"))
+        )  # fmt: skip
+    return tuple(made)
+
+
+def test_the_page_of_a_run(run: Path) -> None:
+    result = call("report", run, "-o", "report.html")
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr == "Written to report.html\n"
+    page = Path("report.html").read_text()
+    parser = Balanced()
+    parser.feed(page)
+    assert not parser.open
+    assert not parser.seen & {"script", "link", "iframe", "form"}
+    for part in ("Before and after", "The prompt", "Everything that was tried", "Score against",
+                 "Who is taken for whom", "Where it is still wrong", "Cost"):  # fmt: skip
+        assert part in page
+    assert page.count('<img src="data:image/jpeg;base64,') >= 4
+    outside = re.findall(r'(?:src|href|url)\s*[=(]\s*"?([^">)]+)', page)
+    assert all(url.startswith("data:") for url in outside)
+    assert "http://" not in page
+    assert "https://" not in page
+
+
+def test_without_images(run: Path) -> None:
+    assert call("report", run, "-o", "r.html", "--no-images", "-q").exit_code == 0
+    page = Path("r.html").read_text()
+    assert "data:image" not in page
+    assert str(run.parent) not in page, "paths stay at home"
+
+
+def test_pictures_that_are_gone(run: Path, folder: Path) -> None:
+    shutil.rmtree(folder)
+    assert call("report", run, "-o", "r.html").exit_code == 0
+    assert "data:image" not in Path("r.html").read_text()
+
+
+def test_text(run: Path) -> None:
+    result = call("report", run, "--text")
+    assert result.exit_code == 0, result.stderr
+    for part in ("seed prompt", "Tried:", "Surest wrong answers:", "Cost: "):
+        assert part in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 100
+    assert "\x1b" not in result.stdout
+
+
+def test_an_artifact_alone(prompt: Path) -> None:
+    result = call("report", prompt, "-o", "r.html")
+    assert "Note: this is the artifact alone" in result.stderr
+    assert "make the report of the run" in Path("r.html").read_text()
+    assert "Cost" in call("report", "-", "--text", stdin=prompt.read_text()).stdout
+
+
+def test_errors(run: Path, tmp_path: Path) -> None:
+    assert "holds no prompt.yaml: no run's folder" in call("report", tmp_path, "--text").stderr
+    assert call("report", run).exit_code == 2
+    (run / "prompt.yaml").unlink()
+    assert "the run did not end" in call("report", run, "--text").stderr
+    (run / "outcomes.jsonl").write_text("{}\n")
+
+
+def test_text_of_others_is_not_markup() -> None:
+    artifact = replace(from_run(run_result()), verdict="<script>alert(1)</script>")
+    report = Report(artifact, "run", nodes(8))
+    assert "<script" not in html(report)
+    assert "a &lt;note&gt;" in html(report)
+    assert "<script>" in text(report)
+
+
+def test_large_trees_stay_readable() -> None:
+    many = nodes(400)
+    spots = lay_out(many, (0, 4, 25))
+    assert len(spots) < 30
+    rows = [spot.row for spot in spots]
+    assert max(rows) < 20
+    shown = {spot.node.id for spot in spots if spot.node}
+    assert {0, 4, 25} <= shown
+    assert any("pruned" in spot.label for spot in spots)
+    assert any(spot.label.startswith("+ ") for spot in spots)
+    assert lay_out((), ()) == []
+
+
+def test_changes_put_together_are_both_texts() -> None:
+    before, after = "Which code is it?", "Look at it. Which pattern is it, striped?"
+    found = changes(before, after)
+    assert "".join(piece for kind, piece in found if kind != "new") == before
+    assert "".join(piece for kind, piece in found if kind != "gone") == after
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no browser here")
+def test_in_a_browser(run: Path, tmp_path: Path) -> None:
+    assert call("report", run, "-o", "report.html", "-q").exit_code == 0
+    assert CHROMIUM is not None
+    flags = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking")
+    shot = tmp_path / "report.png"
+    found = subprocess.run(
+        [CHROMIUM, *flags, f"--user-data-dir={tmp_path / 'profile'}", f"--screenshot={shot}",
+         "--window-size=1100,2400", (Path.cwd() / "report.html").as_uri()],
+        capture_output=True,
+        timeout=120,
+    )  # fmt: skip
+    assert shot.is_file(), found.stderr.decode()[-300:]
+    assert shot.stat().st_size > 20_000
