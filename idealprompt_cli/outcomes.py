@@ -7,14 +7,15 @@ object a line. Knows no formats and no models.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from .errors import JournalError
 from .files import read_text, write_text
-from .types import Example, Outcome, RunResult, Split
+from .types import Outcome, RunResult, Split
 
 FILE_NAME = "outcomes.jsonl"
 MAX_BYTES = 256 * 1024 * 1024
@@ -59,9 +60,49 @@ def data_of(outcome: Outcome) -> dict[str, Any]:
     return data | ({"reasoning": outcome.reasoning} if outcome.reasoning else {})
 
 
-def image_paths(examples: Iterable[Example]) -> Mapping[str, tuple[Path, ...]]:
-    """Example id -> its pictures."""
-    return {example.id: example.images for example in examples}
+def confusion(outcomes: Sequence[Outcome], labels: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+    """Counts by gold label (rows) and answered label (columns)."""
+    pairs = Counter((one.gold, one.predicted) for one in outcomes)
+    return tuple(tuple(pairs[gold, answered] for answered in labels) for gold in labels)
+
+
+@dataclass(frozen=True)
+class LabelScore:
+    """One label: its examples, how often it was answered and rightly so; shares in [0, 1], 0 where
+    there is nothing to divide by."""
+
+    label: str
+    n: int
+    answered: int
+    right: int
+
+    @property
+    def precision(self) -> float:
+        return self.right / self.answered if self.answered else 0.0
+
+    @property
+    def recall(self) -> float:
+        return self.right / self.n if self.n else 0.0
+
+    @property
+    def f1(self) -> float:
+        return 2 * self.right / (self.n + self.answered) if self.right else 0.0
+
+
+def per_label(outcomes: Sequence[Outcome], labels: Sequence[str]) -> tuple[LabelScore, ...]:
+    """Precision and recall of every label, in their order."""
+    counts = confusion(outcomes, labels)
+    asked = Counter(one.gold for one in outcomes)
+    return tuple(
+        LabelScore(label, asked[label], sum(row[place] for row in counts), counts[place][place])
+        for place, label in enumerate(labels)
+    )
+
+
+def worst(outcomes: Sequence[Outcome], limit: int) -> tuple[Outcome, ...]:
+    """Wrong answers, the surest first."""
+    wrong = sorted((one for one in outcomes if one.score < 1.0), key=lambda one: one.margin)
+    return tuple(wrong[:limit])
 
 
 def save(folder: Path, result: RunResult) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -23,6 +25,16 @@ from .models import (
     tell_if_other,
 )
 from .shell import Debug, Json, Quiet, Verbose, level_of
+from .versus import (
+    Against,
+    Jsonl,
+    Other,
+    Worst,
+    check_jsonl,
+    others,
+    rivals,
+    write_jsonl,
+)
 
 if TYPE_CHECKING:
     from ..artifact import Artifact
@@ -36,6 +48,8 @@ EPILOG = """\b
 Examples:
   idealprompt eval prompt.yaml my_task
   idealprompt eval prompt.yaml my_task --min-score 0.8 --json
+  idealprompt eval prompt.yaml my_task --against baseline --against other.yaml
+  idealprompt eval prompt.yaml my_task --jsonl - -q | jq 'select(.score < 1)'
   idealprompt search my_task -o - | idealprompt eval - my_task"""
 
 Source = Annotated[str, typer.Argument(metavar="PROMPT|-", help="A YAML artifact, or - for stdin.")]
@@ -58,6 +72,9 @@ def evaluate(
     use: Use = "winner",
     min_score: MinScore = None,
     metric: MetricName = "",
+    against: Against = None,
+    worst: Worst = 5,
+    jsonl: Jsonl = "",
     model: Model = None,
     mmproj: Mmproj = None,
     threads: Threads = 0,
@@ -75,14 +92,18 @@ def evaluate(
     from ..console import Console, screen_of
 
     del debug
+    check_jsonl(jsonl, json)
     console = Console(level_of(quiet, verbose))
     folder = _load(task, metric, console)  # before a slow pipe is waited for
     artifact = read_artifact(prompt)
     _check_labels(artifact, folder)
+    prompts = others(against or (), artifact, folder)
     flags = ModelFlags(model, mmproj, threads, gpu_layers, n_ctx, chat_template)
-    report = _report(artifact, folder, split, use, flags, console)
+    report = replace(_report(artifact, folder, split, use, flags, console, prompts), worst=worst)
     shown = formats.get("json" if json else "table")
-    typer.echo(shown.evaluation(report, screen_of(sys.stdout)))
+    stream = sys.stderr if jsonl == "-" else sys.stdout
+    typer.echo(shown.evaluation(report, screen_of(stream)), err=jsonl == "-")
+    write_jsonl(jsonl, report)
     value = report.evaluation.value
     if min_score is not None and value < min_score:
         raise ThresholdNotMet(
@@ -120,6 +141,7 @@ def _report(
     which: Which,
     flags: ModelFlags,
     console: Console,
+    prompts: Sequence[Other] = (),
 ) -> EvalReport:
     from .. import metrics
     from ..evaluate import Evaluator
@@ -133,10 +155,12 @@ def _report(
     ref = named_by(artifact.model, flags)
     with opened(flags, console.say, named=ref or task.model) as engine:
         tell_if_other(engine.info(), artifact.model, console.say)
-        evaluation = Evaluator(engine, task, metrics.get(task.metric)).evaluate(prompt, examples)
+        evaluator = Evaluator(engine, task, metrics.get(task.metric))
+        evaluation = evaluator.evaluate(prompt, examples)
+        against = rivals(evaluator, evaluation, prompts, examples)
         info = engine.info()
     recorded = _recorded(artifact, task, info, split, named)
-    return EvalReport(task, info, split, named, evaluation, recorded)
+    return EvalReport(task, info, split, named, evaluation, recorded, against)
 
 
 def choose_prompt(artifact: Artifact, which: Which) -> tuple[str, Prompt]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from ..errors import UsageError
 from ..yamlio import did_you_mean
-from .base import EvalReport, Format, Screen
+from .base import EvalReport, Format, Rival, Screen
 from .json import JsonFormat
 from .table import TableFormat
 
@@ -18,7 +18,7 @@ FORMATS: Mapping[str, Format] = {
     "json": JsonFormat(),
 }
 
-__all__ = ["FORMATS", "EvalReport", "Format", "Screen", "get"]
+__all__ = ["FORMATS", "EvalReport", "Format", "Rival", "Screen", "get"]
 
 
 def get(name: str) -> Format:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..artifact import Artifact
-from ..types import Evaluation, ModelInfo, Split, Task
+from ..types import Comparison, Evaluation, ModelInfo, Split, Task
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,19 @@ class Screen:
 
 
 @dataclass(frozen=True)
+class Rival:
+    """Another prompt on the same pictures; `comparison` is the own prompt against this one."""
+
+    name: str
+    evaluation: Evaluation
+    comparison: Comparison
+
+
+@dataclass(frozen=True)
 class EvalReport:
     """One prompt of an artifact on one split of a task. `recorded` is what the artifact says of
-    the same prompt and split, where it was made on the same task and model."""
+    the same prompt and split, where it was made on the same task and model; `worst` is how many
+    wrong answers are listed."""
 
     task: Task
     model: ModelInfo
@@ -28,6 +38,8 @@ class EvalReport:
     which: str
     evaluation: Evaluation
     recorded: float | None = None
+    against: tuple[Rival, ...] = ()
+    worst: int = 0
 
 
 class Format(Protocol):

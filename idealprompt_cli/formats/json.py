@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 from ..artifact import Artifact, to_data
+from ..outcomes import confusion, data_of, per_label, worst
 from ..types import Evaluation
-from .base import EvalReport, Screen
+from .base import EvalReport, Rival, Screen
 
 
 class JsonFormat:
@@ -37,6 +38,9 @@ class JsonFormat:
                 "margin": round(evaluation.margin, 6),
                 "recorded": report.recorded,
                 "labels": _labels(evaluation, report.task.labels),
+                "per_label": _per_label(report),
+                "against": [_rival(rival) for rival in report.against],
+                "worst": [data_of(one) for one in worst(evaluation.outcomes, report.worst)],
                 "cost": {
                     "evaluations": evaluation.cost.evaluations,
                     "tokens": evaluation.cost.tokens,
@@ -52,8 +56,34 @@ def _text(data: Any) -> str:
 
 def _labels(evaluation: Evaluation, labels: tuple[str, ...]) -> dict[str, dict[str, int]]:
     """Per gold label: how many there are, and how often each label was answered."""
-    table = {label: dict.fromkeys(labels, 0) for label in labels}
-    for outcome in evaluation.outcomes:
-        if outcome.gold in table and outcome.predicted in table[outcome.gold]:
-            table[outcome.gold][outcome.predicted] += 1
-    return table
+    rows = confusion(evaluation.outcomes, labels)
+    return {
+        label: dict(zip(labels, row, strict=True)) for label, row in zip(labels, rows, strict=True)
+    }
+
+
+def _per_label(report: EvalReport) -> dict[str, dict[str, float]]:
+    scores = per_label(report.evaluation.outcomes, report.task.labels)
+    return {
+        one.label: {
+            "n": one.n,
+            "precision": round(one.precision, 6),
+            "recall": round(one.recall, 6),
+            "f1": round(one.f1, 6),
+        }
+        for one in scores
+    }
+
+
+def _rival(rival: Rival) -> dict[str, Any]:
+    evaluation, test = rival.evaluation, rival.comparison
+    return {
+        "prompt": rival.name,
+        "value": round(evaluation.value, 6),
+        "low": round(evaluation.interval.low, 6),
+        "high": round(evaluation.interval.high, 6),
+        "better": test.better,
+        "worse": test.worse,
+        "p_value": test.p_value,
+        "reliable": test.reliable,
+    }

@@ -14,6 +14,7 @@ from rich.text import Text
 from ..artifact import Artifact, Score, Scores
 from ..types import Cost, Evaluation, ImageSlot, Message, StopReason
 from .base import EvalReport, Screen
+from .detail import show_labels, show_rivals, show_worst
 
 _STOPPED: Mapping[StopReason, str] = {
     "evaluations": "the budget of evaluations was spent",
@@ -72,8 +73,10 @@ class TableFormat:
         if report.recorded is not None:
             _say(console, f"The artifact recorded {100 * report.recorded:.1f} %.")
         if report.task.labels:
-            console.print(_by_label(evaluation, report.task.labels))
-        _say(console, f"Cost: {_cost(evaluation.cost)}")
+            show_labels(console, evaluation, report.task.labels)
+        show_rivals(console, report)
+        show_worst(console, report)
+        _say(console, f"Cost: {_cost(evaluation.cost)}, {_each(evaluation)}")
         return _finish(console)
 
 
@@ -145,13 +148,7 @@ def _cost(cost: Cost) -> str:
     return f"{cost.evaluations:,} evaluations, {cost.tokens:,} tokens, {cost.seconds:.1f} seconds"
 
 
-def _by_label(evaluation: Evaluation, labels: tuple[str, ...]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for heading in ("label", "pictures", "right", "answered"):
-        table.add_column(heading, justify="left" if heading == "label" else "right")
-    for label in labels:
-        own = [outcome for outcome in evaluation.outcomes if outcome.gold == label]
-        right = sum(outcome.predicted == label for outcome in own)
-        answered = sum(outcome.predicted == label for outcome in evaluation.outcomes)
-        table.add_row(Text(label), str(len(own)), str(right), str(answered))
-    return table
+def _each(evaluation: Evaluation) -> str:
+    """Per picture; answers that were known already cost nothing."""
+    n, cost = max(1, evaluation.cost.evaluations), evaluation.cost
+    return f"{1000 * cost.seconds / n:.0f} ms and {cost.tokens / n:.0f} tokens a picture"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -140,14 +139,3 @@ def _node(record: dict[str, Any], spent: int) -> Node:
     except KeyError as missing:
         shown = json.dumps(record)[:60]
         raise JournalError(f"{JOURNAL}: a trial lacks {missing}: {shown}") from None
-
-
-def confusion(outcomes_: Sequence[Outcome], labels: Sequence[str]) -> tuple[tuple[int, ...], ...]:
-    """Counts by gold label (rows) and answered label (columns)."""
-    return tuple(
-        tuple(
-            sum(one.gold == gold and one.predicted == answered for one in outcomes_)
-            for answered in labels
-        )
-        for gold in labels
-    )

@@ -10,10 +10,10 @@ from typing import Any
 from ..artifact import Score
 from ..errors import ImageError
 from ..images import open_rgb
-from ..outcomes import Kept
+from ..outcomes import Kept, confusion
 from ..types import Outcome
 from .draw import curve_svg, interval_svg, tree_svg
-from .gather import Report, confusion
+from .gather import Report
 from .words import changes, prompt_text
 
 TEMPLATE = Path(__file__).parent / "page.html.j2"

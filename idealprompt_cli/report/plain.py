@@ -6,7 +6,8 @@ import textwrap
 from collections.abc import Sequence
 
 from ..artifact import Score
-from .gather import Report, confusion
+from ..outcomes import confusion
+from .gather import Report
 from .tree import Spot, lay_out
 from .words import changes, prompt_text
 

@@ -38,4 +38,5 @@ def changes(before: str, after: str) -> list[Change]:
 
 
 def _run(gone: str, came: str) -> list[Change]:
-    return ([("gone", gone)] if gone else []) + ([("new", came)] if came else [])
+    both: tuple[Change, Change] = (("gone", gone), ("new", came))
+    return [change for change in both if change[1]]

@@ -1,0 +1,78 @@
+"""The longer part of an evaluation's table: labels, confusions, other prompts, wrong answers."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ..outcomes import confusion, per_label, worst
+from ..types import Evaluation
+from .base import EvalReport
+
+MOST_COLUMNS = 10
+
+
+def show_labels(console: Console, evaluation: Evaluation, labels: tuple[str, ...]) -> None:
+    """Precision and recall, and beside them who is taken for whom where that fits."""
+    console.print(_by_label(evaluation, labels))
+    if 2 < len(labels) <= MOST_COLUMNS:
+        console.print(Text("Answers (columns) by right label (rows):"), soft_wrap=True)
+        console.print(_matrix(evaluation, labels))
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for place, heading in enumerate(headings):
+        table.add_column(Text(heading), justify="left" if place == 0 else "right")
+    return table
+
+
+def _by_label(evaluation: Evaluation, labels: tuple[str, ...]) -> Table:
+    table = _table("label", "pictures", "right", "answered", "precision", "recall")
+    for one in per_label(evaluation.outcomes, labels):
+        shares = (f"{100 * one.precision:.0f} %", f"{100 * one.recall:.0f} %")
+        table.add_row(Text(one.label), str(one.n), str(one.right), str(one.answered), *shares)
+    return table
+
+
+def _matrix(evaluation: Evaluation, labels: tuple[str, ...]) -> Table:
+    table = _table("", *labels)
+    for label, row in zip(labels, confusion(evaluation.outcomes, labels), strict=True):
+        table.add_row(Text(label), *(str(count) if count else "." for count in row))
+    return table
+
+
+def show_rivals(console: Console, report: EvalReport) -> None:
+    """The other prompts, each with the paired test."""
+    if not report.against:
+        return
+    table = _table("against", report.evaluation.metric, "95 %", "only this right", "only that", "p")
+    for rival in report.against:
+        found, test = rival.evaluation, rival.comparison
+        table.add_row(
+            Text(rival.name),
+            f"{100 * found.value:.1f} %",
+            f"[{100 * found.interval.low:.0f}, {100 * found.interval.high:.0f}]",
+            str(test.better),
+            str(test.worse),
+            f"{test.p_value:.2g}",
+        )
+    console.print(table)
+    if any(rival.comparison.reliable for rival in report.against):
+        text = "p <= 0.05: better than chance would have it (exact McNemar test, same pictures)."
+        console.print(Text(text), soft_wrap=True)
+
+
+def show_worst(console: Console, report: EvalReport) -> None:
+    """The surest wrong answers."""
+    wrong = worst(report.evaluation.outcomes, report.worst)
+    if not wrong:
+        return
+    console.print(Text("Surest wrong answers:"))
+    for one in wrong:
+        share = one.probabilities.get(one.predicted)
+        sure = "" if share is None else f" ({100 * share:.0f} %)"
+        line = f"  {one.example_id}: {one.predicted}{sure}, right is {one.gold}"
+        console.print(Text(line), soft_wrap=True)
