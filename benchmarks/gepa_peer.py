@@ -1,0 +1,175 @@
+"""GEPA (arXiv 2507.19457) on our engine, through its adapter interface, for `compare.py`.
+
+Needs `pip install gepa` (0.1 or newer), which nothing else in this repository does. Two ways:
+"own": one text component, the question, reworded by GEPA's reflection with the same model;
+"pool": one component that holds the structured prompt, with drafts from our pool of strategies as
+its custom candidate proposer, so that the two search policies meet with equal moves. As GEPA's
+documentation has it where no validation set is given, the training pictures serve as both; its
+scores are not cross-fitted, because it knows no such thing. What it writes and scores is paid from
+the same ledger as everything else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from idealprompt_cli.budget import OutOfBudget
+from idealprompt_cli.crossfit import shuffled
+from idealprompt_cli.errors import ContextError
+from idealprompt_cli.evaluate import Evaluator, Judged
+from idealprompt_cli.evidence import ModelEvidence
+from idealprompt_cli.interfaces import Strategy, StrategyContext
+from idealprompt_cli.prompts import from_dict, to_dict
+from idealprompt_cli.proposers.same_model import SameModel
+from idealprompt_cli.types import Cost, Example, Outcome, Prompt
+
+COMPONENT = "prompt"
+REFLECTION_TOKENS = 160
+
+
+@dataclass
+class Adapter:
+    """GEPA's view of a task: a candidate's text on a batch of examples."""
+
+    evaluator: Evaluator
+    read: Callable[[str], Prompt]
+    seen: dict[str, dict[str, Outcome]] = field(default_factory=dict)
+    propose_new_texts: None = None
+
+    def evaluate(
+        self, batch: list[Example], candidate: dict[str, str], capture_traces: bool = False
+    ) -> Any:
+        from gepa.core.adapter import EvaluationBatch  # type: ignore[import-not-found]
+
+        text = candidate[COMPONENT]
+        try:
+            pairs = [(self.read(text), example) for example in batch]
+            outcomes = [judged.outcome for judged in self.evaluator.judge(pairs)]
+        except ContextError as error:
+            outcomes = [Outcome(e.id, e.answer, "", 0.0, reply=str(error)) for e in batch]
+        self.seen.setdefault(text, {}).update({o.example_id: o for o in outcomes})
+        scores = [o.score for o in outcomes]
+        return EvaluationBatch(outcomes, scores, outcomes if capture_traces else None)
+
+    def make_reflective_dataset(
+        self, candidate: dict[str, str], eval_batch: Any, components_to_update: list[str]
+    ) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        """What was said of each picture, and what was right."""
+        rows = [
+            {
+                "Inputs": "an image",
+                "Generated Outputs": outcome.predicted or outcome.reply,
+                "Feedback": "correct" if outcome.score == 1.0 else f"wrong: {outcome.gold}",
+            }
+            for outcome in eval_batch.trajectories or eval_batch.outputs
+        ]
+        return dict.fromkeys(components_to_update, rows)
+
+    def best(self) -> tuple[str, float]:
+        """The candidate with the best mean among those scored on every training picture."""
+        n = len(self.evaluator.task.train)
+        full = {text: table for text, table in self.seen.items() if len(table) == n}
+        means = {text: sum(o.score for o in table.values()) / n for text, table in full.items()}
+        text = max(means, key=lambda t: (means[t], -len(t)))
+        return text, means[text]
+
+
+class PoolProposer:
+    """Drafts of random strategies of our pool, as GEPA's custom candidate proposer."""
+
+    def __init__(
+        self, evaluator: Evaluator, pool: Sequence[Strategy], adapter: Adapter, seed: int
+    ) -> None:
+        task = evaluator.task
+        self.rng = random.Random(f"gepa {seed}")
+        self.pool, self.adapter, self.evaluator = pool, adapter, evaluator
+        examples = shuffled(task.train, seed)
+        self.evidence = ModelEvidence(evaluator.ledger, task.labels, examples)
+
+    def __call__(
+        self, candidate: dict[str, str], dataset: object, components: list[str]
+    ) -> dict[str, str]:
+        del dataset, components
+        parent = from_dict(json.loads(candidate[COMPONENT]))
+        known = tuple(self.adapter.seen.get(candidate[COMPONENT], {}).values())
+        judged = [Judged(outcome, Cost()) for outcome in known]
+        incumbent = self.evaluator.summarise(judged) if judged else None
+        context = StrategyContext(self.evaluator.task, self.evidence, self.rng, incumbent)
+        for strategy in self.rng.sample(list(self.pool), len(self.pool)):
+            if strategy.applies(parent, context):
+                texts = [write(d.prompt) for d in strategy.propose(parent, context)]
+                fresh = [text for text in texts if text not in self.adapter.seen]
+                if fresh:
+                    return {COMPONENT: self.rng.choice(fresh)}
+        return dict(candidate)
+
+
+def write(prompt: Prompt) -> str:
+    """A structured prompt as a component's text."""
+    return json.dumps(to_dict(prompt), sort_keys=True)
+
+
+@dataclass
+class _Enough:
+    """Stops where not even one full scoring can be paid, or nothing new comes any more."""
+
+    evaluator: Evaluator
+    rounds: int = 0
+
+    def __call__(self, state: object) -> bool:
+        self.rounds += 1
+        limit = self.evaluator.ledger.budget.evaluations or 1_000
+        full = len(self.evaluator.task.train)
+        return self.evaluator.ledger.affordable() < full or self.rounds > limit
+
+
+def reflector(evaluator: Evaluator) -> Callable[[Any], str]:
+    """GEPA's reflection model: the model itself. A request that does not fit its context gets an
+    empty answer, as from a model that has nothing to say."""
+    writer = SameModel(evaluator.ledger)
+
+    def reflect(prompt: Any) -> str:
+        try:
+            return writer.write(str(prompt), REFLECTION_TOKENS)
+        except ContextError:
+            return ""
+
+    return reflect
+
+
+def optimise(
+    evaluator: Evaluator, pool: Sequence[Strategy], seed: int, own: bool
+) -> tuple[Prompt, float]:
+    """GEPA's best prompt and its score on the training pictures, within the ledger's budget."""
+    import gepa  # type: ignore[import-not-found]
+
+    question = evaluator.task.question
+    read: Callable[[str], Prompt] = Prompt if own else lambda text: from_dict(json.loads(text))
+    adapter = Adapter(evaluator, read)
+    options: dict[str, Any] = {
+        "custom_candidate_proposer": PoolProposer(evaluator, pool, adapter, seed)
+    }
+    if own:
+        options = {"reflection_lm": reflector(evaluator)}
+    start = question if own else write(Prompt(question))
+    budget = evaluator.ledger.budget.evaluations or 1_000
+    data = list(evaluator.task.train)
+    adapter.evaluate(data, {COMPONENT: start})
+    with contextlib.suppress(OutOfBudget, ContextError):
+        gepa.optimize(
+            {COMPONENT: start}, data, data, adapter, max_metric_calls=10 * budget, seed=seed,
+            stop_callbacks=_Enough(evaluator),
+            logger=_Silent(), raise_on_exception=True, cache_evaluation=True, **options,
+        )  # fmt: skip
+    text, value = adapter.best()
+    return read(text), value
+
+
+class _Silent:
+    def log(self, message: str) -> None:
+        """GEPA's lines are of no use here."""
