@@ -1,0 +1,147 @@
+"""The Python API: what the commands do, as functions (layer above the commands).
+
+    from idealprompt_cli import adapt, load_task, measure, open_model, predict, save
+
+Paths may be text. Errors are those of `errors.py`. Nothing is printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from .errors import ArtifactError, TaskError
+from .types import Evaluation, Example, Outcome, Prompt, Split, Task
+
+if TYPE_CHECKING:
+    from .artifact import Artifact
+    from .interfaces import Engine, Observer
+
+Place = str | Path
+Which = Literal["winner", "baseline", "recommended"]
+
+
+def load_task(folder: Place, *, metric: str = "") -> Task:
+    """The task in a folder, with `metric` in place of its own, if given."""
+    from . import metrics
+    from .task import load_task as load_folder
+
+    task = load_folder(Path(folder), metric=metric)
+    metrics.get(task.metric)
+    return task
+
+
+@contextmanager
+def open_model(
+    model: Place | None = None,
+    mmproj: Place | None = None,
+    *,
+    threads: int = 0,
+    gpu_layers: int = -1,
+    n_ctx: int = 0,
+) -> Iterator[Engine]:
+    """A model for a `with` block: the named files, else IDEALPROMPT_MODEL and IDEALPROMPT_MMPROJ,
+    else the embedded demonstration model. `threads` and `n_ctx` 0 mean a default; `gpu_layers` -1
+    means all that the build can put on a GPU."""
+    from .commands.models import ModelFlags, opened
+
+    flags = ModelFlags(
+        model=Path(model) if model else None,
+        mmproj=Path(mmproj) if mmproj else None,
+        threads=threads,
+        gpu_layers=gpu_layers,
+        n_ctx=n_ctx,
+    )
+    with opened(flags, lambda text: None) as engine:
+        yield engine
+
+
+def adapt(
+    task: Task,
+    model: Engine,
+    *,
+    budget: str = "",
+    seed: int = 0,
+    strategies: Sequence[str] = (),
+    observer: Observer | None = None,
+) -> Artifact:
+    """Search for a better prompt and compare it with the task's question on the held-out part.
+
+    `budget` is that of the command line ("300", "10m", "200ktok"; default 40 evaluations per
+    training picture). Nothing is kept on the disk; see `save`.
+    """
+    from . import metrics
+    from . import strategies as pool
+    from .artifact import from_run
+    from .budget import Budget
+    from .console import SilentObserver
+    from .search import final_test, run
+
+    metric = metrics.get(task.metric)
+    limit = Budget.parse(budget) if budget else Budget(evaluations=max(600, 40 * len(task.train)))
+    chosen = pool.select(strategies)
+    listener = observer or SilentObserver()
+    result = run(task, model, metric, chosen, limit, observer=listener, seed=seed)
+    return from_run(final_test(result, model, metric))
+
+
+def measure(
+    prompt: Artifact | Prompt,
+    task: Task,
+    model: Engine,
+    *,
+    split: Split = "test",
+    use: Which = "winner",
+) -> Evaluation:
+    """The metric's value with its interval and every outcome, on one part of a task."""
+    from . import metrics
+    from .evaluate import Evaluator
+
+    examples = task.test if split == "test" else task.train
+    if not examples:
+        raise TaskError(f"{task.root}: has no {split} part")
+    evaluator = Evaluator(model, task, metrics.get(task.metric))
+    return evaluator.evaluate(_prompt(prompt, use), examples)
+
+
+def predict(
+    artifact: Artifact,
+    images: Iterable[Place | Sequence[Place]],
+    model: Engine,
+    *,
+    use: Which = "winner",
+) -> list[Outcome]:
+    """Answers for new pictures (or groups of pictures that belong together), in order.
+    `predicted` is the label, `probabilities` are over all labels. Raises `ImageError`."""
+    from .evaluate import predict as ask
+
+    examples = []
+    for entry in images:
+        group = (entry,) if isinstance(entry, (str, Path)) else tuple(entry)
+        paths = tuple(Path(path) for path in group)
+        examples.append(Example(";".join(map(str, paths)), paths, "", "python"))
+    return ask(model, _prompt(artifact, use), artifact.labels, examples, artifact.task.answer)
+
+
+def load(source: Place) -> Artifact:
+    """The artifact in a YAML file."""
+    from .artifact import read_artifact
+
+    return read_artifact(str(source))
+
+
+def save(artifact: Artifact, target: Place) -> None:
+    """Write an artifact as YAML."""
+    from .artifact import dump
+    from .files import write_text
+
+    write_text(Path(target), dump(artifact), ArtifactError)
+
+
+def _prompt(source: Artifact | Prompt, use: Which) -> Prompt:
+    if isinstance(source, Prompt):
+        return source
+    which = source.recommended if use == "recommended" else use
+    return source.prompt if which == "winner" else source.baseline_prompt

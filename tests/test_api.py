@@ -1,0 +1,67 @@
+"""The Python API does what the README shows, and importing the package loads nothing."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import idealprompt_cli
+from idealprompt_cli import adapt, load, load_task, measure, open_model, predict, save
+from idealprompt_cli.errors import TaskError
+
+from .conftest import SCRIPT
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+
+
+def test_from_task_to_answers(folder: Path) -> None:
+    task = load_task(folder)
+    with open_model(SCRIPT) as model:
+        found = adapt(task, model)
+        assert found.winner.test is not None
+        save(found, "prompt.yaml")
+        again = load("prompt.yaml")
+        assert again.prompt == found.prompt
+        evaluation = measure(again, task, model)
+        assert (evaluation.value, evaluation.n) == (found.winner.test.value, 8)
+        assert measure(again, task, model, use="baseline").value == 0.5
+        assert measure(again.prompt, task, model, split="train").n == 12
+        answers = predict(again, [folder / "A/0.png", str(folder / "B/0.png")], model)
+    assert [one.predicted for one in answers] == ["A", "B"]
+
+
+def test_no_test_part(folder: Path) -> None:
+    (folder / "task.yaml").write_text("question: Which code?\ntest_fraction: 0\n")
+    task = load_task(folder)
+    with open_model(SCRIPT) as model, pytest.raises(TaskError, match="has no test part"):
+        measure(idealprompt_cli.adapt(task, model, budget="60"), task, model)
+
+
+def test_the_lines_in_the_readme(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(block.strip().splitlines()) <= 12
+    monkeypatch.setenv("IDEALPROMPT_MODEL", SCRIPT)
+    folder.rename("my_task")
+    (Path("my_task") / "A/0.png").rename("photo.jpg")
+    exec(block, {})
+    assert Path("prompt.yaml").is_file()
+
+
+def test_the_import_is_light() -> None:
+    code = (
+        "import sys; import idealprompt_cli; idealprompt_cli.__version__\n"
+        "print(*[m for m in sys.modules if m.startswith('idealprompt_cli.')])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.strip() == ""
+    assert result.stderr == ""
+
+
+def test_unknown_names() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'serch'"):
+        _ = idealprompt_cli.serch
+    assert set(idealprompt_cli.__all__) <= set(dir(idealprompt_cli))
