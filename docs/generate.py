@@ -1,0 +1,142 @@
+"""Writes the pages that are made from the code: `python -m docs.generate`.
+
+`strategies.md` from the registry, `artifact.schema.json` from the artifact's types. A test fails
+when they are stale.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from idealprompt_cli.artifact import Score, Step, TaskSummary
+from idealprompt_cli.artifact.content import SCHEMA, STOP_REASONS
+from idealprompt_cli.edits import EditReport
+from idealprompt_cli.strategies import STRATEGIES
+from idealprompt_cli.types import Demonstration, ModelInfo, Prompt
+
+FOLDER = Path(__file__).resolve().parent
+TEXT = {"type": "string"}
+
+
+def strategies_page() -> str:
+    """Every strategy with what it does and where it comes from, in the order of the registry."""
+    lines = [
+        "# Strategies",
+        "",
+        "Made by `python -m docs.generate` from `idealprompt_cli/strategies/`; do not edit.",
+        "The order is the one in which a search without experience tries them.",
+        "",
+        "| `--strategy` | what it does | source |",
+        "|---|---|---|",
+    ]
+    for name, strategy in STRATEGIES.items():
+        cells = (f"`{name}`", strategy.summary, strategy.source)
+        lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+# --- the artifact's schema ------------------------------------------------------------------------
+
+
+def _of(kind: Any) -> dict[str, Any]:
+    """JSON Schema of a type as the artifact holds it."""
+    origin, args = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return {"enum": list(args)}
+    if origin in (types.UnionType, typing.Union):
+        return {"anyOf": [_of(one) for one in args]}
+    if origin is tuple:
+        return {"type": "array", "items": _of(args[0])}
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return _record(kind)
+    simple = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
+    return {"type": simple[kind]}
+
+
+def _record(kind: type, *, without: tuple[str, ...] = (), **other: Any) -> dict[str, Any]:
+    """An object of a dataclass's fields; fields with a default may be missing."""
+    hints = typing.get_type_hints(kind)
+    parts = [part for part in dataclasses.fields(kind) if part.name not in without]
+    missing = dataclasses.MISSING
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": [part.name for part in parts if part.default is missing
+                     and part.default_factory is missing],
+        "properties": {part.name: other.get(part.name) or _of(hints[part.name]) for part in parts},
+    }  # fmt: skip
+
+
+def _object(**properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": list(properties),
+        "properties": properties,
+    }
+
+
+def _map(values: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": values}
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema of `prompt.yaml`, as YAML or JSON readers see it."""
+    prompt = _record(
+        Prompt,
+        label_descriptions=_map(TEXT),
+        verbalisers=_map({"type": "array", "items": TEXT}),
+        calibration=_map({"type": "number"}),
+        demonstrations={"type": "array", "items": _record(Demonstration)},
+    )
+    piece = {"anyOf": [_object(text=TEXT), _object(image={"type": "integer"})]}
+    message = _object(
+        role={"enum": ["system", "user", "assistant"]}, content={"type": "array", "items": piece}
+    )
+    score = _of(Score)
+    scores = _object(selection=score, test={"anyOf": [score, {"type": "null"}]})
+    number = {"type": "number"}
+    texts = {"type": "array", "items": TEXT}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "An adapted prompt, written by idealprompt",
+        **_object(
+            schema={"const": SCHEMA},
+            task=_of(TaskSummary),
+            model=_record(ModelInfo, without=("details",)),
+            prompt=prompt,
+            messages={"type": "array", "items": message},
+            labels=texts,
+            verbalisers=_map(texts),
+            scores=_object(baseline=scores, winner=scores),
+            verdict=TEXT,
+            recommended={"enum": ["winner", "baseline"]},
+            baseline=prompt,
+            cost=_object(
+                evaluations={"type": "integer"},
+                tokens={"type": "integer"},
+                seconds=number,
+                stopped={"enum": list(STOP_REASONS)},
+            ),
+            seed={"type": "integer"},
+            trail={"type": "array", "items": _record(Step, edit=_of(EditReport))},
+        ),
+    }
+
+
+def pages() -> dict[str, str]:
+    """File name -> what it should hold."""
+    return {
+        "strategies.md": strategies_page(),
+        "artifact.schema.json": json.dumps(schema(), indent=2) + "\n",
+    }
+
+
+if __name__ == "__main__":
+    for name, text in pages().items():
+        (FOLDER / name).write_text(text, encoding="utf-8")
