@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from .budget import Budget
-from .errors import Interrupted, UsageError
+from .errors import Interrupted, JournalError, UsageError
 from .evaluate import Evaluator
 from .interfaces import Engine, Metric, Observer, Proposer, Strategy
 from .journal import Journal
@@ -60,10 +60,11 @@ def run(
     if not task.train:
         raise UsageError(f"task {task.name}: no training pictures to search with")
     journal = journal or Journal.memory()
-    ledger = Ledger(engine, journal, budget)
+    ledger = engine if isinstance(engine, Ledger) else Ledger(engine, journal, budget)
     evaluator = Evaluator(ledger, task, metric)
     observer.started(task, engine.info(), plan(task, budget))
     rule = policy(_snapshot(journal, beliefs))
+    _check_policy(journal, type(rule).__name__)
     walk = Walk(evaluator, strategies, rule, observer, journal, seed, proposer, prefer)
     try:
         stop = walk.go()
@@ -85,6 +86,18 @@ def _snapshot(journal: Journal, beliefs: Beliefs | None) -> Beliefs:
         kept = [{"kind": "beliefs", "table": (beliefs or Beliefs()).to_record()}]
         journal.append(kept)
     return Beliefs.from_record(kept[0]["table"])
+
+
+def _check_policy(journal: Journal, name: str) -> None:
+    """A broken run goes on with the policy that it began with, or not at all."""
+    kept = journal.records("policy")
+    if not kept:
+        journal.append([{"kind": "policy", "name": name}])
+    elif kept[0]["name"] != name:
+        raise JournalError(
+            f"{journal.path}: the run began with policy {kept[0]['name']}, now {name}; "
+            "take the same --policy, or start anew with another --run-dir"
+        )
 
 
 def final_test(

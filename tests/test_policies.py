@@ -10,10 +10,11 @@ import pytest
 from idealprompt_cli.budget import Budget
 from idealprompt_cli.console import SilentObserver
 from idealprompt_cli.crossfit import Candidate
+from idealprompt_cli.errors import JournalError
 from idealprompt_cli.interfaces import Draft
 from idealprompt_cli.journal import Journal
 from idealprompt_cli.metrics import METRICS
-from idealprompt_cli.policies import POLICIES, Arm, Move, Node, Policy, Puct, Tree
+from idealprompt_cli.policies import POLICIES, Arm, BestFirst, Move, Node, Policy, Puct, Tree
 from idealprompt_cli.priors import ANY, Belief, Beliefs
 from idealprompt_cli.search import run
 from idealprompt_cli.statistics import within_one_error
@@ -180,6 +181,13 @@ def test_one_standard_error() -> None:
     assert within_one_error(best, outcomes(1, 1, 1, 1, 1, 1, 0, 1))
     assert within_one_error(best, outcomes(1, 1, 1, 1, 1, 1, 0, 0))
     assert not within_one_error(best, outcomes(1, 0, 0, 0, 1, 1, 0, 0))
+
+
+def test_a_broken_run_goes_on_with_its_own_policy() -> None:
+    journal = Journal.memory()
+    searched(Puct, journal)
+    with pytest.raises(JournalError, match="began with policy Puct, now BestFirst"):
+        searched(BestFirst, journal)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.35, 0.6, 0.8, 0.95, 0.99])

@@ -47,12 +47,12 @@ def list_(json: Json = False) -> None:
     if not rows:
         typer.echo(f"{path}: nothing learnt yet")
         return
-    typer.echo(f"{'family':16} {'kind':14} {'after':20} {'strategy':20} {'uses':>5} {'won':>6}")
+    head = {"family": "family", "kind": "kind", "parent": "after", "strategy": "strategy"}
+    width = {name: max(len(row[name]) for row in (head, *rows)) for name in head}
+    typer.echo("  ".join(f"{head[n]:{width[n]}}" for n in head) + "   uses     won")
     for row in rows:
-        typer.echo(
-            f"{row['family']:16} {row['kind']:14} {row['parent']:20} {row['strategy']:20} "
-            f"{row['n']:5} {row['won']:6.1%}"
-        )
+        cells = "  ".join(f"{row[n]:{width[n]}}" for n in head)
+        typer.echo(f"{cells}  {row['n']:5}  {row['won']:6.1%}")
 
 
 def _rows(total: Any) -> list[dict[str, Any]]:
