@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
@@ -21,7 +22,7 @@ from .types import ModelInfo, Task, Trial
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-SECONDS_BETWEEN_LINES = 5.0
+SECONDS_BETWEEN_LINES = 10.0
 
 
 class Console:
@@ -31,6 +32,7 @@ class Console:
         self.level = level
         self._stream = stream
         self._bar: BarObserver | None = None
+        self._lines: LineObserver | None = None
 
     @property
     def stream(self) -> TextIO:
@@ -56,14 +58,16 @@ class Console:
         if self.level < 0:
             return SilentObserver()
         if self.level == 0 and is_terminal(self.stream):
-            self._bar = BarObserver(self)
+            self._bar = BarObserver(self, clock)
             return self._bar
-        return LineObserver(self, clock)
+        self._lines = LineObserver(self, clock)
+        return self._lines
 
     def close(self) -> None:
         """Take the bar away, whatever happened."""
-        if self._bar is not None:
-            self._bar.stop()
+        for shown in (self._bar, self._lines):
+            if shown is not None:
+                shown.stop()
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -94,40 +98,102 @@ class SilentObserver:
     def finished(self, stop: str) -> None: ...
 
 
+class Pace:
+    """The time that is left at the speed measured so far. A resumed run replays its beginning in no
+    time, so speed is measured from the first trial that was seen."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._first: tuple[float, float] | None = None
+        self._fraction = 0.0
+
+    def note(self, fraction: float) -> None:
+        """A share of the budget, in [0, 1], is spent now."""
+        self._first = self._first or (self._clock(), fraction)
+        self._fraction = fraction
+
+    def left(self) -> str:
+        """ ", about 3 min left", or "" as long as nothing can be said. The search may end earlier,
+        so this is what the budget allows."""
+        if self._first is None:
+            return ""
+        since, start = self._first
+        passed, done = self._clock() - since, self._fraction - start
+        if passed < 2.0 or done <= 0.0:
+            return ""
+        seconds = passed * (1.0 - self._fraction) / done
+        return f", at most {duration(seconds)} left"
+
+
+def duration(seconds: float) -> str:
+    """About how long, in the unit that people would use."""
+    if seconds < 90:
+        return f"{max(5, 5 * round(seconds / 5))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 class LineObserver:
-    """Plain lines: one every few seconds, or one per trial with -v."""
+    """Plain lines: one every few seconds while work goes on, trial or not; with -v one per trial
+    as well."""
 
     def __init__(self, console: Console, clock: Callable[[], float]) -> None:
         self._console = console
         self._clock = clock
-        self._last = clock()
+        self._start = self._last = clock()
+        self._pace = Pace(clock)
         self._count = 0
+        self._state = ""
+        self._ended = threading.Event()
 
     def started(self, task: Task, model: ModelInfo, plan: str) -> None:
         self._console.write(opening(task, model))
         self._console.write(plan)
+        self._start = self._last = self._clock()
+        threading.Thread(target=self._beat, daemon=True).start()
+
+    def _beat(self) -> None:
+        while not self._ended.wait(1.0):
+            self.tick()
+
+    def tick(self) -> None:
+        """Write a line if none came for a while."""
+        now = self._clock()
+        if now - self._last < SECONDS_BETWEEN_LINES or self._ended.is_set():
+            return
+        self._last = now
+        if self._count:
+            self._console.write(f"  {self._state}{self._pace.left()}")
+        else:
+            self._console.write(f"  at work on the seed prompt for {duration(now - self._start)}")
 
     def trial(self, trial: Trial, best: Trial, spent: str, fraction: float) -> None:
         self._count += 1
+        self._pace.note(fraction)
+        prompts = "1 prompt" if self._count == 1 else f"{self._count} prompts"
+        self._state = f"{prompts} tried, {spent}, best {score(best)}"
         if self._console.level > 0:
-            self._console.write(f"  {describe(trial)}")
-            return
-        if self._clock() - self._last >= SECONDS_BETWEEN_LINES:
             self._last = self._clock()
-            self._console.write(f"  {self._count} prompts tried, {spent}, best {score(best)}")
+            self._console.write(f"  {describe(trial)}")
+        self.tick()
 
     def message(self, text: str) -> None:
         self._console.write(text)
 
     def finished(self, stop: str) -> None:
+        self.stop()
         self._console.write(stop)
+
+    def stop(self) -> None:
+        """No lines from now on."""
+        self._ended.set()
 
 
 class BarObserver:
     """A bar with the best score so far and what is being tried."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
+        self._pace = Pace(clock)
         self._progress: Progress | None = None
         self._row: TaskID | None = None
         self._count = 0
@@ -171,11 +237,12 @@ class BarObserver:
         self._count += 1
         if self._progress is None or self._row is None:
             return
+        self._pace.note(fraction)
         self._progress.update(
             self._row,
             completed=min(fraction, 0.99),  # it is full when it is done
             best=f"best {score(best)}",
-            what=f"{self._count} tried, {spent}, last: {trial.strategy}",
+            what=f"{self._count} tried, {spent}{self._pace.left()}, last: {trial.strategy}",
         )
 
     def message(self, text: str) -> None:

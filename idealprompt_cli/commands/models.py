@@ -42,10 +42,23 @@ Mmproj = Annotated[
         help="Its vision projector. Default: IDEALPROMPT_MMPROJ, or the one beside the model.",
     ),
 ]
-Threads = Annotated[int, typer.Option(min=0, help="CPU threads. Default: the physical cores.")]
-GpuLayers = Annotated[int, typer.Option(min=-1, help="Layers on the GPU, -1 for all.")]
+Threads = Annotated[
+    int,
+    typer.Option(min=0, show_default=False, help="CPU threads. Default: the physical cores."),
+]
+GpuLayers = Annotated[
+    int,
+    typer.Option(
+        min=-1,
+        show_default=False,
+        help="Layers on the GPU, 0 for none. Default: all, where the build has a GPU.",
+    ),
+]
 NCtx = Annotated[
-    int, typer.Option("--n-ctx", min=0, help="Context in tokens. Default: up to 4096.")
+    int,
+    typer.Option(
+        "--n-ctx", min=0, show_default=False, help="Context in tokens. Default: up to 4096."
+    ),
 ]
 ChatTemplate = Annotated[
     Path | None,

@@ -234,6 +234,8 @@ def _search(
         )
         if plan.priors:
             _learn(result, journal, console)
+        if plan.tested and task.test:
+            console.say(f"Now both prompts on the {len(task.test)} held-out pictures.")
         return final_test(result, engine, metric, journal=journal) if plan.tested else result
     except (Interrupted, KeyboardInterrupt) as stopped:
         why = str(stopped) or "interrupted; what was computed is kept"
