@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -69,10 +71,18 @@ class Found:
 
 
 def search(
-    method: str, engine: Engine, task: Task, seed: int, budget: int, beliefs: Beliefs | None
+    method: str,
+    engine: Engine,
+    task: Task,
+    seed: int,
+    budget: int,
+    beliefs: Beliefs | None,
+    shuffled: bool = False,
 ) -> Found:
     """One run of one method."""
-    metric, pool = metrics.get(task.metric), strategies.select(None)
+    metric, pool = metrics.get(task.metric), list(strategies.select(None))
+    if shuffled:
+        random.Random(f"pool {seed}").shuffle(pool)
     if method in POLICIES:
         result = run(
             task, engine, metric, pool, Budget(evaluations=budget), observer=SilentObserver(),
@@ -93,23 +103,35 @@ def search(
 
 
 def measured(
-    method: str, engine: MemoEngine, task: Task, seed: int, budget: int, known: Iterable[Record]
+    method: str,
+    engine: MemoEngine,
+    task: Task,
+    seed: int,
+    budget: int,
+    known: Iterable[Record],
+    shuffled: bool = False,
 ) -> Record:
     """The record of one run, with the winner's score on the held-out pictures."""
     beliefs = others(known, task, engine) if method == "puct+priors" else None
     before = engine.seconds
-    found = search(method, engine, task, seed, budget, beliefs)
+    found = search(method, engine, task, seed, budget, beliefs, shuffled)
     seconds = engine.seconds - before
     tested = Evaluator(engine, task, metrics.get(task.metric)).evaluate(found.prompt, task.test)
     return {
         "model": engine.info().fingerprint, "method": method, "task": task.name,
         "fingerprint": task.fingerprint, "seed": seed, "budget": budget,
-        "evaluations": found.cost.evaluations, "tokens": found.cost.tokens,
+        "pool": pool_name(shuffled), "evaluations": found.cost.evaluations,
+        "tokens": found.cost.tokens,
         "seconds": round(seconds, 2), "trials": found.trials, "selection": found.selection,
         "test": tested.value, "low": tested.interval.low, "high": tested.interval.high,
         "prompt_tokens": engine.count_tokens(render(found.prompt, task.labels)),
         "lessons": found.lessons,
     }  # fmt: skip
+
+
+def pool_name(shuffled: bool) -> str:
+    """How the pool was ordered, as records say it."""
+    return "shuffled" if shuffled else "by strength"
 
 
 def others(known: Iterable[Record], task: Task, engine: Engine) -> Beliefs:
@@ -159,7 +181,7 @@ def opened(fake: bool, model: Path | None, mmproj: Path | None) -> MemoEngine:
 
 def place_of(record: Mapping[str, Any]) -> tuple[Any, ...]:
     """What makes a record the same run as another."""
-    names = ("model", "method", "task", "fingerprint", "seed", "budget")
+    names = ("model", "method", "task", "fingerprint", "seed", "budget", "pool")
     return tuple(record[name] for name in names)
 
 
@@ -183,6 +205,9 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="*", default=[], help="default: all sample tasks")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(10)))
     parser.add_argument("--budgets", type=int, nargs="+", default=[100, 200, 400, 800, 1600])
+    parser.add_argument(
+        "--shuffle-pool", action="store_true", help="the pool's order tells nothing (by seed)"
+    )
     parser.add_argument("--model", type=Path)
     parser.add_argument("--mmproj", type=Path)
     parser.add_argument("--out", type=Path, default=RESULTS)
@@ -195,25 +220,22 @@ def main() -> None:
     done = {place_of(record) for record in records}
     write = partial(write_text, options.out, error=UsageError)
     # Methods outermost: "puct+priors" then finds the records of "puct".
-    for method in options.methods:
-        for task in tasks:
-            for seed in options.seeds:
-                for budget in options.budgets:
-                    name = engine.info().fingerprint
-                    if (name, method, task.name, task.fingerprint, seed, budget) in done:
-                        continue
-                    if method == "seed" and budget != options.budgets[0]:
-                        continue
-                    try:
-                        record = measured(method, engine, task, seed, budget, records)
-                    except (UsageError, OutOfBudget) as problem:
-                        print(f"{method} {task.name} {seed} {budget}: {problem}", flush=True)
-                        continue
-                    records.append(record)
-                    write(text=json.dumps(records, indent=1) + "\n")
-                    print(f"{method} {task.name} {seed} {budget}: {record['test']:.3f}", flush=True)
+    plan = product(options.methods, tasks, options.seeds, options.budgets)
+    name, pool = engine.info().fingerprint, pool_name(options.shuffle_pool)
+    for method, task, seed, budget in plan:
+        place = (name, method, task.name, task.fingerprint, seed, budget, pool)
+        if place in done or (method == "seed" and budget != options.budgets[0]):
+            continue
+        try:
+            record = measured(method, engine, task, seed, budget, records, options.shuffle_pool)
+        except (UsageError, OutOfBudget) as problem:
+            print(f"{method} {task.name} {seed} {budget}: {problem}", flush=True)
+            continue
+        records.append(record)
+        write(text=json.dumps(records, indent=1) + "\n")
+        print(f"{method} {task.name} {seed} {budget}: {record['test']:.3f}", flush=True)
     engine.close()
-    print(table([r for r in records if place_of(r)[0] == name]) if records else "no records")
+    print(table([r for r in records if place_of(r)[0] == name and r["pool"] == pool]))
 
 
 if __name__ == "__main__":

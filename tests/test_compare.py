@@ -42,6 +42,8 @@ def test_every_method_keeps_the_budget_and_is_not_run_twice(
     assert "puct pattern" not in printed
     with_priors = compared(monkeypatch, out, *words, "puct+priors")
     assert len(with_priors) == len(records) + 2
+    shuffled = compared(monkeypatch, out, *words, "puct", "--shuffle-pool")
+    assert [r["pool"] for r in shuffled[-2:]] == ["shuffled"] * 2
 
 
 def test_priors_never_learn_from_the_task_itself() -> None:
