@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from . import __version__
-from .commands import doctor, evaluate, export, init, predict, priors, report, search
+from .commands import doctor, evaluate, export, init, predict, priors, reflect, report, search
 from .commands.shell import Shell
 
 EPILOG = """\b
@@ -51,6 +51,7 @@ def _top(version: Version = False) -> None:
 
 app.command("search", epilog=search.EPILOG)(search.search)
 app.command("eval", epilog=evaluate.EPILOG)(evaluate.evaluate)
+app.command("reflect", epilog=reflect.EPILOG)(reflect.reflect)
 app.command("predict", epilog=predict.EPILOG)(predict.predict)
 app.command("report", epilog=report.EPILOG)(report.report)
 app.command("export", epilog=export.EPILOG)(export.export)

@@ -198,6 +198,7 @@ class Walk:
             evaluation=evaluation,
             prompt_tokens=self.ledger.count_tokens(render(prompt, self.task.labels)),
             note="; ".join(text for text in (note, finish.note) if text),
+            variants=tuple(sorted(finish.candidate.variants.items())),
         )
         self.trials.append(trial)
         self.journal.append_trial(trial)

@@ -20,6 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("evaluate",),
     ("evidence", "crossfit"),
     ("racing", "policies"),
+    ("reflection",),
     ("walk", "formats", "exports", "report"),
     ("search", "console"),
     ("commands",),

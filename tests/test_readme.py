@@ -60,6 +60,6 @@ def test_commands_and_options_exist() -> None:
     words = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))
     helps = "".join(
         CliRunner().invoke(app, [name, "--help"]).stdout
-        for name in ("search", "eval", "predict", "init", "export", "report", "doctor")
+        for name in ("search", "reflect", "eval", "predict", "init", "export", "report", "doctor")
     )
     assert not {word for word in words if word not in helps}

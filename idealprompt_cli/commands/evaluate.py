@@ -94,9 +94,9 @@ def evaluate(
     del debug
     check_jsonl(jsonl, json)
     console = Console(level_of(quiet, verbose))
-    folder = _load(task, metric, console)  # before a slow pipe is waited for
+    folder = load(task, metric, console)  # before a slow pipe is waited for
     artifact = read_artifact(prompt)
-    _check_labels(artifact, folder)
+    check_labels(artifact, folder)
     prompts = others(against or (), artifact, folder)
     flags = ModelFlags(model, mmproj, threads, gpu_layers, n_ctx, chat_template)
     report = replace(_report(artifact, folder, split, use, flags, console, prompts), worst=worst)
@@ -111,7 +111,7 @@ def evaluate(
         )
 
 
-def _load(folder: Path, metric: str, console: Console) -> Task:
+def load(folder: Path, metric: str, console: Console) -> Task:
     from .. import metrics
     from ..task import load_task
 
@@ -122,7 +122,7 @@ def _load(folder: Path, metric: str, console: Console) -> Task:
     return task
 
 
-def _check_labels(artifact: Artifact, task: Task) -> None:
+def check_labels(artifact: Artifact, task: Task) -> None:
     if set(task.labels) != set(artifact.labels):
         raise ArtifactError(
             f"the prompt answers with {_list(artifact.labels)}, but {task.root} asks for "

@@ -1,0 +1,300 @@
+"""`idealprompt reflect`: look at what a prompt gets wrong, and edit it where that holds up."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import shlex
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import ArtifactError, Interrupted, UsageError
+from ..files import check_writable, write_text
+from .diagnosis import as_events, as_text
+from .evaluate import Folder, MetricName, Source, Use, Which, check_labels, choose_prompt, load
+from .models import (
+    ChatTemplate,
+    GpuLayers,
+    Mmproj,
+    Model,
+    ModelFlags,
+    NCtx,
+    Threads,
+    named_by,
+    opened,
+    tell_if_other,
+)
+from .runs import run_folder
+from .shell import Debug, Quiet, Verbose, level_of
+from .stages import settings_for
+
+if TYPE_CHECKING:
+    from ..artifact import Artifact
+    from ..budget import Budget
+    from ..console import Console
+    from ..interfaces import Engine
+    from ..reflection import Start
+    from ..types import RunResult, Task
+
+EVALUATIONS_PER_PICTURE = 20
+LEAST_EVALUATIONS = 400
+
+EPILOG = """\b
+Examples:
+  idealprompt reflect prompt.yaml my_task -o better.yaml
+  idealprompt reflect prompt.yaml my_task --dry-run
+  idealprompt search my_task --no-test -o - | idealprompt reflect - my_task -o better.yaml"""
+
+Output = Annotated[
+    str, typer.Option("--output", "-o", metavar="FILE|-", help="Where to write the YAML artifact.")
+]
+BudgetText = Annotated[
+    str,
+    typer.Option(
+        "--budget",
+        metavar="N|10m|200ktok",
+        help="Evaluations, model time or tokens. Default: 20 evaluations per training picture.",
+    ),
+]
+Seed = Annotated[int | None, typer.Option(help="Seed. Default: the prompt file's.")]
+RunDir = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Where the run is kept. Default: under runs/.")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with a broken run.")]
+NoTest = Annotated[bool, typer.Option("--no-test", help="Leave the held-out pictures unread.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show the diagnosis and the proposals; change nothing.")
+]
+Interactive = Annotated[
+    bool, typer.Option("--interactive", help="Ask before each accepted edit: keep, change, refuse.")
+]
+Events = Annotated[bool, typer.Option("--json", help="Print events as JSON objects, one a line.")]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the command line asks of a reflection."""
+
+    prompt: str
+    folder: Path
+    budget: str
+    seed: int | None
+    metric: str
+    which: Which
+    run_dir: Path | None
+    resume: bool
+    tested: bool
+    dry: bool
+    interactive: bool
+    json: bool
+
+
+def reflect(
+    prompt: Source,
+    task: Folder,
+    output: Output = "",
+    budget: BudgetText = "",
+    dry_run: DryRun = False,
+    interactive: Interactive = False,
+    use: Use = "winner",
+    seed: Seed = None,
+    run_dir: RunDir = None,
+    resume: Resume = False,
+    metric: MetricName = "",
+    no_test: NoTest = False,
+    model: Model = None,
+    mmproj: Mmproj = None,
+    threads: Threads = 0,
+    gpu_layers: GpuLayers = -1,
+    n_ctx: NCtx = 0,
+    chat_template: ChatTemplate = None,
+    json: Events = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    debug: Debug = False,
+) -> None:
+    """Improve a prompt where it goes wrong.
+
+    Looks at the most consequential failures of PROMPT on the training part of TASK, asks the model
+    about those pictures, and keeps an edit only if it holds on pictures that did not inspire it.
+    """
+    from ..console import Console
+
+    del debug
+    plan = Plan(
+        prompt, task, budget, seed, metric, use, run_dir, resume, not no_test, dry_run,
+        interactive, json,
+    )  # fmt: skip
+    _check(plan, output)
+    console = Console(level_of(quiet, verbose))
+    flags = ModelFlags(model, mmproj, threads, gpu_layers, n_ctx, chat_template)
+    try:
+        made = _run(plan, flags, console)
+    finally:
+        console.close()
+    if made is not None:
+        _deliver(*made, output, json)
+
+
+def _check(plan: Plan, output: str) -> None:
+    if plan.json and output == "-":
+        raise UsageError("--json and -o - both want stdout: write the YAML to a file, or drop one")
+    if plan.interactive and plan.prompt == "-":
+        raise UsageError("--interactive reads stdin, and so does the prompt -: name a file")
+    if plan.dry and (plan.interactive or plan.resume or output):
+        raise UsageError("--dry-run writes nothing: drop -o, --resume and --interactive")
+    if output not in ("", "-"):
+        check_writable(Path(output), ArtifactError)
+
+
+def _run(plan: Plan, flags: ModelFlags, console: Console) -> tuple[Artifact, Path] | None:
+    """The artifact and where it was kept; None for a dry run."""
+    from ..artifact import dump, read_artifact
+
+    task = load(plan.folder, plan.metric, console)
+    artifact = read_artifact(plan.prompt)
+    check_labels(artifact, task)
+    budget = _budget(plan.budget, len(task.train))
+    ref = named_by(artifact.model, flags)
+    with opened(flags, console.say, named=ref or task.model) as engine:
+        tell_if_other(engine.info(), artifact.model, console.say)
+        if plan.dry:
+            _dry_run(plan, artifact, task, budget, engine, console)
+            return None
+        folder = run_folder(plan.run_dir, f"{task.name}-reflect", plan.resume)
+        result = _reflected(plan, artifact, task, budget, folder, engine, console)
+    made = continued(artifact, result)
+    kept = folder / "prompt.yaml"
+    write_text(kept, dump(made), ArtifactError)
+    return made, kept
+
+
+def _budget(text: str, pictures: int) -> Budget:
+    from ..budget import Budget
+
+    if text:
+        return Budget.parse(text)
+    return Budget(evaluations=max(LEAST_EVALUATIONS, EVALUATIONS_PER_PICTURE * pictures))
+
+
+def _reflected(
+    plan: Plan,
+    artifact: Artifact,
+    task: Task,
+    budget: Budget,
+    folder: Path,
+    engine: Engine,
+    console: Console,
+) -> RunResult:
+    from .. import metrics
+    from ..journal import Journal, header_for
+    from ..ledger import Ledger
+    from ..prompts import fingerprint
+    from ..reflection import reflect as run_reflection
+    from ..search import final_test
+
+    metric, seed, start = metrics.get(task.metric), _seed(plan, artifact), _start(plan, artifact)
+    header = {**header_for(task, engine.info(), seed), "prompt": fingerprint(start.prompt)}
+    open_journal = Journal.resume if plan.resume else Journal.create
+    journal = open_journal(folder, header)
+    try:
+        result = run_reflection(
+            task,
+            Ledger(engine, journal, budget),
+            metric,
+            start,
+            observer=console.observer(),
+            settings=settings_for(folder, plan.interactive),
+            journal=journal,
+            seed=seed,
+            tell=_print_event if plan.json else None,
+        )
+        return final_test(result, engine, metric, journal=journal) if plan.tested else result
+    except (Interrupted, KeyboardInterrupt) as stopped:
+        why = str(stopped) or "interrupted; what was computed is kept"
+        raise Interrupted(f"{why}; go on with: {_again(folder)}") from stopped
+    finally:
+        journal.close()
+
+
+def _start(plan: Plan, artifact: Artifact) -> Start:
+    from ..reflection import from_prompt
+
+    return from_prompt(artifact.baseline_prompt, choose_prompt(artifact, plan.which)[1])
+
+
+def _seed(plan: Plan, artifact: Artifact) -> int:
+    return artifact.seed if plan.seed is None else plan.seed
+
+
+def continued(artifact: Artifact, result: RunResult) -> Artifact:
+    """The result as an artifact whose trail goes on from the one it started from."""
+    from ..artifact import from_run
+
+    made = from_run(result)
+    steps = tuple(step for step in made.trail if step.strategy not in ("seed", "given"))
+    trail = (*artifact.trail, *steps) if artifact.trail else made.trail
+    return replace(made, trail=trail)
+
+
+def _again(folder: Path) -> str:
+    """This command line with what resumes it."""
+    words = [word for word in sys.argv[1:] if word != "--resume"]
+    known = any(word.split("=")[0] == "--run-dir" for word in words)
+    where = [] if known else ["--run-dir", str(folder)]
+    return shlex.join(["idealprompt", *words, *where, "--resume"])
+
+
+# --- a dry run ------------------------------------------------------------------------------------
+
+
+def _dry_run(
+    plan: Plan, artifact: Artifact, task: Task, budget: Budget, engine: Engine, console: Console
+) -> None:
+    from .. import metrics
+    from ..ledger import Ledger
+    from ..reflection import diagnose
+
+    with tempfile.TemporaryDirectory() as folder:
+        found = diagnose(
+            task,
+            Ledger(engine, None, budget),
+            metrics.get(task.metric),
+            _start(plan, artifact),
+            observer=console.observer(),
+            settings=settings_for(Path(folder)),
+            seed=_seed(plan, artifact),
+        )
+    console.close()
+    typer.echo(as_events(found) if plan.json else as_text(found))
+
+
+# --- the result -----------------------------------------------------------------------------------
+
+
+def _print_event(kind: str, data: Mapping[str, Any]) -> None:
+    typer.echo(jsonlib.dumps({"event": kind, **data}, ensure_ascii=False))
+
+
+def _deliver(artifact: Artifact, kept: Path, output: str, json: bool) -> None:
+    """The YAML to where it was asked for; the summary (or the last event) beside it."""
+    from .. import formats
+    from ..artifact import dump, to_data
+    from ..console import screen_of
+
+    if output and output != "-":
+        write_text(Path(output), dump(artifact), ArtifactError)
+    written = str(kept) if output in ("", "-") else output
+    if json:
+        _print_event("result", {**to_data(artifact), "written": written})
+        return
+    if output == "-":
+        typer.echo(dump(artifact), nl=False)
+    stream = sys.stderr if output == "-" else sys.stdout
+    shown = formats.get("table").run(artifact, written, screen_of(stream))
+    typer.echo(shown, err=output == "-")

@@ -1,0 +1,117 @@
+"""What goes wrong with a prompt, and which edits the evidence speaks for. Scores nothing itself
+beyond the few answers that the evidence needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..budget import OutOfBudget
+from ..crossfit import Candidate
+from ..errors import IdealPromptError
+from ..evaluate import Evaluator
+from ..evidence import ModelEvidence
+from ..interfaces import Proposer
+from ..prompts import ordered_labels, render
+from ..types import Example, Outcome
+from .bias import OrderBias, order_bias
+from .cases import Confusion, ranked
+from .evening import calibrations, orders
+from .probing import Probe, probes, said
+from .proposal import Proposal
+from .texts import text_edits
+from .written import answer_form, capable, written
+
+# Pictures on which the order of the labels is turned round.
+TURNED = 8
+
+
+@dataclass
+class Clinic:
+    """Examines an incumbent. Questions are screened once per run, on the first cases."""
+
+    evaluator: Evaluator
+    evidence: ModelEvidence
+    examples: Sequence[Example]
+    questions: Sequence[str] = ()
+    blank: Path | None = None
+    proposer: Proposer | None = None
+    kept: tuple[Probe, ...] | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def general(self, incumbent: Candidate, outcomes: Sequence[Outcome]) -> list[Proposal]:
+        """Edits that are aimed at no one confusion: calibration and order."""
+        task, prompt = self.evaluator.task, incumbent.prompt
+        if task.answer == "text" or not task.labels:
+            return answer_form(prompt, [example.answer for example in self.examples])
+        blank = self._blank(incumbent)
+        found = calibrations(prompt, outcomes, self.evidence, task.labels, blank)
+        return found + orders(prompt, task.labels, self.order(incumbent, outcomes))
+
+    def aimed(
+        self, incumbent: Candidate, confusion: Confusion, every: Sequence[Confusion]
+    ) -> list[Proposal]:
+        """Edits for a confusion, from what the model says of its cases and their neighbours."""
+        task = self.evaluator.task
+        found: list[Proposal] = []
+        if task.answer == "label" and len(task.labels) > 1:
+            kept = self._probes(every)
+            rendered = {render(p, task.labels) for p in incumbent.variants.values()}
+            found = text_edits(
+                incumbent.prompt, self.evidence, task.labels, confusion, kept, len(rendered) < 2
+            )
+        return self._written(incumbent, confusion) + found
+
+    def order(self, incumbent: Candidate, outcomes: Sequence[Outcome]) -> OrderBias | None:
+        """The bias from the labels' order on the worst examples; None where no order is shown."""
+        prompt, labels = incumbent.prompt, self.evaluator.task.labels
+        if not (prompt.label_descriptions or prompt.label_order):
+            return None
+        order = ordered_labels(prompt, labels)
+        worst = {o.example_id for o in sorted(outcomes, key=lambda o: o.margin)[:TURNED]}
+        turned = prompt.with_(label_order=order[::-1])
+        shown = [example for example in self.examples if example.id in worst]
+        try:
+            backward = self.evaluator.judge([(turned, example) for example in shown])
+            forward = self.evaluator.judge([(prompt, example) for example in shown])
+        except (OutOfBudget, IdealPromptError):
+            return None
+        first, second = ([item.outcome for item in side] for side in (forward, backward))
+        return order_bias(first, second, order)
+
+    def said_of(self, ids: Sequence[str]) -> dict[str, str]:
+        """What the model says of these examples."""
+        texts = said(self.evidence, self.kept or ())
+        return {i: texts[i] for i in ids if i in texts}
+
+    # --- inside -----------------------------------------------------------------------------------
+
+    def _probes(self, every: Sequence[Confusion]) -> tuple[Probe, ...]:
+        if self.kept is None:
+            self.kept = probes(self.evidence, ranked(every), self.questions)
+            needed = len(self.examples) * len(self.kept)
+            if self.evidence.affordable() < needed:
+                self.kept = ()
+        return self.kept
+
+    def _blank(self, incumbent: Candidate) -> Outcome | None:
+        """The incumbent's answer to a picture without content."""
+        if self.blank is None:
+            return None
+        count = len(self.examples[0].images)
+        label = self.evaluator.task.labels[0]
+        example = Example("blank", (self.blank,) * count, label, "content-free")
+        try:
+            return self.evaluator.judge([(incumbent.prompt, example)])[0].outcome
+        except (OutOfBudget, IdealPromptError):
+            return None
+
+    def _written(self, incumbent: Candidate, confusion: Confusion) -> list[Proposal]:
+        if self.proposer is None:
+            return []
+        if not capable(self.proposer):
+            self.proposer = None
+            self.notes.append("the proposer does not follow instructions; going on without it")
+            return []
+        return written(incumbent.prompt, confusion, self.said_of(confusion.ids), self.proposer)

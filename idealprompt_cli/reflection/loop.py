@@ -1,0 +1,262 @@
+"""Rounds of reflection: diagnose, propose, score together, accept or reject, until a reason to
+stop. Knows no concrete engine or metric, and never sees the test split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..budget import OutOfBudget
+from ..crossfit import Candidate, Fold, derive
+from ..interfaces import Draft, Observer
+from ..journal import Journal
+from ..prompts import length, render
+from ..racing import Finish, race
+from ..statistics import merit
+from ..types import Example, Prompt, StopReason, Trial
+from .acceptance import ALPHA, judge, level
+from .cases import Confusion, confusions
+from .diagnosis import Clinic
+from .merging import merges
+from .proposal import Proposal, differences, key
+from .record import Standing, Tried, confusion_data, edit_data, working_on
+
+Tell = Callable[[str, Mapping[str, Any]], None]
+# What a person makes of an accepted edit: the prompt to go on with, or None to refuse it.
+Review = Callable[[Trial, Prompt], Prompt | None]
+
+PATIENCE = 3
+MAX_EDITS = 12
+
+
+@dataclass
+class Rounds:
+    """The state of one reflection; `go` runs it and returns why it stopped."""
+
+    clinic: Clinic
+    incumbent: Standing
+    others: Sequence[Candidate]
+    seed: Prompt
+    examples: Sequence[Example]
+    folds: Sequence[Fold]
+    trials: list[Trial]
+    journal: Journal
+    observer: Observer
+    tell: Tell
+    review: Review | None = None
+    patience: int = PATIENCE
+    alpha: float = ALPHA
+    rejected: set[str] = field(default_factory=set)
+    closed: set[str] = field(default_factory=set)
+    carried: list[Draft] = field(default_factory=list)
+    round: int = 1
+    records: int = 0
+
+    def __post_init__(self) -> None:
+        self.evaluator = self.clinic.evaluator
+        self.fold_of = {i: place for place, fold in enumerate(self.folds) for i in fold}
+        self.known = len(self.journal.records("edit"))
+
+    # --- the loop ---------------------------------------------------------------------------------
+
+    def go(self) -> StopReason:
+        """Reflect until nothing is open, patience or the budget ends."""
+        while True:
+            found = confusions(self.incumbent.outcomes)
+            if not found:
+                return "settled"
+            if self.round > self.patience:
+                return "patience"
+            confusion = next((c for c in found if c.name not in self.closed), None)
+            if confusion is None:
+                return "exhausted"
+            self.observer.message(working_on(confusion))
+            self.tell("confusion", confusion_data(confusion))
+            try:
+                accepted = self._round(confusion, found)
+            except OutOfBudget as stop:
+                return stop.reason
+            if not accepted:
+                self.closed.add(confusion.name)
+
+    def proposals(
+        self, confusion: Confusion, found: Sequence[Confusion]
+    ) -> list[tuple[Proposal, Candidate]]:
+        """Edits of the incumbent that were not rejected before, with their candidates."""
+        incumbent = self.incumbent.candidate
+        offered = self._combined()
+        offered += merges(incumbent, self.others, self.seed, len(self.folds))
+        offered += self.clinic.general(incumbent, self.incumbent.outcomes)
+        try:
+            offered += self.clinic.aimed(incumbent, confusion, found)
+        except OutOfBudget:
+            if not offered:
+                raise
+        fresh: dict[str, tuple[Proposal, Candidate]] = {}
+        for proposal in offered:
+            name = self._key(proposal)
+            if name not in self.rejected and proposal.draft.prompt != incumbent.prompt:
+                candidate = proposal.candidate(incumbent, self.clinic.evidence, self.folds)
+                fresh.setdefault(name, (proposal, candidate))
+        return list(fresh.values())[:MAX_EDITS]
+
+    def _combined(self) -> list[Proposal]:
+        """Edits that passed beside the one that became the incumbent: on top of it."""
+        found = []
+        for draft in self.carried:
+            if draft.refit is not None:
+                made = draft.refit(self.incumbent.candidate.prompt, self.clinic.evidence)
+                if made is not None:
+                    why = f"combined with the last edit: {draft.note}"
+                    found.append(Proposal("merge", Draft(made, why, draft.refit), why))
+        return found
+
+    def _round(self, confusion: Confusion, found: Sequence[Confusion]) -> bool:
+        """Score the edits for a confusion together; whether one was accepted."""
+        for note in self.clinic.notes:
+            self.observer.message(note)
+        self.clinic.notes.clear()
+        offered = self.proposals(confusion, found)
+        if not offered:
+            return False
+        bar = level(self.round, len(offered), self.alpha)
+        tried = [self._judged(p, f, bar) for p, f in self._scored(offered)]
+        if not tried:
+            raise OutOfBudget(self._tightest())
+        accepted = self._decide(tried)
+        self.round = 1 if accepted else self.round + 1
+        return accepted
+
+    def _scored(
+        self, offered: Sequence[tuple[Proposal, Candidate]]
+    ) -> list[tuple[Proposal, Finish]]:
+        """All in one race; where the budget does not bear that, one after another."""
+        try:
+            finishes = self._race([candidate for _, candidate in offered])
+            return list(zip([p for p, _ in offered], finishes, strict=True))
+        except OutOfBudget:
+            pass
+        done = []
+        for proposal, candidate in offered:
+            try:
+                done.append((proposal, self._race([candidate])[0]))
+            except OutOfBudget:
+                continue
+        return done
+
+    def _race(self, candidates: Sequence[Candidate]) -> list[Finish]:
+        outcomes = self.incumbent.outcomes
+        return race(self.evaluator, candidates, outcomes, self.examples, self.fold_of)
+
+    def _judged(self, proposal: Proposal, finish: Finish, bar: float) -> Tried:
+        seen = finish.evaluation.outcomes if finish.evaluation else ()
+        judgement = judge(self.incumbent.outcomes, seen, proposal.untested())
+        return Tried(self._key(proposal), proposal, finish, judgement, bar)
+
+    # --- deciding ---------------------------------------------------------------------------------
+
+    def _decide(self, tried: Sequence[Tried]) -> bool:
+        """Keep the best edit that passed and that nobody refuses; remember the others."""
+        passed = sorted((one for one in tried if one.passed), key=self._rank)
+        states = {one.name: "passed" if one.passed else "rejected" for one in tried}
+        before = self.incumbent
+        for one in passed:
+            states[one.name] = self._offer(one)
+            if self.incumbent is not before:
+                break
+        self.carried = [p.proposal.draft for p in passed if states[p.name] == "passed"]
+        for one in tried:
+            self._remember(one, states[one.name])
+            if states[one.name] != "accepted":
+                self._publish(self._trial(one, before))
+        if self.incumbent is not before:
+            self.closed.clear()
+        return self.incumbent is not before
+
+    def _offer(self, one: Tried) -> str:
+        """Make it the incumbent, asking the person first if there is one; what became of it."""
+        trial = self._trial(one, self.incumbent)
+        candidate = one.finish.candidate
+        if self.review is not None:
+            wanted = self.review(trial, self.incumbent.trial.prompt)
+            if wanted is None or wanted == self.incumbent.trial.prompt:
+                return "refused"
+            if wanted != trial.prompt:
+                return "changed" if self._by_hand(one, wanted) else "refused"
+        self._stand(Standing(trial, candidate))
+        return "accepted"
+
+    def _by_hand(self, one: Tried, wanted: Prompt) -> bool:
+        """A person's own version: scored, and taken without a test."""
+        draft = Draft(wanted, "changed by hand")
+        candidate = derive(one.finish.candidate, draft, self.clinic.evidence, self.folds)
+        finish = race(self.evaluator, [candidate], None, self.examples, self.fold_of)[0]
+        if finish.state != "complete" or finish.evaluation is None:
+            self.observer.message(f"your version cannot be scored: {finish.note}")
+            return False
+        judgement = judge(self.incumbent.outcomes, finish.evaluation.outcomes)
+        proposal = Proposal("by_hand", draft, draft.note, one.proposal.confusion)
+        trial = self._trial(Tried("", proposal, finish, judgement, 1.0), self.incumbent)
+        self._stand(Standing(trial, candidate))
+        return True
+
+    def _stand(self, standing: Standing) -> None:
+        self.incumbent = standing
+        self._publish(standing.trial)
+        self.tell("incumbent", {"trial": standing.trial.id, "value": standing.evaluation.value})
+
+    def _rank(self, one: Tried) -> tuple[float, int]:
+        """Better first: merit in steps of 0.01, then the shorter prompt."""
+        evaluation = one.finish.evaluation
+        value = merit(evaluation.value, evaluation.outcomes) if evaluation else 0.0
+        size = length(one.finish.candidate.prompt, self.evaluator.task.labels)
+        return (-round(value, 2), size)
+
+    # --- records ----------------------------------------------------------------------------------
+
+    def _trial(self, one: Tried, parent: Standing) -> Trial:
+        prompt = one.finish.candidate.prompt
+        note = "; ".join(text for text in (one.proposal.why, one.finish.note) if text)
+        return Trial(
+            id=len(self.trials),
+            parent=parent.trial.id,
+            strategy=f"reflect {one.proposal.kind}",
+            prompt=prompt,
+            state=one.finish.state,
+            evaluation=one.finish.evaluation,
+            prompt_tokens=self._tokens(prompt),
+            note=note,
+            variants=tuple(sorted(one.finish.candidate.variants.items())),
+            edit=one.report(parent.trial.prompt),
+        )
+
+    def _tokens(self, prompt: Prompt) -> int:
+        return self.evaluator.ledger.count_tokens(render(prompt, self.evaluator.task.labels))
+
+    def _publish(self, trial: Trial) -> None:
+        ledger = self.evaluator.ledger
+        self.trials.append(trial)
+        self.journal.append_trial(trial)
+        budget, spent = ledger.budget, ledger.spent
+        self.observer.trial(
+            trial, self.incumbent.trial, budget.spent(spent), budget.fraction(spent)
+        )
+
+    def _remember(self, one: Tried, state: str) -> None:
+        """Into the journal and the event stream; what did not pass is not tried again. A resumed
+        run has the first records already."""
+        if state in ("rejected", "refused", "changed"):
+            self.rejected.add(one.name)
+        record = edit_data(one, state)
+        self.tell("edit", record)
+        self.records += 1
+        if self.records > self.known:
+            self.journal.append([{"kind": "edit", "key": one.name, **record}])
+
+    def _key(self, proposal: Proposal) -> str:
+        return key(differences(self.incumbent.trial.prompt, proposal.draft.prompt))
+
+    def _tightest(self) -> StopReason:
+        ledger = self.evaluator.ledger
+        return ledger.budget.tightest(ledger.spent)

@@ -1,0 +1,46 @@
+"""Combinations: parts of the search's other good prompts on the incumbent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+
+from ..crossfit import Candidate
+from ..interfaces import Draft
+from ..types import Prompt
+from .proposal import Proposal
+
+_OWN = ("question", "verbalisers", "calibration")
+
+
+def merges(
+    incumbent: Candidate, others: Sequence[Candidate], seed: Prompt, folds: int
+) -> list[Proposal]:
+    """From each other candidate the parts that it changed and the incumbent left alone.
+
+    The question with its words and offsets belongs together and stays the incumbent's.
+    """
+    found = []
+    for other in others:
+        names = [
+            part.name
+            for part in fields(Prompt)
+            if part.name not in _OWN
+            and getattr(other.prompt, part.name) != getattr(seed, part.name)
+            and getattr(incumbent.prompt, part.name) == getattr(seed, part.name)
+        ]
+        if incumbent.prompt.verbalisers:
+            names = [name for name in names if name != "label_descriptions"]
+        if names:
+            prompt = _graft(incumbent.prompt, other.prompt, names)
+            versions = {
+                fold: _graft(incumbent.version(fold), other.version(fold), names)
+                for fold in range(folds)
+            }
+            why = f"takes {', '.join(names)} from another good prompt"
+            found.append(Proposal("merge", Draft(prompt, why), why, versions=versions))
+    return found
+
+
+def _graft(onto: Prompt, source: Prompt, names: Sequence[str]) -> Prompt:
+    return onto.with_(**{name: getattr(source, name) for name in names})

@@ -1,0 +1,147 @@
+"""Evidence in the model's own words: probing questions put to bad cases and good neighbours.
+
+Which questions tell the labels apart is found on the most consequential cases and the right
+examples that look most like them; the best few are then answered for every picture.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..interfaces import Evidence
+from ..types import Example, Prompt
+from ..wording import contrast, features
+from .cases import Case
+
+KEPT = 3
+MAX_WORDS = 32
+# Share of the remaining budget that the questions may take.
+SHARE = 0.35
+# A contrast below this z score is as likely to be chance as not.
+MIN_Z = 1.0
+_POLAR = frozenset({"yes", "no"})
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A question with the words to score as its answer."""
+
+    question: str
+    words: tuple[str, ...]
+
+    @property
+    def prompt(self) -> Prompt:
+        return Prompt(self.question)
+
+
+def probes(
+    evidence: Evidence, cases: Sequence[Case], questions: Sequence[str]
+) -> tuple[Probe, ...]:
+    """The most telling questions, best first; () where the budget bears none.
+
+    Successive halving (Karnin et al. 2013): all questions on two pictures per label, the better
+    half on twice as many, and so on; answers are kept, so a round pays for its new pictures only.
+    """
+    order = neighbourly(evidence, cases)
+    labels = len({example.answer for example in evidence.examples})
+    room = int(SHARE * evidence.affordable()) - KEPT * len(evidence.examples)
+    per_label = 2
+    left = list(questions[: max(0, room // (2 * per_label * max(1, labels)))])
+    answers: Mapping[str, Mapping[str, str]] = {}
+    while left:
+        part = _part(evidence, order, per_label)
+        answers = dict(zip(left, part.ask(left), strict=True))
+        gold = {example.id: example.answer for example in part.examples}
+        left.sort(key=lambda question: -telling(answers[question], gold))
+        if len(left) <= KEPT or len(part.examples) == len(evidence.examples):
+            break
+        left, per_label = left[: max(KEPT, len(left) // 2)], 2 * per_label
+    return tuple(Probe(q, _words(answers[q], evidence)) for q in left[:KEPT])
+
+
+def neighbourly(evidence: Evidence, cases: Sequence[Case]) -> tuple[Example, ...]:
+    """Per label in turn: the worst case, then the right example most like the cases, and so on."""
+    said = {i: features(text) for i, text in evidence.descriptions().items()}
+    bad = [case.example_id for case in cases if case.example_id in said]
+    marks = Counter(feature for i in bad for feature in said[i])
+    place = {example_id: rank for rank, example_id in enumerate(bad)}
+    piles: dict[str, tuple[list[Example], list[Example]]] = {}
+    for example in evidence.examples:
+        pair = piles.setdefault(example.answer, ([], []))
+        pair[example.id not in place].append(example)
+    ordered = []
+    for wrong, right in piles.values():
+        wrong.sort(key=lambda e: place[e.id])
+        right.sort(key=lambda e: -sum(marks[f] for f in said[e.id]) / max(1, len(said[e.id])))
+        ordered.append(_in_turn(wrong, right))
+    width = max((len(pile) for pile in ordered), default=0)
+    return tuple(pile[row] for row in range(width) for pile in ordered if row < len(pile))
+
+
+def _in_turn(first: Sequence[Example], second: Sequence[Example]) -> list[Example]:
+    width = max(len(first), len(second))
+    return [pile[row] for row in range(width) for pile in (first, second) if row < len(pile)]
+
+
+def _part(evidence: Evidence, order: Sequence[Example], per_label: int) -> Evidence:
+    taken: Counter[str] = Counter()
+    kept = set()
+    for example in order:
+        taken[example.answer] += 1
+        if taken[example.answer] <= per_label:
+            kept.add(example.id)
+    return evidence.excluding([e.id for e in evidence.examples if e.id not in kept])
+
+
+def telling(answers: Mapping[str, str], gold: Mapping[str, str]) -> float:
+    """Mean leave-one-out probability of the gold label among the examples that got the same
+    answer (add-one over the labels)."""
+    labels = max(1, len(set(gold.values())))
+    table = Counter((answers[i].casefold(), gold[i]) for i in gold)
+    sizes = Counter(answers[i].casefold() for i in gold)
+    own = ((answers[i].casefold(), gold[i]) for i in gold)
+    total = sum((table[said, x] - 1 + 1 / labels) / sizes[said] for said, x in own)
+    return total / max(1, len(gold))
+
+
+def _words(answers: Mapping[str, str], evidence: Evidence) -> tuple[str, ...]:
+    """The answers by frequency (with the other half of yes and no), then words of the
+    descriptions. Labels are not looked at, so the list is the same for every fold."""
+    counts = Counter(answer for answer in answers.values() if answer)
+    words = sorted(counts, key=lambda word: (-counts[word], word))
+    for yes, no in (("yes", "no"), ("Yes", "No")):
+        if yes in counts or no in counts:
+            return tuple(dict.fromkeys((*words, yes, no)))[:MAX_WORDS]
+    return tuple(dict.fromkeys((*words, *evidence.vocabulary(MAX_WORDS))))[:MAX_WORDS]
+
+
+# --- what the answers say -------------------------------------------------------------------------
+
+
+def said(evidence: Evidence, kept: Sequence[Probe]) -> Mapping[str, str]:
+    """example id -> its description and its likeliest answers to the kept questions."""
+
+    def make() -> Mapping[str, str]:
+        texts = dict(evidence.descriptions())
+        tables = evidence.word_scores([(probe.prompt, probe.words) for probe in kept])
+        for table in tables:
+            for i, row in table.items():
+                word = max(row, key=lambda w: row[w], default="")
+                if word.casefold() not in _POLAR:
+                    texts[i] = f"{texts[i].rstrip('. ')}. {word}"
+        return texts
+
+    return evidence.once(f"said {kept}", make)
+
+
+def phrases(
+    evidence: Evidence, kept: Sequence[Probe], label: str, against: Sequence[str], limit: int
+) -> tuple[str, ...]:
+    """Words that mark `label` against other labels, the most telling first (weighted log-odds
+    with a Dirichlet prior, see `wording.contrast`)."""
+    texts = said(evidence, kept)
+    inside = [texts[e.id] for e in evidence.examples if e.answer == label]
+    outside = [texts[e.id] for e in evidence.examples if e.answer in against and e.answer != label]
+    return tuple(phrase for phrase, z in contrast(inside, outside) if z >= MIN_Z)[:limit]

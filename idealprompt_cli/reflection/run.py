@@ -1,0 +1,269 @@
+"""Reflection from outside: where it starts, one run of it, and its result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..budget import OutOfBudget
+from ..crossfit import Candidate, deal, shuffled
+from ..edits import Change
+from ..errors import Interrupted, UsageError
+from ..evaluate import Evaluator
+from ..evidence import ModelEvidence
+from ..interfaces import Metric, Observer, Proposer
+from ..journal import Journal
+from ..ledger import Ledger
+from ..prompts import render
+from ..racing import race
+from ..statistics import compare, merit, recommended, verdict
+from ..types import Prompt, RunResult, SplitScores, StopReason, Task, Trial
+from .acceptance import ALPHA
+from .cases import Case, Confusion, confusions, ranked
+from .diagnosis import Clinic
+from .loop import PATIENCE, Review, Rounds, Tell
+from .proposal import Proposal, differences
+from .record import Standing
+
+# Other good prompts of a search that parts are taken from.
+BEST_FEW = 3
+_STOP_TEXT: Mapping[StopReason, str] = {
+    "evaluations": "the budget of evaluations is spent",
+    "seconds": "the time is up",
+    "tokens": "the budget of tokens is spent",
+    "exhausted": "the evidence speaks for no further edit",
+    "settled": "no confusion is left open",
+    "patience": "no edit was accepted several times in a row",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What reflection may use beside the model: probing questions, a picture without content, a
+    proposer, a person's review; and when it gives up."""
+
+    questions: Sequence[str] = ()
+    blank: Path | None = None
+    proposer: Proposer | None = None
+    review: Review | None = None
+    patience: int = PATIENCE
+    alpha: float = ALPHA
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where reflection starts. `trials` are those of a search (none: the prompts are scored
+    first); `prompt` is what it improves."""
+
+    baseline: Prompt
+    prompt: Prompt
+    trials: tuple[Trial, ...] = ()
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The ranked cases, their confusions, and what would be tried for the heaviest of them."""
+
+    prompt: Prompt
+    value: float
+    cases: tuple[Case, ...]
+    confusions: tuple[Confusion, ...]
+    said: Mapping[str, str]
+    proposals: tuple[Proposal, ...]
+
+    def changes(self, proposal: Proposal) -> tuple[Change, ...]:
+        """The parts that a proposal would change."""
+        return differences(self.prompt, proposal.draft.prompt)
+
+
+def from_search(result: RunResult) -> Start:
+    """The best few of a search."""
+    return Start(result.baseline, result.winner, result.trials)
+
+
+def from_prompt(baseline: Prompt, prompt: Prompt) -> Start:
+    """A prompt on its own, as from an artifact."""
+    return Start(baseline, prompt)
+
+
+def reflect(
+    task: Task,
+    ledger: Ledger,
+    metric: Metric,
+    start: Start,
+    *,
+    observer: Observer,
+    settings: Settings | None = None,
+    journal: Journal | None = None,
+    seed: int = 0,
+    tell: Tell | None = None,
+) -> RunResult:
+    """Improve a prompt within the ledger's budget; the result's `test` is None.
+
+    Same arguments, engine answers and journal give the same result, broken and resumed or not.
+    Raises UsageError when the budget does not cover the prompts it starts from, and Interrupted on
+    Ctrl-C, with all that was computed in the journal.
+    """
+    said = tell or _silent
+    try:
+        rounds = _rounds(task, ledger, metric, start, observer, settings, journal, seed, said)
+        stop = rounds.go()
+    except KeyboardInterrupt as error:
+        spent = ledger.budget.spent(ledger.spent)
+        observer.finished(f"Interrupted after {spent}.")
+        raise Interrupted(f"interrupted after {spent}; what was computed is kept") from error
+    why = _STOP_TEXT[stop]
+    said("stop", {"reason": stop, "why": why, "evaluations": ledger.spent.evaluations})
+    observer.finished(f"Reflection stopped: {why} ({ledger.budget.spent(ledger.spent)}).")
+    return _result(rounds, start, task, stop, seed)
+
+
+def diagnose(
+    task: Task,
+    ledger: Ledger,
+    metric: Metric,
+    start: Start,
+    *,
+    observer: Observer,
+    settings: Settings | None = None,
+    seed: int = 0,
+) -> Diagnosis:
+    """What goes wrong with the prompt and which edits would be tried first. Nothing is edited."""
+    rounds = _rounds(task, ledger, metric, start, observer, settings, None, seed, _silent)
+    standing = rounds.incumbent
+    found = confusions(standing.outcomes)
+    cases = ranked(found)
+    try:
+        offered = [p for p, _ in rounds.proposals(found[0], found)] if found else []
+        said = rounds.clinic.said_of([case.example_id for case in cases]) if found else {}
+    except OutOfBudget:
+        offered, said = [], {}
+        observer.message("The budget does not cover the evidence: no edit can be proposed.")
+    value, prompt = standing.evaluation.value, standing.trial.prompt
+    return Diagnosis(prompt, value, cases, found, said, tuple(offered))
+
+
+# --- inside ---------------------------------------------------------------------------------------
+
+
+def _silent(kind: str, data: Mapping[str, Any]) -> None:
+    del kind, data
+
+
+def _rounds(
+    task: Task,
+    ledger: Ledger,
+    metric: Metric,
+    start: Start,
+    observer: Observer,
+    settings: Settings | None,
+    journal: Journal | None,
+    seed: int,
+    tell: Tell,
+) -> Rounds:
+    if not task.train:
+        raise UsageError(f"task {task.name}: no training pictures to reflect on")
+    wanted = settings or Settings()
+    examples = shuffled(task.train, seed)
+    evaluator = Evaluator(ledger, task, metric)
+    evidence = ModelEvidence(ledger, task.labels, examples)
+    journal = journal or Journal.memory()
+    trials = list(start.trials)
+    observer.started(task, ledger.info(), plan(task, ledger))
+    if not trials:
+        trials = _scored(evaluator, start, seed)
+        for trial in trials:
+            journal.append_trial(trial)
+    standing = _standings(trials, start.prompt)
+    return Rounds(
+        clinic=Clinic(
+            evaluator, evidence, examples, wanted.questions, wanted.blank, wanted.proposer
+        ),
+        incumbent=standing[0],
+        others=[other.candidate for other in standing[1 : BEST_FEW + 1]],
+        seed=start.baseline,
+        examples=examples,
+        folds=deal(examples),
+        trials=trials,
+        journal=journal,
+        observer=observer,
+        tell=tell,
+        review=wanted.review,
+        patience=wanted.patience,
+        alpha=wanted.alpha,
+    )
+
+
+def _scored(evaluator: Evaluator, start: Start, seed: int) -> list[Trial]:
+    """The seed prompt and the given one as trials."""
+    examples = shuffled(evaluator.task.train, seed)
+    given = [("seed", "the seed prompt", start.baseline)]
+    if start.prompt != start.baseline:
+        given.append(("given", "the prompt to reflect on", start.prompt))
+    try:
+        finishes = race(
+            evaluator,
+            [Candidate(p) for _, _, p in given],
+            None,
+            examples,
+            {example.id: 0 for example in examples},
+        )
+    except OutOfBudget as stop:
+        raise UsageError(
+            f"a budget of {evaluator.ledger.budget.describe()} does not cover the prompt to start "
+            f"from on {len(examples)} training pictures; give more"
+        ) from stop
+    trials = []
+    for place, ((name, note, prompt), finish) in enumerate(zip(given, finishes, strict=True)):
+        if finish.state != "complete":
+            raise UsageError(f"{note} cannot be scored: {finish.note}")
+        tokens = evaluator.ledger.count_tokens(render(prompt, evaluator.task.labels))
+        parent = place - 1 if place else None
+        trials.append(
+            Trial(place, parent, name, prompt, "complete", finish.evaluation, tokens, note)
+        )
+    return trials
+
+
+def _standings(trials: Sequence[Trial], prompt: Prompt) -> list[Standing]:
+    """Complete trials, that of `prompt` first, then by merit."""
+    complete = [t for t in trials if t.state == "complete" and t.evaluation is not None]
+    found = [Standing(trial, Candidate(trial.prompt, dict(trial.variants))) for trial in complete]
+
+    def rank(standing: Standing) -> tuple[bool, float, int]:
+        value = merit(standing.evaluation.value, standing.outcomes)
+        return (standing.trial.prompt != prompt, -value, standing.trial.id)
+
+    return sorted(found, key=rank)
+
+
+def plan(task: Task, ledger: Ledger) -> str:
+    """What the budget buys, in a sentence."""
+    n = len(task.train)
+    text = f"{n} training pictures; budget: {ledger.budget.describe()}"
+    return f"{text}; scoring a prompt takes {n} evaluations, a weak edit is dropped after 8."
+
+
+def _result(rounds: Rounds, start: Start, task: Task, stop: StopReason, seed: int) -> RunResult:
+    seeded = next(t for t in rounds.trials if t.prompt == start.baseline and t.evaluation)
+    assert seeded.evaluation is not None, "the filter holds"
+    before, after = seeded.evaluation, rounds.incumbent.evaluation
+    tried = max(1, sum(trial.state == "complete" for trial in rounds.trials) - 1)
+    split = SplitScores(before, after, compare(before.outcomes, after.outcomes, tried))
+    ledger = rounds.evaluator.ledger
+    return RunResult(
+        task=task,
+        model=ledger.info(),
+        baseline=start.baseline,
+        winner=rounds.incumbent.trial.prompt,
+        selection=split,
+        test=None,
+        trials=tuple(rounds.trials),
+        cost=ledger.spent,
+        stop=stop,
+        seed=seed,
+        verdict=verdict(split, "training"),
+        recommended=recommended(split),
+    )

@@ -1,0 +1,204 @@
+"""Edits of what a prompt says: definitions, task description, cues, question, words.
+
+Each is made by a function of a prompt and evidence, so that it can be made again without the
+examples of a fold. The fixed wordings are plain instruction English, fitted to no one model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from ..interfaces import Draft, Evidence
+from ..prompts import words_for
+from ..types import LabelText, Prompt, Verbaliser
+from .cases import Confusion
+from .probing import Probe, phrases
+from .proposal import Proposal
+from .words import fit_words, likelihood
+
+ASK = "Answer with the correct label."
+FEW = 3
+MAX_CUES = 3
+
+Make = Callable[[Prompt, Evidence], Prompt | None]
+
+
+def text_edits(
+    prompt: Prompt,
+    evidence: Evidence,
+    labels: Sequence[str],
+    confusion: Confusion,
+    kept: Sequence[Probe],
+    one_version: bool,
+) -> list[Proposal]:
+    """Every text edit that the evidence supports for a confusion, the most promising first.
+
+    `one_version`: the prompt reads the same for every fold, so that words can be fitted to it.
+    """
+    pair = (confusion.gold, confusion.rival)
+    told: dict[str, Any] = {"labels": tuple(labels), "kept": tuple(kept)}
+    makers: list[tuple[str, Make, str]] = [
+        ("question", partial(_reask, **told), "this question tells the labels apart"),
+        ("question", partial(_contrast, **told), "asks for what separates the labels"),
+        ("label_descriptions", partial(_define, **told), "says what marks each label"),
+        ("label_descriptions", partial(_describe, **told), "describes, then looks up the marks"),
+        ("label_descriptions", partial(_by_answers, **told), "defines by the telling answers"),
+        ("label_descriptions", partial(_sharpen, pair=pair, kept=kept), "sharpens the two labels"),
+        ("context", partial(_context, pair=pair, kept=kept), "tells the two labels apart"),
+        ("cues", partial(_cue, pair=pair, kept=kept), "points at what separates the two"),
+    ]
+    if one_version:
+        words = partial(_words, labels=tuple(labels))
+        makers.insert(2, ("verbalisers", words, "moves words to the label they speak for"))
+    found = []
+    for kind, make, why in makers:
+        edited = make(prompt, evidence)
+        if edited is not None and edited != prompt:
+            draft = Draft(edited, why, make)
+            found.append(Proposal(kind, draft, why, confusion.name, confusion.ids))
+    return found
+
+
+# --- definitions ----------------------------------------------------------------------------------
+
+
+def _define(
+    prompt: Prompt, evidence: Evidence, *, labels: Sequence[str], kept: Sequence[Probe]
+) -> Prompt | None:
+    if prompt.verbalisers:
+        return None
+    texts = [LabelText(x, either(phrases(evidence, kept, x, labels, FEW))) for x in labels]
+    return _defined(prompt, texts)
+
+
+def _describe(
+    prompt: Prompt, evidence: Evidence, *, labels: Sequence[str], kept: Sequence[Probe]
+) -> Prompt | None:
+    if prompt.reasoning != "none":
+        return None
+    defined = _define(prompt, evidence, labels=labels, kept=kept)
+    return defined.with_(reasoning="describe") if defined else None
+
+
+def _by_answers(
+    prompt: Prompt, evidence: Evidence, *, labels: Sequence[str], kept: Sequence[Probe]
+) -> Prompt | None:
+    best = _telling_words(evidence, labels, kept)
+    if best is None or prompt.verbalisers:
+        return None
+    words = {word.casefold() for v in best[1] for word in v.words}
+    if words <= {"yes", "no"}:
+        return None
+    return _defined(prompt, [LabelText(v.label, either(sorted(v.words[:FEW]))) for v in best[1]])
+
+
+def _defined(prompt: Prompt, texts: Sequence[LabelText]) -> Prompt | None:
+    if any(not entry.text for entry in texts):
+        return None
+    asked = prompt.output_format or ASK
+    return prompt.with_(label_descriptions=tuple(texts), output_format=asked)
+
+
+def _sharpen(
+    prompt: Prompt, evidence: Evidence, *, pair: tuple[str, str], kept: Sequence[Probe]
+) -> Prompt | None:
+    present = {entry.label: entry.text for entry in prompt.label_descriptions}
+    if not set(pair) <= set(present):
+        return None
+    a, b = (phrases(evidence, kept, x, pair, 2) for x in pair)
+    if not a or not b:
+        return None
+    new = {pair[0]: f"{either(a)}, not {b[0]}", pair[1]: f"{either(b)}, not {a[0]}"}
+    return prompt.with_(
+        label_descriptions=tuple(
+            LabelText(label, new.get(label, text)) for label, text in present.items()
+        )
+    )
+
+
+# --- task description and cues --------------------------------------------------------------------
+
+
+def _context(
+    prompt: Prompt, evidence: Evidence, *, pair: tuple[str, str], kept: Sequence[Probe]
+) -> Prompt | None:
+    a, b = (either(phrases(evidence, kept, x, pair, FEW)) for x in pair)
+    if not a or not b:
+        return None
+    names = [words_for(prompt, label)[0] for label in pair]
+    return prompt.with_(context=f"{names[0]} means {a}. {names[1]} means {b}.")
+
+
+def _cue(
+    prompt: Prompt, evidence: Evidence, *, pair: tuple[str, str], kept: Sequence[Probe]
+) -> Prompt | None:
+    a, b = (phrases(evidence, kept, x, pair, 1) for x in pair)
+    if not a or not b or len(prompt.cues) >= MAX_CUES:
+        return None
+    return prompt.with_(cues=(*prompt.cues, f"Look closely: is it {a[0]} or {b[0]}?"))
+
+
+# --- question and words ---------------------------------------------------------------------------
+
+
+def _contrast(
+    prompt: Prompt, evidence: Evidence, *, labels: Sequence[str], kept: Sequence[Probe]
+) -> Prompt | None:
+    """A new prompt that asks which mark is seen; a label's first mark stands for it."""
+    del prompt
+    marks = {label: phrases(evidence, kept, label, labels, 1) for label in labels}
+    words = [found[0] for found in marks.values() if found]
+    if len(set(words)) < len(labels):
+        return None
+    verbalisers = tuple(Verbaliser(label, found) for label, found in marks.items())
+    return Prompt(f"Is it {either(words)}?", verbalisers=verbalisers)
+
+
+def _reask(
+    prompt: Prompt, evidence: Evidence, *, labels: Sequence[str], kept: Sequence[Probe]
+) -> Prompt | None:
+    """A new prompt with the probing question that tells the labels apart best, and the words
+    that stand for them. Which question is best is found out again for every fold."""
+    del prompt
+    best = _telling_words(evidence, labels, kept)
+    return Prompt(best[0].question, verbalisers=best[1]) if best else None
+
+
+def _telling_words(
+    evidence: Evidence, labels: Sequence[str], kept: Sequence[Probe]
+) -> tuple[Probe, tuple[Verbaliser, ...]] | None:
+    def make() -> tuple[Probe, tuple[Verbaliser, ...]] | None:
+        gold = {example.id: example.answer for example in evidence.examples}
+        tables = evidence.word_scores([(probe.prompt, probe.words) for probe in kept])
+        best, found = -float("inf"), None
+        for probe, scores in zip(kept, tables, strict=True):
+            fitted = fit_words(scores, gold, labels)
+            value = likelihood(scores, gold, labels, fitted) if fitted else best
+            if fitted and value > best:
+                best, found = value, (probe, fitted)
+        return found
+
+    return evidence.once(f"telling words {labels} {kept}", make)
+
+
+def _words(prompt: Prompt, evidence: Evidence, *, labels: Sequence[str]) -> Prompt | None:
+    """The same question read by other words: moves that make the gold labels likelier."""
+    told = prompt.label_descriptions or prompt.label_order or prompt.demonstrations
+    if told or prompt.reasoning != "none":
+        return None
+    present = [word for label in labels for word in words_for(prompt, label)]
+    words = tuple(dict.fromkeys((*present, *evidence.vocabulary(24))))
+    scores = evidence.word_scores([(prompt.with_(verbalisers=()), words)])[0]
+    gold = {example.id: example.answer for example in evidence.examples}
+    start = tuple(Verbaliser(label, words_for(prompt, label)) for label in labels)
+    fitted = fit_words(scores, gold, labels, start)
+    return prompt.with_(verbalisers=fitted, calibration=()) if fitted else None
+
+
+def either(words: Sequence[str]) -> str:
+    """ "a", "a or b", "a, b or c"."""
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} or {words[-1]}"

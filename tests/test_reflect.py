@@ -1,0 +1,291 @@
+"""Whole reflections on a pretend model: they gain where there is something to gain, and only
+there; they resume, stop and never peek."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from idealprompt_cli.artifact import dump, from_run, load
+from idealprompt_cli.budget import Budget
+from idealprompt_cli.console import SilentObserver
+from idealprompt_cli.errors import Interrupted, UsageError
+from idealprompt_cli.journal import Journal, header_for
+from idealprompt_cli.ledger import Ledger
+from idealprompt_cli.metrics import METRICS
+from idealprompt_cli.reflection import (
+    Settings,
+    Start,
+    diagnose,
+    from_prompt,
+    from_search,
+    reflect,
+)
+from idealprompt_cli.search import final_test, run
+from idealprompt_cli.strategies import STRATEGIES
+from idealprompt_cli.strategies.questions import QUESTIONS
+from idealprompt_cli.types import LabelText, Prompt, RunResult, Task, Trial
+
+from .fake_vlm import FakeVlm, graded_task, picture, shop_task
+
+TASK = shop_task()
+METRIC = METRICS["accuracy"]
+BLANK = picture(7)
+DEFINED = Prompt(
+    "Which code is it?",
+    label_descriptions=(LabelText("K7", "striped"), LabelText("M2", "plain")),
+)
+
+
+class Writer:
+    """A `Proposer` that follows instructions, in its way."""
+
+    def __init__(self, reply: str = "The cup is red.") -> None:
+        self.reply = reply
+        self.asked: list[str] = []
+
+    def write(self, instruction: str, max_tokens: int = 64, grammar: str | None = None) -> str:
+        self.asked.append(instruction)
+        if instruction.startswith("Repeat"):
+            return self.reply
+        return "What pattern is it?" if "question" in instruction else "striped or checked"
+
+
+def reflected(
+    task: Task = TASK,
+    budget: str = "600",
+    engine: FakeVlm | None = None,
+    journal: Journal | None = None,
+    start: Start | None = None,
+    seed: int = 0,
+    events: list[tuple[str, Mapping[str, Any]]] | None = None,
+    **settings: Any,
+) -> RunResult:
+    seeded = Prompt(task.question)
+    log = events if events is not None else []
+    return reflect(
+        task,
+        Ledger(engine or FakeVlm(), journal, Budget.parse(budget)),
+        METRIC,
+        start or from_prompt(seeded, seeded),
+        observer=SilentObserver(),
+        settings=Settings(**{"questions": QUESTIONS, "blank": BLANK, **settings}),
+        journal=journal,
+        seed=seed,
+        tell=lambda kind, data: log.append((kind, data)),
+    )
+
+
+def timeless(result: RunResult) -> str:
+    return re.sub(r"seconds=[\d.e-]+", "", repr(result))
+
+
+def relabelled(task: Task, seed: int) -> Task:
+    """Labels dealt anew: nothing is left to find."""
+
+    def dealt(examples: Any, salt: str) -> Any:
+        labels = [example.answer for example in examples]
+        random.Random(f"{seed} {salt}").shuffle(labels)
+        return tuple(replace(e, answer=x) for e, x in zip(examples, labels, strict=True))
+
+    return replace(task, train=dealt(task.train, "train"), test=dealt(task.test, "test"))
+
+
+# --- gains ----------------------------------------------------------------------------------------
+
+
+def test_reflection_beats_the_seed_prompt_on_held_out_pictures() -> None:
+    tested = final_test(reflected(), FakeVlm(), METRIC)
+    assert tested.test is not None
+    assert tested.test.winner.value > 0.9 > 0.75 > tested.test.baseline.value
+    assert tested.recommended == "winner"
+
+
+def test_it_goes_on_from_a_search() -> None:
+    task = graded_task()
+    ledger = Ledger(FakeVlm(), None, Budget.parse("150"))
+    pool = (STRATEGIES["role"], STRATEGIES["label_descriptions"])
+    found = run(task, ledger, METRIC, pool, ledger.budget, observer=SilentObserver())
+    assert ledger.spent == found.cost
+    ledger.budget = Budget.parse("700")
+    result = reflect(
+        task,
+        ledger,
+        METRIC,
+        from_search(found),
+        observer=SilentObserver(),
+        settings=Settings(QUESTIONS, BLANK),
+    )
+    assert result.trials[: len(found.trials)] == found.trials
+    assert result.cost.evaluations <= 700
+    assert result.selection.winner.value > found.selection.winner.value
+    trail = [step.strategy for step in from_run(result).trail]
+    assert trail[0] == "seed"
+    assert trail[-1].startswith("reflect ")
+
+
+def test_an_accepted_edit_says_what_it_changed_fixed_and_broke() -> None:
+    result = reflected()
+    last = from_run(result).trail[-1]
+    assert last.edit is not None
+    assert {change.part for change in last.edit.changes} >= {"question", "verbalisers"}
+    assert last.edit.p_value <= last.edit.level < 0.05
+    before = {o.example_id: o.score for o in result.selection.baseline.outcomes}
+    after = {o.example_id: o.score for o in result.selection.winner.outcomes}
+    assert set(last.edit.fixed) == {i for i in after if after[i] > before[i]}
+    assert set(last.edit.broke) == {i for i in after if after[i] < before[i]}
+    again = load(dump(from_run(result)), "file").trail[-1].edit
+    assert again is not None
+    assert again.fixed == last.edit.fixed
+
+
+# --- honesty --------------------------------------------------------------------------------------
+
+
+def test_random_labels_claim_no_gain() -> None:
+    claims = 0
+    for seed in range(3):
+        tested = final_test(reflected(relabelled(TASK, seed), seed=seed), FakeVlm(), METRIC)
+        claims += tested.recommended == "winner"
+        untested = final_test(
+            reflected(replace(relabelled(TASK, seed), test=())), FakeVlm(), METRIC
+        )
+        claims += untested.recommended == "winner"
+    assert claims == 0
+
+
+def test_the_examples_that_inspired_an_edit_do_not_test_it() -> None:
+    writer, events = Writer(), list[tuple[str, Mapping[str, Any]]]()
+    reflected(proposer=writer, events=events)
+    edits = [data for kind, data in events if kind == "edit" and "written" in data["why"]]
+    assert edits
+    assert any("Write a clearer question" in asked for asked in writer.asked)
+    for edit in edits:
+        assert edit["inspired_by"]
+        assert edit["scored_on"] <= len(TASK.train) - len(edit["inspired_by"])
+
+
+def test_a_proposer_that_rambles_is_asked_once() -> None:
+    writer = Writer("a nice picture of")
+    reflected(relabelled(TASK, 1), proposer=writer)
+    assert len(writer.asked) == 1
+
+
+def test_the_test_split_is_not_looked_at() -> None:
+    engine = FakeVlm()
+    reflected(engine=engine)
+    held_out = {path for example in TASK.test for path in example.images}
+    shown = [r.images for r in engine.scored] + [r.images for r in engine.generated]
+    assert shown
+    assert not held_out & {path for images in shown for path in images}
+
+
+def test_a_rejected_edit_is_not_tried_again() -> None:
+    tried: list[str] = []
+    journal = Journal.memory()
+    reflected(graded_task(), "1500", journal=journal, patience=5)
+    for record in journal.records("edit"):
+        assert record["key"] not in tried
+        if record["state"] == "rejected":
+            tried.append(record["key"])
+    assert len(tried) > 5
+
+
+# --- stops and resumption -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("budget", ["20", "60", "100", "150", "300", "2ktok"])
+def test_the_budget_is_kept(budget: str) -> None:
+    result = reflected(relabelled(TASK, 1), budget)
+    assert Budget.parse(budget).fraction(result.cost) <= 1.0
+    assert result.stop in ("evaluations", "tokens", "exhausted", "patience")
+
+
+def test_the_reason_to_stop() -> None:
+    events: list[tuple[str, Mapping[str, Any]]] = []
+    assert reflected(events=events).stop == "settled"
+    assert events[-1][0] == "stop"
+    assert events[-1][1]["why"] == "no confusion is left open"
+    assert reflected(relabelled(graded_task(), 2), "2000", patience=1).stop == "patience"
+
+
+def test_a_budget_below_the_start_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="does not cover the prompt to start from"):
+        reflected(budget="15")
+    with pytest.raises(UsageError, match="no training pictures"):
+        reflected(replace(TASK, train=()))
+
+
+@pytest.mark.parametrize("broken_at", [0, 1, 2, 5, 8])
+def test_a_broken_run_resumes_to_the_same_result(tmp_path: Path, broken_at: int) -> None:
+    task, engine = relabelled(TASK, 3), FakeVlm()
+    whole = Journal.memory()
+    unbroken = reflected(task, "400", engine, whole)
+    header = header_for(task, engine.info(), 0)
+    first, second = FakeVlm(fail_after=broken_at), FakeVlm()
+    with Journal.create(tmp_path, header) as journal, pytest.raises(Interrupted):
+        reflected(task, "400", first, journal)
+    with Journal.resume(tmp_path, header) as journal:
+        resumed = reflected(task, "400", second, journal)
+        edits = journal.records("edit")
+    assert timeless(resumed) == timeless(unbroken)
+    assert first.requests + second.requests == engine.requests
+    assert edits == whole.records("edit")
+
+
+def test_equal_seeds_give_equal_runs() -> None:
+    assert timeless(reflected(seed=4)) == timeless(reflected(seed=4))
+
+
+# --- a person, and a look without consequences ----------------------------------------------------
+
+
+def test_a_person_can_refuse_and_change() -> None:
+    seen: list[Trial] = []
+
+    def refuse(trial: Trial, before: Prompt) -> Prompt | None:
+        seen.append(trial)
+        return None
+
+    result = reflected(review=refuse)
+    assert seen
+    assert result.winner == result.baseline
+
+    by_hand = Prompt("What pattern is it?")
+    change: Callable[[Trial, Prompt], Prompt | None] = lambda trial, before: by_hand  # noqa: E731
+    result = reflected(review=change, patience=1)
+    assert any(trial.strategy == "reflect by_hand" for trial in result.trials)
+    assert any(trial.prompt == by_hand for trial in result.trials)
+
+
+def test_a_diagnosis_changes_nothing() -> None:
+    ledger = Ledger(FakeVlm(), None, Budget.parse("600"))
+    found = diagnose(
+        TASK,
+        ledger,
+        METRIC,
+        from_prompt(Prompt(TASK.question), DEFINED),
+        observer=SilentObserver(),
+        settings=Settings(QUESTIONS, BLANK),
+    )
+    assert found.value < 1.0
+    assert [c.consequence for c in found.cases] == sorted(
+        (c.consequence for c in found.cases), reverse=True
+    )
+    assert all(case.reason for case in found.cases)
+    assert {p.kind for p in found.proposals} >= {"calibration", "question"}
+    assert all(found.changes(p) for p in found.proposals)
+    assert set(found.said) == {case.example_id for case in found.cases}
+
+
+def test_free_text_tasks_pass_through() -> None:
+    task = replace(TASK, answer="text", labels=(), metric="exact_match")
+    result = reflected(task, "300")
+    assert result.cost.evaluations <= 300
+    assert result.stop in ("exhausted", "patience", "evaluations")

@@ -1,0 +1,178 @@
+"""The pieces of reflection: cases, acceptance, offsets, words."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+
+import pytest
+
+from idealprompt_cli.crossfit import Candidate
+from idealprompt_cli.reflection.acceptance import judge, level, sign_flip
+from idealprompt_cli.reflection.bias import added, batch, contextual, fitted, lean, order_bias
+from idealprompt_cli.reflection.cases import confusions, ranked
+from idealprompt_cli.reflection.merging import merges
+from idealprompt_cli.reflection.probing import telling
+from idealprompt_cli.reflection.proposal import differences, key
+from idealprompt_cli.reflection.words import fit_words, likelihood
+from idealprompt_cli.types import LabelText, Outcome, Prompt, Verbaliser
+
+LABELS = ("A", "B")
+
+
+def outcome(name: str, gold: str, chance: float, other: str = "B") -> Outcome:
+    """An answer that gives the gold label this probability, `other` the rest."""
+    rival = other if other != gold else "A"
+    said = gold if chance > 0.5 else rival
+    margin = math.log(chance / (1 - chance))
+    odds = {gold: chance, rival: 1 - chance}
+    return Outcome(name, gold, said, float(said == gold), margin, odds)
+
+
+# --- cases ----------------------------------------------------------------------------------------
+
+
+def test_cases_are_ranked_by_loss_times_the_weight_of_their_confusion() -> None:
+    found = confusions(
+        [
+            outcome("a1", "A", 0.10),
+            outcome("a2", "A", 0.20),
+            outcome("b1", "B", 0.05),
+            outcome("near", "A", 0.55),
+            outcome("sure", "A", 0.95),
+        ]
+    )
+    assert [c.name for c in found] == ["A taken for B", "B taken for A"]
+    assert sum(c.weight for c in found) == pytest.approx(1.0)
+    cases = ranked(found)
+    assert [c.example_id for c in cases] == ["a1", "b1", "a2", "near"]
+    assert cases[0].loss == pytest.approx(-math.log(0.10))
+    assert cases[0].consequence == pytest.approx(cases[0].loss * found[0].weight)
+    assert cases[0].reason.startswith("wrong: B 0.90 against A 0.10; a confusion with")
+    assert cases[-1].reason.startswith("barely right: B 0.45 against A 0.55")
+
+
+def test_nothing_wrong_leaves_no_confusion() -> None:
+    assert confusions([outcome("a", "A", 0.9), outcome("b", "B", 0.8)]) == ()
+
+
+def test_free_text_has_one_confusion_per_gold() -> None:
+    found = confusions([Outcome("t", "seven", "eight", 0.0, reply="eight")])
+    assert found[0].cases[0].reason == "answered 'eight' for 'seven'"
+
+
+# --- acceptance -----------------------------------------------------------------------------------
+
+
+def test_sign_flip_is_exact_for_few_and_close_for_many() -> None:
+    assert sign_flip([0.5] * 4) == 1 / 16
+    assert sign_flip([]) == sign_flip([0.0, 0.0]) == 1.0
+    gains = [0.3, -0.1, 0.2, 0.4, 0.1, -0.2, 0.3, 0.25, 0.1, 0.2, -0.05, 0.3, 0.1, 0.2]
+    exact = sign_flip(gains)
+    assert sign_flip([*gains, 0.01]) == pytest.approx(exact, rel=0.5)
+
+
+def test_the_levels_of_all_rounds_sum_to_alpha() -> None:
+    total = sum(7 * level(number, 7, 0.1) for number in range(1, 1000))
+    assert total == pytest.approx(0.1, rel=0.01)
+
+
+def test_under_chance_an_edit_is_rarely_accepted() -> None:
+    rng = random.Random(5)
+    accepted = 0
+    for _ in range(300):
+        old = [outcome(str(i), "AB"[i % 2], rng.uniform(0.05, 0.95)) for i in range(12)]
+        new = [outcome(str(i), "AB"[i % 2], rng.uniform(0.05, 0.95)) for i in range(12)]
+        accepted += judge(old, new).better(0.05)
+    assert accepted <= 300 * 0.08
+
+
+def test_inspiring_examples_are_left_out_of_the_test() -> None:
+    old = [outcome(str(i), "A", 0.1) for i in range(6)]
+    new = [outcome(str(i), "A", 0.9 if i < 3 else 0.1) for i in range(6)]
+    both, outside = judge(old, new), judge(old, new, {"0", "1", "2"})
+    assert (both.n, outside.n) == (6, 3)
+    assert both.p_value < outside.p_value == 1.0
+    assert outside.fixed == ("0", "1", "2")
+    assert not outside.better(0.5)
+
+
+# --- offsets --------------------------------------------------------------------------------------
+
+
+def recalibrated(outcomes: Sequence[Outcome], offsets: Sequence[tuple[str, float]]) -> int:
+    table = dict(offsets)
+    right = 0
+    for o in outcomes:
+        odds = {x: math.log(p) + table[x] for x, p in o.probabilities.items()}
+        right += max(odds, key=lambda x: odds[x]) == o.gold
+    return right
+
+
+def test_offsets_even_out_a_lean() -> None:
+    """A model that always prefers A, by more for As."""
+    leaning = [outcome(f"a{i}", "A", 0.9) for i in range(5)]
+    leaning += [outcome(f"b{i}", "B", 0.3) for i in range(5)]
+    assert lean(leaning, LABELS) == {"A": 0.5, "B": -0.5}
+    for offsets in (batch(leaning, LABELS), fitted(leaning, LABELS)):
+        assert recalibrated(leaning, offsets) == 10
+    blank = outcome("blank", "A", 0.75)
+    assert recalibrated(leaning, contextual(blank, LABELS)) == 10
+    assert dict(added((("A", 1.0), ("B", -1.0)), (("A", -1.0), ("B", 1.0)))) == {"A": 0, "B": 0}
+
+
+def test_order_bias() -> None:
+    forward = [Outcome("1", "A", "A", 1.0), Outcome("2", "B", "A", 0.0), Outcome("3", "B", "B", 1)]
+    backward = [Outcome("1", "A", "B", 0.0), Outcome("2", "B", "A", 0.0)]
+    bias = order_bias(forward, backward, LABELS)
+    assert (bias.n, bias.flipped, bias.first) == (2, 0.5, 0.5)
+    assert order_bias([], [], LABELS).n == 0
+
+
+# --- words and parts ------------------------------------------------------------------------------
+
+
+def test_words_move_to_the_label_they_speak_for() -> None:
+    says = {"A": {"red": -0.2, "blue": -3.0, "odd": -2.5}, "B": {"red": -3.0, "blue": -0.2}}
+    scores = {f"{x}{i}": {"odd": -2.5, **says[x]} for x in LABELS for i in range(5)}
+    gold = {name: name[0] for name in scores}
+    wrong = (Verbaliser("A", ("blue",)), Verbaliser("B", ("odd",)))
+    fresh = fit_words(scores, gold, LABELS)
+    assert fresh is not None
+    assert {v.label: v.words[0] for v in fresh} == {"A": "red", "B": "blue"}
+    moved = fit_words(scores, gold, LABELS, wrong)
+    assert moved is not None
+    before, after = (likelihood(scores, gold, LABELS, fit) for fit in (wrong, moved))
+    assert after > before
+    assert fit_words(scores, dict.fromkeys(gold, "A"), LABELS) is None
+
+
+def test_telling() -> None:
+    gold = {"1": "A", "2": "A", "3": "B", "4": "B"}
+    telling_answers = {"1": "x", "2": "X", "3": "y", "4": "y"}
+    assert telling(telling_answers, gold) > telling(dict.fromkeys(gold, "x"), gold)
+
+
+def test_differences_and_keys() -> None:
+    before = Prompt("Which?")
+    after = before.with_(role="Clerk.", label_descriptions=(LabelText("A", "red"),))
+    changes = differences(before, after)
+    assert [(c.part, c.before, c.after) for c in changes] == [
+        ("role", "", "Clerk."),
+        ("label_descriptions", "", '{"A": "red"}'),
+    ]
+    assert key(changes) == key(changes[::-1])
+    assert key(changes) != key(changes[:1])
+
+
+def test_merges_take_what_the_incumbent_left_alone() -> None:
+    seed = Prompt("Which?")
+    other = Candidate(
+        seed.with_(role="r", context="all"), {0: seed.with_(role="r", context="without 0")}
+    )
+    incumbent = Candidate(Prompt("What?", role="mine"))
+    (merge,) = merges(incumbent, [other], seed, 2)
+    assert merge.draft.prompt == Prompt("What?", role="mine", context="all")
+    assert merge.versions[0].context == "without 0"
+    assert merges(incumbent, [Candidate(Prompt("Else?"))], seed, 2) == []
