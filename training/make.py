@@ -1,7 +1,7 @@
 """Makes the demonstration model from nothing: `python -m training.make` (see `make demo-model`).
 
-Draws pictures, learns the tokenizer, trains the three stages with checkpoints, exports and
-quantises, measures every skill through llama.cpp, and writes the model card. A stage whose
+Draws pictures, learns the tokenizer (unless `training/tokenizer.json` is there, as it is in the
+repository), trains the three stages with checkpoints, exports and quantises, measures every skill through llama.cpp, and writes the model card. A stage whose
 checkpoint is there is skipped, so a broken run goes on where it was; `--scale` multiplies every
 stage's minutes (the shipped model's minutes are the defaults, on two CPU cores).
 """
@@ -54,9 +54,8 @@ def main() -> None:
     work, minutes = options.work, {k: v * options.scale for k, v in MINUTES.items()}
     work.mkdir(parents=True, exist_ok=True)
     train, valid = work / "train.npz", work / "valid.npz"
-    words, vision, text, joint = (
-        work / name for name in ("tokenizer.json", "vision.pt", "text.pt", "joint.pt")
-    )
+    vision, text, joint = (work / name for name in ("vision.pt", "text.pt", "joint.pt"))
+    words = ROOT / "training" / "tokenizer.json"
     once(train, "render", "--count", options.pictures, "--seed", 21, "--workers", os.cpu_count())
     once(valid, "render", "--count", 3000, "--seed", 901, "--workers", os.cpu_count())
     once(words, "tokens")
