@@ -127,4 +127,4 @@ def _from_deep(image: Image.Image) -> Image.Image:
     else:
         scaled = values
     grey = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
-    return Image.fromarray(grey, "L").convert("RGB")
+    return Image.fromarray(grey).convert("RGB")

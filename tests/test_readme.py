@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from idealprompt_cli.artifact import from_run, to_data
@@ -58,8 +61,12 @@ def test_commands_and_options_exist() -> None:
         result = CliRunner().invoke(app, [command, "--help"])
         assert result.exit_code == 0, command
     words = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))
-    helps = "".join(
-        CliRunner().invoke(app, [name, "--help"]).stdout
-        for name in ("search", "reflect", "eval", "predict", "init", "export", "report", "doctor")
-    )
-    assert not {word for word in words if word not in helps}
+    helps = "".join(option for command in commands(get_command(app)) for option in command)
+    assert not {word for word in words - {"--help"} if word not in helps}
+
+
+def commands(top: Any) -> Iterator[list[str]]:
+    """The option names of every command and of those inside it."""
+    yield [name for parameter in top.params for name in parameter.opts]
+    for inner in getattr(top, "commands", {}).values():
+        yield from commands(inner)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from idealprompt_cli.artifact import from_run
+from idealprompt_cli.edits import Change, EditReport
 from idealprompt_cli.report import Node, Report, html, text
 from idealprompt_cli.report.tree import lay_out
 from idealprompt_cli.report.words import changes
@@ -124,6 +125,16 @@ def test_text_of_others_is_not_markup() -> None:
     assert "<script" not in html(report)
     assert "a &lt;note&gt;" in html(report)
     assert "<script>" in text(report)
+
+
+def test_the_trail_of_reflection() -> None:
+    artifact = from_run(run_result())
+    edit = EditReport((Change("cues", "", "Look."),), "to tell A from B", fixed=("a", "b"))
+    trail = (*artifact.trail[:-1], replace(artifact.trail[-1], edit=edit))
+    prompt = artifact.prompt.with_(calibration=(("K7", 0.5), ("yes", -0.25)))
+    page = html(Report(replace(artifact, trail=trail, prompt=prompt), "run"))
+    assert "to tell A from B Fixed 2, broke 0 pictures" in page
+    assert "K7 +0.50, yes -0.25." in page
 
 
 def test_large_trees_stay_readable() -> None:
