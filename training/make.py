@@ -1,9 +1,10 @@
 """Makes the demonstration model from nothing: `python -m training.make` (see `make demo-model`).
 
 Draws pictures, learns the tokenizer (unless `training/tokenizer.json` is there, as it is in the
-repository), trains the three stages with checkpoints, exports and quantises, measures every skill through llama.cpp, and writes the model card. A stage whose
-checkpoint is there is skipped, so a broken run goes on where it was; `--scale` multiplies every
-stage's minutes (the shipped model's minutes are the defaults, on two CPU cores).
+repository), trains the three stages with checkpoints, exports and quantises, measures every skill
+through llama.cpp, and writes the model card. A stage whose checkpoint is there is skipped, so a
+broken run goes on where it was; `--scale` multiplies every stage's minutes (the shipped model's
+minutes are the defaults, on two CPU cores).
 """
 
 from __future__ import annotations

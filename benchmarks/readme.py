@@ -1,0 +1,89 @@
+"""Puts measured figures into the README: `python -m benchmarks.readme`.
+
+Between `<!-- figures -->` and `<!-- /figures -->` stands the table of `results/samples.json`,
+between `<!-- transcript -->` and `<!-- /transcript -->` what `make demo` printed, as kept in
+`results/demo.txt`, between `<!-- skills -->` and `<!-- /skills -->` the demonstration model's main
+skills. A test fails when the README says anything else.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+SKILLS = ROOT / "idealprompt_cli" / "demo_model" / "skills.json"
+SHOWN = {
+    "attribute": "attribute questions",
+    "description": "whole descriptions, every attribute right",
+    "yes_no": "yes or no",
+    "choice_letter": "multiple choice by letter",
+    "definition_two": "private labels, two definitions",
+    "definition": "private labels, three to five definitions",
+    "definition_pair": "private labels, defined by two attributes",
+    "undefined": "private labels that nothing defines",
+}
+
+
+def share(figures: dict[str, Any]) -> str:
+    low, high = 100 * figures["low"], 100 * figures["high"]
+    return f"{100 * figures['value']:.0f} % [{low:.0f}, {high:.0f}]"
+
+
+def figures() -> str:
+    report = json.loads((RESULTS / "samples.json").read_text(encoding="utf-8"))
+    rows = ["| task | test pictures | seed prompt | search | expert by hand | evaluations |"]
+    rows.append("|---|---|---|---|---|---|")
+    for name, entry in report["tasks"].items():
+        run = entry["runs"][0]
+        bold = "**" if run["recommended"] == "winner" else ""
+        cells = (
+            f"`{name}`",
+            str(run["winner"]["n"]),
+            share(run["baseline"]),
+            f"{bold}{share(run['winner'])}{bold}",
+            share(entry["expert"]),
+            str(run["evaluations"]),
+        )
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def transcript() -> str:
+    text = (RESULTS / "demo.txt").read_text(encoding="utf-8").rstrip()
+    return f"```\n{text}\n```"
+
+
+def skills() -> str:
+    report = json.loads(SKILLS.read_text(encoding="utf-8"))
+    held = {r["skill"]: r for r in report["skills_heldout"]}
+    rows = ["| skill | phrasings of training | phrasings it never saw |", "|---|---|---|"]
+    trained = {r["skill"]: r for r in report["skills"]}
+    rows += [f"| {text} | {share(trained[k])} | {share(held[k])} |" for k, text in SHOWN.items()]
+    return "\n".join(rows)
+
+
+def _literal(text: str) -> str:
+    """`text` as a replacement that `re.sub` takes as it is."""
+    return text.replace("\\", r"\\")
+
+
+def filled(text: str) -> str:
+    """The README with its figures up to date."""
+    for name, make in (("figures", figures), ("transcript", transcript), ("skills", skills)):
+        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        content = make()
+        text = pattern.sub(rf"\g<1>{_literal(content)}\n\g<2>", text)
+    return text
+
+
+def main() -> None:
+    readme = ROOT / "README.md"
+    readme.write_text(filled(readme.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
