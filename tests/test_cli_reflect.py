@@ -106,3 +106,18 @@ def test_what_makes_no_sense_is_a_usage_error(seeded: Path, folder: Path) -> Non
         assert said in result.stderr
     result = call("reflect", "-", folder, "-m", SCRIPT, "--interactive", stdin="")
     assert "--interactive reads stdin" in result.stderr
+
+
+def test_search_reflect_does_both_stages_in_one_budget(folder: Path) -> None:
+    words = ("--strategy", "role", "--budget", "400", "--reflect", "-o", "both.yaml")
+    result = call("search", folder, "-m", SCRIPT, *words, "--run-dir", "both")
+    assert result.exit_code == 0, result.stderr
+    data = yaml.safe_load(Path("both.yaml").read_text())
+    assert data["scores"]["winner"]["test"]["value"] == 1.0
+    assert data["trail"][0]["strategy"] == "seed"
+    assert data["trail"][-1]["strategy"].startswith("reflect ")
+    again = call(
+        "search", folder, "-m", SCRIPT, *words[:-1], "again.yaml", "--run-dir", "both", "--resume"
+    )
+    assert again.exit_code == 0, again.stderr
+    assert yaml.safe_load(Path("again.yaml").read_text())["trail"] == data["trail"]

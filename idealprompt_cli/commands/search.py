@@ -24,6 +24,7 @@ from .models import (
 )
 from .runs import run_folder
 from .shell import Debug, Json, Quiet, Verbose, level_of
+from .stages import first_share, second_stage
 
 if TYPE_CHECKING:
     from ..artifact import Artifact
@@ -78,6 +79,7 @@ NoPriors = Annotated[
 Strategies = Annotated[
     list[str] | None, typer.Option("--strategy", help="Only this strategy (may be repeated).")
 ]
+Reflect = Annotated[bool, typer.Option("--reflect", help="Reflect on what is left wrong.")]
 NoTest = Annotated[bool, typer.Option("--no-test", help="Leave the held-out pictures unread.")]
 
 
@@ -97,6 +99,7 @@ class Plan:
     policy: str = "puct"
     proposer: str = "none"
     priors: bool = True
+    reflect: bool = False
 
 
 def search(
@@ -111,6 +114,7 @@ def search(
     metric: MetricName = "",
     strategy: Strategies = None,
     no_test: NoTest = False,
+    reflect: Reflect = False,
     prefer: Prefer = "score",
     policy: PolicyName = "puct",
     proposer: ProposerName = "none",
@@ -141,7 +145,7 @@ def search(
     tested = not no_test
     plan = Plan(
         task, budget, seed, metric, chosen, run_dir, resume, tested, prefer, policy, proposer,
-        not no_priors,
+        not no_priors, reflect,
     )  # fmt: skip
     _check(plan)
     flags = ModelFlags(model, mmproj, threads, gpu_layers, n_ctx, chat_template)
@@ -209,22 +213,24 @@ def _search(
 ) -> RunResult:
     from .. import metrics, strategies
     from ..journal import Journal, header_for
+    from ..ledger import Ledger
     from ..policies import POLICIES
     from ..priors import beliefs_for
     from ..proposers import PROPOSERS
     from ..search import final_test, run
 
-    metric = metrics.get(task.metric)
+    metric, observer = metrics.get(task.metric), console.observer()
     open_journal = Journal.resume if plan.resume else Journal.create
     journal = open_journal(folder, header_for(task, engine.info(), plan.seed))
+    ledger = Ledger(engine, journal, first_share(budget) if plan.reflect else budget)
     try:
         result = run(
             task,
-            engine,
+            ledger,
             metric,
             strategies.select(plan.strategies),
-            budget,
-            observer=console.observer(),
+            ledger.budget,
+            observer=observer,
             journal=journal,
             seed=plan.seed,
             proposer=PROPOSERS[plan.proposer],
@@ -234,6 +240,11 @@ def _search(
         )
         if plan.priors:
             _learn(result, journal, console)
+        if plan.reflect:
+            writer = PROPOSERS[plan.proposer](ledger)
+            result = second_stage(
+                result, ledger, budget, metric, folder, observer, journal, writer
+            )
         if plan.tested and task.test:
             console.say(f"Now both prompts on the {len(task.test)} held-out pictures.")
         return final_test(result, engine, metric, journal=journal) if plan.tested else result
