@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -91,19 +92,24 @@ def row(name: str, right: list[bool], **more: Any) -> dict[str, Any]:
 
 
 def skill_rows(engine: Engine, gallery: Gallery, count: int, heldout: bool) -> list[dict[str, Any]]:
-    """One row per skill; every picture is asked one question of every kind."""
+    """One row per skill; every picture is asked one question of every kind.
+
+    Pictures come as the generator draws them (two items in 22 % of them); comparisons of two items
+    are asked of pictures of two.
+    """
     rng = gallery.rng
     asked: list[Asked] = []
-    for i in range(count):
-        scene, path = gallery.draw(**({"layout": "pair"} if i % 4 == 3 else {}))
+    for _ in range(count):
+        scene, path = gallery.draw()
         for name, make in MAKERS.items():
-            if name == "side" and scene.layout != "pair":
-                continue
-            if name in ("yes_no", "definition", "compound", "side"):
+            if name != "side":
                 asked.append((make(scene, rng, heldout), path))
-            asked.append((make(scene, rng, heldout), path))
+        asked += [(MAKERS[n](scene, rng, heldout), path) for n in ("yes_no", "definition")]
         turn = MAKERS["attribute"](scene, rng, heldout, "count")
-        asked.append((Turn("count", turn.question, turn.answer, turn.options), path))
+        asked.append((replace(turn, skill="count"), path))
+    for _ in range(count // 2):
+        scene, path = gallery.draw(layout="pair")
+        asked += [(MAKERS["side"](scene, rng, heldout), path) for _ in range(3)]
     by_skill: dict[str, list[bool]] = defaultdict(list)
     chance: dict[str, list[float]] = defaultdict(list)
     for (turn, _), right in zip(asked, ask(engine, asked), strict=True):
@@ -128,6 +134,10 @@ def attribute_rows(engine: Engine, gallery: Gallery, count: int) -> list[dict[st
                 (MAKERS["attribute"](s, gallery.rng, False, attribute), p) for s, p in pictures
             ]
             rows.append(row(f"{attribute} ({layout})", ask(engine, asked)))
+    for layout in ("single", "pair", "group"):
+        pictures = [gallery.draw(layout=layout) for _ in range(count)]
+        asked = [(MAKERS["description"](s, gallery.rng), p) for s, p in pictures]
+        rows.append(row(f"whole description ({layout})", ask(engine, asked)))
     return rows
 
 

@@ -58,9 +58,9 @@ MAKERS: dict[str, Callable[..., Turn]] = {
     "separate": separate_turn,
 }
 MIXTURE: dict[str, float] = {
-    "description": 7, "attribute": 16, "either": 6, "yes_no": 12, "choice": 9, "side": 5,
+    "description": 10, "attribute": 16, "either": 6, "yes_no": 12, "choice": 9, "side": 12,
     "format": 4, "definition": 20, "compound": 6, "describe_first": 6, "undefined": 0.7,
-    "demonstration": 2.5, "rephrase": 1, "difference": 2, "separate": 3, "checklist": 10,
+    "demonstration": 2.5, "rephrase": 1, "difference": 4, "separate": 5, "checklist": 10,
     "stated": 7, "lookup": 4,
 }  # fmt: skip
 
