@@ -25,28 +25,29 @@ tried, tested and measured on a real quantised model without a download. It know
 
 ## How it was made
 
-`make demo-model` does all of it, with checkpoints: 120,000 drawn pictures (seed 21); V, the vision
-trunk as a classifier of scene attributes, on clear pictures first (22 minutes on one thread,
-216,000 pictures); T, the text half on pseudo-pictures, attribute-word embeddings in the picture's place (22
-minutes on one thread, 2,400 steps of 12 rows), with Muon and mimetic initialisation; J, a short fit
-of the projector and then both halves on pictures (36 minutes on two threads, 3,600 steps); and nine
-minutes more at a lower rate. The recipe and its seeds are the defaults of `training/make.py`. The
-shipped files were trained stage by stage beside other work on two cores, J before its last nine
-minutes with fewer comparisons and text questions in the mixture. Training on a clock is not bitwise
-repeatable: the number of steps depends on the machine. `training/restore.py` turns the shipped
-files back into a checkpoint.
+`make demo-model` does all of it, with checkpoints: 120,000 drawn pictures (seed 21); V, the
+vision trunk as a classifier of scene attributes, on clear pictures first (22 minutes on one
+thread, 216,000 pictures); T, the text half on pseudo-pictures, attribute-word embeddings in the
+picture's place (22 minutes on one thread, 2,400 steps of 12 rows), with Muon and mimetic
+initialisation; J, a short fit of the projector and then both halves on pictures (36 minutes on
+two threads, 3,600 steps); and nine minutes more at a lower rate. The recipe and its seeds are the
+defaults of `training/make.py`. The shipped files were trained stage by stage beside other work on
+two cores, J before its last nine minutes with fewer comparisons and text questions in the
+mixture. Training on a clock is not bitwise repeatable: the number of steps depends on the
+machine. `training/restore.py` turns the shipped files back into a checkpoint.
 
 What was learned on the way:
 
 - Muon with its usual rate of 0.02 let attention logits grow until every head looked at one token,
   in both halves: kinds of goods stayed below 50 % after 120,000 pictures, and yes/no and
-  definitions stayed at chance for 2,500 steps. At 0.008, a third of that for queries and keys, and decay 0.1,
-  both formed within ten minutes.
-- Mimetic initialisation (look-back heads, heads with q = k) brought the loss of step 900 forward to
-  step 400 at equal settings.
+  definitions stayed at chance for 2,500 steps. At 0.008, a third of that for queries and keys,
+  and decay 0.1, both formed within ten minutes.
+- Mimetic initialisation (look-back heads, heads with q = k) brought the loss of step 900 forward
+  to step 400 at equal settings.
 - Whitened patch filters and convolution-like first heads made no difference that could be seen on
   top of the rate that was too high; they were kept but not tested again.
-- Goods of 14 kinds as small as 18 pixels could not be told apart in the time; 10 larger kinds can.
+- Goods of 14 kinds as small as 18 pixels could not be told apart in the time; 10 larger kinds
+  can.
 
 ![Share right on new scenes while training](curves.png)
 
