@@ -242,9 +242,7 @@ def _search(
             _learn(result, journal, console)
         if plan.reflect:
             writer = PROPOSERS[plan.proposer](ledger)
-            result = second_stage(
-                result, ledger, budget, metric, folder, observer, journal, writer
-            )
+            result = second_stage(result, ledger, budget, metric, folder, observer, journal, writer)
         if plan.tested and task.test:
             console.say(f"Now both prompts on the {len(task.test)} held-out pictures.")
         return final_test(result, engine, metric, journal=journal) if plan.tested else result
