@@ -13,11 +13,10 @@ from pathlib import Path
 
 import gguf
 import numpy as np
-import torch
 from gguf import GGMLQuantizationType as Q
 from torch import Tensor
 
-from training.model import TextConfig, TextModel, VisionConfig, VisionModel
+from training.model import TextModel, VisionModel, load_models
 from training.tokens import CHAT_TEMPLATE, SPECIALS, START, TURN_END
 
 NAME = "IdealPrompt Demo VLM"
@@ -133,11 +132,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--f32", action="store_true")
     options = parser.parse_args()
-    state = torch.load(options.checkpoint, map_location="cpu")
-    text = TextModel(TextConfig(vocab=state["text"]["embed.weight"].shape[0]))
-    text.load_state_dict(state["text"])
-    vision = VisionModel(VisionConfig(out=text.c.width))
-    vision.load_state_dict(state["vision"])
+    text, vision = load_models(options.checkpoint)
     options.out.mkdir(parents=True, exist_ok=True)
     export_text(text, options.tokenizer, options.out / "model.gguf", options.f32)
     export_vision(vision, options.out / "mmproj.gguf", options.f32)

@@ -63,15 +63,16 @@ def main() -> None:
     once(valid, "render", "--count", 3000, "--seed", 901, "--workers", os.cpu_count())
     once(words, "tokens")
     once(vision, "train_vision", "--data", train, "--valid", valid, "--minutes", minutes["V"])
-    once(text, "train_text", "T", "--tokenizer", words, "--minutes", minutes["T"])
+    once(text, "train_text", "T", "--tokenizer", words, "--minutes", minutes["T"], "--seed", 3)
     once(
         joint, "train_text", "J", "--tokenizer", words, "--start", text, "--vision", vision,
         "--data", train, "--valid", valid, "--minutes", minutes["J"], "--lr", 0.006,
+        "--align", 400, "--seed", 4,
     )  # fmt: skip
     once(
         finished, "train_text", "J", "--tokenizer", words, "--start", joint, "--data", train,
         "--valid", valid, "--minutes", minutes["F"], "--align", 0, "--pictures", 56,
-        "--lr", 0.003, "--lr-rest", 0.0005,
+        "--lr", 0.003, "--lr-rest", 0.0005, "--seed", 9,
     )  # fmt: skip
     run("export", "--checkpoint", finished, "--tokenizer", words, "--out", options.model)
     run("verify", "--checkpoint", finished, "--tokenizer", words, "--model", options.model)

@@ -30,9 +30,9 @@ from training.language.text_only import paraphrases
 from training.scene import Scene, sample_scene
 
 Asked = tuple[Turn, Path]
-NEEDED = {"attribute": 0.97, "description": 0.85, "yes_no": 0.93, "choice_letter": 0.90}
 TARGETS: dict[str, float] = {
-    **NEEDED, "choice_word": 0.90, "count": 0.85, "which_side": 0.85, "definition_two": 0.88,
+    "attribute": 0.97, "description": 0.85, "yes_no": 0.93, "choice_letter": 0.90,
+    "choice_word": 0.90, "count": 0.85, "which_side": 0.85, "definition_two": 0.88,
     "definition": 0.88, "definition_pair": 0.75, "format_json": 0.95, "format_prefix": 0.95,
     "text_rephrase": 0.75, "text_difference": 0.75, "text_separate": 0.75,
 }  # fmt: skip

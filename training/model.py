@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -55,6 +56,11 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     a, b = x.chunk(2, -1)
     cos, sin = cos.to(x.dtype), sin.to(x.dtype)
     return torch.cat((a * cos - b * sin, b * cos + a * sin), -1)
+
+
+def additive(allowed: Tensor) -> Tensor:
+    """A boolean attention mask as one that is added to the scores."""
+    return torch.zeros(1, device=allowed.device).masked_fill(~allowed, -1e9)
 
 
 class RMSNorm(nn.Module):
@@ -299,3 +305,13 @@ class VisionModel(nn.Module):
 
     def project(self, states: Tensor) -> Tensor:
         return self.mm1(F.gelu(self.mm0(states), approximate="tanh"))
+
+
+def load_models(checkpoint: Path) -> tuple[TextModel, VisionModel]:
+    """Both halves of a checkpoint, on the CPU."""
+    state = torch.load(checkpoint, map_location="cpu")
+    text = TextModel(TextConfig(vocab=state["text"]["embed.weight"].shape[0]))
+    text.load_state_dict(state["text"])
+    vision = VisionModel(VisionConfig(out=text.c.width))
+    vision.load_state_dict(state["vision"])
+    return text, vision

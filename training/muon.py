@@ -50,6 +50,26 @@ class Muon(torch.optim.Optimizer):
                 p.add_(update.view_as(p), alpha=-group["lr"] * scale)
 
 
+def rates(optimisers: Iterable[torch.optim.Optimizer]) -> list[list[float]]:
+    """The peak rate of every parameter group, for `schedule`."""
+    return [[g["lr"] for g in o.param_groups] for o in optimisers]
+
+
+def schedule(
+    optimisers: Iterable[torch.optim.Optimizer],
+    peak: list[list[float]],
+    step: int,
+    frac: float,
+    fall: float,
+    floor: float,
+) -> None:
+    """Warm up over 100 steps, hold, and fall linearly over the last `fall` of the time."""
+    rate = min(1.0, (step + 1) / 100) * min(1.0, (1 - frac) / fall + floor)
+    for o, each in zip(optimisers, peak, strict=True):
+        for g, r in zip(o.param_groups, each, strict=True):
+            g["lr"] = r * rate
+
+
 def split_optimisers(
     modules: Iterable[nn.Module], lr_matrix: float, lr_rest: float, decay: float = 0.1
 ) -> list[torch.optim.Optimizer]:

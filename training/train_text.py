@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from training.device import DEVICE, autocast
 from training.language import MIXTURE, Turn, sample_turn
-from training.model import TextConfig, TextModel, VisionConfig, VisionModel
-from training.muon import split_optimisers
+from training.model import TextConfig, TextModel, VisionConfig, VisionModel, additive
+from training.muon import rates, schedule, split_optimisers
 from training.rows import Batch, Packer
 from training.scene import Scene, sample_scene
 from training.tokens import load_tokenizer
@@ -71,11 +71,6 @@ def insert_pictures(embedded: Tensor, slots: Tensor, pictures: Tensor) -> Tensor
     """Put (B, IMAGE_TOKENS, W) picture tokens where `slots` (B, L) is not negative."""
     index = slots.clamp(min=0)[..., None].expand(-1, -1, pictures.shape[-1])
     return torch.where(slots[..., None] >= 0, pictures.gather(1, index), embedded)
-
-
-def additive(allowed: Tensor) -> Tensor:
-    """A boolean attention mask as one that is added to the scores."""
-    return torch.zeros(1, device=allowed.device).masked_fill(~allowed, -1e9)
 
 
 def language_loss(text: TextModel, run: nn.Module, batch: Batch, pictures: Tensor) -> Tensor:
@@ -135,16 +130,6 @@ def answer_accuracy(
             right = right[-4:]
         hits.setdefault(turn.skill, []).append(bool(right.all()))
     return {k: float(np.mean(v)) for k, v in sorted(hits.items())}
-
-
-def schedule(
-    optimisers: list[torch.optim.Optimizer], base: list[list[float]], step: int, frac: float
-) -> None:
-    """Warm up over 100 steps, hold, and fall linearly over the last 40 % of the time."""
-    rate = min(1.0, (step + 1) / 100) * min(1.0, (1 - frac) / 0.4 + 0.01)
-    for o, rates in zip(optimisers, base, strict=True):
-        for g, r in zip(o.param_groups, rates, strict=True):
-            g["lr"] = r * rate
 
 
 def main() -> None:
@@ -289,12 +274,12 @@ class Run:
         models: list[nn.Module] = [self.text]
         models += [self.pseudo] if self.o.stage == "T" else [self.vision, self.heads]
         optimisers = split_optimisers(models, self.o.lr, self.o.lr_rest)
-        base = [[g["lr"] for g in o.param_groups] for o in optimisers]
+        base = rates(optimisers)
         params = [p for m in models for p in m.parameters()]
         start, step, mean = time.time(), 0, math.nan
         while (passed := (time.time() - start) / 60) < self.o.minutes:
             frac = passed / self.o.minutes
-            schedule(optimisers, base, step, frac)
+            schedule(optimisers, base, step, frac, fall=0.4, floor=0.01)
             loss = self.loss(frac)
             for o in optimisers:
                 o.zero_grad(set_to_none=True)

@@ -12,7 +12,7 @@ import torch
 
 from training.device import DEVICE, autocast
 from training.model import VisionConfig, VisionModel
-from training.muon import split_optimisers
+from training.muon import rates, schedule, split_optimisers
 from training.scene import Scene
 from training.vision import Pictures, SlotHeads, augment, slot_accuracy, slot_loss, to_tensor
 
@@ -31,27 +31,17 @@ def pick_rows(
     return np.where(chosen, rng.choice(easy, batch), rng.integers(0, total, batch))
 
 
-def set_rates(
-    optimisers: list[torch.optim.Optimizer], base: list[list[float]], step: int, frac: float
-) -> None:
-    """Warm up over 100 steps, hold, and fall linearly over the second half of the time."""
-    rate = min(1.0, (step + 1) / 100) * min(1.0, (1 - frac) / 0.5 + 0.02)
-    for o, rates in zip(optimisers, base, strict=True):
-        for g, r in zip(o.param_groups, rates, strict=True):
-            g["lr"] = r * rate
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, nargs="+", required=True)
     parser.add_argument("--valid", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--batch", type=int, default=48)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--lr", type=float, default=0.008)
     parser.add_argument("--start", type=Path, help="checkpoint to go on from")
-    parser.add_argument("--easy", type=float, default=0.4, help="share of the time that fades")
+    parser.add_argument("--easy", type=float, default=0.35, help="share of the time that fades")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     if options.threads:
@@ -68,13 +58,13 @@ def main() -> None:
     run = torch.compile(trunk)
     easy = np.flatnonzero([is_easy(s) for s in data.scenes])
     optimisers = split_optimisers([trunk, heads], options.lr, 1e-3)
-    base = [[g["lr"] for g in o.param_groups] for o in optimisers]
+    base = rates(optimisers)
     rng = np.random.default_rng(options.seed)
     noise = torch.Generator(DEVICE).manual_seed(options.seed)
     start, step, shown = time.time(), 0, 0.0
     while (passed := (time.time() - start) / 60) < options.minutes:
         frac = passed / options.minutes
-        set_rates(optimisers, base, step, frac)
+        schedule(optimisers, base, step, frac, fall=0.5, floor=0.02)
         share = 0.9 * max(0.0, 1 - frac / options.easy) if options.easy else 0.0
         rows = pick_rows(rng, len(data), easy, share, options.batch)
         x = augment(to_tensor(data.pixels[rows]), noise)

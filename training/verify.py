@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 from training.draw import draw, to_input
-from training.model import TextConfig, TextModel, VisionConfig, VisionModel
+from training.model import additive, load_models
 from training.scene import sample_scene
 from training.tokens import ASSISTANT, USER, load_tokenizer
 from training.vision import to_tensor
@@ -34,12 +34,8 @@ class Reference:
     """The checkpoint in PyTorch: log-probabilities of the first answer token."""
 
     def __init__(self, checkpoint: Path, tokenizer: Path) -> None:
-        state = torch.load(checkpoint, map_location="cpu")
         self.tokenizer = load_tokenizer(tokenizer)
-        self.text = TextModel(TextConfig(vocab=state["text"]["embed.weight"].shape[0]))
-        self.text.load_state_dict(state["text"])
-        self.vision = VisionModel(VisionConfig(out=self.text.c.width))
-        self.vision.load_state_dict(state["vision"])
+        self.text, self.vision = load_models(checkpoint)
 
     @torch.no_grad()
     def first_token(self, pixels: np.ndarray, question: str) -> np.ndarray:
@@ -49,7 +45,7 @@ class Reference:
         picture = self.vision.project(self.vision(to_tensor(pixels[None])))
         x = torch.cat((head, picture, tail), 1)
         n = x.shape[1]
-        mask = torch.zeros(n, n).masked_fill(~torch.ones(n, n).tril().bool(), -1e9)[None, None]
+        mask = additive(torch.ones(n, n).tril().bool())[None, None]
         states = self.text(x, mask, torch.arange(n)[None])
         return np.asarray(self.text.logits(states[0, -1]).log_softmax(-1).numpy())
 
