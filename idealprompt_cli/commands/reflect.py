@@ -29,7 +29,7 @@ from .models import (
     opened,
     tell_if_other,
 )
-from .runs import run_folder
+from .runs import NoTest, Output, Resume, RunDir, run_folder
 from .shell import Debug, Quiet, Verbose, level_of
 from .stages import settings_for
 
@@ -50,9 +50,6 @@ Examples:
   idealprompt reflect prompt.yaml my_task --dry-run
   idealprompt search my_task --no-test -o - | idealprompt reflect - my_task -o better.yaml"""
 
-Output = Annotated[
-    str, typer.Option("--output", "-o", metavar="FILE|-", help="Where to write the YAML artifact.")
-]
 BudgetText = Annotated[
     str,
     typer.Option(
@@ -62,11 +59,6 @@ BudgetText = Annotated[
     ),
 ]
 Seed = Annotated[int | None, typer.Option(help="Seed. Default: the prompt file's.")]
-RunDir = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Where the run is kept. Default: under runs/.")
-]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with a broken run.")]
-NoTest = Annotated[bool, typer.Option("--no-test", help="Leave the held-out pictures unread.")]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show the diagnosis and the proposals; change nothing.")
 ]

@@ -1,15 +1,27 @@
-"""Where a run keeps its journal: a named folder, a new one under runs/, or the last one."""
+"""A run's folder (a named one, a new one under runs/, or the last one), and the options of runs."""
 
 from __future__ import annotations
 
 import re
 from datetime import datetime
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from ..errors import JournalError
 
 RUNS = Path("runs")
 JOURNAL = "journal.jsonl"
+
+Output = Annotated[
+    str, typer.Option("--output", "-o", metavar="FILE|-", help="Where to write the YAML artifact.")
+]
+RunDir = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Where the run is kept. Default: under runs/.")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with a broken run.")]
+NoTest = Annotated[bool, typer.Option("--no-test", help="Leave the held-out pictures unread.")]
 
 
 def run_folder(given: Path | None, task: str, resume: bool) -> Path:

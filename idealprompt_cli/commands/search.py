@@ -12,6 +12,7 @@ import typer
 
 from ..errors import ArtifactError, Interrupted, PriorsError, UsageError
 from ..files import check_writable, write_text
+from .evaluate import Folder, MetricName
 from .models import (
     ChatTemplate,
     GpuLayers,
@@ -22,7 +23,7 @@ from .models import (
     Threads,
     opened,
 )
-from .runs import run_folder
+from .runs import NoTest, Output, Resume, RunDir, run_folder
 from .shell import Debug, Json, Quiet, Verbose, level_of
 from .stages import first_share, second_stage
 
@@ -43,12 +44,6 @@ Examples:
   idealprompt search my_task -m model.gguf --mmproj mmproj.gguf --budget 10m
   idealprompt search my_task -o - | idealprompt eval - my_task"""
 
-Folder = Annotated[
-    Path, typer.Argument(metavar="TASK", help="A folder with task.yaml and pictures.")
-]
-Output = Annotated[
-    str, typer.Option("--output", "-o", metavar="FILE|-", help="Where to write the YAML artifact.")
-]
 BudgetText = Annotated[
     str,
     typer.Option(
@@ -58,11 +53,6 @@ BudgetText = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of the search.")]
-RunDir = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Where the run is kept. Default: under runs/.")
-]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with a broken run.")]
-MetricName = Annotated[str, typer.Option("--metric", help="In place of the task's metric.")]
 Prefer = Annotated[
     str, typer.Option(metavar="score|short", help="The best prompt, or the cheapest as good.")
 ]
@@ -80,7 +70,6 @@ Strategies = Annotated[
     list[str] | None, typer.Option("--strategy", help="Only this strategy (may be repeated).")
 ]
 Reflect = Annotated[bool, typer.Option("--reflect", help="Reflect on what is left wrong.")]
-NoTest = Annotated[bool, typer.Option("--no-test", help="Leave the held-out pictures unread.")]
 
 
 @dataclass(frozen=True)
