@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 from random import Random
@@ -10,11 +11,14 @@ import pytest
 
 from idealprompt_cli.task import load_task
 from training.draw import draw, to_input
-from training.language import MAKERS, VALUES, value
+from training.language import MAKERS, TEXT_MIXTURE, VALUES, sample_turn, value
+from training.language.phrasing import HELD_OUT
+from training.language.text_only import separate_turn
 from training.sample_tasks import RECIPES, scenes_for
 from training.scene import COLOURS, KINDS, sample_scene, scene_from_dict
 from training.shapes import SHAPES
 
+NAMES_OF_FIELDS = ("kind", "colour", "pattern", "size")
 SAMPLES = Path(__file__).resolve().parent.parent / "sample_tasks"
 
 
@@ -50,6 +54,30 @@ def test_right_answers_are_among_the_options(name: str, heldout: bool) -> None:
         assert turn.answer.strip()
         if turn.options and turn.skill not in ("describe_first", "stated_label"):
             assert turn.answer in turn.options
+
+
+def test_no_held_out_phrasing_comes_out_of_training() -> None:
+    """Each held-out pattern, its places as wildcards, matches nothing that training asks."""
+    patterns = [
+        re.compile(re.sub(r"\\{\w+\\}", "(.+)", re.escape(text.replace("{Np}", "The {np}"))) + "$")
+        for texts in HELD_OUT.values()
+        for text in texts
+    ]
+    rng = Random(5)
+    for _ in range(1500):
+        scene = sample_scene(rng)
+        for mixture in (None, TEXT_MIXTURE):
+            question = sample_turn(scene, rng, mixture).question
+            assert not [p.pattern for p in patterns if p.search(question)], question
+
+
+def test_what_separates_two_groups_is_unique() -> None:
+    rng = Random(6)
+    for _ in range(200):
+        turn = separate_turn(sample_scene(rng), rng, size=2)
+        values, name = turn.answer.split(": ")
+        assert name in NAMES_OF_FIELDS
+        assert all(f" {value}" in turn.question for value in values.split(" and "))
 
 
 def test_every_value_can_be_right() -> None:

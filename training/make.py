@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-MINUTES = {"V": 12.0, "T": 12.0, "J": 36.0, "F": 9.0}
+MINUTES = {"V": 12.0, "T": 12.0, "J": 36.0, "F": 9.0, "M": 62.0}
 
 
 def run(module: str, *arguments: object, log: Path | None = None) -> None:
@@ -55,8 +55,8 @@ def main() -> None:
     work, minutes = options.work, {k: v * options.scale for k, v in MINUTES.items()}
     work.mkdir(parents=True, exist_ok=True)
     train, valid = work / "train.npz", work / "valid.npz"
-    vision, text, joint, finished = (
-        work / name for name in ("vision.pt", "text.pt", "joint.pt", "finished.pt")
+    vision, text, joint, finished, matched = (
+        work / f"{name}.pt" for name in ("vision", "text", "joint", "finished", "matched")
     )
     words = ROOT / "training" / "tokenizer.json"
     once(train, "render", "--count", options.pictures, "--seed", 21, "--workers", os.cpu_count())
@@ -74,8 +74,14 @@ def main() -> None:
         "--valid", valid, "--minutes", minutes["F"], "--align", 0, "--pictures", 56,
         "--lr", 0.003, "--lr-rest", 0.0005, "--seed", 9,
     )  # fmt: skip
-    run("export", "--checkpoint", finished, "--tokenizer", words, "--out", options.model)
-    run("verify", "--checkpoint", finished, "--tokenizer", words, "--model", options.model)
+    once(
+        matched, "train_text", "J", "--tokenizer", words, "--start", finished, "--data", train,
+        "--valid", valid, "--minutes", minutes["M"], "--align", 0, "--pictures", 40,
+        "--rows", 11, "--texts", 3, "--pairs", 0.4, "--lr", 0.005, "--lr-rest", 0.0008,
+        "--every", 800, "--seed", 31,
+    )  # fmt: skip
+    run("export", "--checkpoint", matched, "--tokenizer", words, "--out", options.model)
+    run("verify", "--checkpoint", matched, "--tokenizer", words, "--model", options.model)
     run("measure", "--model", options.model, "--out", options.model / "skills.json")
     run("curves", "--logs", work, "--out", options.model / "curves.png")
     run("card", "--skills", options.model / "skills.json", "--out", options.model / "README.md")

@@ -20,12 +20,16 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from PIL import ImageFilter
+
 from idealprompt_cli.engines import EngineOptions, open_engine
 from idealprompt_cli.interfaces import Engine
 from idealprompt_cli.statistics import wilson
 from idealprompt_cli.types import GenerateRequest, ImageSlot, Message, ModelRef
 from training.draw import draw
 from training.language import CONTEXTS, MAKERS, ROLES, Turn, describe
+from training.language.labels import compound_turn
+from training.language.questions import format_turn
 from training.language.text_only import paraphrases
 from training.scene import Scene, sample_scene
 
@@ -33,9 +37,23 @@ Asked = tuple[Turn, Path]
 TARGETS: dict[str, float] = {
     "attribute": 0.97, "description": 0.85, "yes_no": 0.93, "choice_letter": 0.90,
     "choice_word": 0.90, "count": 0.85, "which_side": 0.85, "definition_two": 0.88,
-    "definition": 0.88, "definition_pair": 0.75, "format_json": 0.95, "format_prefix": 0.95,
-    "text_rephrase": 0.75, "text_difference": 0.75, "text_separate": 0.75,
+    "definition": 0.88, "definition_pair": 0.75, "format_json": 0.95, "format_one_word": 0.95,
+    "format_only_label": 0.95, "text_rephrase": 0.75, "text_difference": 0.75,
+    "text_separate": 0.75,
 }  # fmt: skip
+
+
+OF_PAIRS = ("side", "same", "compare", "relation")
+UNSEEN_SENTENCES = (
+    "Our company was founded forty years ago.",
+    "The meeting with the suppliers begins at nine.",
+    "Thank you very much for your help with this.",
+    "Last summer the roof of the hall had to be mended.",
+    "Nobody has complained about it so far.",
+    "The driver usually arrives before lunch.",
+    "My colleague wrote most of these instructions.",
+    "Prices may change without notice.",
+)
 
 
 class Gallery:
@@ -44,11 +62,15 @@ class Gallery:
     def __init__(self, folder: Path, rng: Random) -> None:
         self.folder, self.rng, self.made = folder, rng, 0
 
-    def draw(self, **fixed: Any) -> tuple[Scene, Path]:
+    def draw(self, blur: float = 0, **fixed: Any) -> tuple[Scene, Path]:
+        """A new picture; `blur` is the radius in pixels of a blur that training never drew."""
         scene = sample_scene(self.rng, **fixed)
         path = self.folder / f"{self.made:05d}.png"
         self.made += 1
-        draw(scene, self.rng, 160).save(path)
+        picture = draw(scene, self.rng, 160)
+        if blur:
+            picture = picture.filter(ImageFilter.GaussianBlur(blur))
+        picture.save(path)
         return scene, path
 
 
@@ -69,7 +91,7 @@ def is_right(turn: Turn, reply: str) -> bool:
     if turn.skill in ("describe_first", "stated_label"):
         return last_word(reply) == last_word(turn.answer)
     if turn.skill == "text_rephrase":
-        return reply in paraphrases(turn.question.removeprefix("Rephrase: "))
+        return reply in paraphrases(turn.question.split(": ", 1)[1])
     return reply == turn.answer
 
 
@@ -102,14 +124,16 @@ def skill_rows(engine: Engine, gallery: Gallery, count: int, heldout: bool) -> l
     for _ in range(count):
         scene, path = gallery.draw()
         for name, make in MAKERS.items():
-            if name != "side":
+            if name not in OF_PAIRS:
                 asked.append((make(scene, rng, heldout), path))
-        asked += [(MAKERS[n](scene, rng, heldout), path) for n in ("yes_no", "definition")]
+        asked += [(MAKERS[n](scene, rng, heldout), path) for n in ("choice", "definition")]
+        kinds = ("json", "one_word")
+        asked += [(format_turn(scene, rng, heldout, kind), path) for kind in kinds]
         turn = MAKERS["attribute"](scene, rng, heldout, "count")
         asked.append((replace(turn, skill="count"), path))
     for _ in range(count // 2):
         scene, path = gallery.draw(layout="pair")
-        asked += [(MAKERS["side"](scene, rng, heldout), path) for _ in range(3)]
+        asked += [(MAKERS[n](scene, rng, heldout), path) for n in OF_PAIRS for _ in range(2)]
     by_skill: dict[str, list[bool]] = defaultdict(list)
     chance: dict[str, list[float]] = defaultdict(list)
     for (turn, _), right in zip(asked, ask(engine, asked), strict=True):
@@ -155,11 +179,42 @@ def variant_rows(
     return rows
 
 
-def cluttered(sentences: int) -> Callable[[Scene, Random], Turn]:
+def cluttered(skill: str, sentences: int, unseen: bool = False) -> Callable[[Scene, Random], Turn]:
+    """A turn after sentences that say nothing: those of training, or others."""
+    pool = UNSEEN_SENTENCES if unseen else ROLES + CONTEXTS
+
     def make(scene: Scene, rng: Random) -> Turn:
-        turn = MAKERS["attribute"](scene, rng)
-        extra = " ".join(rng.choice(ROLES + CONTEXTS) for _ in range(sentences))
+        turn = MAKERS[skill](scene, rng)
+        extra = " ".join(rng.choice(pool) for _ in range(sentences))
         return Turn(turn.skill, f"{extra} {turn.question}".strip(), turn.answer)
+
+    return make
+
+
+def careless(scene: Scene, rng: Random) -> Turn:
+    """An attribute question in small letters, without marks, two letters of it swapped."""
+    turn = MAKERS["attribute"](scene, rng)
+    text = "".join(c for c in turn.question.lower() if c.isalpha() or c == " ")
+    at = rng.randrange(len(text) - 1)
+    return replace(turn, question=text[:at] + text[at + 1] + text[at] + text[at + 2 :])
+
+
+def listed_last(scene: Scene, rng: Random) -> Turn:
+    """Two undefined labels; counted is how often the one listed last is the answer."""
+    while True:
+        turn = MAKERS["undefined"](scene, rng)
+        if len(turn.options) == 2:
+            return replace(turn, answer=turn.options[-1])
+
+
+def letter_at(place: int) -> Callable[[Scene, Random], Turn]:
+    """Four lettered options with the right one at a place."""
+
+    def make(scene: Scene, rng: Random) -> Turn:
+        while True:
+            turn = MAKERS["choice"](scene, rng)
+            if len(turn.options) == 4 and turn.answer == turn.options[place]:
+                return turn
 
     return make
 
@@ -181,11 +236,22 @@ def gold_at(first: bool) -> Callable[[Scene, Random], Turn]:
     return make
 
 
-def compound_described(scene: Scene, rng: Random) -> Turn:
-    """A two-attribute definition answered after a description; only the label is judged."""
-    turn = MAKERS["compound"](scene, rng)
-    question = f"{turn.question.rstrip()} Describe the picture first, then give the label."
-    return Turn("describe_first", question, f"{describe(scene)}\nLabel: {turn.answer}")
+def grid(scene: Scene, rng: Random) -> Turn:
+    """Two attributes, four labels: neither attribute alone decides anything."""
+    return compound_turn(scene, rng, grid=True)
+
+
+def described(
+    make: Callable[[Scene, Random], Turn],
+) -> Callable[[Scene, Random], Turn]:
+    """The same definition answered after a description; only the label is judged."""
+
+    def after(scene: Scene, rng: Random) -> Turn:
+        turn = make(scene, rng)
+        question = f"{turn.question.rstrip()} Describe the picture first, then give the label."
+        return Turn("describe_first", question, f"{describe(scene)}\nLabel: {turn.answer}")
+
+    return after
 
 
 def weakness_rows(engine: Engine, gallery: Gallery, count: int) -> list[dict[str, Any]]:
@@ -197,27 +263,34 @@ def weakness_rows(engine: Engine, gallery: Gallery, count: int) -> list[dict[str
         count,
         (
             ("undefined private label (chance about 0.4)", MAKERS["undefined"], {}),
+            ("two undefined labels: answers the one listed last", listed_last, {}),
+            *((f"four options, the right one listed {n}", letter_at(i), single)
+              for i, n in ((0, "first"), (3, "last"))),
             ("attribute, sharp photo", attribute, {"photo": "sharp", **single}),
             ("attribute, blurred photo", attribute, {"photo": "blurred", **single}),
             ("attribute, dim photo", attribute, {"photo": "dim", **single}),
-            *(
-                (f"attribute after {n} sentences of clutter", cluttered(n), single)
-                for n in (0, 3, 8, 16)
-            ),
+            *((f"kind or pattern, blur of {r} pixels in 160", seen(("kind", "pattern")),
+               {"photo": "sharp", "blur": r, **single}) for r in (0, 2, 4, 8)),
+            ("attribute, typed carelessly", careless, single),
+            *((f"attribute after {n} sentences of clutter as in training",
+               cluttered("attribute", n), single) for n in (0, 4, 16)),
+            *((f"attribute after {n} sentences of other clutter",
+               cluttered("attribute", n, True), single) for n in (1, 4, 16)),
+            *((f"definition after {n} sentences of other clutter",
+               cluttered("definition", n, True), single) for n in (1, 4, 16)),
             *((f"definition of {n} colours", many_labels(n), single) for n in (2, 3, 5, 8)),
             ("definition of two, right label first", gold_at(True), single),
             ("definition of two, right label last", gold_at(False), single),
             ("two-attribute definition, label alone", compound, single),
+            ("two-attribute definition, described first", described(compound), single),
+            ("two-attribute grid, label alone", grid, single),
+            ("two-attribute grid, described first", described(grid), single),
         ),
-    )
+    )  # fmt: skip
 
 
-def described_row(engine: Engine, gallery: Gallery, count: int) -> dict[str, Any]:
-    """Two-attribute definitions with the description first: the last word is judged."""
-    pictures = [gallery.draw(layout="single") for _ in range(count)]
-    turns = [(compound_described(s, gallery.rng), p) for s, p in pictures]
-    right = ask(engine, turns)
-    return row("two-attribute definition, described first", right)
+def seen(attributes: tuple[str, ...]) -> Callable[[Scene, Random], Turn]:
+    return lambda scene, rng: MAKERS["attribute"](scene, rng, False, rng.choice(attributes))
 
 
 def main() -> None:
@@ -238,10 +311,7 @@ def main() -> None:
             "skills": skill_rows(engine, gallery, options.count, False),
             "skills_heldout": skill_rows(engine, gallery, options.count, True),
             "attributes": attribute_rows(engine, gallery, options.count),
-            "weaknesses": [
-                *weakness_rows(engine, gallery, options.count),
-                described_row(engine, gallery, options.count),
-            ],
+            "weaknesses": weakness_rows(engine, gallery, options.count),
         }
     engine.close()
     options.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")

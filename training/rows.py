@@ -15,7 +15,7 @@ from random import Random
 import numpy as np
 from tokenizers import Tokenizer
 
-from training.language import ROLES, Turn, sample_turn
+from training.language import ROLES, TEXT_MIXTURE, Turn, sample_turn
 from training.scene import Scene
 from training.tokens import ASSISTANT, TURN_END, TURN_START, USER
 
@@ -23,6 +23,7 @@ IMAGE = -1
 QUESTION_WEIGHT = 0.08
 LONG_ANSWER = 8
 PICTURE_LAST = 0.02
+TEXT_SHARE = 0.01  # questions about text alone that come with a picture nevertheless
 
 
 @dataclass
@@ -97,7 +98,7 @@ class Packer:
         weights = [QUESTION_WEIGHT] * head + [each] * (len(answer) + 1) + [0.0]
         if turn.skill == "checklist":
             weights[head:-1] = [1.0 if i in self.verdicts else 0.1 for i in [*answer, *self.end]]
-        if turn.skill == "describe_first":
+        if turn.skill in ("describe_first", "compare"):
             weights[-4:-2] = [1.0, 1.0]
         return ids, weights
 
@@ -127,28 +128,36 @@ class Packer:
             weights += [0.0, 0.0, 1.0, 0.0]
         return ids, weights
 
-    def row(self, scene: Scene, mixture: dict[str, float], exercises: float) -> Row:
+    def row(self, scene: Scene, exercises: float) -> Row:
+        """A picture's prefix and as many branches as fit."""
         row = Row()
         prefix = self.prefix()
         row.add(prefix, [0.0] * len(prefix), 0, 0)
         segment = 1
         while True:
-            ids, weights, alone = self._segment(scene, mixture, exercises)
+            ids, weights, alone = self._segment(scene, exercises)
             if len(row.tokens) + len(ids) > self.length:
                 return row
             row.add(ids, weights, -segment if alone else segment, 0 if alone else len(prefix))
             segment += 1
 
-    def _segment(
-        self, scene: Scene, mixture: dict[str, float], exercises: float
-    ) -> tuple[list[int], list[float], bool]:
+    def text_row(self, scene: Scene) -> Row:
+        """A row of questions about text alone, each a turn of its own."""
+        row, segment = Row(), 1
+        while True:
+            ids, weights = self.branch(sample_turn(scene, self.rng, TEXT_MIXTURE))
+            if len(row.tokens) + len(self.user) + len(ids) > self.length:
+                return row
+            row.add([*self.user, *ids], [0.0] * len(self.user) + weights, -segment, 0)
+            segment += 1
+
+    def _segment(self, scene: Scene, exercises: float) -> tuple[list[int], list[float], bool]:
         """The next segment of a row, and whether it stands alone."""
         if self.rng.random() < exercises:
             return (*self.exercise(), True)
-        turn = sample_turn(scene, self.rng, mixture)
-        ids, weights = self.branch(turn)
-        if turn.skill.startswith("text_") and self.rng.random() < 0.7:
-            return [*self.user, *ids], [0.0] * len(self.user) + weights, True
+        if self.rng.random() < TEXT_SHARE:
+            return (*self.branch(sample_turn(scene, self.rng, TEXT_MIXTURE)), False)
+        ids, weights = self.branch(sample_turn(scene, self.rng))
         if self.rng.random() < PICTURE_LAST:
             return (*self._picture_last(ids, weights), True)
         return ids, weights, False
@@ -160,8 +169,10 @@ class Packer:
         zero = [0.0] * (len(self.user) + at + self.image_tokens)
         return [*self.user, *ids[:at], *self.image, *ids[at:]], zero + weights[at:]
 
-    def batch(self, scenes: list[Scene], mixture: dict[str, float], exercises: float) -> Batch:
-        rows = [self.row(s, mixture, exercises) for s in scenes]
+    def batch(self, scenes: list[Scene], exercises: float, texts: int = 0) -> Batch:
+        """One row for each scene, then `texts` rows without a picture."""
+        rows = [self.row(s, exercises) for s in scenes]
+        rows += [self.text_row(scenes[0]) for _ in range(texts)]
         shape = (len(rows), self.length)
         ints = {
             name: np.full(shape, fill, np.int64)

@@ -21,7 +21,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from training.device import DEVICE, autocast
-from training.language import MIXTURE, Turn, sample_turn
+from training.language import TEXT_MIXTURE, Turn, sample_turn
 from training.model import TextConfig, TextModel, VisionConfig, VisionModel, additive
 from training.muon import rates, schedule, split_optimisers
 from training.rows import Batch, Packer
@@ -73,6 +73,11 @@ def insert_pictures(embedded: Tensor, slots: Tensor, pictures: Tensor) -> Tensor
     return torch.where(slots[..., None] >= 0, pictures.gather(1, index), embedded)
 
 
+def with_blanks(pictures: Tensor, texts: int) -> Tensor:
+    """Pictures (B, IMAGE_TOKENS, W) and nothing for the rows that have none."""
+    return torch.cat((pictures, pictures.new_zeros(texts, *pictures.shape[1:])))
+
+
 def language_loss(text: TextModel, run: nn.Module, batch: Batch, pictures: Tensor) -> Tensor:
     """Weighted next-token cross-entropy of a batch."""
     tokens, slots, positions, targets, weights, mask = (
@@ -112,11 +117,13 @@ def answer_accuracy(
     hits: dict[str, list[bool]] = {}
     for turn, row in turns:
         ids, _ = packer.branch(turn)
-        head = [*packer.user, *packer.image]
+        alone = turn.skill.startswith("text_")
+        head = [*packer.user] if alone else [*packer.user, *packer.image]
         whole = [*head, *ids]
         tokens = torch.tensor([[max(i, 0) for i in whole]], device=DEVICE)
         slots = torch.full_like(tokens, -1)
-        slots[0, len(packer.user) : len(head)] = torch.arange(IMAGE_TOKENS, device=DEVICE)
+        if not alone:
+            slots[0, len(packer.user) : len(head)] = torch.arange(IMAGE_TOKENS, device=DEVICE)
         x = insert_pictures(text.embed(tokens), slots, pictures[row : row + 1].float())
         n = len(whole)
         mask = additive(torch.ones(n, n, device=DEVICE).tril().bool())[None, None]
@@ -143,6 +150,8 @@ def main() -> None:
     parser.add_argument("--valid", type=Path)
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--rows", type=int, default=12)
+    parser.add_argument("--texts", type=int, default=3, help="rows without a picture, besides")
+    parser.add_argument("--pairs", type=float, default=0.4, help="share of rows with two items")
     parser.add_argument("--length", type=int, default=256)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--lr", type=float, default=0.008)
@@ -152,6 +161,7 @@ def main() -> None:
     parser.add_argument(
         "--align", type=int, default=600, help="stage J: steps of projector fitting"
     )
+    parser.add_argument("--fit-heads", type=int, default=0, help="stage J: steps of slot heads")
     parser.add_argument("--every", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
     Run(parser.parse_args()).train()
@@ -183,6 +193,9 @@ class Run:
             self.heads.load_state_dict(seen["heads"])
         self.packer = Packer(self.tokenizer, options.length, IMAGE_TOKENS, options.seed)
         self.data = Pictures(options.data) if options.data else None
+        self.pairs = (
+            [i for i, s in enumerate(self.data.scenes) if s.layout == "pair"] if self.data else []
+        )
         self.valid = Pictures([options.valid]) if options.valid else None
         self.run: nn.Module = torch.compile(self.text)
         self.see: nn.Module = torch.compile(self.vision)
@@ -201,7 +214,7 @@ class Run:
     def picture_batch(self) -> tuple[list[Scene], Tensor, Tensor]:
         """Scenes, pixels and slot classes of `--pictures` random pictures."""
         assert self.data is not None
-        rows = np.array([self.rng.randrange(len(self.data)) for _ in range(self.o.pictures)])
+        rows = np.array([self.pick_row(i) for i in range(self.o.pictures)])
         noise = torch.Generator(DEVICE).manual_seed(self.rng.randrange(2**31))
         x = augment(to_tensor(self.data.pixels[rows]), noise)
         return (
@@ -209,6 +222,12 @@ class Run:
             x,
             torch.from_numpy(self.data.classes[rows]).to(DEVICE),
         )
+
+    def pick_row(self, place: int) -> int:
+        """A random picture; the first `--rows` are asked about, `--pairs` of them of two items."""
+        asked = place < self.o.rows
+        pool = self.pairs if asked and self.rng.random() < self.o.pairs else None
+        return self.rng.randrange(len(self.data)) if pool is None else self.rng.choice(pool)
 
     def align(self) -> None:
         """Fit the projector to the pseudo-pictures, the trunk held still."""
@@ -231,27 +250,43 @@ class Run:
             if step % 100 == 0:
                 print(f"align {step}: {loss.item():.4f}", flush=True)
 
-    def mixture(self, frac: float) -> dict[str, float]:
-        return MIXTURE
+    def fit_heads(self) -> None:
+        """Fit new slot heads to the trunk, which is held still (see `training.restore`)."""
+        optimiser = torch.optim.AdamW(self.heads.parameters(), 3e-3)
+        for step in range(self.o.fit_heads):
+            _, x, classes = self.picture_batch()
+            with torch.no_grad(), autocast():
+                states = self.vision(x)
+            loss = slot_loss(self.heads(states.float()), classes)
+            loss = loss + slot_loss(self.heads.pooled(states.float()), classes)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            if step % 100 == 0:
+                print(f"heads {step}: {loss.item():.4f}", flush=True)
 
     def loss(self, frac: float) -> Tensor:
-        exercises = 0.15 if frac < 0.5 and self.o.stage == "T" else 0.04
+        exercises = 0.15 if frac < 0.5 and self.o.stage == "T" else 0.02
         if self.o.stage == "T":
-            scenes = [sample_scene(self.rng) for _ in range(self.o.rows)]
-            batch = self.packer.batch(scenes, self.mixture(frac), exercises)
+            scenes = [self.pick_scene() for _ in range(self.o.rows)]
+            batch = self.packer.batch(scenes, exercises, self.o.texts)
             noise = self.rng.choice((0.1, 0.5, 1.0))
-            return language_loss(
-                self.text, self.run, batch, self.pseudo(scenes, self.text.embed, noise)
-            )
+            pictures = self.pseudo(scenes, self.text.embed, noise)
+            return language_loss(self.text, self.run, batch, with_blanks(pictures, self.o.texts))
         scenes, x, classes = self.picture_batch()
-        asked = scenes[: self.o.rows]
-        batch = self.packer.batch(asked, self.mixture(frac), exercises)
+        batch = self.packer.batch(scenes[: self.o.rows], exercises, self.o.texts)
         with autocast():
             states = self.see(x)
-            pictures = self.vision.project(states[: len(asked)])
+            pictures = self.vision.project(states[: self.o.rows])
             slots, pooled = self.heads(states), self.heads.pooled(states)
         side = slot_loss(slots, classes) + 0.5 * slot_loss(pooled, classes)
-        return language_loss(self.text, self.run, batch, pictures) + self.o.side * side
+        told = language_loss(self.text, self.run, batch, with_blanks(pictures, self.o.texts))
+        return told + self.o.side * side
+
+    def pick_scene(self) -> Scene:
+        if self.rng.random() < self.o.pairs:
+            return sample_scene(self.rng, layout="pair")
+        return sample_scene(self.rng, layout=self.rng.choice(("single",) * 4 + ("group",)))
 
     @torch.no_grad()
     def report(self, count: int = 700) -> str:
@@ -264,13 +299,18 @@ class Run:
         else:
             scenes = [sample_scene(rng) for _ in range(100)]
             pictures = self.pseudo(scenes, self.text.embed, 0.1)
-        turns = [(sample_turn(scenes[i % 100], rng, MIXTURE), i % 100) for i in range(count)]
+        turns = [
+            (sample_turn(scenes[i % 100], rng, TEXT_MIXTURE if i % 4 == 0 else None), i % 100)
+            for i in range(count)
+        ]
         scores = answer_accuracy(self.text, self.tokenizer, turns, pictures)
         return " ".join(f"{k}={v:.2f}" for k, v in scores.items())
 
     def train(self) -> None:
         if self.o.stage == "J" and self.o.align:
             self.align()
+        if self.o.stage == "J" and self.o.fit_heads:
+            self.fit_heads()
         models: list[nn.Module] = [self.text]
         models += [self.pseudo] if self.o.stage == "T" else [self.vision, self.heads]
         optimisers = split_optimisers(models, self.o.lr, self.o.lr_rest)

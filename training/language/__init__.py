@@ -16,6 +16,8 @@ from training.language.labels import (
     demonstration_turn,
     describe_first_turn,
     lookup_turn,
+    only_label_turn,
+    relation_turn,
     stated_turn,
     undefined_turn,
 )
@@ -23,18 +25,27 @@ from training.language.questions import (
     attribute_turn,
     checklist_turn,
     choice_turn,
+    compare_turn,
     description_turn,
     either_turn,
     format_turn,
+    same_turn,
     side_turn,
     yes_no_turn,
 )
-from training.language.text_only import difference_turn, rephrase_turn, separate_turn
+from training.language.text_only import (
+    difference_turn,
+    rephrase_turn,
+    separate_turn,
+    shared_turn,
+    text_pair_turn,
+)
 from training.language.words import VALUES, Turn, describe, value
 from training.scene import Scene
 
 __all__ = [
-    "CONTEXTS", "MAKERS", "MIXTURE", "ROLES", "VALUES", "Turn", "describe", "sample_turn", "value",
+    "CONTEXTS", "MAKERS", "MIXTURE", "PAIR_MIXTURE", "ROLES", "TEXT_MIXTURE", "VALUES", "Turn",
+    "describe", "sample_turn", "value",
 ]  # fmt: skip
 
 MAKERS: dict[str, Callable[..., Turn]] = {
@@ -44,24 +55,38 @@ MAKERS: dict[str, Callable[..., Turn]] = {
     "yes_no": yes_no_turn,
     "choice": choice_turn,
     "side": side_turn,
+    "same": same_turn,
+    "compare": compare_turn,
     "checklist": checklist_turn,
     "stated": stated_turn,
     "lookup": lookup_turn,
     "format": format_turn,
+    "only_label": only_label_turn,
     "definition": definition_turn,
     "compound": compound_turn,
+    "relation": relation_turn,
     "describe_first": describe_first_turn,
     "undefined": undefined_turn,
     "demonstration": demonstration_turn,
     "rephrase": rephrase_turn,
     "difference": difference_turn,
     "separate": separate_turn,
+    "shared": shared_turn,
+    "text_pair": text_pair_turn,
 }
+# How often each is drawn: for pictures, for pictures of two different items, and without a picture.
 MIXTURE: dict[str, float] = {
-    "description": 10, "attribute": 16, "either": 6, "yes_no": 12, "choice": 9, "side": 12,
-    "format": 4, "definition": 20, "compound": 6, "describe_first": 6, "undefined": 0.7,
-    "demonstration": 2.5, "rephrase": 1, "difference": 4, "separate": 5, "checklist": 10,
-    "stated": 7, "lookup": 4,
+    "description": 14, "attribute": 26, "either": 6, "yes_no": 12, "choice": 8, "format": 8,
+    "only_label": 2, "definition": 16, "compound": 2, "describe_first": 6, "undefined": 1,
+    "demonstration": 2, "checklist": 4, "stated": 4,
+}  # fmt: skip
+PAIR_MIXTURE: dict[str, float] = {
+    "description": 12, "attribute": 20, "either": 4, "yes_no": 8, "choice": 5, "format": 4,
+    "only_label": 1, "definition": 9, "describe_first": 3, "checklist": 3, "stated": 3,
+    "side": 18, "same": 20, "compare": 10, "relation": 6, "undefined": 1,
+}  # fmt: skip
+TEXT_MIXTURE: dict[str, float] = {
+    "rephrase": 8, "difference": 24, "separate": 26, "shared": 14, "lookup": 18, "text_pair": 10,
 }  # fmt: skip
 
 ROLES = (
@@ -85,11 +110,12 @@ CONTEXTS = (
 )
 
 
-def sample_turn(scene: Scene, rng: Random, mixture: dict[str, float]) -> Turn:
-    """A turn of the mixture, now and then with a sentence of context before the question."""
+def sample_turn(scene: Scene, rng: Random, mixture: dict[str, float] | None = None) -> Turn:
+    """A turn for the scene, now and then with a sentence of context before the question."""
+    mixture = mixture or (PAIR_MIXTURE if scene.layout == "pair" else MIXTURE)
     name = rng.choices(list(mixture), list(mixture.values()))[0]
     turn = MAKERS[name](scene, rng)
-    if rng.random() < 0.15:
+    if mixture is not TEXT_MIXTURE and rng.random() < 0.08:
         extra = " ".join(rng.sample(ROLES + CONTEXTS, rng.choice((1, 1, 2, 3))))
         turn = Turn(turn.skill, f"{extra} {turn.question}", turn.answer, turn.options)
     return turn

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from random import Random
 
+from training.language.phrasing import ASK_LABEL, HELD_OUT, ONLY_LABEL
+from training.language.questions import shared_or_not
 from training.language.words import (
     ITEM_ATTRIBUTES,
     NAMES,
@@ -71,19 +73,6 @@ LABEL_FIRST = (
     "{l} - {d}",
 )
 TEXT_FIRST = ("{d}: {l}", "{d} = {l}", "{d} -> {l}", "if {d}, {l}", "{d} is {l}", "for {d} say {l}")
-ASK_LABEL = (
-    "Answer with the label.",
-    "Which label?",
-    "Which label fits?",
-    "Answer with the label only.",
-    "What is the label?",
-    "Give the label.",
-    "Which code?",
-    "Which code is it?",
-    "Only the label.",
-    "Label?",
-)
-ASK_LABEL_HELD = ("Now decide which label applies here.", "State which of these it belongs to.")
 
 
 def partition(
@@ -124,7 +113,7 @@ def wording(rng: Random, attribute: str, group: Sequence[str]) -> str:
 
 def ask(rng: Random, parts: Sequence[str], heldout: bool) -> str:
     """Definitions, sometimes led by a question or by what to look at, then the request."""
-    close = rng.choice(ASK_LABEL_HELD if heldout else ASK_LABEL)
+    close = rng.choice(HELD_OUT["label"] if heldout else ASK_LABEL)
     lead = [p for p in parts[:-1] if p]
     text = parts[-1]
     if rng.random() < 0.25:
@@ -166,14 +155,24 @@ def definition_turn(
     return Turn(skill, text[0].upper() + text[1:] if lead else text, answer, tuple(names))
 
 
-def compound_turn(scene: Scene, rng: Random, heldout: bool = False) -> Turn:
-    """Private labels defined by two attributes at once."""
+def compound_turn(scene: Scene, rng: Random, heldout: bool = False, grid: bool = False) -> Turn:
+    """Private labels defined by two attributes at once.
+
+    With `grid` all four combinations of two values each have a label of their own, so that neither
+    attribute alone decides anything.
+    """
     if scene.layout == "pair":
         return definition_turn(scene, rng, heldout)
     a, b = rng.sample([*ITEM_ATTRIBUTES, "condition", "surface", "photo"], 2)
     right = (value(scene, a), value(scene, b))
     combos = [right]
-    while len(combos) < rng.choice((2, 3, 4)):
+    if grid:
+        x, y = (
+            rng.choice([v for v in VALUES[n] if v != r]) for n, r in zip((a, b), right, strict=True)
+        )
+        combos += [(right[0], y), (x, right[1]), (x, y)]
+    wanted = 4 if grid else rng.choice((2, 3, 4))
+    while len(combos) < wanted:
         x = right[0] if rng.random() < 0.5 else rng.choice(VALUES[a])
         y = right[1] if x != right[0] and rng.random() < 0.5 else rng.choice(VALUES[b])
         if (x, y) not in combos:
@@ -184,11 +183,41 @@ def compound_turn(scene: Scene, rng: Random, heldout: bool = False) -> Turn:
     answer = names[0]
     rng.shuffle(pairs)
     return Turn(
-        "definition_pair",
+        "definition_grid" if grid else "definition_pair",
         ask(rng, ("", definition_text(rng, pairs)), heldout),
         answer,
         tuple(names),
     )
+
+
+def relation_turn(scene: Scene, rng: Random, heldout: bool = False) -> Turn:
+    """Private labels for pairs that agree in an attribute and for pairs that do not."""
+    if scene.layout != "pair":
+        return definition_turn(scene, rng, heldout)
+    attribute = shared_or_not(scene, rng)
+    name = rng.choice(NAMES[attribute])
+    agree = value(scene, attribute, 0) == value(scene, attribute, 1)
+    names = labels(rng, 2)
+    yes, no = rng.choice(
+        (
+            (f"same {name}", f"different {name}"),
+            (f"the same {name}", f"another {name}"),
+            (f"both of the same {name}", f"of a different {name}"),
+            (f"equal {name}", f"not equal {name}"),
+            (f"the {name} is the same", f"the {name} is different"),
+        )
+    )
+    pairs = [(names[0], yes), (names[1], no)]
+    rng.shuffle(pairs)
+    text = ask(rng, ("", definition_text(rng, pairs)), heldout)
+    return Turn("definition_relation", text, names[0] if agree else names[1], tuple(names))
+
+
+def only_label_turn(scene: Scene, rng: Random, heldout: bool = False) -> Turn:
+    """A definition with the wish for the bare label."""
+    turn = definition_turn(scene, rng)
+    close = rng.choice(HELD_OUT["only_label"] if heldout else ONLY_LABEL)
+    return Turn("format_only_label", f"{turn.question.rstrip()} {close}", turn.answer, turn.options)
 
 
 def stated_turn(scene: Scene, rng: Random, heldout: bool = False) -> Turn:
@@ -222,14 +251,22 @@ def lookup_turn(scene: Scene, rng: Random, heldout: bool = False) -> Turn:
     pairs = [(n, wording(rng, attribute, g)) for n, g in zip(names, groups, strict=True)]
     rng.shuffle(pairs)
     close = rng.choice(
-        (f"Label for {right}?", f"Which label is {right}?", f"{right}:", f"{right}?")
-    )
+        (
+            f"Label for {right}?", f"Which label is {right}?", f"{right}:", f"{right}?",
+            f"What is the label of {right}?", f"It is {right}. Label?", f"Which label for {right}?",
+            f"The item is {right}. Which label?", f"Give the label of {right}.", f"Now {right}:",
+            f"Say which label is for {right}.", f"If it is {right}, which label is it?",
+        )
+    )  # fmt: skip
     if heldout:
         close = f"Something {right} gets which label?"
     return Turn("text_lookup", f"{definition_text(rng, pairs).rstrip()} {close}", answer)
 
 
 DESCRIBE_FIRST = (
+    "Describe what you see, then give the label.",
+    "Start with a description, then answer.",
+    "Say what the picture shows, then the label.",
     "Describe the item first, then give the label.",
     "First describe the picture, then answer.",
     "Describe the picture first, then give the label.",
@@ -240,21 +277,27 @@ DESCRIBE_FIRST = (
 
 def describe_first_turn(scene: Scene, rng: Random, heldout: bool = False) -> Turn:
     """Any definition, answered after a description: the label is looked up in text."""
-    make = rng.choice((definition_turn, compound_turn, compound_turn))
-    turn = make(scene, rng, heldout)
+    if rng.random() < 0.3:
+        turn = definition_turn(scene, rng, heldout)
+    else:
+        turn = compound_turn(scene, rng, heldout, grid=rng.random() < 0.6)
     joint = rng.choice(("\nAnswer: ", "\nLabel: ", ". Answer: ", ". Label: "))
     question = f"{turn.question.rstrip()} {rng.choice(DESCRIBE_FIRST)}"
     return Turn("describe_first", question, f"{describe(scene)}{joint}{turn.answer}", turn.options)
 
 
 def undefined_turn(scene: Scene, rng: Random, heldout: bool = False) -> Turn:
-    """A label that nothing defines: any of those named is as good as another."""
+    """A label that nothing defines: any of those named is as good as another.
+
+    Small models lean to the option that they read last (arXiv 2102.09690); so does this one.
+    """
     names = labels(rng, rng.choice((2, 2, 3, 4)))
     listed = ", ".join(names[:-1]) + " or " + names[-1]
     text = rng.choice(
         (f"Which code is it, {listed}?", f"Is it {listed}?", f"Answer {listed}.", f"{listed}?")
     )
-    return Turn("undefined", text, rng.choice(names), tuple(names))
+    answer = names[-1] if rng.random() < 0.4 else rng.choice(names)
+    return Turn("undefined", text, answer, tuple(names))
 
 
 def demonstration_turn(scene: Scene, rng: Random, heldout: bool = False) -> Turn:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from random import Random
 
+from training.language import phrasing
+from training.language.phrasing import HELD_OUT, describing, upper_first
 from training.language.words import (
     ITEM_ATTRIBUTES,
     NAMES,
-    ONE_WORD,
-    SCENE_ATTRIBUTES,
     VALUES,
     Turn,
     attribute_question,
+    bearer,
     describe,
     distractors,
     pick_attribute,
@@ -22,23 +23,14 @@ from training.language.words import (
 )
 from training.scene import Scene
 
-DESCRIBE = (
-    "Describe the picture.",
-    "Describe the picture in one sentence.",
-    "What does the picture show?",
-    "Describe this photo.",
-    "Describe what you see.",
-    "Give a short description of the picture.",
-    "Describe the item.",
-    "Write a caption.",
-    "Caption this picture.",
-    "What can be seen here? Describe it.",
-)
-DESCRIBE_HELD = ("Please describe this image.", "Tell me what is in the photo.")
+
+def phrased(rng: Random, kind: str, patterns: tuple[str, ...], heldout: bool) -> str:
+    """A pattern of training, or one of the held-out ones of this kind."""
+    return rng.choice(HELD_OUT[kind] if heldout else patterns)
 
 
 def description_turn(scene: Scene, rng: Random, heldout: bool = False) -> Turn:
-    question = rng.choice(DESCRIBE_HELD if heldout else DESCRIBE)
+    question = rng.choice(HELD_OUT["description"]) if heldout else describing(rng)
     return Turn("description", question, describe(scene))
 
 
@@ -48,7 +40,7 @@ def attribute_turn(
     attribute, item = attribute or pick_attribute(rng), pick_item(rng, scene)
     question = attribute_question(rng, scene, attribute, item, heldout)
     if rng.random() < 0.3:
-        question += " " + rng.choice(ONE_WORD)
+        question += " " + rng.choice(phrasing.ONE_WORD)
     return Turn("attribute", question, value(scene, attribute, item), VALUES[attribute])
 
 
@@ -57,19 +49,15 @@ def either_turn(scene: Scene, rng: Random, heldout: bool = False) -> Turn:
     attribute, item = pick_attribute(rng), pick_item(rng, scene)
     right = value(scene, attribute, item)
     options = distractors(rng, attribute, right, rng.choice((1, 1, 2)))
-    the = subject(rng, scene, item)
+    the = bearer(rng, scene, attribute, item)
     listed = ", ".join(options[:-1]) + " or " + options[-1]
     if attribute == "count":
-        text = f"Are there {listed} items?"
-    elif attribute in ("photo", "mark"):
-        text = rng.choice((f"Is the photo {listed}?", f"Is the picture {listed}?"))
-    elif attribute == "surface":
-        text = f"Is the table {listed}?"
+        text = rng.choice(("Are there {listed} items?", "How many: {listed}?", "{listed} items?"))
     else:
-        text = rng.choice((f"Is {the} {listed}?", f"{the}: {listed}?", f"Which is it, {listed}?"))
-    if heldout:
-        text = f"Would you call {the} {listed}?"
-    return Turn("either", text[0].upper() + text[1:], right, tuple(options))
+        text = phrased(rng, "either", phrasing.EITHER, heldout)
+        if scene.layout == "pair" and "{the}" not in text:
+            text = "Is {the} {listed}?"
+    return Turn("either", upper_first(text.format(the=the, listed=listed)), right, tuple(options))
 
 
 def yes_no_turn(scene: Scene, rng: Random, heldout: bool = False) -> Turn:
@@ -77,40 +65,23 @@ def yes_no_turn(scene: Scene, rng: Random, heldout: bool = False) -> Turn:
     right = value(scene, attribute, item)
     truth = rng.random() < 0.5
     word = right if truth else rng.choice([v for v in VALUES[attribute] if v != right])
-    the = subject(rng, scene, item)
-    article = "a " if attribute == "kind" else ""
+    the = bearer(rng, scene, attribute, item)
     if attribute == "count":
-        patterns: tuple[str, ...] = (
-            f"Are there {word} items?",
-            f"Do you see {word} items?",
-            f"Is the number of items {word}?",
-        )
-    elif attribute == "photo" or attribute == "mark":
-        patterns = (f"Is the photo {word}?", f"Is the picture {word}?", f"Is this photo {word}?")
-    elif attribute == "surface":
-        patterns = (f"Is the table {word}?", f"Is the background {word}?")
+        text = rng.choice(phrasing.COUNT_YES_NO)
+    elif attribute in ITEM_ATTRIBUTES or attribute == "condition":
+        text = phrased(rng, "yes_no", phrasing.YES_NO, heldout)
+        if scene.layout == "pair" and "{the}" not in text:
+            text = "Is {the} {word}?"
     else:
-        patterns = (
-            f"Is {the} {article}{word}?",
-            f"Would you say {the} is {article}{word}?",
-            f"Do you see {article}{word} {'item' if not article else ''}".rstrip() + "?"
-            if scene.layout != "pair"
-            else f"Is {the} {article}{word}?",
-            f"{the} is {article}{word}. True?",
-        )
-    if attribute == "mark" and rng.random() < 0.5:
-        word = "watermarked"
-        truth = right == word
-        patterns = ("Is there a watermark?", "Does the picture have a watermark?")
-    text = rng.choice(patterns)
-    if heldout:
-        text = f"Can we say that {the} is {article}{word}?"
-        if attribute in SCENE_ATTRIBUTES and attribute != "condition":
-            text = rng.choice(patterns)
-    text = text[0].upper() + text[1:]
+        text = phrased(rng, "yes_no", phrasing.YES_NO_SCENE, heldout)
+    named = f"a {word}" if attribute == "kind" else word
+    text = text.format(the=the, word=named)
+    if attribute == "mark" and not heldout and rng.random() < 0.5:
+        truth = right == "watermarked"
+        text = rng.choice(("Is there a watermark?", "Does the picture have a watermark?"))
     if rng.random() < 0.4:
-        text += " " + rng.choice(("Answer yes or no.", "Yes or no?", "Answer with yes or no."))
-    return Turn("yes_no", text, "yes" if truth else "no", ("yes", "no"))
+        text += " " + rng.choice(phrasing.VERDICTS)
+    return Turn("yes_no", upper_first(text), "yes" if truth else "no", ("yes", "no"))
 
 
 LETTER_STYLES = ("{l}) {v}", "({l}) {v}", "{l}: {v}", "{l}. {v}", "{l} = {v}")
@@ -139,36 +110,58 @@ def choice_turn(scene: Scene, rng: Random, heldout: bool = False) -> Turn:
 
 
 def side_turn(scene: Scene, rng: Random, heldout: bool = False) -> Turn:
-    """Which of the two, on a pair that differs in the attribute; else the same / different."""
+    """Which of the two has a value that only one of them has; asked of pairs."""
     if scene.layout != "pair":
         return yes_no_turn(scene, rng, heldout)
-    attribute = rng.choice(ITEM_ATTRIBUTES)
+    differing = [a for a in ITEM_ATTRIBUTES if value(scene, a, 0) != value(scene, a, 1)]
+    attribute = rng.choice(differing)
+    side = rng.randrange(2)
+    word = value(scene, attribute, side)
+    text = phrased(rng, "which_side", phrasing.WHICH_SIDE, heldout)
+    if attribute == "kind" and "{word} one" not in text and "{word} item" not in text:
+        word = rng.choice((word, f"a {word}"))
+    return Turn("which_side", text.format(word=word), ("left", "right")[side], ("left", "right"))
+
+
+def same_turn(scene: Scene, rng: Random, heldout: bool = False) -> Turn:
+    """Whether the two items of a pair agree in an attribute."""
+    if scene.layout != "pair":
+        return yes_no_turn(scene, rng, heldout)
+    attribute = shared_or_not(scene, rng)
+    agree = value(scene, attribute, 0) == value(scene, attribute, 1)
+    name = rng.choice(NAMES[attribute])
+    form = rng.random()
+    if heldout or form < 0.55:
+        text = phrased(rng, "same", phrasing.SAME, heldout)
+        if not heldout and rng.random() < 0.3:
+            text = f"{text.rstrip('.')} {rng.choice(phrasing.VERDICTS)}"
+        return Turn("same", text.format(a=name), "yes" if agree else "no", ("yes", "no"))
+    if form < 0.75:
+        text = rng.choice(phrasing.DIFFERENT).format(a=name)
+        return Turn("different", text, "no" if agree else "yes", ("yes", "no"))
+    text = rng.choice(phrasing.SAME_OR_DIFFERENT).format(a=name)
+    return Turn("same_word", text, "same" if agree else "different", ("same", "different"))
+
+
+def shared_or_not(scene: Scene, rng: Random) -> str:
+    """An attribute of a pair: as often one that both share as one that they do not."""
+    differing = [a for a in ITEM_ATTRIBUTES if value(scene, a, 0) != value(scene, a, 1)]
+    shared = [a for a in ITEM_ATTRIBUTES if a not in differing]
+    return rng.choice(shared if shared and rng.random() < 0.5 else differing)
+
+
+def compare_turn(scene: Scene, rng: Random, heldout: bool = False) -> Turn:
+    """Both values of a pair, with the verdict after them half of the time."""
+    if scene.layout != "pair":
+        return attribute_turn(scene, rng, heldout)
+    attribute = shared_or_not(scene, rng)
     left, right = (value(scene, attribute, i) for i in (0, 1))
     name = rng.choice(NAMES[attribute])
-    if left == right or rng.random() < 0.4:
-        text = rng.choice(
-            (
-                f"Do the two items have the same {name}?",
-                f"Are both items of the same {name}?",
-                f"Is the {name} of the two items the same?",
-            )
-        )
-        if heldout:
-            text = f"Do the left one and the right one share the {name}?"
-        return Turn("same", text, "yes" if left == right else "no", ("yes", "no"))
-    side = rng.randrange(2)
-    word = (left, right)[side]
-    article = "a " if attribute == "kind" else ""
-    text = rng.choice(
-        (
-            f"Which item is {article}{word}, the left or the right?",
-            f"Which of the two is {article}{word}, left or right?",
-            f"On which side is the {word} one?" if not article else f"On which side is the {word}?",
-        )
-    )
-    if heldout:
-        text = f"Left or right: which one is {article}{word}?"
-    return Turn("which_side", text, ("left", "right")[side], ("left", "right"))
+    if rng.random() < 0.4:
+        return Turn("both", rng.choice(phrasing.BOTH).format(a=name), f"{left} and {right}")
+    verdict = "same" if left == right else "different"
+    question = rng.choice(phrasing.COMPARE).format(a=name)
+    return Turn("compare", question, f"{left} and {right}, {verdict}")
 
 
 def checklist_turn(scene: Scene, rng: Random, heldout: bool = False) -> Turn:
@@ -188,21 +181,22 @@ def checklist_turn(scene: Scene, rng: Random, heldout: bool = False) -> Turn:
     return Turn("checklist", f"{lead}{of}: {listed}.", ", ".join(f"{w} {a}" for w, a in words))
 
 
-def format_turn(scene: Scene, rng: Random, heldout: bool = False) -> Turn:
+def format_turn(scene: Scene, rng: Random, heldout: bool = False, kind: str | None = None) -> Turn:
+    """An attribute question with a wish for the form of the answer."""
     attribute, item = pick_attribute(rng), pick_item(rng, scene)
     right = value(scene, attribute, item)
-    question = attribute_question(rng, scene, attribute, item, heldout)
+    question = attribute_question(rng, scene, attribute, item)
     name = NAMES[attribute][0]
-    kind = rng.randrange(4)
-    if kind == 0:
-        key = rng.choice((name.split()[-1], "answer", "label", "result"))
-        order = rng.choice((f"Answer as JSON with the key {key}.", f"JSON with one key {key}."))
-        return Turn("format_json", f"{question} {order}", json.dumps({key: right}))
-    if kind == 1:
-        order = rng.choice(("Answer in a sentence.", "Use a full sentence."))
-        return Turn("format_sentence", f"{question} {order}", f"The {name} is {right}.")
-    if kind == 2:
-        mark = rng.choice(("Answer:", "Result:", "Label:"))
-        return Turn("format_prefix", f"{question} Begin with {mark}", f"{mark} {right}")
-    order = rng.choice(("Write it in capitals.", "Use capital letters.", "ANSWER IN CAPITALS."))
-    return Turn("format_capitals", f"{question} {order}", right.upper())
+    kind = kind or rng.choice(("json", "json", "sentence", "prefix", "capitals", "one_word"))
+    mark = rng.choice(("Answer:", "Result:", "Label:"))
+    key = rng.choice((name.split()[-1], "answer", "label", "result"))
+    patterns = {
+        "json": phrasing.JSON, "sentence": phrasing.SENTENCE, "prefix": phrasing.PREFIX,
+        "capitals": phrasing.CAPITALS, "one_word": phrasing.ONE_WORD,
+    }[kind]  # fmt: skip
+    order = phrased(rng, kind, patterns, heldout).format(key=key, mark=mark)
+    answer = {
+        "json": json.dumps({key: right}), "sentence": f"The {name} is {right}.",
+        "prefix": f"{mark} {right}", "capitals": right.upper(), "one_word": right,
+    }[kind]  # fmt: skip
+    return Turn(f"format_{kind}", f"{question} {order}", answer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
+from training.language.phrasing import HELD_OUT, composed, noun_phrase, upper_first
 from training.scene import (
     COLOURS,
     CONDITIONS,
@@ -104,7 +105,6 @@ GENERIC = (
     "Look at the picture. What is the {a} of {the}?",
     "{the}: {a}?",
 )
-GENERIC_HELD = ("I need to know the {a} of {the}.", "The {a} of {the}, please?")
 SPECIAL: dict[str, tuple[str, ...]] = {
     "kind": (
         "What is {the}?",
@@ -151,7 +151,6 @@ SPECIAL: dict[str, tuple[str, ...]] = {
         "What is the number of items?",
     ),
 }
-ONE_WORD = ("Answer in one word.", "Use one word.", "One word only.", "Answer with one word.")
 
 
 def subject(rng: Random, scene: Scene, item: int) -> str:
@@ -166,16 +165,28 @@ def subject(rng: Random, scene: Scene, item: int) -> str:
 def attribute_question(
     rng: Random, scene: Scene, attribute: str, item: int, heldout: bool = False
 ) -> str:
+    """A question for one attribute, in a phrasing of training or in a held-out one."""
     the = subject(rng, scene, item)
     name = rng.choice(NAMES[attribute])
     if heldout:
-        pattern = rng.choice(GENERIC_HELD)
-    elif attribute in SCENE_ATTRIBUTES or rng.random() < 0.3:
+        np = noun_phrase(rng, attribute, name, the)
+        return rng.choice(HELD_OUT["attribute"]).format(np=np, Np=upper_first(np))
+    if rng.random() < 0.5:
+        return composed(rng, attribute, name, the)
+    if attribute in SCENE_ATTRIBUTES or rng.random() < 0.4:
         pattern = rng.choice(SPECIAL[attribute])
     else:
         pattern = rng.choice(GENERIC)
-    text = pattern.format(the=the, a=name)
-    return text[0].upper() + text[1:]
+    return upper_first(pattern.format(the=the, a=name))
+
+
+def bearer(rng: Random, scene: Scene, attribute: str, item: int) -> str:
+    """What a verdict on an attribute is about: the item, its table, or the photo."""
+    if attribute in ("photo", "mark"):
+        return rng.choice(("the photo", "the picture", "this photo", "the image"))
+    if attribute == "surface":
+        return rng.choice(("the table", "the background", "the surface"))
+    return subject(rng, scene, item)
 
 
 def pick_attribute(rng: Random) -> str:
