@@ -9,11 +9,11 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
+from benchmarks.engine.writer import Shape
 from idealprompt_cli.cli import app
 
 from .conftest import MakeTask
 from .tiny_models import write_pair
-from .tiny_writer import Shape
 
 
 @pytest.fixture(scope="module")

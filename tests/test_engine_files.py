@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.engine.writer import Shape
 from idealprompt_cli.engines import EngineOptions, engine_for, open_engine
 from idealprompt_cli.engines.llama_cpp import files
 from idealprompt_cli.errors import ModelError, UsageError
@@ -16,7 +17,6 @@ from idealprompt_cli.interfaces import Engine
 from idealprompt_cli.types import ModelRef
 
 from .tiny_models import write_pair
-from .tiny_writer import Shape
 
 Pair = tuple[Path, Path]
 

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.engine.writer import Shape, Writer, add_vocabulary
+
 from . import tiny_vision as vision
-from .tiny_writer import Shape, Writer
 
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
@@ -63,39 +64,10 @@ class Spec:
     shape: Shape = field(default_factory=Shape)
 
 
-def vocabulary(specials: tuple[str, ...], words: int = 0) -> tuple[list[str], list[int], list[str]]:
-    """(tokens, types, merges) of a byte-level BPE: bytes, a few words, control tokens."""
-    tokens = [*_byte_characters().values(), "ĊĊ"]
-    merges = ["Ċ Ċ"]
-    for word in _WORDS:
-        for spelled in (word, "Ġ" + word):
-            left = spelled[0]
-            for character in spelled[1:]:
-                if f"{left} {character}" not in merges:
-                    merges.append(f"{left} {character}")
-                left += character
-                if left not in tokens:
-                    tokens.append(left)
-    tokens += [f"zq{number}" for number in range(words)]
-    types = [1] * len(tokens) + [3] * len(specials)
-    return tokens + list(specials), types, merges
-
-
-def _byte_characters() -> dict[int, str]:
-    """GPT-2's printable stand-ins for the 256 bytes."""
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    table = {byte: chr(byte) for byte in printable}
-    spare = 256
-    for byte in range(256):
-        if byte not in table:
-            table[byte] = chr(spare)
-            spare += 1
-    return table
-
-
 def _text_half(spec: Spec, writer: Writer, template: str | None) -> Path:
     shape = writer.shape
-    tokens, types, merges = vocabulary(spec.specials, shape.words)
+    file = writer.file
+    tokens = add_vocabulary(file, _WORDS, spec.specials, shape.words, spec.end, spec.bos)
     writer.meta(general__name="tiny", general__file_type=7 if writer.quantise else 0)
     writer.meta(
         context_length=shape.context,
@@ -105,15 +77,6 @@ def _text_half(spec: Spec, writer: Writer, template: str | None) -> Path:
         attention__head_count=shape.heads,
         vocab_size=len(tokens),
     )
-    file = writer.file
-    file.add_tokenizer_model("gpt2")
-    file.add_tokenizer_pre("gpt-2")
-    file.add_token_list(tokens)
-    file.add_token_types(types)
-    file.add_token_merges(merges)
-    file.add_eos_token_id(tokens.index(spec.end))
-    file.add_bos_token_id(tokens.index(spec.bos or spec.end))
-    file.add_add_bos_token(spec.bos is not None)
     if template is None:
         file.add_chat_template(spec.template)
     elif template:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .tiny_writer import Writer
+from benchmarks.engine.writer import Writer
 
 
 def vit(

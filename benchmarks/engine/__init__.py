@@ -1,0 +1,1 @@
+"""The benchmark of the engine against its rivals: `python -m benchmarks.engine`."""
