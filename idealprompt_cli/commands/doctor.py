@@ -17,18 +17,12 @@ from .. import __version__
 from ..errors import ModelError
 from ..types import ImageSlot, Message, ModelRef, ScoreRequest
 from .models import (
-    ChatTemplate,
-    GpuLayers,
-    Mmproj,
-    Model,
     ModelFlags,
-    NCtx,
-    Threads,
     choose,
     engine_options,
     opened,
 )
-from .shell import Debug, Json, Quiet, Verbose, level_of
+from .shell import Json, Talk, grouped
 
 if TYPE_CHECKING:
     from ..console import Console
@@ -42,24 +36,17 @@ Examples:
 Report = dict[str, dict[str, Any]]
 
 
+@grouped
 def doctor(
-    model: Model = None,
-    mmproj: Mmproj = None,
-    threads: Threads = 0,
-    gpu_layers: GpuLayers = -1,
-    n_ctx: NCtx = 0,
-    chat_template: ChatTemplate = None,
+    *,
+    flags: ModelFlags,
     json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    debug: Debug = False,
+    talk: Talk,
 ) -> None:
     """Say what machine this is, which model would be used, and whether it answers."""
     from ..console import Console
 
-    del debug
-    console = Console(level_of(quiet, verbose))
-    flags = ModelFlags(model, mmproj, threads, gpu_layers, n_ctx, chat_template)
+    console = Console(talk.level)
     report: Report = {"machine": _machine(flags)}
     problem: ModelError | None = None
     try:

@@ -13,18 +13,12 @@ import typer
 from ..errors import ArtifactError, TaskError, ThresholdNotMet, UsageError
 from ..types import ModelInfo, Prompt, Split
 from .models import (
-    ChatTemplate,
-    GpuLayers,
-    Mmproj,
-    Model,
     ModelFlags,
-    NCtx,
-    Threads,
     named_by,
     opened,
     tell_if_other,
 )
-from .shell import Debug, Json, Quiet, Verbose, level_of
+from .shell import Json, Talk, grouped
 from .versus import (
     Against,
     Jsonl,
@@ -65,6 +59,7 @@ MinScore = Annotated[
 MetricName = Annotated[str, typer.Option("--metric", help="In place of the task's metric.")]
 
 
+@grouped
 def evaluate(
     prompt: Source,
     task: Folder,
@@ -75,30 +70,22 @@ def evaluate(
     against: Against = None,
     worst: Worst = 5,
     jsonl: Jsonl = "",
-    model: Model = None,
-    mmproj: Mmproj = None,
-    threads: Threads = 0,
-    gpu_layers: GpuLayers = -1,
-    n_ctx: NCtx = 0,
-    chat_template: ChatTemplate = None,
+    *,
+    flags: ModelFlags,
     json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    debug: Debug = False,
+    talk: Talk,
 ) -> None:
     """Measure a prompt on a task, by default on the held-out pictures."""
     from .. import formats
     from ..artifact import read_artifact
     from ..console import Console, screen_of
 
-    del debug
     check_jsonl(jsonl, json)
-    console = Console(level_of(quiet, verbose))
+    console = Console(talk.level)
     folder = load(task, metric, console)  # before a slow pipe is waited for
     artifact = read_artifact(prompt)
     check_labels(artifact, folder)
     prompts = others(against or (), artifact, folder)
-    flags = ModelFlags(model, mmproj, threads, gpu_layers, n_ctx, chat_template)
     report = replace(_report(artifact, folder, split, use, flags, console, prompts), worst=worst)
     shown = formats.get("json" if json else "table")
     stream = sys.stderr if jsonl == "-" else sys.stdout

@@ -68,14 +68,15 @@ ChatTemplate = Annotated[
 
 @dataclass(frozen=True)
 class ModelFlags:
-    """What the command line says of the model; zeros and None mean the default."""
+    """What the command line says of the model, as a group of options (see `shell.grouped`); zeros
+    and None mean the default."""
 
-    model: Path | None = None
-    mmproj: Path | None = None
-    threads: int = 0
-    gpu_layers: int = -1
-    n_ctx: int = 0
-    chat_template: Path | None = None
+    model: Model = None
+    mmproj: Mmproj = None
+    threads: Threads = 0
+    gpu_layers: GpuLayers = -1
+    n_ctx: NCtx = 0
+    chat_template: ChatTemplate = None
 
 
 @contextmanager

@@ -17,18 +17,12 @@ from ..errors import ContextError, ImageError
 from ..types import Example, Outcome
 from .evaluate import Source, Use, check_stdin_once, choose_prompt, tell_of_prompt
 from .models import (
-    ChatTemplate,
-    GpuLayers,
-    Mmproj,
-    Model,
     ModelFlags,
-    NCtx,
-    Threads,
     named_by,
     opened,
     tell_if_other,
 )
-from .shell import Debug, Quiet, Verbose, level_of
+from .shell import Talk, grouped
 
 if TYPE_CHECKING:
     from ..artifact import Artifact
@@ -50,19 +44,14 @@ Images = Annotated[
 ]
 
 
+@grouped
 def predict(
     prompt: Source,
     images: Images,
     use: Use = "winner",
-    model: Model = None,
-    mmproj: Mmproj = None,
-    threads: Threads = 0,
-    gpu_layers: GpuLayers = -1,
-    n_ctx: NCtx = 0,
-    chat_template: ChatTemplate = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    debug: Debug = False,
+    *,
+    flags: ModelFlags,
+    talk: Talk,
 ) -> None:
     """Answer for pictures with an adapted prompt.
 
@@ -72,13 +61,11 @@ def predict(
     from ..artifact import read_artifact
     from ..console import Console
 
-    del debug
     check_stdin_once(prompt, images)
-    console = Console(level_of(quiet, verbose))
+    console = Console(talk.level)
     artifact = read_artifact(prompt)
     _, chosen = choose_prompt(artifact, use)
     tell_of_prompt(artifact, use, console)
-    flags = ModelFlags(model, mmproj, threads, gpu_layers, n_ctx, chat_template)
     named = named_by(artifact.model, flags)
     failed = False
     with opened(flags, console.say, named=named) as engine:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as jsonlib
-import shlex
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -16,21 +15,15 @@ import typer
 from ..errors import ArtifactError, Interrupted, UsageError
 from ..files import check_writable, write_text
 from .diagnosis import as_events, as_text
-from .evaluate import Folder, MetricName, Source, Use, Which, check_labels, choose_prompt, load
+from .evaluate import Folder, MetricName, Source, Use, check_labels, choose_prompt, load
 from .models import (
-    ChatTemplate,
-    GpuLayers,
-    Mmproj,
-    Model,
     ModelFlags,
-    NCtx,
-    Threads,
     named_by,
     opened,
     tell_if_other,
 )
-from .runs import NoTest, Output, Resume, RunDir, run_folder
-from .shell import Debug, Quiet, Verbose, level_of
+from .runs import NoTest, Output, Resume, RunDir, again, run_folder
+from .shell import Talk, grouped
 from .stages import settings_for
 
 if TYPE_CHECKING:
@@ -70,46 +63,24 @@ Events = Annotated[bool, typer.Option("--json", help="Print events as JSON objec
 
 @dataclass(frozen=True)
 class Plan:
-    """What the command line asks of a reflection."""
+    """What the command line asks of a reflection, as a group of options."""
 
-    prompt: str
-    folder: Path
-    budget: str
-    seed: int | None
-    metric: str
-    which: Which
-    run_dir: Path | None
-    resume: bool
-    tested: bool
-    dry: bool
-    interactive: bool
-    json: bool
+    prompt: Source
+    task: Folder
+    budget: BudgetText = ""
+    dry_run: DryRun = False
+    interactive: Interactive = False
+    use: Use = "winner"
+    seed: Seed = None
+    run_dir: RunDir = None
+    resume: Resume = False
+    metric: MetricName = ""
+    no_test: NoTest = False
+    json: Events = False
 
 
-def reflect(
-    prompt: Source,
-    task: Folder,
-    output: Output = "",
-    budget: BudgetText = "",
-    dry_run: DryRun = False,
-    interactive: Interactive = False,
-    use: Use = "winner",
-    seed: Seed = None,
-    run_dir: RunDir = None,
-    resume: Resume = False,
-    metric: MetricName = "",
-    no_test: NoTest = False,
-    model: Model = None,
-    mmproj: Mmproj = None,
-    threads: Threads = 0,
-    gpu_layers: GpuLayers = -1,
-    n_ctx: NCtx = 0,
-    chat_template: ChatTemplate = None,
-    json: Events = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    debug: Debug = False,
-) -> None:
+@grouped
+def reflect(plan: Plan, *, output: Output = "", flags: ModelFlags, talk: Talk) -> None:
     """Improve a prompt where it goes wrong.
 
     Looks at the most consequential failures of PROMPT on the training part of TASK, asks the model
@@ -117,20 +88,14 @@ def reflect(
     """
     from ..console import Console
 
-    del debug
-    plan = Plan(
-        prompt, task, budget, seed, metric, use, run_dir, resume, not no_test, dry_run,
-        interactive, json,
-    )  # fmt: skip
     _check(plan, output)
-    console = Console(level_of(quiet, verbose))
-    flags = ModelFlags(model, mmproj, threads, gpu_layers, n_ctx, chat_template)
+    console = Console(talk.level)
     try:
         made = _run(plan, flags, console)
     finally:
         console.close()
     if made is not None:
-        _deliver(*made, output, json)
+        _deliver(*made, output, plan.json)
 
 
 def _check(plan: Plan, output: str) -> None:
@@ -138,7 +103,7 @@ def _check(plan: Plan, output: str) -> None:
         raise UsageError("--json and -o - both want stdout: write the YAML to a file, or drop one")
     if plan.interactive and plan.prompt == "-":
         raise UsageError("--interactive reads stdin, and so does the prompt -: name a file")
-    if plan.dry and (plan.interactive or plan.resume or output):
+    if plan.dry_run and (plan.interactive or plan.resume or output):
         raise UsageError("--dry-run writes nothing: drop -o, --resume and --interactive")
     if output not in ("", "-"):
         check_writable(Path(output), ArtifactError)
@@ -148,14 +113,14 @@ def _run(plan: Plan, flags: ModelFlags, console: Console) -> tuple[Artifact, Pat
     """The artifact and where it was kept; None for a dry run."""
     from ..artifact import dump, read_artifact
 
-    task = load(plan.folder, plan.metric, console)
+    task = load(plan.task, plan.metric, console)
     artifact = read_artifact(plan.prompt)
     check_labels(artifact, task)
     budget = _budget(plan.budget, len(task.train))
     ref = named_by(artifact.model, flags)
     with opened(flags, console.say, named=ref or task.model) as engine:
         tell_if_other(engine.info(), artifact.model, console.say)
-        if plan.dry:
+        if plan.dry_run:
             _dry_run(plan, artifact, task, budget, engine, console)
             return None
         folder = run_folder(plan.run_dir, f"{task.name}-reflect", plan.resume)
@@ -206,10 +171,10 @@ def _reflected(
             seed=seed,
             tell=_print_event if plan.json else None,
         )
-        return final_test(result, engine, metric, journal=journal) if plan.tested else result
+        return result if plan.no_test else final_test(result, engine, metric, journal=journal)
     except (Interrupted, KeyboardInterrupt) as stopped:
         why = str(stopped) or "interrupted; what was computed is kept"
-        raise Interrupted(f"{why}; go on with: {_again(folder)}") from stopped
+        raise Interrupted(f"{why}; go on with: {again(folder)}") from stopped
     finally:
         journal.close()
 
@@ -217,7 +182,7 @@ def _reflected(
 def _start(plan: Plan, artifact: Artifact) -> Start:
     from ..reflection import from_prompt
 
-    return from_prompt(artifact.baseline_prompt, choose_prompt(artifact, plan.which)[1])
+    return from_prompt(artifact.baseline_prompt, choose_prompt(artifact, plan.use)[1])
 
 
 def _seed(plan: Plan, artifact: Artifact) -> int:
@@ -232,14 +197,6 @@ def continued(artifact: Artifact, result: RunResult) -> Artifact:
     steps = tuple(step for step in made.trail if step.strategy not in ("seed", "given"))
     trail = (*artifact.trail, *steps) if artifact.trail else made.trail
     return replace(made, trail=trail)
-
-
-def _again(folder: Path) -> str:
-    """This command line with what resumes it."""
-    words = [word for word in sys.argv[1:] if word != "--resume"]
-    known = any(word.split("=")[0] == "--run-dir" for word in words)
-    where = [] if known else ["--run-dir", str(folder)]
-    return shlex.join(["idealprompt", *words, *where, "--resume"])
 
 
 # --- a dry run ------------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -40,3 +42,11 @@ def run_folder(given: Path | None, task: str, resume: bool) -> Path:
 
 def _is_of(folder: Path, stem: str) -> bool:
     return re.fullmatch(re.escape(stem) + r"-\d{8}-\d{6}", folder.name) is not None
+
+
+def again(folder: Path) -> str:
+    """This command line with what resumes it."""
+    words = [word for word in sys.argv[1:] if word != "--resume"]
+    known = any(word.split("=")[0] == "--run-dir" for word in words)
+    where = [] if known else ["--run-dir", str(folder)]
+    return shlex.join(["idealprompt", *words, *where, "--resume"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,17 +13,11 @@ from ..errors import ArtifactError, Interrupted, PriorsError, UsageError
 from ..files import check_writable, write_text
 from .evaluate import Folder, MetricName
 from .models import (
-    ChatTemplate,
-    GpuLayers,
-    Mmproj,
-    Model,
     ModelFlags,
-    NCtx,
-    Threads,
     opened,
 )
-from .runs import NoTest, Output, Resume, RunDir, run_folder
-from .shell import Debug, Json, Quiet, Verbose, level_of
+from .runs import NoTest, Output, Resume, RunDir, again, run_folder
+from .shell import Json, Talk, grouped
 from .stages import first_share, second_stage
 
 if TYPE_CHECKING:
@@ -74,48 +67,26 @@ Reflect = Annotated[bool, typer.Option("--reflect", help="Reflect on what is lef
 
 @dataclass(frozen=True)
 class Plan:
-    """What the command line asks of a run."""
+    """What the command line asks of a run, as a group of options."""
 
-    folder: Path
-    budget: str
-    seed: int
-    metric: str
-    strategies: tuple[str, ...]
-    run_dir: Path | None
-    resume: bool
-    tested: bool
-    prefer: str = "score"
-    policy: str = "puct"
-    proposer: str = "none"
-    priors: bool = True
-    reflect: bool = False
+    task: Folder
+    budget: BudgetText = ""
+    seed: Seed = 0
+    run_dir: RunDir = None
+    resume: Resume = False
+    metric: MetricName = ""
+    strategy: Strategies = None
+    no_test: NoTest = False
+    reflect: Reflect = False
+    prefer: Prefer = "score"
+    policy: PolicyName = "puct"
+    proposer: ProposerName = "none"
+    no_priors: NoPriors = False
 
 
+@grouped
 def search(
-    task: Folder,
-    model: Model = None,
-    mmproj: Mmproj = None,
-    output: Output = "",
-    budget: BudgetText = "",
-    seed: Seed = 0,
-    run_dir: RunDir = None,
-    resume: Resume = False,
-    metric: MetricName = "",
-    strategy: Strategies = None,
-    no_test: NoTest = False,
-    reflect: Reflect = False,
-    prefer: Prefer = "score",
-    policy: PolicyName = "puct",
-    proposer: ProposerName = "none",
-    no_priors: NoPriors = False,
-    threads: Threads = 0,
-    gpu_layers: GpuLayers = -1,
-    n_ctx: NCtx = 0,
-    chat_template: ChatTemplate = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    debug: Debug = False,
+    plan: Plan, *, output: Output = "", flags: ModelFlags, json: Json = False, talk: Talk
 ) -> None:
     """Search for a prompt that makes the model answer a task better.
 
@@ -124,20 +95,12 @@ def search(
     """
     from ..console import Console
 
-    del debug
     if json and output == "-":
         raise UsageError("--json and -o - both want stdout: write the YAML to a file, or drop one")
     if output not in ("", "-"):
         check_writable(Path(output), ArtifactError)
-    console = Console(level_of(quiet, verbose))
-    chosen = tuple(strategy or ())
-    tested = not no_test
-    plan = Plan(
-        task, budget, seed, metric, chosen, run_dir, resume, tested, prefer, policy, proposer,
-        not no_priors, reflect,
-    )  # fmt: skip
+    console = Console(talk.level)
     _check(plan)
-    flags = ModelFlags(model, mmproj, threads, gpu_layers, n_ctx, chat_template)
     try:
         artifact, kept = _run(plan, flags, console)
     finally:
@@ -158,7 +121,7 @@ def _check(plan: Plan) -> None:
         raise UsageError(f"--policy {plan.policy}: choose {' or '.join(POLICIES)}")
     if plan.proposer not in PROPOSERS:
         raise UsageError(f"--proposer {plan.proposer}: choose {' or '.join(PROPOSERS)}")
-    if plan.priors:
+    if not plan.no_priors:
         load(default_path())
 
 
@@ -170,9 +133,9 @@ def _run(plan: Plan, flags: ModelFlags, console: Console) -> tuple[Artifact, Pat
 
     if plan.metric:
         metrics.get(plan.metric)
-    strategies.select(plan.strategies)
+    strategies.select(plan.strategy)
     budget = _budget(plan.budget, None)
-    task = load_task(plan.folder, metric=plan.metric, notify=console.say)
+    task = load_task(plan.task, metric=plan.metric, notify=console.say)
     metrics.get(task.metric)
     budget = budget or _budget(plan.budget, len(task.train))
     assert budget is not None
@@ -217,27 +180,27 @@ def _search(
             task,
             ledger,
             metric,
-            strategies.select(plan.strategies),
+            strategies.select(plan.strategy),
             ledger.budget,
             observer=observer,
             journal=journal,
             seed=plan.seed,
             proposer=PROPOSERS[plan.proposer],
             policy=POLICIES[plan.policy],
-            beliefs=beliefs_for(task, engine.info()) if plan.priors else None,
+            beliefs=beliefs_for(task, engine.info()) if not plan.no_priors else None,
             prefer="short" if plan.prefer == "short" else "score",
         )
-        if plan.priors:
+        if not plan.no_priors:
             _learn(result, journal, console)
         if plan.reflect:
             writer = PROPOSERS[plan.proposer](ledger)
             result = second_stage(result, ledger, budget, metric, folder, observer, journal, writer)
-        if plan.tested and task.test:
+        if task.test and not plan.no_test:
             console.say(f"Now both prompts on the {len(task.test)} held-out pictures.")
-        return final_test(result, engine, metric, journal=journal) if plan.tested else result
+        return result if plan.no_test else final_test(result, engine, metric, journal=journal)
     except (Interrupted, KeyboardInterrupt) as stopped:
         why = str(stopped) or "interrupted; what was computed is kept"
-        raise Interrupted(f"{why}; go on with: {_again(folder)}") from stopped
+        raise Interrupted(f"{why}; go on with: {again(folder)}") from stopped
     finally:
         journal.close()
 
@@ -255,14 +218,6 @@ def _learn(result: RunResult, journal: Journal, console: Console) -> None:
         console.say(f"nothing learnt for the next run: {error}")
         return
     journal.append([{"kind": "learnt", "lessons": count}])
-
-
-def _again(folder: Path) -> str:
-    """This command line with what resumes it."""
-    words = [word for word in sys.argv[1:] if word != "--resume"]
-    known = any(word.split("=")[0] == "--run-dir" for word in words)
-    where = [] if known else ["--run-dir", str(folder)]
-    return shlex.join(["idealprompt", *words, *where, "--resume"])
 
 
 def _deliver(artifact: Artifact, kept: Path, output: str, json: bool) -> None:
