@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from .budget import Budget
 from .errors import Interrupted, JournalError, UsageError
@@ -23,6 +24,8 @@ from .statistics import compare, recommended, verdict
 from .types import Prefer, RunResult, SplitScores, StopReason, Task
 from .walk import Walk
 
+T = TypeVar("T")
+
 _STOP_TEXT: dict[StopReason, str] = {
     "evaluations": "the budget of evaluations is spent",
     "seconds": "the time is up",
@@ -30,6 +33,7 @@ _STOP_TEXT: dict[StopReason, str] = {
     "exhausted": "every strategy has been tried on every prompt",
     "perfect": "a prompt answers every training picture right, and surely",
     "interrupted": "interrupted",
+    "settled": "no better prompt came for a while",
 }
 
 
@@ -57,29 +61,59 @@ def run(
     Raises UsageError when the budget does not cover the seed prompt on the training pictures, and
     Interrupted on Ctrl-C, with all that was computed in the journal.
     """
+    walk = begin(
+        task, engine, metric, strategies, budget, observer=observer, journal=journal, seed=seed,
+        proposer=proposer, policy=policy, beliefs=beliefs, prefer=prefer,
+    )  # fmt: skip
+    stop = going(walk, walk.go)
+    observer.finished(stopped(walk, stop))
+    return walk.result(stop)
+
+
+def begin(
+    task: Task,
+    engine: Engine,
+    metric: Metric,
+    strategies: Sequence[Strategy],
+    budget: Budget,
+    *,
+    observer: Observer,
+    journal: Journal | None = None,
+    seed: int = 0,
+    proposer: Callable[[Engine], Proposer | None] | None = None,
+    policy: Callable[[Beliefs], Policy] = Puct,
+    beliefs: Beliefs | None = None,
+    prefer: Prefer = "score",
+) -> Walk:
+    """The walk of `run` before its first step, announced to the observer."""
     if not task.train:
         raise UsageError(f"task {task.name}: no training pictures to search with")
     journal = journal or Journal.memory()
     ledger = engine if isinstance(engine, Ledger) else Ledger(engine, journal, budget)
     evaluator = Evaluator(ledger, task, metric)
     observer.started(task, engine.info(), plan(task, budget))
-    rule = policy(_snapshot(journal, beliefs))
+    rule = policy(snapshot(journal, beliefs))
     _check_policy(journal, type(rule).__name__)
-    walk = Walk(evaluator, strategies, rule, observer, journal, seed, proposer, prefer)
+    return Walk(evaluator, strategies, rule, observer, journal, seed, proposer, prefer)
+
+
+def going(walk: Walk, part: Callable[[], T]) -> T:
+    """The value of a part of a run; Ctrl-C within it is told, and raised as Interrupted."""
     try:
-        stop = walk.go()
+        return part()
     except KeyboardInterrupt as error:
-        spent = budget.spent(ledger.spent)
-        observer.finished(f"Interrupted after {spent}.")
+        spent = walk.ledger.budget.spent(walk.ledger.spent)
+        walk.observer.finished(f"Interrupted after {spent}.")
         raise Interrupted(f"interrupted after {spent}; what was computed is kept") from error
-    tried = len(walk.trials)
-    observer.finished(
-        f"Stopped: {_STOP_TEXT[stop]} ({tried} prompts tried, {budget.spent(ledger.spent)})."
-    )
-    return walk.result(stop)
 
 
-def _snapshot(journal: Journal, beliefs: Beliefs | None) -> Beliefs:
+def stopped(walk: Walk, stop: StopReason) -> str:
+    """Why and after how much a run stopped, as a sentence."""
+    spent = walk.ledger.budget.spent(walk.ledger.spent)
+    return f"Stopped: {_STOP_TEXT[stop]} ({len(walk.trials)} prompts tried, {spent})."
+
+
+def snapshot(journal: Journal, beliefs: Beliefs | None) -> Beliefs:
     """The beliefs that this run started with: the memory may have grown since it was broken."""
     kept = journal.records("beliefs")
     if not kept:

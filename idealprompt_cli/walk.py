@@ -6,7 +6,7 @@ The loop knows no concrete strategy, policy, metric or engine, and never sees th
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from .budget import OutOfBudget
@@ -14,7 +14,7 @@ from .crossfit import Candidate, deal, derive, shuffled
 from .errors import ContextError, UsageError
 from .evaluate import REASONING_TOKENS, Evaluator
 from .evidence import ModelEvidence
-from .interfaces import Engine, Observer, Proposer, Strategy, StrategyContext
+from .interfaces import Draft, Engine, Observer, Proposer, Strategy, StrategyContext
 from .journal import Journal
 from .policies import Arm, Fresh, Move, Node, Policy, Tree
 from .prompts import fingerprint, length, render
@@ -34,6 +34,21 @@ from .types import Evaluation, Outcome, Prefer, Prompt, RunResult, SplitScores, 
 SURE = 0.97
 
 Child = tuple[Move, Fresh]
+
+
+@dataclass
+class Elsewhere:
+    """Stands for what made a prompt outside the walk, so that its arm can be gone down."""
+
+    name: str
+    summary: str = "made outside the search"
+    source: str = ""
+
+    def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
+        return False
+
+    def propose(self, prompt: Prompt, context: StrategyContext) -> Sequence[Draft]:
+        return []
 
 
 @dataclass
@@ -62,11 +77,15 @@ class Walk:
 
     # --- the loop ---------------------------------------------------------------------------------
 
-    def go(self) -> StopReason:
-        """Walk until the budget, the moves or the room for improvement are used up."""
-        self._plant()
-        self._meet_proposer()
+    def go(self, enough: Callable[[], bool] | None = None) -> StopReason:
+        """Walk until the budget, the moves or the room for improvement are used up, or until
+        `enough` holds between two steps ("settled"). Called again it goes on where it stopped."""
+        if not self.tree.nodes:
+            self._plant()
+            self._meet_proposer()
         while not self._perfect():
+            if enough is not None and enough():
+                return "settled"
             moves = self.policy.choose(self.tree, self.strategies)
             if not moves:
                 return "exhausted"
@@ -234,6 +253,25 @@ class Walk:
     @staticmethod
     def _outcomes(node: Node) -> Sequence[Outcome]:
         return node.trial.evaluation.outcomes if node.trial.evaluation else ()
+
+    # --- beside another stage ---------------------------------------------------------------------
+
+    def adopt(self, trials: Sequence[Trial], kept: Collection[int]) -> None:
+        """Take over trials that were made elsewhere, numbered on from ours: those in `kept` become
+        nodes, from which the walk goes on."""
+        nodes = {node.trial.id: node for node in self.tree.nodes}
+        for trial in trials:
+            self.trials.append(trial)
+            parent, evaluation = nodes.get(trial.parent or 0), trial.evaluation
+            if trial.id not in kept or parent is None or evaluation is None:
+                continue
+            if trial.strategy not in {strategy.name for strategy in self.strategies}:
+                self.strategies = [*self.strategies, Elsewhere(trial.strategy)]
+            candidate = Candidate(trial.prompt, dict(trial.variants))
+            self.seen.add(candidate.key())
+            finish = Finish(candidate, trial.state, evaluation)
+            self._grow(finish, trial, parent, merit(evaluation.value, evaluation.outcomes))
+            nodes[trial.id] = self.tree.nodes[-1]
 
     # --- the end ----------------------------------------------------------------------------------
 

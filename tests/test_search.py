@@ -13,11 +13,11 @@ from idealprompt_cli.budget import Budget
 from idealprompt_cli.errors import Interrupted, UsageError
 from idealprompt_cli.journal import Journal, header_for
 from idealprompt_cli.metrics import METRICS
-from idealprompt_cli.search import final_test, plan, run
+from idealprompt_cli.search import begin, final_test, plan, run
 from idealprompt_cli.strategies import STRATEGIES
-from idealprompt_cli.types import ModelInfo, RunResult, Task, Trial
+from idealprompt_cli.types import ModelInfo, Prompt, RunResult, Task, Trial
 
-from .fake_vlm import FakeVlm, shop_task
+from .fake_vlm import FakeVlm, graded_task, shop_task
 
 TASK = shop_task()
 METRIC = METRICS["accuracy"]
@@ -206,3 +206,25 @@ def test_three_labels_and_another_metric() -> None:
     tested = final_test(found, FakeVlm(), metric)
     assert tested.test is not None
     assert tested.test.winner.value > 0.9
+
+
+def test_a_walk_stops_when_told_and_goes_on_from_prompts_made_elsewhere() -> None:
+    limit = Budget(evaluations=900)
+    walk = begin(graded_task(), FakeVlm(), METRIC, POOL, limit, observer=Listener())
+    assert walk.go(lambda: len(walk.trials) >= 3) == "settled"
+    root, count = walk.tree.nodes[0], len(walk.trials)
+    assert root.trial.evaluation is not None
+    sure = replace(
+        root.trial,
+        id=count,
+        parent=0,
+        strategy="elsewhere",
+        prompt=Prompt("What pattern is it?"),
+        evaluation=replace(root.trial.evaluation, value=1.0),
+    )
+    walk.adopt([sure, replace(sure, id=count + 1, parent=count)], {count})
+    assert [node.trial.id for node in walk.tree.nodes][-1] == count
+    assert walk.tree.nodes[-1].parent is root
+    walk.go()
+    assert len(walk.trials) > count + 2
+    assert [trial.id for trial in walk.trials] == list(range(len(walk.trials)))
