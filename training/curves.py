@@ -16,6 +16,7 @@ TITLES = {
     "vision": "V: the vision trunk alone",
     "text": "T: text on pseudo-pictures",
     "joint": "J: both halves on pictures",
+    "matched": "M: comparisons, phrasings, text jobs",
 }
 SHOWN = {
     "vision": ("kind", "colour", "pattern", "condition", "kind2", "pattern2"),
@@ -27,6 +28,16 @@ SHOWN = {
         "choice_letter",
         "definition",
         "definition_pair",
+    ),
+    "matched": (
+        "attribute",
+        "description",
+        "which_side",
+        "same",
+        "definition",
+        "text_difference",
+        "text_separate",
+        "text_lookup",
     ),
 }
 NUMBER = r"([0-9.]+)"
@@ -61,7 +72,7 @@ def main() -> None:
     parser.add_argument("--logs", type=Path, required=True, help="folder with vision.log ...")
     parser.add_argument("--out", type=Path, required=True, help="PNG file")
     options = parser.parse_args()
-    figure, panels = pyplot.subplots(1, 3, figsize=(12, 3.6), sharey=True)
+    figure, panels = pyplot.subplots(1, len(TITLES), figsize=(4 * len(TITLES), 3.6), sharey=True)
     for axes, stage in zip(panels, TITLES, strict=True):
         panel(axes, stage, read(options.logs / f"{stage}.log"))
     panels[0].set_ylabel("share right on new scenes")
