@@ -7,6 +7,7 @@ holds training examples; a view without some of them is `excluding`.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from . import wording
@@ -15,6 +16,7 @@ from .prompts import render
 from .types import Example, GenerateRequest, Prompt, ScoreRequest
 
 T = TypeVar("T")
+Asked = tuple[Prompt, tuple[str, ...]]
 
 # The commonest captioning instruction, fitted to no one model.
 DESCRIBE = "Describe this image in one sentence."
@@ -24,18 +26,33 @@ ANSWER_TOKENS = 12
 MIN_Z = 1.0
 
 
+@dataclass
+class _Heard:
+    """All that was asked so far, shared by the views of one evidence."""
+
+    texts: dict[tuple[str, int], dict[str, str]] = field(default_factory=dict)
+    scores: dict[Asked, dict[str, Mapping[str, float]]] = field(default_factory=dict)
+
+
 class ModelEvidence:
     """Evidence from one model on (some of) the training examples, in a fixed order."""
 
-    def __init__(self, ledger: Ledger, labels: Sequence[str], examples: Sequence[Example]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        labels: Sequence[str],
+        examples: Sequence[Example],
+        heard: _Heard | None = None,
+    ) -> None:
         self.examples: Sequence[Example] = tuple(examples)
         self._ledger = ledger
         self._labels = tuple(labels)
+        self._heard = heard or _Heard()
         self._kept: dict[str, Any] = {}
         self._views: dict[frozenset[str], ModelEvidence] = {}
 
     def descriptions(self) -> Mapping[str, str]:
-        return self._generated(DESCRIBE, DESCRIPTION_TOKENS)
+        return self._texts([DESCRIBE], DESCRIPTION_TOKENS)[0]
 
     def phrases(self, label: str, against: str | None = None, limit: int = 5) -> Sequence[str]:
         said = self.descriptions()
@@ -50,34 +67,34 @@ class ModelEvidence:
         return wording.vocabulary(list(self.descriptions().values()), limit)
 
     def ask(self, questions: Sequence[str]) -> Sequence[Mapping[str, str]]:
-        flat = [self._request(q, e, ANSWER_TOKENS) for q in questions for e in self.examples]
-        texts = [_short(generated.text) for generated in self._ledger.generate(flat)]
-        width, ids = len(self.examples), [e.id for e in self.examples]
-        return [
-            dict(zip(ids, texts[row * width : (row + 1) * width], strict=True))
-            for row in range(len(questions))
-        ]
+        said = self._texts(questions, ANSWER_TOKENS)
+        return [{i: _short(text) for i, text in answers.items()} for answers in said]
 
     def word_scores(
         self, asked: Sequence[tuple[Prompt, Sequence[str]]]
     ) -> Sequence[Mapping[str, Mapping[str, float]]]:
         kept = [(prompt, apart(words)) for prompt, words in asked]
+        missing = [
+            (one, e)
+            for one in dict.fromkeys(kept)
+            for e in self.examples
+            if e.id not in self._heard.scores.get(one, ())
+        ]
         requests = [
             ScoreRequest(render(prompt, self._labels, len(e.images)), e.images, words)
-            for prompt, words in kept
-            for e in self.examples
+            for (prompt, words), e in missing
         ]
-        answers = iter(self._ledger.score(requests) if requests else [])
-        return [
-            {e.id: dict(zip(words, next(answers).logprobs, strict=True)) for e in self.examples}
-            for _, words in kept
-        ]
+        answers = self._ledger.score(requests) if requests else []
+        for (one, e), answer in zip(missing, answers, strict=True):
+            row = dict(zip(one[1], answer.logprobs, strict=True))
+            self._heard.scores.setdefault(one, {})[e.id] = row
+        return [{e.id: self._heard.scores[one][e.id] for e in self.examples} for one in kept]
 
     def excluding(self, ids: Collection[str]) -> ModelEvidence:
         left_out = frozenset(ids)
         if left_out not in self._views:
             kept = [example for example in self.examples if example.id not in left_out]
-            self._views[left_out] = ModelEvidence(self._ledger, self._labels, kept)
+            self._views[left_out] = ModelEvidence(self._ledger, self._labels, kept, self._heard)
         return self._views[left_out]
 
     def sample(self, per_label: int) -> ModelEvidence:
@@ -87,7 +104,7 @@ class ModelEvidence:
             taken[example.answer] = taken.get(example.answer, 0) + 1
             if taken[example.answer] <= per_label:
                 kept.append(example)
-        return ModelEvidence(self._ledger, self._labels, kept)
+        return ModelEvidence(self._ledger, self._labels, kept, self._heard)
 
     def once(self, key: str, make: Callable[[], T]) -> T:
         if key not in self._kept:
@@ -98,10 +115,21 @@ class ModelEvidence:
     def affordable(self) -> int:
         return self._ledger.affordable()
 
-    def _generated(self, question: str, tokens: int) -> Mapping[str, str]:
-        requests = [self._request(question, example, tokens) for example in self.examples]
+    def _texts(self, questions: Sequence[str], tokens: int) -> list[Mapping[str, str]]:
+        """Per question: example id -> what the model writes. All that is new in one call."""
+        missing = [
+            (q, e)
+            for q in dict.fromkeys(questions)
+            for e in self.examples
+            if e.id not in self._heard.texts.get((q, tokens), ())
+        ]
+        requests = [self._request(q, e, tokens) for q, e in missing]
         answers = self._ledger.generate(requests) if requests else []
-        return {e.id: a.text.strip() for e, a in zip(self.examples, answers, strict=True)}
+        for (q, e), answer in zip(missing, answers, strict=True):
+            self._heard.texts.setdefault((q, tokens), {})[e.id] = answer.text.strip()
+        return [
+            {e.id: self._heard.texts[q, tokens][e.id] for e in self.examples} for q in questions
+        ]
 
     def _request(self, question: str, example: Example, tokens: int) -> GenerateRequest:
         messages = render(Prompt(question=question), images=len(example.images))

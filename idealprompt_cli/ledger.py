@@ -5,21 +5,25 @@ of the pictures, prefill) and by option, so that two prompts that differ only in
 share what they have in common. An answer from an earlier part of the same run (a resumed journal)
 is charged at its first use as if it had just been computed: that is what makes a resumed run spend
 its budget exactly as the unbroken one. Everything used again is free.
+
+Answers of other runs (`AnswerCache`) cost no budget, and yet must not change a run's course: there
+are two tills. `nominal` counts them as if they had been computed, `spent` does not. Plans are made
+by `nominal` (`affordable`), so a run that finds its answers goes the way of one that computes them,
+until that one's budget would be used up; then it goes on with what it has saved. Only `spent` ends
+a run.
 """
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from itertools import pairwise
-from pathlib import Path
 
 from .budget import Budget, OutOfBudget
+from .cache import AnswerCache, Asked
 from .interfaces import Engine
 from .journal import Journal, Record
+from .keys import prefix_free, score_key, text_key
 from .types import (
     Cost,
     Generated,
@@ -35,16 +39,23 @@ _FREE = Cost()
 
 @dataclass
 class _Entry:
-    """What one paid request told; `due` is its cost until somebody is charged for it."""
+    """What one request told; `due` is its cost until somebody is charged for it, `found` whether
+    another run had computed it."""
 
     scores: dict[str, float]
     text: str = ""
     finish: str = "stop"
     due: Cost = _FREE
+    found: bool = False
 
     def charge(self) -> Cost:
         cost, self.due = self.due, _FREE
         return cost
+
+    @property
+    def owed(self) -> bool:
+        """Whether its first use will cost budget."""
+        return bool(self.due.evaluations) and not self.found
 
 
 class Ledger:
@@ -56,18 +67,21 @@ class Ledger:
         journal: Journal | None = None,
         budget: Budget | None = None,
         clock: Callable[[], float] = time.perf_counter,
+        cache: AnswerCache | None = None,
     ) -> None:
         self._engine = engine
         self._journal = journal or Journal.memory()
         self._clock = clock
+        self._cache = cache
         self.budget = budget or Budget()
-        self.spent = Cost()
+        self.spent = self.nominal = Cost()
         self._scores: dict[str, dict[str, _Entry]] = {}
         self._texts: dict[str, _Entry] = {}
         for record in self._journal.records("score"):
             self._remember_scores(record)
         for record in self._journal.records("text"):
             self._remember_text(record)
+        self._look_back()
 
     # --- Engine -----------------------------------------------------------------------------------
 
@@ -89,8 +103,18 @@ class Ledger:
     # --- with the bill ----------------------------------------------------------------------------
 
     def affordable(self) -> int:
+        """Evaluations to plan with: what the budget would still allow if nothing had been found,
+        and when that is used up, what it does allow."""
+        return self.budget.affordable(self.nominal) or self.room()
+
+    def room(self) -> int:
         """Evaluations that the budget still allows."""
         return self.budget.affordable(self.spent)
+
+    @property
+    def found(self) -> int:
+        """Evaluations that earlier runs had made, and that cost nothing."""
+        return self.nominal.evaluations - self.spent.evaluations
 
     def paid_scores(
         self, requests: Sequence[ScoreRequest], unit: int = 1
@@ -100,7 +124,8 @@ class Ledger:
         `unit` is what a request counts in evaluations. Raises OutOfBudget before anything is
         computed when not all of it can be paid.
         """
-        keys = [_score_key(request) for request in requests]
+        keys = [score_key(request) for request in requests]
+        self._fetch_scores(self._missing(requests, keys), unit)
         self._check_budget(unit * len(self._missing(requests, keys, paid_only=True)))
         missing = self._missing(requests, keys)
         if missing:
@@ -111,10 +136,11 @@ class Ledger:
         self, requests: Sequence[GenerateRequest], unit: int = 1
     ) -> list[tuple[Generated, Cost]]:
         """Like `paid_scores`, for generation."""
-        keys = [_text_key(request) for request in requests]
+        keys = [text_key(request) for request in requests]
+        self._fetch_texts(dict.fromkeys(key for key in keys if key not in self._texts), unit)
         wanted = zip(keys, requests, strict=True)
         missing = {key: request for key, request in wanted if key not in self._texts}
-        due = {key for key in keys if key not in missing and self._texts[key].due.evaluations}
+        due = {key for key in keys if key not in missing and self._texts[key].owed}
         self._check_budget(unit * (len(missing) + len(due)))
         if missing:
             self._compute_texts(missing, unit)
@@ -126,6 +152,37 @@ class Ledger:
             cut = entry.finish == "length"
             answers.append((replace(generated, finish="length") if cut else generated, cost))
         return answers
+
+    # --- answers of other runs --------------------------------------------------------------------
+
+    def _look_back(self) -> None:
+        """A resumed run sees of the cache what it saw when it began: nothing, if it had none."""
+        if self._cache is None:
+            return
+        marks = [record["mark"] for record in self._journal.records("cache")]
+        if not marks:
+            began = bool(self._scores or self._texts)
+            marks = ["" if began else self._cache.mark]
+            self._journal.append([{"kind": "cache", "mark": marks[0]}])
+        self._cache.rewind(marks[0])
+
+    def _fetch_scores(self, missing: Sequence[tuple[str, ScoreRequest]], unit: int) -> None:
+        asked = [(key, request.options) for key, request in missing]
+        for record in self._fetched(asked, unit):
+            self._remember_scores(record)
+
+    def _fetch_texts(self, missing: Iterable[str], unit: int) -> None:
+        for record in self._fetched([(key, ()) for key in missing], unit):
+            self._remember_text(record)
+
+    def _fetched(self, asked: Sequence[Asked], unit: int) -> list[Record]:
+        """What the cache knows of it, journalled: a resumed run need not find it again."""
+        if self._cache is None or not asked:
+            return []
+        found = [record for record in self._cache.find(asked) if record is not None]
+        records = [{**record, "evaluations": unit, "found": True} for record in found]
+        self._journal.append(records)
+        return records
 
     # --- inside -----------------------------------------------------------------------------------
 
@@ -142,7 +199,7 @@ class Ledger:
         for request, key in zip(requests, keys, strict=True):
             known = self._scores.get(key, {})
             if all(
-                option in known and not (paid_only and known[option].due.evaluations)
+                option in known and not (paid_only and known[option].owed)
                 for option in request.options
             ):
                 continue
@@ -170,7 +227,7 @@ class Ledger:
             }
             for (key, request), answer in zip(missing, answers, strict=True)
         ]
-        self._journal.append(records)
+        self._keep(records)
         for record in records:
             self._remember_scores(record)
 
@@ -190,18 +247,24 @@ class Ledger:
             }
             for key, answer in zip(missing, answers, strict=True)
         ]
-        self._journal.append(records)
+        self._keep(records)
         for record in records:
             self._remember_text(record)
 
+    def _keep(self, records: Sequence[Record]) -> None:
+        """The journal first: what only other runs can see must not be new to a resumed one."""
+        self._journal.append(records)
+        if self._cache is not None:
+            self._cache.keep(records)
+
     def _remember_scores(self, record: Record) -> None:
-        entry = _Entry(scores=record["scores"], due=_cost(record))
+        entry = _Entry(record["scores"], due=_cost(record), found=_is_found(record))
         known = self._scores.setdefault(record["key"], {})
         for option in entry.scores:
             known.setdefault(option, entry)
 
     def _remember_text(self, record: Record) -> None:
-        entry = _Entry({}, record["text"], record["finish"], _cost(record))
+        entry = _Entry({}, record["text"], record["finish"], _cost(record), _is_found(record))
         self._texts.setdefault(record["key"], entry)
 
     def _scored(self, request: ScoreRequest, key: str) -> tuple[Scored, Cost]:
@@ -213,6 +276,9 @@ class Ledger:
 
     def _charge(self, entry: _Entry) -> Cost:
         cost = entry.charge()
+        self.nominal = self.nominal + cost
+        if entry.found:
+            return _FREE
         self.spent = self.spent + cost
         return cost
 
@@ -225,33 +291,5 @@ def _cost(record: Record) -> Cost:
     return Cost(record["evaluations"], record["tokens"], record["seconds"])
 
 
-def _score_key(request: ScoreRequest) -> str:
-    """Where one option begins another one, an engine also scores the end of the turn, so that the
-    answer depends on the company: then the options are part of the key."""
-    company = () if prefix_free(request.options) else request.options
-    return _digest("score", request.messages, request.images, request.prefill, company)
-
-
-def _text_key(request: GenerateRequest) -> str:
-    rest = (request.max_tokens, request.stop, request.grammar, request.prefill)
-    return _digest("text", request.messages, request.images, rest)
-
-
-def prefix_free(options: Sequence[str]) -> bool:
-    """Whether no option begins another one."""
-    return not any(b.startswith(a) for a, b in pairwise(sorted(options)))
-
-
-def _digest(kind: str, messages: object, images: Sequence[Path], *rest: object) -> str:
-    pictures = [_image_key(str(path)) for path in images]
-    return hashlib.sha256(repr((kind, messages, pictures, rest)).encode()).hexdigest()[:32]
-
-
-@lru_cache(maxsize=65536)
-def _image_key(path: str) -> str:
-    """The picture's content, so that a copied folder finds its answers; the path where there is
-    no file (the scripted engine needs none)."""
-    try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    except OSError:
-        return path
+def _is_found(record: Record) -> bool:
+    return bool(record.get("found"))

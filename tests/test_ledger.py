@@ -9,7 +9,8 @@ import pytest
 
 from idealprompt_cli.budget import Budget, OutOfBudget
 from idealprompt_cli.journal import Journal
-from idealprompt_cli.ledger import Ledger, prefix_free
+from idealprompt_cli.keys import prefix_free
+from idealprompt_cli.ledger import Ledger
 from idealprompt_cli.prompts import render
 from idealprompt_cli.types import GenerateRequest, Prompt, ScoreRequest
 

@@ -6,7 +6,6 @@ probability (the sum over its words) is high on the examples that carry it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -106,26 +105,46 @@ def _start(chances: np.ndarray, answers: np.ndarray, count: int) -> np.ndarray:
 
 
 def _ascend(chances: np.ndarray, answers: np.ndarray, owner: np.ndarray, count: int) -> np.ndarray:
-    best = _objective(chances, answers, owner, count)
+    """Moves words one at a time to the label (or to none) where the penalised likelihood is
+    highest, in at most `SWEEPS` sweeps."""
+    owner, rows = owner.copy(), np.arange(len(answers))
+    mass = np.stack([chances[:, owner == place].sum(axis=1) for place in range(count)], axis=1)
+    best = _fit(mass[rows, answers], mass.sum(axis=1), count) - WORD_PRICE * (owner >= 0).sum()
     for _ in range(SWEEPS):
         before = best
-        for word in range(len(owner)):
-            for place in range(_NOBODY, count):
-                trial = owner.copy()
-                trial[word] = place
-                value = _objective(chances, answers, trial, count)
-                if value > best + 1e-9:
-                    owner, best = trial, value
+        for word, column in enumerate(chances.T):
+            at = int(owner[word])
+            if at >= 0 and (owner == at).sum() == 1:
+                continue  # a label must keep a word
+            if at >= 0:
+                mass[:, at] -= column
+            place, value = _best_place(mass, column, answers, rows, count)
+            value -= WORD_PRICE * ((owner >= 0).sum() - (at >= 0))
+            if value > best + 1e-9:
+                owner[word], best, at = place, value, place
+            if at >= 0:
+                mass[:, at] += column
         if best <= before + 1e-9:
             break
     return owner
 
 
-def _objective(chances: np.ndarray, answers: np.ndarray, owner: np.ndarray, count: int) -> float:
-    """Summed log p(gold label) with noise, less the price of the words; -inf for an empty label."""
-    mass = np.stack([chances[:, owner == place].sum(axis=1) for place in range(count)], axis=1)
-    if any(not (owner == place).any() for place in range(count)):
-        return -math.inf
-    share = mass[np.arange(len(answers)), answers] / np.maximum(mass.sum(axis=1), 1e-12)
-    fit = float(np.log(NOISE / count + (1 - NOISE) * share).sum())
-    return fit - WORD_PRICE * float((owner != _NOBODY).sum())
+def _best_place(
+    mass: np.ndarray, column: np.ndarray, answers: np.ndarray, rows: np.ndarray, count: int
+) -> tuple[int, float]:
+    """The label that a word (its chances are `column`) is best added to, or nobody, with the
+    likelihood, less the price of the word."""
+    own, total = mass[rows, answers], mass.sum(axis=1)
+    values = [_fit(own, total, count)]
+    values += [
+        _fit(own + column * (answers == place), total + column, count) - WORD_PRICE
+        for place in range(count)
+    ]
+    place = int(np.argmax(values))
+    return place - 1, values[place]
+
+
+def _fit(own: np.ndarray, total: np.ndarray, count: int) -> float:
+    """Summed log p(gold label) with noise."""
+    share = own / np.maximum(total, 1e-12)
+    return float(np.log(NOISE / count + (1 - NOISE) * share).sum())
