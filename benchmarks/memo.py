@@ -1,16 +1,20 @@
 """An engine that never computes the same answer twice, for benchmarks that ask it a lot.
 
 Unlike the ledger it charges nobody: every run sees the tokens and seconds that the answer took the
-first time, so that methods that come later are not favoured.
+first time, so that methods that come later are not favoured. With a file (`AnswerCache`) what was
+computed is shared between processes and kept for the next time.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Sequence
-from typing import TypeVar
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
+from idealprompt_cli.cache import AnswerCache
 from idealprompt_cli.interfaces import Engine
+from idealprompt_cli.journal import Record
+from idealprompt_cli.keys import score_key, text_key
 from idealprompt_cli.types import (
     Generated,
     GenerateRequest,
@@ -20,45 +24,132 @@ from idealprompt_cli.types import (
     ScoreRequest,
 )
 
-Q = TypeVar("Q", bound=Hashable)
-A = TypeVar("A")
-
 
 class MemoEngine:
-    """An `Engine`; `seconds` is what all answers given so far took when they were computed."""
+    """An `Engine`; `seconds` is what all answers given so far took when they were computed,
+    `inside` what they took now, `computed` how many were computed here."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, cache: AnswerCache | None = None) -> None:
         self._engine = engine
-        self._scores: dict[ScoreRequest, tuple[Scored, float]] = {}
-        self._texts: dict[GenerateRequest, tuple[Generated, float]] = {}
-        self.seconds = 0.0
+        self._info = engine.info()
+        self._cache = cache
+        self._scores: dict[str, dict[str, float]] = {}
+        self._texts: dict[str, Record] = {}
+        self._costs: dict[str, tuple[int, float]] = {}
+        self._lengths: dict[tuple[Message, ...], int] = {}
+        self.seconds = self.inside = 0.0
+        self.computed = 0
+        if cache is not None:
+            cache.follow()
 
     def info(self) -> ModelInfo:
-        return self._engine.info()
+        return self._info
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
-        return self._engine.count_tokens(messages)
+        key = tuple(messages)
+        if key not in self._lengths:
+            self._lengths[key] = self._engine.count_tokens(messages)
+        return self._lengths[key]
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Scored]:
-        return self._recalled(requests, self._scores, self._engine.score)
+        with self._timed():
+            return self._score(requests)
 
     def generate(self, requests: Sequence[GenerateRequest]) -> list[Generated]:
-        return self._recalled(requests, self._texts, self._engine.generate)
+        with self._timed():
+            return self._generate(requests)
 
     def close(self) -> None:
         self._engine.close()
+        if self._cache is not None:
+            self._cache.close()
 
-    def _recalled(
-        self,
-        requests: Sequence[Q],
-        memory: dict[Q, tuple[A, float]],
-        compute: Callable[[Sequence[Q]], list[A]],
-    ) -> list[A]:
-        missing = [r for r in dict.fromkeys(requests) if r not in memory]
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.inside += time.perf_counter() - start
+
+    def _score(self, requests: Sequence[ScoreRequest]) -> list[Scored]:
+        keys = [score_key(request) for request in requests]
+        missing = self._unknown(requests, keys)
+        if missing:
+            self._recall(missing)
+            missing = self._unknown(requests, keys)
         if missing:
             start = time.perf_counter()
-            answers = compute(missing)
-            share = (time.perf_counter() - start) / len(missing)
-            memory.update({r: (a, share) for r, a in zip(missing, answers, strict=True)})
-        self.seconds += sum(memory[r][1] for r in requests)
-        return [memory[r][0] for r in requests]
+            answers = self._engine.score([request for _, request in missing])
+            self._keep(
+                [
+                    {"kind": "score", "key": key, "tokens": answer.tokens,
+                     "scores": dict(zip(request.options, answer.logprobs, strict=True))}
+                    for (key, request), answer in zip(missing, answers, strict=True)
+                ],
+                start,
+            )  # fmt: skip
+        return [self._scored(request, key) for request, key in zip(requests, keys, strict=True)]
+
+    def _generate(self, requests: Sequence[GenerateRequest]) -> list[Generated]:
+        keys = [text_key(request) for request in requests]
+        if self._cache is not None:
+            asked = [(key, ()) for key in dict.fromkeys(keys) if key not in self._texts]
+            self._remember([r for r in self._cache.find(asked) if r is not None])
+        wanted = zip(keys, requests, strict=True)
+        missing = {key: request for key, request in wanted if key not in self._texts}
+        if missing:
+            start = time.perf_counter()
+            answers = self._engine.generate(list(missing.values()))
+            self._keep(
+                [
+                    {"kind": "text", "key": key, "tokens": answer.tokens, "text": answer.text,
+                     "finish": answer.finish}
+                    for key, answer in zip(missing, answers, strict=True)
+                ],
+                start,
+            )  # fmt: skip
+        answered = [(self._texts[key], self._charged(key)) for key in keys]
+        return [Generated(r["text"], tokens, r["finish"]) for r, tokens in answered]
+
+    def _unknown(
+        self, requests: Sequence[ScoreRequest], keys: Sequence[str]
+    ) -> list[tuple[str, ScoreRequest]]:
+        return list(
+            {
+                (key, request.options): (key, request)
+                for key, request in zip(keys, requests, strict=True)
+                if not self._scores.get(key, {}).keys() >= set(request.options)
+            }.values()
+        )
+
+    def _recall(self, missing: Sequence[tuple[str, ScoreRequest]]) -> None:
+        if self._cache is not None:
+            found = self._cache.find([(key, request.options) for key, request in missing])
+            self._remember([record for record in found if record is not None])
+
+    def _keep(self, records: list[Record], start: float) -> None:
+        share = round((time.perf_counter() - start) / len(records), 6)
+        self.computed += len(records)
+        kept = [{**record, "seconds": share} for record in records]
+        self._remember(kept)
+        if self._cache is not None:
+            self._cache.keep(kept)
+
+    def _remember(self, records: Sequence[Record]) -> None:
+        for record in records:
+            key = record["key"]
+            self._costs.setdefault(key, (record["tokens"], record["seconds"]))
+            if record["kind"] == "text":
+                self._texts[key] = record
+            else:
+                self._scores.setdefault(key, {}).update(record["scores"])
+
+    def _scored(self, request: ScoreRequest, key: str) -> Scored:
+        known = self._scores[key]
+        return Scored(tuple(known[o] for o in request.options), self._charged(key))
+
+    def _charged(self, key: str) -> int:
+        tokens, seconds = self._costs[key]
+        self.seconds += seconds
+        return tokens

@@ -110,6 +110,8 @@ def going(walk: Walk, part: Callable[[], T]) -> T:
 def stopped(walk: Walk, stop: StopReason) -> str:
     """Why and after how much a run stopped, as a sentence."""
     spent = walk.ledger.budget.spent(walk.ledger.spent)
+    if walk.ledger.found:
+        spent += f", {walk.ledger.found} more known from earlier runs"
     return f"Stopped: {_STOP_TEXT[stop]} ({len(walk.trials)} prompts tried, {spent})."
 
 

@@ -93,7 +93,7 @@ class Walk:
                 self._step(moves)
             except OutOfBudget as stop:
                 # Something cheaper may still fit, as long as one prompt can be scored in full.
-                if self.ledger.affordable() < len(self.examples):
+                if self.ledger.room() < len(self.examples):
                     return stop.reason
         return "perfect"
 

@@ -23,9 +23,10 @@ def call(*words: object, stdin: str | None = None) -> Result:
 
 @pytest.fixture(autouse=True)
 def memory(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A memory of strategies of the test's own: no test reads or changes the user's."""
+    """A memory of strategies and of answers of the test's own: none reads or changes the user's."""
     path = tmp_path_factory.mktemp("memory") / "priors.json"
     monkeypatch.setenv("IDEALPROMPT_PRIORS", str(path))
+    monkeypatch.setenv("IDEALPROMPT_ANSWERS", str(path.with_name("answers.sqlite")))
     return path
 
 

@@ -62,7 +62,8 @@ def test_search_json(folder: Path) -> None:
 def test_the_same_seed_gives_the_same_file(folder: Path) -> None:
     texts = []
     for name in ("a.yaml", "b.yaml"):
-        assert call("search", folder, "-m", SCRIPT, "-q", "-o", name).exit_code == 0
+        words = ("-q", "-o", name, "--no-cache")
+        assert call("search", folder, "-m", SCRIPT, *words).exit_code == 0
         data = yaml.safe_load(Path(name).read_text())
         data["cost"].pop("seconds")
         texts.append(data)
@@ -149,7 +150,8 @@ def test_the_model_is_chosen_in_order(
 def test_an_interrupted_run_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from idealprompt_cli.engines.scripted import ScriptedEngine
 
-    whole = call("search", folder, "-m", SCRIPT, "-o", "whole.yaml", "--run-dir", "whole")
+    words = ["search", str(folder), "-m", SCRIPT, "--no-cache"]
+    whole = call(*words, "-o", "whole.yaml", "--run-dir", "whole")
     assert whole.exit_code == 0
     asked = 0
     score = ScriptedEngine.score
@@ -162,7 +164,7 @@ def test_an_interrupted_run_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatc
         return score(self, requests)  # type: ignore[arg-type]
 
     monkeypatch.setattr(ScriptedEngine, "score", stop_later)
-    words = ["search", str(folder), "-m", SCRIPT, "-o", "p.yaml", "--run-dir", "run"]
+    words += ["-o", "p.yaml", "--run-dir", "run"]
     monkeypatch.setattr(sys, "argv", ["idealprompt", *words])
     result = call(*words)
     assert result.exit_code == 130

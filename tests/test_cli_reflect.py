@@ -99,7 +99,7 @@ def test_what_makes_no_sense_is_a_usage_error(seeded: Path, folder: Path) -> Non
     for words, said in (
         (("-o", "-", "--json"), "both want stdout"),
         (("--dry-run", "-o", "x.yaml"), "--dry-run writes nothing"),
-        (("--budget", "3"), "does not cover the prompt to start from"),
+        (("--budget", "3", "--no-cache"), "does not cover the prompt to start from"),
     ):
         result = call("reflect", seeded, folder, "-m", SCRIPT, *words)
         assert result.exit_code == 2, result.stderr

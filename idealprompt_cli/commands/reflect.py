@@ -22,13 +22,14 @@ from .models import (
     opened,
     tell_if_other,
 )
-from .runs import NoTest, Output, Resume, RunDir, again, run_folder
+from .runs import NoCache, NoTest, Output, Resume, RunDir, again, run_folder, shared_answers
 from .shell import Talk, grouped
 from .stages import settings_for
 
 if TYPE_CHECKING:
     from ..artifact import Artifact
     from ..budget import Budget
+    from ..cache import AnswerCache
     from ..console import Console
     from ..interfaces import Engine
     from ..reflection import Start
@@ -76,6 +77,7 @@ class Plan:
     resume: Resume = False
     metric: MetricName = ""
     no_test: NoTest = False
+    no_cache: NoCache = False
     json: Events = False
 
 
@@ -124,7 +126,8 @@ def _run(plan: Plan, flags: ModelFlags, console: Console) -> tuple[Artifact, Pat
             _dry_run(plan, artifact, task, budget, engine, console)
             return None
         folder = run_folder(plan.run_dir, f"{task.name}-reflect", plan.resume)
-        result = _reflected(plan, artifact, task, budget, folder, engine, console)
+        with shared_answers(engine, flags.chat_template, plan.no_cache, console.say) as cache:
+            result = _reflected(plan, artifact, task, budget, folder, engine, console, cache)
     made = continued(artifact, result)
     kept = folder / "prompt.yaml"
     write_text(kept, dump(made), ArtifactError)
@@ -147,6 +150,7 @@ def _reflected(
     folder: Path,
     engine: Engine,
     console: Console,
+    cache: AnswerCache | None,
 ) -> RunResult:
     from .. import metrics
     from ..journal import Journal, header_for
@@ -162,7 +166,7 @@ def _reflected(
     try:
         result = run_reflection(
             task,
-            Ledger(engine, journal, budget),
+            Ledger(engine, journal, budget, cache=cache),
             metric,
             start,
             observer=console.observer(),
@@ -171,7 +175,9 @@ def _reflected(
             seed=seed,
             tell=_print_event if plan.json else None,
         )
-        return result if plan.no_test else final_test(result, engine, metric, journal=journal)
+        if plan.no_test:
+            return result
+        return final_test(result, Ledger(engine, journal, cache=cache), metric)
     except (Interrupted, KeyboardInterrupt) as stopped:
         why = str(stopped) or "interrupted; what was computed is kept"
         raise Interrupted(f"{why}; go on with: {again(folder)}") from stopped

@@ -5,13 +5,20 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import JournalError
+from ..errors import JournalError, ModelError
+from ..files import read_text
+
+if TYPE_CHECKING:
+    from ..cache import AnswerCache
+    from ..interfaces import Engine
 
 RUNS = Path("runs")
 JOURNAL = "journal.jsonl"
@@ -24,6 +31,9 @@ RunDir = Annotated[
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with a broken run.")]
 NoTest = Annotated[bool, typer.Option("--no-test", help="Leave the held-out pictures unread.")]
+NoCache = Annotated[
+    bool, typer.Option("--no-cache", help="Neither use nor keep answers that runs share.")
+]
 
 
 def run_folder(given: Path | None, task: str, resume: bool) -> Path:
@@ -50,3 +60,24 @@ def again(folder: Path) -> str:
     known = any(word.split("=")[0] == "--run-dir" for word in words)
     where = [] if known else ["--run-dir", str(folder)]
     return shlex.join(["idealprompt", *words, *where, "--resume"])
+
+
+@contextmanager
+def shared_answers(
+    engine: Engine, template: Path | None, off: bool, say: Callable[[str], None]
+) -> Iterator[AnswerCache | None]:
+    """The answers that runs on this engine share, closed at the end; None where they are `off` or
+    cannot be kept. `template` is the chat template given in place of the model's own."""
+    from ..cache import default_path, open_cache
+    from ..engines.options import user_cache_dir
+
+    if off:
+        yield None
+        return
+    wording = read_text(template, ModelError) if template else ""
+    cache = open_cache(default_path(user_cache_dir()), engine.info(), say, wording)
+    try:
+        yield cache
+    finally:
+        if cache is not None:
+            cache.close()

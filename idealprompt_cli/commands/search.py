@@ -16,13 +16,14 @@ from .models import (
     ModelFlags,
     opened,
 )
-from .runs import NoTest, Output, Resume, RunDir, again, run_folder
+from .runs import NoCache, NoTest, Output, Resume, RunDir, again, run_folder, shared_answers
 from .shell import Json, Talk, grouped
 from .stages import first_share, second_stage
 
 if TYPE_CHECKING:
     from ..artifact import Artifact
     from ..budget import Budget
+    from ..cache import AnswerCache
     from ..console import Console
     from ..interfaces import Engine
     from ..journal import Journal
@@ -82,6 +83,7 @@ class Plan:
     policy: PolicyName = "puct"
     proposer: ProposerName = "none"
     no_priors: NoPriors = False
+    no_cache: NoCache = False
 
 
 @grouped
@@ -140,8 +142,11 @@ def _run(plan: Plan, flags: ModelFlags, console: Console) -> tuple[Artifact, Pat
     budget = budget or _budget(plan.budget, len(task.train))
     assert budget is not None
     folder = run_folder(plan.run_dir, task.name, plan.resume)
-    with opened(flags, console.say, named=task.model) as engine:
-        result = _search(plan, task, budget, folder, engine, console)
+    with (
+        opened(flags, console.say, named=task.model) as engine,
+        shared_answers(engine, flags.chat_template, plan.no_cache, console.say) as cache,
+    ):
+        result = _search(plan, task, budget, folder, engine, console, cache)
     artifact = from_run(result)
     outcomes.save(folder, result)
     kept = folder / "prompt.yaml"
@@ -161,7 +166,13 @@ def _budget(text: str, pictures: int | None) -> Budget | None:
 
 
 def _search(
-    plan: Plan, task: Task, budget: Budget, folder: Path, engine: Engine, console: Console
+    plan: Plan,
+    task: Task,
+    budget: Budget,
+    folder: Path,
+    engine: Engine,
+    console: Console,
+    cache: AnswerCache | None,
 ) -> RunResult:
     from .. import metrics, strategies
     from ..journal import Journal, header_for
@@ -174,7 +185,8 @@ def _search(
     metric, observer = metrics.get(task.metric), console.observer()
     open_journal = Journal.resume if plan.resume else Journal.create
     journal = open_journal(folder, header_for(task, engine.info(), plan.seed))
-    ledger = Ledger(engine, journal, first_share(budget) if plan.reflect else budget)
+    share = first_share(budget) if plan.reflect else budget
+    ledger = Ledger(engine, journal, share, cache=cache)
     try:
         result = run(
             task,
@@ -197,7 +209,9 @@ def _search(
             result = second_stage(result, ledger, budget, metric, folder, observer, journal, writer)
         if task.test and not plan.no_test:
             console.say(f"Now both prompts on the {len(task.test)} held-out pictures.")
-        return result if plan.no_test else final_test(result, engine, metric, journal=journal)
+        if plan.no_test:
+            return result
+        return final_test(result, Ledger(engine, journal, cache=cache), metric)
     except (Interrupted, KeyboardInterrupt) as stopped:
         why = str(stopped) or "interrupted; what was computed is kept"
         raise Interrupted(f"{why}; go on with: {again(folder)}") from stopped

@@ -1,0 +1,174 @@
+"""One run of one method on one task: what `compare.py` puts side by side.
+
+Every method gets the same engine, training pictures, seed and budget of evaluations, and the score
+of its prompt on the held-out pictures is computed beside the budget. A method that plans by the
+budget it is told (all that use the package's pool do: the pool gathers its evidence by it) is run
+once per budget; the others once, with a look at their incumbent at every budget on the way.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from idealprompt_cli import metrics, strategies
+from idealprompt_cli.budget import Budget
+from idealprompt_cli.console import SilentObserver
+from idealprompt_cli.evaluate import Evaluator
+from idealprompt_cli.interfaces import Strategy
+from idealprompt_cli.ledger import Ledger
+from idealprompt_cli.policies import BestFirst, Policy, Puct
+from idealprompt_cli.priors import START, Beliefs, kind_of, load
+from idealprompt_cli.prompts import render
+from idealprompt_cli.search import run
+from idealprompt_cli.types import Prompt, RunResult, Task
+
+from . import peers
+from .memo import MemoEngine
+
+Record = dict[str, Any]
+Make = Callable[[int], Callable[[Beliefs], Policy]]
+
+POLICIES: Mapping[str, Make] = {
+    "random": lambda seed: lambda _: peers.RandomSearch(seed),
+    "best-of-n": lambda seed: lambda _: peers.BestOfN(seed),
+    "hill-climbing": lambda seed: lambda _: peers.HillClimbing(seed),
+    "beam": lambda seed: lambda _: peers.Beam(seed),
+    "best-first": lambda _: BestFirst,
+    "puct": lambda _: Puct,
+    "puct+priors": lambda _: Puct,
+}
+ANYTIME = ("seed", "gepa", "gepa+pool", "mipro")
+METHODS = ("seed", *POLICIES, "gepa", "gepa+pool", "mipro")
+
+
+@dataclass(frozen=True)
+class Found:
+    """The prompt that a method would end with after so many evaluations."""
+
+    budget: int
+    evaluations: int
+    prompt: Prompt
+    selection: float
+    trials: int = 0
+
+
+def contest(
+    method: str,
+    engine: MemoEngine,
+    task: Task,
+    seed: int,
+    budgets: Sequence[int],
+    shuffled: bool = False,
+) -> list[Record]:
+    """The records of a method on a task with one seed: one per budget, smallest first."""
+    if method in ANYTIME:
+        return _timed(
+            method, engine, task, seed, lambda: _peer(method, engine, task, seed, budgets)
+        )
+    records = []
+    for budget in budgets:
+        records += _timed(
+            method,
+            engine,
+            task,
+            seed,
+            lambda b=budget: [_search(method, engine, task, seed, b, shuffled)],
+        )
+    return records
+
+
+def _timed(
+    method: str, engine: MemoEngine, task: Task, seed: int, go: Callable[[], list[Found]]
+) -> list[Record]:
+    before, inside, start = engine.seconds, engine.inside, time.perf_counter()
+    found = go()
+    own = time.perf_counter() - start - (engine.inside - inside)
+    seconds = engine.seconds - before
+    return [_record(method, engine, task, seed, one, seconds, own) for one in found]
+
+
+def _record(
+    method: str, engine: MemoEngine, task: Task, seed: int, found: Found, seconds: float, own: float
+) -> Record:
+    """A found prompt with its score on the held-out pictures."""
+    tested = Evaluator(engine, task, metrics.get(task.metric)).evaluate(found.prompt, task.test)
+    return {
+        "method": method, "task": task.name, "fingerprint": task.fingerprint, "seed": seed,
+        "budget": found.budget, "evaluations": found.evaluations,
+        "selection": round(found.selection, 4), "test": round(tested.value, 4),
+        "prompt_tokens": engine.count_tokens(render(found.prompt, task.labels)),
+        "seconds": round(seconds, 2), "own_seconds": round(own, 2), "trials": found.trials,
+    }  # fmt: skip
+
+
+def pool_for(seed: int, shuffled: bool) -> list[Strategy]:
+    """The package's pool; shuffled, its order tells nothing."""
+    pool = list(strategies.select(None))
+    if shuffled:
+        random.Random(f"pool {seed}").shuffle(pool)
+    return pool
+
+
+def searched(
+    method: str,
+    engine: MemoEngine,
+    task: Task,
+    seed: int,
+    budget: int,
+    shuffled: bool = False,
+) -> RunResult:
+    """One run of a policy inside the package's own search."""
+    beliefs = None
+    if method == "puct+priors":
+        beliefs = load(START).priors.beliefs(engine.info(), kind_of(task))
+    return run(
+        task, engine, metrics.get(task.metric), pool_for(seed, shuffled),
+        Budget(evaluations=budget), observer=SilentObserver(), seed=seed,
+        policy=POLICIES[method](seed), beliefs=beliefs,
+    )  # fmt: skip
+
+
+def _search(
+    method: str, engine: MemoEngine, task: Task, seed: int, budget: int, shuffled: bool
+) -> Found:
+    result = searched(method, engine, task, seed, budget, shuffled)
+    value, spent = result.selection.winner.value, result.cost.evaluations
+    return Found(budget, spent, result.winner, value, len(result.trials))
+
+
+def _peer(
+    method: str, engine: MemoEngine, task: Task, seed: int, budgets: Sequence[int]
+) -> list[Found]:
+    """A method that does not plan by its budget: what it would have given at each."""
+    ledger = Ledger(engine, None, Budget(evaluations=max(budgets)))
+    evaluator = Evaluator(ledger, task, metrics.get(task.metric))
+    if method == "seed":
+        prompt = Prompt(task.question)
+        value = evaluator.evaluate(prompt, task.train).value
+        return [Found(b, ledger.spent.evaluations, prompt, value) for b in budgets]
+    if method == "mipro":
+        from .mipro_peer import optimise as optimise_mipro
+
+        steps = optimise_mipro(evaluator, seed)
+    else:
+        from .gepa_peer import optimise
+
+        steps = optimise(evaluator, pool_for(seed, False), seed, own=method == "gepa")
+    return [at(steps, budget) for budget in budgets]
+
+
+Step = tuple[int, Prompt, float]
+
+
+def at(steps: Sequence[Step], budget: int) -> Found:
+    """The incumbent of a run at a budget: of the prompts scored in full by then the best, the
+    earlier of equals. `steps`: (evaluations spent when it was known, prompt, score), in order; the
+    first is the seed prompt and stands whatever the budget."""
+    known = [step for step in steps[1:] if step[0] <= budget]
+    best = max([steps[0], *known], key=lambda step: step[2])
+    spent = max((step[0] for step in (steps[0], *known)), default=0)
+    return Found(budget, min(budget, spent), best[1], best[2], 1 + len(known))
