@@ -162,7 +162,7 @@ def test_grammar_binds_the_answer(engines: dict[str, LlamaCppEngine], pictures: 
 
 
 def test_siblings_share_their_common_prefix(tmp_path: Path, pictures: list[Path]) -> None:
-    start = "What is in the picture? " * 8
+    start = "What is in the picture? " * 16
     requests = [ask(start + end, pictures[0]) for end in ("red", "blue", "green", "a hat")]
     with open_tiny(tmp_path) as engine:
         answers = engine.score(requests)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -125,11 +126,12 @@ class Writer:
 
     def _normal(self, shape: tuple[int, ...]) -> Array:
         fan_in = int(np.prod(shape[1:])) if len(shape) > 1 else shape[0]
-        values = self.rng.standard_normal(shape) * self.scale / np.sqrt(fan_in)
-        return values.astype(np.float32)
+        values: Array = self.rng.standard_normal(shape) * self.scale / np.sqrt(fan_in)
+        return np.asarray(values, np.float32)
 
     def _small(self, size: int) -> Array:
-        return (self.rng.standard_normal(size) * 0.05).astype(np.float32)
+        values: Array = (self.rng.standard_normal(size) * 0.05).astype(np.float32)
+        return values
 
     def _random_blocks(self, rows: int, columns: int, kind: Kind) -> Array:
         size = _BLOCK_BYTES[kind]
@@ -146,19 +148,15 @@ def vocabulary(
     """(tokens, types, merges) of a byte-level BPE: bytes, `words` as single tokens with and
     without a space before them, `fill` made-up tokens, control tokens."""
     tokens = [*_byte_characters().values(), "ĊĊ"]
-    merges = ["Ċ Ċ"]
-    known, merged = set(tokens), set(merges)
+    ranks = {("Ċ", "Ċ"): 0}
     for word in words:
         for spelled in (word, "Ġ" + word):
-            left = spelled[0]
-            for character in spelled[1:]:
-                if f"{left} {character}" not in merged:
-                    merges.append(f"{left} {character}")
-                    merged.add(merges[-1])
-                left += character
-                if left not in known:
-                    tokens.append(left)
-                    known.add(left)
+            pieces = _pieces(spelled, ranks)
+            while len(pieces) > 1:
+                ranks[pieces[0], pieces[1]] = len(ranks)
+                tokens.append(pieces[0] + pieces[1])
+                pieces = _pieces(spelled, ranks)
+    merges = [" ".join(pair) for pair in ranks]
     tokens += [f"zq{number}" for number in range(fill)]
     types = [1] * len(tokens) + [3] * len(specials)
     return tokens + list(specials), types, merges
@@ -186,6 +184,19 @@ def _encoded(values: Array, kind: Kind) -> Array:
         quantised: Array = gguf.quants.quantize(values, gguf.GGMLQuantizationType.Q8_0)
         return quantised
     return values.astype(np.float16) if kind == "F16" else values
+
+
+def _pieces(word: str, ranks: dict[tuple[str, str], int]) -> list[str]:
+    """A word as byte-pair encoding cuts it: the merge of the lowest rank first, and so on."""
+    pieces = list(word)
+    while known := [pair for pair in pairwise(pieces) if pair in ranks]:
+        best, joined = min(known, key=lambda pair: ranks[pair]), []
+        while pieces:
+            size = 2 if tuple(pieces[:2]) == best else 1
+            joined.append("".join(pieces[:size]))
+            pieces = pieces[size:]
+        pieces = joined
+    return pieces
 
 
 def _byte_characters() -> dict[int, str]:

@@ -1,0 +1,68 @@
+"""The naive contender: the binding's own chat handler, one call per (prompt, picture)."""
+
+from __future__ import annotations
+
+import base64
+import time
+from pathlib import Path
+from typing import Any
+
+from .figures import Measured, Step
+from .jobs import Job
+from .memory import peak_bytes
+from .workload import ANSWER_TOKENS, key, pictures, prompts
+
+ASKS = f"{ANSWER_TOKENS} tokens, temperature 0"
+
+
+def data_url(path: Path) -> str:
+    """A picture as OpenAI's API takes it."""
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+
+
+def measure(job: Job) -> list[Measured]:
+    """Some calls after one that warms up."""
+    from llama_cpp import Llama
+    from llama_cpp.llama_chat_format import MTMDChatHandler
+
+    handler = MTMDChatHandler(clip_model_path=str(job.mmproj), verbose=False)
+    model = Llama(
+        model_path=str(job.text),
+        chat_handler=handler,
+        n_ctx=4096,
+        n_threads=job.threads,
+        n_threads_batch=job.threads,
+        verbose=False,
+    )
+    urls = [data_url(path) for path in pictures(job.plan.images, job.cache / "pictures")]
+    texts = prompts(job.plan.prompts)
+    _ask(model, texts[-1], urls[-1])
+    steps, tokens, answers = [], 0, {}
+    for call in range(job.plan.naive_calls):
+        prompt, picture = divmod(call, len(urls))
+        started = time.perf_counter()
+        reply = _ask(model, texts[prompt], urls[picture])
+        steps.append(Step(time.perf_counter() - started, 1))
+        tokens += reply["usage"]["prompt_tokens"] + reply["usage"]["completion_tokens"]
+        answers[key(prompt, picture)] = reply["choices"][0]["message"]["content"]
+    return [
+        Measured(
+            contender="naive",
+            asks=ASKS,
+            images=min(len(urls), job.plan.naive_calls),
+            warm=tuple(steps),
+            tokens=tokens,
+            peak_bytes=peak_bytes(),
+            answers=answers,
+        )
+    ]
+
+
+def _ask(model: Any, text: str, url: str) -> Any:
+    content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": text}]
+    return model.create_chat_completion(
+        messages=[{"role": "user", "content": content}],
+        max_tokens=ANSWER_TOKENS,
+        temperature=0.0,
+        repeat_penalty=1.0,
+    )

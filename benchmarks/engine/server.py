@@ -1,0 +1,232 @@
+"""The server contenders: llama-server on loopback, driven over HTTP with one thread per slot.
+
+"server" is what GEPA or DSPy drive: four slots, prompt cache on, the candidate text before the
+picture. "server-tuned" is what somebody gets who knows the server well: the picture first, one
+slot pinned to each picture so that its prefix stays, all pictures in flight together, flash
+attention off (slower for short prompts on a CPU), no copies of prompts to the RAM cache.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from .build import programs
+from .figures import Measured, Step
+from .jobs import Job
+from .memory import peak_bytes
+from .naive import ASKS, data_url
+from .workload import ANSWER_TOKENS, OPTIONS, key, pictures, prompts
+
+SLOTS = 4
+_SLOT_TOKENS = 1024
+_START_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Question:
+    """One call. `slot` -1 leaves the choice to the server; `labels` asks for the log-probabilities
+    of the first token instead of a text."""
+
+    text: str
+    url: str
+    image_first: bool
+    slot: int = -1
+    labels: bool = False
+
+
+class Server:
+    """A running llama-server. Each client thread keeps its own connection."""
+
+    def __init__(self, port: int, pid: int) -> None:
+        self._port, self.pid = port, pid
+        self._local = threading.local()
+
+    def ask(self, question: Question) -> dict[str, Any]:
+        """One chat completion. Raises `RuntimeError` with the server's words if it refuses."""
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=3600)
+            self._local.connection = connection
+        headers = {"Content-Type": "application/json"}
+        connection.request("POST", "/v1/chat/completions", json.dumps(body(question)), headers)
+        response = connection.getresponse()
+        data = response.read().decode()
+        if response.status != 200:
+            raise RuntimeError(f"llama-server answered {response.status}: {data[:300]}")
+        reply: dict[str, Any] = json.loads(data)
+        return reply
+
+
+def body(question: Question) -> dict[str, Any]:
+    """The request in OpenAI's form, with llama-server's own fields for caching and slots."""
+    content: list[dict[str, Any]] = [
+        {"type": "image_url", "image_url": {"url": question.url}},
+        {"type": "text", "text": question.text},
+    ]
+    request: dict[str, Any] = {
+        "messages": [
+            {"role": "user", "content": content if question.image_first else content[::-1]}
+        ],
+        "temperature": 0.0,
+        "max_tokens": 1 if question.labels else ANSWER_TOKENS,
+        "cache_prompt": True,
+    }
+    if question.slot >= 0:
+        request["id_slot"] = question.slot
+    if question.labels:
+        request |= {"logprobs": True, "top_logprobs": 5 * len(OPTIONS)}
+    return request
+
+
+def measure(job: Job) -> list[Measured]:
+    """Some calls of the default server, four at a time, after four that warm up."""
+    urls = [data_url(path) for path in pictures(job.plan.images, job.cache / "pictures")]
+    texts = prompts(job.plan.prompts)
+    pairs = [(text, url) for text in texts for url in urls][: job.plan.server_calls]
+    warm_up = [Question(texts[-1], url, image_first=False) for url in urls[-SLOTS:]]
+    with running(job, ["--parallel", str(SLOTS)]) as server:
+        with ThreadPoolExecutor(SLOTS) as pool:
+            list(pool.map(server.ask, warm_up[: len(pairs)]))
+            asked = [Question(text, url, image_first=False) for text, url in pairs]
+            steps, replies = _timed(pool, server, _portions(asked, 4 * SLOTS))
+        peak = peak_bytes(server.pid) + peak_bytes()
+    return [
+        Measured(
+            contender="server",
+            asks=ASKS,
+            images=min(len(urls), len(pairs)),
+            warm=steps,
+            tokens=_computed(replies),
+            peak_bytes=peak,
+        )
+    ]
+
+
+def measure_tuned(job: Job) -> list[Measured]:
+    """Prompt after prompt on all pictures at a time: first cold, then with prefixes kept; and the
+    same with one token and its log-probabilities, which is how labels are scored over HTTP."""
+    urls = [data_url(path) for path in pictures(job.plan.measured_images, job.cache / "pictures")]
+    texts = prompts(job.plan.prompts)
+    n = len(urls)
+    options = ["--parallel", str(n), "--ctx-size", str(n * _SLOT_TOKENS), "--no-kv-unified"]
+    options += ["--flash-attn", "off", "--cache-ram", "0"]
+
+    def row(text: str, labels: bool) -> list[Question]:
+        return [Question(text, url, True, slot, labels) for slot, url in enumerate(urls)]
+
+    with running(job, options) as server, ThreadPoolExecutor(n) as pool:
+        (cold,), first = _timed(pool, server, [row(texts[0], False)])
+        asked = texts[1 : job.plan.tuned_prompts]
+        steps, replies = _timed(pool, server, [row(text, False) for text in asked])
+        scored, marks = _timed(pool, server, [row(text, True) for text in asked])
+        peak = peak_bytes(server.pid) + peak_bytes()
+    generate = Measured(
+        contender="server-tuned",
+        asks=ASKS,
+        images=n,
+        warm=steps,
+        cold=cold,
+        tokens=_computed(replies),
+        peak_bytes=peak,
+        answers={
+            key(*divmod(index, n)): reply["choices"][0]["message"]["content"]
+            for index, reply in enumerate(first + replies)
+        },
+    )
+    score = Measured(
+        contender="server-tuned-score",
+        asks="log-probabilities of one token",
+        images=n,
+        warm=scored,
+        cold=cold,
+        tokens=_computed(marks),
+        peak_bytes=peak,
+    )
+    return [generate, score]
+
+
+@contextmanager
+def running(job: Job, options: Sequence[str]) -> Iterator[Server]:
+    """A server of the job's model on a free port, gone at the end of the block."""
+    program = programs(job.cache) / "llama-server"
+    port = _free_port()
+    command = [
+        str(program), "--model", str(job.text), "--mmproj", str(job.mmproj), "--port", str(port),
+        "--threads", str(job.threads), "--offline", "--no-ui", "--log-verbosity", "1", *options,
+    ]  # fmt: skip
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        try:
+            _wait(process, port, lambda: _tail(log))
+            yield Server(port, process.pid)
+        finally:
+            process.terminate()
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait(process: subprocess.Popen[bytes], port: int, said: Callable[[], str]) -> None:
+    """Until the model is loaded. Raises `RuntimeError` if the server ends or takes too long."""
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"llama-server ended with {process.returncode}: {said()}")
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            connection.request("GET", "/health")
+            if connection.getresponse().status == 200:
+                return
+        except OSError:
+            pass
+        finally:
+            connection.close()
+        time.sleep(0.1)
+    raise RuntimeError(f"llama-server was not ready after {_START_SECONDS} s: {said()}")
+
+
+def _tail(log: Any) -> str:
+    log.seek(0)
+    return " ".join(log.read().decode("utf-8", "replace").split())[-300:]
+
+
+def _timed(
+    pool: ThreadPoolExecutor, server: Server, rows: Sequence[Sequence[Question]]
+) -> tuple[tuple[Step, ...], list[dict[str, Any]]]:
+    """Each row's questions asked together; rows one after the other."""
+    steps, replies = [], []
+    for row in rows:
+        started = time.perf_counter()
+        replies += list(pool.map(server.ask, row))
+        steps.append(Step(time.perf_counter() - started, len(row)))
+    return tuple(steps), replies
+
+
+def _portions(questions: Sequence[Question], size: int) -> list[Sequence[Question]]:
+    return [questions[begin : begin + size] for begin in range(0, len(questions), size)]
+
+
+def _computed(replies: Sequence[dict[str, Any]]) -> int:
+    """Tokens that the server says it computed: prompts less what was cached, and answers."""
+    timings = [reply.get("timings", {}) for reply in replies]
+    return sum(int(t.get("prompt_n", 0)) + int(t.get("predicted_n", 0)) for t in timings)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
