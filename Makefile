@@ -30,8 +30,9 @@ demo-model: ## Train the embedded model again (installs PyTorch; minutes on a GP
 	@sh .ci/setup dev,train
 	$(PY) -m training.make
 
-bench: setup ## Measure the figures of the README
+bench: setup ## Measure the samples (a minute) and the engine against its rivals (half an hour)
 	$(PY) -m benchmarks.samples
+	$(PY) -m benchmarks.engine
 
 clean: ## Remove .venv, caches and build folders
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache *.egg-info

@@ -1,9 +1,10 @@
-"""Puts measured figures into the README: `python -m benchmarks.readme`.
+"""Puts measured figures into the READMEs: `python -m benchmarks.readme`.
 
 Between `<!-- figures -->` and `<!-- /figures -->` stands the table of `results/samples.json`,
 between `<!-- transcript -->` and `<!-- /transcript -->` what `make demo` printed, as kept in
 `results/demo.txt`, between `<!-- skills -->` and `<!-- /skills -->` the demonstration model's main
-skills. A test fails when the README says anything else.
+skills; in `benchmarks/README.md` between `<!-- engine -->` and `<!-- /engine -->` the tables of
+`results/engine.json`. A test fails when a README says anything else.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+from benchmarks.engine import store, table
+
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
+READMES = ROOT / "README.md", ROOT / "benchmarks" / "README.md"
 SKILLS = ROOT / "idealprompt_cli" / "demo_model" / "skills.json"
 SHOWN = {
     "attribute": "attribute questions",
@@ -66,14 +70,23 @@ def skills() -> str:
     return "\n".join(rows)
 
 
+def engine() -> str:
+    """The tables of `results/engine.json`, for `benchmarks/README.md`."""
+    report = store.read(RESULTS / "engine.json")
+    return table.tables(report) if report["results"] else "Not measured yet."
+
+
 def _literal(text: str) -> str:
     """`text` as a replacement that `re.sub` takes as it is."""
     return text.replace("\\", r"\\")
 
 
 def filled(text: str) -> str:
-    """The README with its figures up to date."""
-    for name, make in (("figures", figures), ("transcript", transcript), ("skills", skills)):
+    """A README with its figures up to date."""
+    parts = {"figures": figures, "transcript": transcript, "skills": skills, "engine": engine}
+    for name, make in parts.items():
+        if f"<!-- {name} -->" not in text:
+            continue
         pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         content = make()
         text = pattern.sub(rf"\g<1>{_literal(content)}\n\g<2>", text)
@@ -81,8 +94,8 @@ def filled(text: str) -> str:
 
 
 def main() -> None:
-    readme = ROOT / "README.md"
-    readme.write_text(filled(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    for readme in READMES:
+        readme.write_text(filled(readme.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.readme import filled
+import pytest
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+from benchmarks.readme import READMES, filled
+
+MARKS = {
+    "README.md": ("<!-- figures -->\n|", "<!-- transcript -->\n```"),
+    "benchmarks/README.md": ("<!-- engine -->\n",),
+}
 
 
-def test_the_readme_says_what_was_measured() -> None:
-    text = README.read_text(encoding="utf-8")
+@pytest.mark.parametrize(("readme", "marks"), zip(READMES, MARKS.values(), strict=True))
+def test_the_readmes_say_what_was_measured(readme: Path, marks: tuple[str, ...]) -> None:
+    text = readme.read_text(encoding="utf-8")
     assert filled(text) == text
-    assert "<!-- figures -->\n|" in text
-    assert "<!-- transcript -->\n```" in text
+    assert all(mark in text for mark in marks)

@@ -15,8 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from idealprompt_cli.engines.options import available_cores
-
 from . import build, leak, machine, plan, shapes, store, table, worker
 from .figures import Measured
 from .jobs import Job
@@ -68,13 +66,18 @@ def _options() -> argparse.Namespace:
     add("--rounds", type=int, help="repetitions, contenders in turn (default: by model)")
     add("--quick", action="store_true", help="as little as possible of everything")
     add("--fresh", action="store_true", help="measure again what was measured before")
-    add("--threads", type=int, default=available_cores(), help="of the rivals (default: cores)")
+    add(
+        "--threads",
+        type=int,
+        default=0,
+        help="of every contender (default: the rivals get the cores, ours chooses)",
+    )
     add("--out", type=Path, help="the results file (default: benchmarks/results/engine.json)")
     add("--cache", type=Path, default=build.default_cache(), help="programs and models")
     add("--table", action="store_true", help="measure nothing: print the tables of the results")
     add("--leak", type=int, metavar="N", help="only N evaluations in one process: does it grow?")
     options = parser.parse_args()  # fmt: skip
-    quick = ROOT / "out" / "engine-quick.json"
+    quick = ROOT / ".work" / "engine-quick.json"
     options.out = options.out or (quick if options.quick else RESULTS)
     return options
 

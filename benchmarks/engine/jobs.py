@@ -6,13 +6,15 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from idealprompt_cli.engines.options import available_cores
+
 from .plan import Plan
 
 
 @dataclass(frozen=True)
 class Job:
     """`cache` holds programs, models and pictures. `beside` are details that an earlier contender
-    found out (the batch that the limit is measured at)."""
+    found out (the batch that the limit is measured at). `threads` 0 leaves the choice to each."""
 
     model: str
     contender: str
@@ -22,6 +24,11 @@ class Job:
     cache: Path
     threads: int
     beside: dict[str, float]
+
+    @property
+    def rival_threads(self) -> int:
+        """What the contenders are told that do not choose well by themselves: all cores."""
+        return self.threads or available_cores()
 
     def dump(self) -> str:
         return json.dumps(asdict(self), default=str)

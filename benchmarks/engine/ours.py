@@ -131,7 +131,7 @@ class _Run:
         return self.engine.generate(requests)
 
     def _open(self) -> Any:
-        options = EngineOptions(cache_dir=self.folder)
+        options = EngineOptions(cache_dir=self.folder, threads=self.job.threads)
         ref = ModelRef(self.job.text, self.job.mmproj)
         return open_engine("llama_cpp", ref, options, self.notices.append)
 
@@ -167,7 +167,7 @@ class _Run:
             "tokens_per_second": spread(rates),
             "tokens": length,
             "sequences": sequences,
-            "threads": int(info.get("threads", self.job.threads)),
+            "threads": int(info.get("threads", self.job.rival_threads)),
         }
 
     def _slots(self) -> int:

@@ -30,7 +30,8 @@ def measure(job: Job) -> list[Measured]:
     native = NativeTime().install()
     folder = job.cache / f"search-{job.model}"
     shutil.rmtree(folder, ignore_errors=True)
-    ref, options = ModelRef(job.text, job.mmproj), EngineOptions(cache_dir=folder)
+    ref = ModelRef(job.text, job.mmproj)
+    options = EngineOptions(cache_dir=folder, threads=job.threads)
     engine: Any = open_engine("llama_cpp", ref, options, lambda _: None)
     task = load_task(_SAMPLE) if job.model == "demo" else _task(job)
     before, started = native.seconds, time.perf_counter()

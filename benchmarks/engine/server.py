@@ -117,8 +117,8 @@ def measure_tuned(job: Job) -> list[Measured]:
     """Prompt after prompt on all pictures at a time: first cold, then with prefixes kept; and the
     same with one token and its log-probabilities, which is how labels are scored over HTTP."""
     urls = [data_url(path) for path in pictures(job.plan.measured_images, job.cache / "pictures")]
-    texts = prompts(job.plan.prompts)
-    n = len(urls)
+    count, n = job.plan.tuned_prompts, len(urls)
+    texts = prompts(2 * count)
     options = ["--parallel", str(n), "--ctx-size", str(n * _SLOT_TOKENS), "--no-kv-unified"]
     options += ["--flash-attn", "off", "--cache-ram", "0"]
 
@@ -127,9 +127,8 @@ def measure_tuned(job: Job) -> list[Measured]:
 
     with running(job, options) as server, ThreadPoolExecutor(n) as pool:
         (cold,), first = _timed(pool, server, [row(texts[0], False)])
-        asked = texts[1 : job.plan.tuned_prompts]
-        steps, replies = _timed(pool, server, [row(text, False) for text in asked])
-        scored, marks = _timed(pool, server, [row(text, True) for text in asked])
+        steps, replies = _timed(pool, server, [row(text, False) for text in texts[1:count]])
+        scored, marks = _timed(pool, server, [row(text, True) for text in texts[count:]])
         peak = peak_bytes(server.pid) + peak_bytes()
     generate = Measured(
         contender="server-tuned",
@@ -163,7 +162,8 @@ def running(job: Job, options: Sequence[str]) -> Iterator[Server]:
     port = _free_port()
     command = [
         str(program), "--model", str(job.text), "--mmproj", str(job.mmproj), "--port", str(port),
-        "--threads", str(job.threads), "--offline", "--no-ui", "--log-verbosity", "1", *options,
+        "--threads", str(job.rival_threads), "--offline", "--no-ui", "--log-verbosity", "1",
+        *options,
     ]  # fmt: skip
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
