@@ -14,7 +14,9 @@ MARKS = {
 }
 
 
-@pytest.mark.parametrize(("readme", "marks"), zip(READMES, MARKS.values(), strict=True))
+@pytest.mark.parametrize(
+    ("readme", "marks"), list(zip(READMES, MARKS.values(), strict=True)), ids=list(MARKS)
+)
 def test_the_readmes_say_what_was_measured(readme: Path, marks: tuple[str, ...]) -> None:
     text = readme.read_text(encoding="utf-8")
     assert filled(text) == text
