@@ -41,10 +41,14 @@ def open_model(
     threads: int = 0,
     gpu_layers: int = -1,
     n_ctx: int = 0,
+    server: str = "",
+    server_model: str = "",
+    allow_network: bool = False,
 ) -> Iterator[Engine]:
-    """A model for a `with` block: the named files, else IDEALPROMPT_MODEL and IDEALPROMPT_MMPROJ,
-    else the embedded demonstration model. `threads` and `n_ctx` 0 mean a default; `gpu_layers` -1
-    means all that the build can put on a GPU."""
+    """A model for a `with` block: the named files or `server` (an address on this machine, unless
+    `allow_network`), else IDEALPROMPT_SERVER or IDEALPROMPT_MODEL and IDEALPROMPT_MMPROJ, else the
+    embedded demonstration model. `threads` and `n_ctx` 0 mean a default; `gpu_layers` -1 means all
+    that the build can put on a GPU."""
     from .commands.models import ModelFlags, opened
 
     flags = ModelFlags(
@@ -53,6 +57,9 @@ def open_model(
         threads=threads,
         gpu_layers=gpu_layers,
         n_ctx=n_ctx,
+        server=server,
+        server_model=server_model,
+        allow_network=allow_network,
     )
     with opened(flags, lambda text: None) as engine:
         yield engine

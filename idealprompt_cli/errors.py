@@ -7,6 +7,7 @@
     ├── ArtifactError         1   a YAML artifact that cannot be read or is of another schema
     ├── ModelError            1   a model that cannot be loaded or used
     │   ├── ContextError      1   a prompt (with its picture) does not fit the context
+    │   ├── ServerError       1   a server that is not there, or that says no
     │   └── EngineCrash       1   the native library died in the probe process
     ├── JournalError          1   a run directory that cannot be used
     ├── PriorsError           1   a priors file that cannot be read or merged
@@ -48,6 +49,14 @@ class ModelError(IdealPromptError):
 
 class ContextError(ModelError):
     pass
+
+
+class ServerError(ModelError):
+    """`status` is the HTTP status, 0 where there was none."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class EngineCrash(ModelError):

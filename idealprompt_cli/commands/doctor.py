@@ -26,6 +26,7 @@ from .shell import Json, Talk, grouped
 
 if TYPE_CHECKING:
     from ..console import Console
+    from ..engines import Ref
     from ..interfaces import Engine
 
 EPILOG = """\b
@@ -90,14 +91,16 @@ def _memory() -> float | None:
 
 def _model(flags: ModelFlags, console: Console) -> Report:
     chosen = choose(flags, None, console.say)
-    paths = [chosen.text, chosen.mmproj] if isinstance(chosen, ModelRef) else [chosen]
+    from ..engines import ServerRef
+
+    tell = console.say if isinstance(chosen, ServerRef) else lambda line: None
     start = time.perf_counter()
-    with opened(flags, lambda line: None) as engine:
+    with opened(flags, tell) as engine:
         loaded = time.perf_counter() - start
         info = engine.info()
         found: dict[str, Any] = {
             "name": info.name,
-            "files": {str(path): _mebibytes(path) for path in paths},
+            **_place(chosen, info.path),
             "engine": info.engine,
             "architecture": info.architecture,
             "family": info.family,
@@ -108,6 +111,16 @@ def _model(flags: ModelFlags, console: Console) -> Report:
             **info.details,
         }
         return {"model": found, "speed": {"load_seconds": round(loaded, 2), **_speed(engine)}}
+
+
+def _place(chosen: Ref, address: str) -> dict[str, Any]:
+    """Where the model is: its files with their sizes, or its server."""
+    from ..engines import ServerRef
+
+    if isinstance(chosen, ServerRef):
+        return {"address": address}
+    paths = [chosen.text, chosen.mmproj] if isinstance(chosen, ModelRef) else [chosen]
+    return {"files": {str(path): _mebibytes(path) for path in paths}}
 
 
 def _mebibytes(path: Path) -> str:

@@ -1,7 +1,7 @@
 """Which model a command uses, and opening it.
 
-Flags first, then IDEALPROMPT_MODEL and IDEALPROMPT_MMPROJ, then what the prompt or the task names,
-then the embedded demonstration model.
+Flags first, then IDEALPROMPT_SERVER or IDEALPROMPT_MODEL and IDEALPROMPT_MMPROJ, then what the
+prompt or the task names, then the embedded demonstration model.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from ..files import read_text
 from ..types import ModelInfo, ModelRef
 
 if TYPE_CHECKING:
-    from ..engines import EngineOptions
+    from ..engines import EngineOptions, Ref, ServerRef
     from ..interfaces import Engine
+
+SERVER = "IDEALPROMPT_SERVER"
 
 Say = Callable[[str], None]
 
@@ -64,6 +66,24 @@ ChatTemplate = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="A Jinja chat template in place of the model's own."),
 ]
+Server = Annotated[
+    str,
+    typer.Option(
+        metavar="URL",
+        help="Ask a server on this machine instead: llama-server, Ollama, vLLM. "
+        "Default: IDEALPROMPT_SERVER.",
+    ),
+]
+ServerModel = Annotated[
+    str, typer.Option(metavar="NAME", help="Which of the server's models. Default: its only one.")
+]
+ServerTimeout = Annotated[
+    float,
+    typer.Option(min=1, metavar="SECONDS", help="How long the server may take for an answer."),
+]
+AllowNetwork = Annotated[
+    bool, typer.Option("--allow-network", help="The server may be another machine.")
+]
 
 
 @dataclass(frozen=True)
@@ -77,26 +97,32 @@ class ModelFlags:
     gpu_layers: GpuLayers = -1
     n_ctx: NCtx = 0
     chat_template: ChatTemplate = None
+    server: Server = ""
+    server_model: ServerModel = ""
+    server_timeout: ServerTimeout = 300.0
+    allow_network: AllowNetwork = False
 
 
 @contextmanager
 def opened(
-    flags: ModelFlags, say: Say, *, named: ModelRef | Path | None = None, probe: bool = False
+    flags: ModelFlags, say: Say, *, named: Ref | None = None, probe: bool = False
 ) -> Iterator[Engine]:
     """The chosen model's engine, closed at the end. `named` is what the task or prompt names."""
     from ..engines import engine_for, open_engine
 
     chosen = choose(flags, named, say)
-    path = chosen.text if isinstance(chosen, ModelRef) else chosen
-    engine = open_engine(engine_for(path), chosen, engine_options(flags, probe), say)
+    engine = open_engine(engine_for(chosen), chosen, engine_options(flags, probe), say)
     try:
         yield engine
     finally:
         engine.close()
 
 
-def choose(flags: ModelFlags, named: ModelRef | Path | None, say: Say) -> ModelRef | Path:
-    """The files of the model to use. Raises `UsageError` or `ModelError`."""
+def choose(flags: ModelFlags, named: Ref | None, say: Say) -> Ref:
+    """The model to use: its files, or its server. Raises `UsageError` or `ModelError`."""
+    server = _server(flags)
+    if server is not None:
+        return server
     if flags.mmproj and not flags.model:
         raise UsageError("--mmproj is given without --model: name both files")
     if flags.model:
@@ -114,6 +140,28 @@ def choose(flags: ModelFlags, named: ModelRef | Path | None, say: Say) -> ModelR
         )
     say("Using the small embedded demonstration model; name your own with --model and --mmproj.")
     return embedded
+
+
+def _server(flags: ModelFlags) -> ServerRef | None:
+    """The server that the flags or the environment name. Raises `UsageError` for flags that do
+    not go together."""
+    from ..engines import ServerRef
+
+    url = flags.server or ("" if flags.model else os.environ.get(SERVER, ""))
+    if not url:
+        if flags.server_model or flags.allow_network:
+            raise UsageError("--server-model and --allow-network need --server with its address")
+        return None
+    if flags.model or flags.mmproj:
+        raise UsageError("--server and --model exclude each other: the server has the model")
+    given = {
+        "--threads": flags.threads > 0,
+        "--gpu-layers": flags.gpu_layers >= 0,
+        "--n-ctx": flags.n_ctx > 0,
+    }
+    for option in (name for name, used in given.items() if used):
+        raise UsageError(f"{option} is the server's own business: set it where it is started")
+    return ServerRef(url, flags.server_model, flags.allow_network)
 
 
 def _pair(model: Path, mmproj: Path | None, source: str, say: Say) -> ModelRef | Path:
@@ -140,11 +188,18 @@ def embedded_model() -> ModelRef | None:
     return ModelRef(texts[0], projectors[0]) if texts and projectors else None
 
 
-def named_by(model: ModelInfo, flags: ModelFlags) -> ModelRef | Path | None:
+def named_by(model: ModelInfo, flags: ModelFlags) -> Ref | None:
     """The files that an artifact names, where nothing goes before them. None for the embedded
-    model, whose place differs between machines. Raises `ModelError` if the files are gone."""
-    if flags.model or os.environ.get("IDEALPROMPT_MODEL") or not model.path:
+    model, whose place differs between machines. Raises `ModelError` if the files are gone, or the
+    model was a server's: no address out of a file is ever talked to."""
+    named = (flags.model, flags.server, *map(os.environ.get, ("IDEALPROMPT_MODEL", SERVER)))
+    if any(named) or not model.path:
         return None
+    if model.engine == "http":
+        raise ModelError(
+            f"the prompt was made for {model.name} on the server at {model.path}: give --server "
+            "with its address, or --model"
+        )
     text = Path(model.path)
     embedded = embedded_model()
     if embedded and text.parts[-3:] == embedded.text.parts[-3:]:
@@ -158,7 +213,9 @@ def engine_options(flags: ModelFlags, probe: bool = False) -> EngineOptions:
     """The engine's options, with its own defaults where no flag is given."""
     from ..engines import EngineOptions
 
-    options = EngineOptions(gpu_layers=flags.gpu_layers, n_ctx=flags.n_ctx, probe=probe)
+    options = EngineOptions(
+        gpu_layers=flags.gpu_layers, n_ctx=flags.n_ctx, probe=probe, timeout=flags.server_timeout
+    )
     if flags.threads:
         options = replace(options, threads=flags.threads)
     if flags.chat_template:

@@ -14,28 +14,33 @@ from typing import cast
 from ..errors import UsageError
 from ..interfaces import Engine
 from ..types import ModelRef
-from .options import EngineOptions
+from .options import EngineOptions, ServerRef
 
 Notice = Callable[[str], None]
-Builder = Callable[[ModelRef | Path, EngineOptions, Notice], Engine]
+Ref = ModelRef | ServerRef | Path
+Builder = Callable[[Ref, EngineOptions, Notice], Engine]
 
 ENGINES: dict[str, str] = {
     "llama_cpp": "llama_cpp.engine:open_llama_cpp",
+    "http": "http.engine:open_http",
     "scripted": "scripted:open_scripted",
 }
 """Engine name -> module and builder, relative to this package."""
 
-__all__ = ["ENGINES", "EngineOptions", "engine_for", "open_engine"]
+__all__ = ["ENGINES", "EngineOptions", "Ref", "ServerRef", "engine_for", "open_engine"]
 
 
-def engine_for(path: Path) -> str:
-    """The engine that a file given as `--model` belongs to: a YAML script or a GGUF."""
+def engine_for(ref: Ref) -> str:
+    """The engine that a model belongs to: a server, a YAML script or GGUF files."""
+    if isinstance(ref, ServerRef):
+        return "http"
+    path = ref.text if isinstance(ref, ModelRef) else ref
     return "scripted" if path.suffix.lower() in (".yaml", ".yml") else "llama_cpp"
 
 
 def open_engine(
     name: str,
-    ref: ModelRef | Path,
+    ref: Ref,
     options: EngineOptions | None = None,
     notice: Notice | None = None,
 ) -> Engine:

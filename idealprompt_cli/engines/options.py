@@ -51,6 +51,16 @@ def user_cache_dir() -> Path:
 
 
 @dataclass(frozen=True)
+class ServerRef:
+    """Where a server with a model is, and which of its models is meant ("" for its only one).
+    `allow_network` lets it be another machine than this one."""
+
+    url: str
+    model: str = ""
+    allow_network: bool = False
+
+
+@dataclass(frozen=True)
 class EngineOptions:
     """Options of the engines; sizes are in tokens unless they say bytes.
 
@@ -62,7 +72,8 @@ class EngineOptions:
     resident sequences as fit into `kv_bytes` (at most 32). `state_bytes` bounds the prefix states
     kept in RAM, `embedding_bytes` the encoded pictures kept in RAM, `disk_bytes` those kept on
     disk (0 keeps none). `fast` "off" takes the plain path always. `kernels` "safe" turns off the
-    special weight layouts that crash on some CPUs, "fast" keeps them without a probe.
+    special weight layouts that crash on some CPUs, "fast" keeps them without a probe. `timeout`
+    is how many seconds a server may take for an answer.
     """
 
     threads: int = 0
@@ -82,6 +93,7 @@ class EngineOptions:
     probe: bool = False
     cache_dir: Path | None = None
     tolerance: float = 0.05
+    timeout: float = 300.0
 
     def with_memory(self, total: int) -> EngineOptions:
         """A copy that keeps at most about `total` bytes besides the weights: half of it for

@@ -10,13 +10,32 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol
 
 from ...errors import ModelError
 from ...types import Message
 from .chat import ChatTemplate
-from .vocabulary import WALL, Vocabulary
+from .vocabulary import WALL
 
 _KEPT = 1024
+
+
+class Tokeniser(Protocol):
+    """What is asked of a vocabulary here; see `vocabulary.Vocabulary`."""
+
+    adds_bos: bool
+    bos: int
+    eot: int
+
+    def tokenize(self, text: str, special: bool) -> list[int]: ...
+
+    def tokenize_walled(self, text: str) -> list[int]: ...
+
+    def wall(self, content: str) -> str: ...
+
+    def text(self, token: int) -> str: ...
+
+    def ends(self, token: int) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -35,7 +54,7 @@ class Plan:
 class Planner:
     """Renders and tokenises, and remembers, since one prompt is asked about many pictures."""
 
-    def __init__(self, template: ChatTemplate, vocabulary: Vocabulary) -> None:
+    def __init__(self, template: ChatTemplate, vocabulary: Tokeniser) -> None:
         self._template = template
         self._vocabulary = vocabulary
         self._kept: OrderedDict[object, Plan] = OrderedDict()

@@ -1,0 +1,96 @@
+"""Scores of options from the likeliest next tokens that a chat server lists, as texts.
+
+What the server's tokens are is not known, only their texts: an option is followed along the
+longest listed token that fits, asking for the list again after each. What is not listed is at most
+as likely as the last that is. Knows nothing of requests.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+UNLISTED = 1.0
+"""How much less likely than the last listed token an unlisted one is taken to be (nats)."""
+
+Top = Mapping[str, float]
+"""Token text -> log-probability."""
+
+
+@dataclass
+class Prefixes:
+    """The walk over one request's options. `tops` holds the lists so far, by what stands before
+    (leading blanks aside: a chat template may end with one or not)."""
+
+    options: Sequence[str]
+    tops: dict[str, Top] = field(default_factory=dict)
+    _closed: set[str] = field(default_factory=set)
+
+    @property
+    def blank(self) -> str:
+        """The blank that stands before the options, if they begin with one."""
+        first = self.options[0] if self.options else ""
+        return first[: len(first) - len(first.lstrip())]
+
+    def learn(self, before: str, written: Sequence[tuple[str, Top]]) -> None:
+        """Take in positions that were written after `before`: (token, its list) in order."""
+        for token, top in written:
+            self.tops.setdefault(before.lstrip(), top)
+            before += token
+
+    def give_up(self, before: str) -> None:
+        """No list can be had here: what follows counts as certain."""
+        self._closed.add(before)
+
+    def missing(self) -> str | None:
+        """A text after which the list is needed; None when all is known."""
+        for option in self.options:
+            place = self._follow(option.strip())[1]
+            if place is not None:
+                return place
+        return None
+
+    def totals(self) -> tuple[float, ...]:
+        """Log-probabilities of the options."""
+        return tuple(self._follow(option.strip())[0] for option in self.options)
+
+    def unlisted(self) -> tuple[bool, ...]:
+        """Which options hold a token that was not listed, so that their score is a bound."""
+        return tuple(self._follow(option.strip())[2] for option in self.options)
+
+    def _follow(self, option: str) -> tuple[float, str | None, bool]:
+        """(log-probability so far, text after which a list is missing, met an unlisted token)."""
+        total, before = 0.0, ""
+        while before != option:
+            top = self.tops.get(before)
+            if top is None:
+                return total, None if before in self._closed else before, False
+            token = _longest(top, option[len(before) :], first=not before)
+            if token is None:
+                return total + min(top.values(), default=0.0) - UNLISTED, None, True
+            total += top[token]
+            before += token.lstrip() if not before else token
+        return self._ended(option, total)
+
+    def _ended(self, option: str, total: float) -> tuple[float, str | None, bool]:
+        """Where a longer option begins with this one: times the chance not to go on to it."""
+        rest = [o.strip()[len(option) :] for o in self.options if o.strip() != option
+                and o.strip().startswith(option)]  # fmt: skip
+        if not rest or option in self._closed:
+            return total, None, False
+        top = self.tops.get(option)
+        if top is None:
+            return total, option, False
+        going = {t for t in top if t and any(longer.startswith(t) for longer in rest)}
+        chance = min(0.999999, sum(math.exp(top[token]) for token in going))
+        return total + math.log1p(-chance), None, False
+
+
+def _longest(top: Top, rest: str, first: bool) -> str | None:
+    """The longest listed token with which `rest` begins."""
+    fitting = [
+        token for token in top
+        if (text := token.lstrip() if first else token) and rest.startswith(text)
+    ]  # fmt: skip
+    return max(fitting, key=lambda token: (len(token.lstrip()), top[token]), default=None)

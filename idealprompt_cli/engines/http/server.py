@@ -1,0 +1,184 @@
+"""What kind of server answers at an address, and which model it holds: asked once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+from ...errors import ModelError, ServerError
+from ...types import ModelInfo
+from ..llama_cpp.files import fingerprint, read_header
+from ..llama_cpp.load import size_class
+from .wire import Wire
+
+Kind = Literal["llama-server", "ollama", "vllm", "openai"]
+_NO_SUCH = (400, 404, 405, 501)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server and one of its models. `vision` is None where the server does not say; `slots`
+    counts the requests that it works on side by side; `props` is what it told; `routed` is the
+    name that requests must carry, where a server has several models."""
+
+    kind: Kind
+    url: str
+    model: str
+    version: str = ""
+    n_ctx: int = 0
+    slots: int = 4
+    vision: bool | None = None
+    architecture: str = ""
+    quantisation: str = ""
+    n_params: int = 0
+    identity: str = ""
+    routed: str = ""
+    props: dict[str, Any] = field(default_factory=dict)
+
+    def info(self, mode: str) -> ModelInfo:
+        """What `Engine.info` answers. `path` is the server's address."""
+        size = size_class(self.n_params) if self.n_params else "unknown"
+        text = json.dumps([self.kind, self.model, self.identity])
+        seen = {True: "yes", False: "no", None: "not said"}[self.vision]
+        return ModelInfo(
+            engine="http",
+            name=self.model,
+            fingerprint=hashlib.sha256(text.encode()).hexdigest()[:16],
+            architecture=self.architecture,
+            family=f"{self.architecture or self.model}-{size}",
+            quantisation=self.quantisation,
+            n_ctx=self.n_ctx,
+            path=self.url,
+            mode=mode,
+            details={
+                "server": f"{self.kind} {self.version}".strip(),
+                "parameters": str(self.n_params or ""),
+                "pictures": seen,
+                "side_by_side": str(self.slots),
+            },
+        )
+
+
+def meet(wire: Wire, wanted: str) -> Server:
+    """The server at the other end, with the model `wanted` ("" for its only one).
+
+    Raises `ServerError` if it is no inference server or has no such model.
+    """
+    props = _ask(wire, f"/props?model={quote(wanted)}" if wanted else "/props")
+    if "default_generation_settings" in props:
+        return _llama_server(wire, props, wanted)
+    models = _models(wire)
+    if "version" in _ask(wire, "/api/version"):
+        return _ollama(wire, _chosen(wire, models, wanted))
+    model = _chosen(wire, models, wanted)
+    entry = next((entry for entry in models if entry.get("id") == model), {})
+    vllm = entry.get("owned_by") == "vllm"
+    return Server(
+        kind="vllm" if vllm else "openai",
+        url=wire.line.url,
+        model=model,
+        version=str(_ask(wire, "/version").get("version", "")) if vllm else "",
+        n_ctx=int(entry.get("max_model_len") or 0),
+        slots=8 if vllm else 2,
+        identity=str(entry.get("root") or ""),
+    )
+
+
+def _ask(wire: Wire, path: str) -> dict[str, Any]:
+    """What a path holds; nothing where the server does not know the path."""
+    try:
+        found = wire.get(path)
+    except ServerError as error:
+        if error.status not in _NO_SUCH:
+            raise
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _models(wire: Wire) -> list[dict[str, Any]]:
+    found = _ask(wire, "/v1/models").get("data")
+    if not isinstance(found, list):
+        raise ServerError(
+            f"{wire.line.url}: no inference server (it has no /v1/models); check --server"
+        )
+    return [entry for entry in found if isinstance(entry, dict) and entry.get("id")]
+
+
+def _chosen(wire: Wire, models: list[dict[str, Any]], wanted: str) -> str:
+    """The model to use. Raises `ServerError` naming those that there are."""
+    names = [str(entry["id"]) for entry in models]
+    shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+    if not names:
+        raise ServerError(f"{wire.line.url}: the server has no model loaded; load one first")
+    if wanted:
+        for name in (wanted, f"{wanted}:latest"):
+            if name in names:
+                return name
+        raise ServerError(f"{wire.line.url}: no model {wanted!r}; --server-model may be: {shown}")
+    if len(names) > 1:
+        raise ServerError(
+            f"{wire.line.url}: has several models; choose with --server-model: {shown}"
+        )
+    return names[0]
+
+
+def _llama_server(wire: Wire, props: dict[str, Any], wanted: str) -> Server:
+    entries = _ask(wire, "/v1/models").get("data") or [{}]
+    entry = next((one for one in entries if one.get("id") == wanted), entries[0])
+    meta = entry.get("meta") or {}
+    path = str(props.get("model_path") or "")
+    architecture, weights = _looked_at(Path(path)) if path else ("", "")
+    told = [meta.get(key) for key in ("n_params", "size", "n_vocab", "n_embd")]
+    settings = props["default_generation_settings"]
+    return Server(
+        kind="llama-server",
+        url=wire.line.url,
+        model=wanted or Path(str(entry.get("id") or props.get("model_alias") or path)).name,
+        version=str(props.get("build_info") or ""),
+        n_ctx=int(settings.get("n_ctx") or 0),
+        slots=max(1, int(props.get("total_slots") or 1)),
+        vision=bool((props.get("modalities") or {}).get("vision")),
+        architecture=architecture,
+        quantisation=str(props.get("model_ftype") or meta.get("ftype") or ""),
+        n_params=int(meta.get("n_params") or 0),
+        identity=weights or json.dumps(told),
+        routed=wanted,
+        props=props,
+    )
+
+
+def _looked_at(path: Path) -> tuple[str, str]:
+    """Architecture and fingerprint of the server's own file, where it can be read from here."""
+    try:
+        return read_header(path, "text model").architecture, fingerprint(path)
+    except (ModelError, OSError):
+        return "", ""
+
+
+def _ollama(wire: Wire, model: str) -> Server:
+    shown = wire.post("/api/show", {"model": model})
+    facts, details = shown.get("model_info") or {}, shown.get("details") or {}
+    architecture = str(facts.get("general.architecture") or details.get("family") or "")
+    abilities = shown.get("capabilities")
+    return Server(
+        kind="ollama",
+        url=wire.line.url,
+        model=model,
+        version=str(_ask(wire, "/api/version").get("version", "")),
+        slots=2,  # its context is set at run time, and not told here
+        vision=None if abilities is None else "vision" in abilities,
+        architecture=architecture,
+        quantisation=str(details.get("quantization_level") or ""),
+        n_params=int(facts.get("general.parameter_count") or 0),
+        identity=_digest(wire, model),
+    )
+
+
+def _digest(wire: Wire, model: str) -> str:
+    """Ollama's hash of a model's content."""
+    entries = _ask(wire, "/api/tags").get("models") or []
+    return next((str(e.get("digest", "")) for e in entries if e.get("name") == model), "")
