@@ -1,7 +1,7 @@
 """Writes the pages that are made from the code: `python -m docs.generate`.
 
-`strategies.md` from the registry, `artifact.schema.json` from the artifact's types. A test fails
-when they are stale.
+`strategies.md` and `metrics.md` from the registries, `artifact.schema.json` from the artifact's
+types. A test fails when they are stale.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args, get_origin
 from idealprompt_cli.artifact import Score, Step, TaskSummary
 from idealprompt_cli.artifact.content import SCHEMA, STOP_REASONS
 from idealprompt_cli.edits import EditReport
+from idealprompt_cli.metrics import METRICS
 from idealprompt_cli.strategies import STRATEGIES
 from idealprompt_cli.types import Demonstration, ModelInfo, Prompt
 
@@ -36,6 +37,28 @@ def strategies_page() -> str:
     ]
     for name, strategy in STRATEGIES.items():
         cells = (f"`{name}`", strategy.summary, strategy.source)
+        lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def metrics_page() -> str:
+    """Every metric with what it counts and for which answers."""
+    lines = [
+        "# Metrics",
+        "",
+        "Made by `python -m docs.generate` from `idealprompt_cli/metrics/`; do not edit. Every value",
+        "lies between 0 and 1, and more is better. `numeric:0.5` and `numeric:5%` are `numeric`",
+        "with a tolerance. For one of your own see `extending.md`.",
+        "",
+        "| `metric:` | for `answer:` | what it is | how it is counted |",
+        "|---|---|---|---|",
+    ]
+    for name, metric in METRICS.items():
+        kinds = ", ".join(getattr(metric, "kinds", ())) or "any"
+        extra = getattr(metric, "needs", ("", ""))[1]
+        more = f" (`pip install 'idealprompt[{extra}]'`)" if extra else ""
+        counted = " ".join((type(metric).__doc__ or "").split())
+        cells = (f"`{name}`", kinds, metric.summary + more, counted)
         lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -85,6 +108,18 @@ def _map(values: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "additionalProperties": values}
 
 
+def _task() -> dict[str, Any]:
+    """The task's summary, with what its written answers are made of."""
+    rule = _record(TaskSummary, without=("form",))
+    field = {"anyOf": [TEXT, {"type": "array", "items": TEXT}]}
+    rule["properties"] |= {
+        "options": {"type": "array", "items": TEXT},
+        "fields": _map(field),
+        "max_tokens": {"type": "integer"},
+    }
+    return rule
+
+
 def schema() -> dict[str, Any]:
     """JSON Schema of `prompt.yaml`, as YAML or JSON readers see it."""
     prompt = _record(
@@ -107,7 +142,7 @@ def schema() -> dict[str, Any]:
         "title": "An adapted prompt, written by idealprompt",
         **_object(
             schema={"const": SCHEMA},
-            task=_of(TaskSummary),
+            task=_task(),
             model=_record(ModelInfo, without=("details",)),
             prompt=prompt,
             messages={"type": "array", "items": message},
@@ -133,6 +168,7 @@ def pages() -> dict[str, str]:
     """File name -> what it should hold."""
     return {
         "strategies.md": strategies_page(),
+        "metrics.md": metrics_page(),
         "artifact.schema.json": json.dumps(schema(), indent=2) + "\n",
     }
 

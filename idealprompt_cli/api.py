@@ -29,7 +29,7 @@ def load_task(folder: Place, *, metric: str = "") -> Task:
     from .task import load_task as load_folder
 
     task = load_folder(Path(folder), metric=metric)
-    metrics.get(task.metric)
+    metrics.for_task(task, metric)
     return task
 
 
@@ -129,7 +129,9 @@ def predict(
         group = (entry,) if isinstance(entry, (str, Path)) else tuple(entry)
         paths = tuple(Path(path) for path in group)
         examples.append(Example(";".join(map(str, paths)), paths, "", "python"))
-    return ask(model, _prompt(artifact, use), artifact.labels, examples, artifact.task.answer)
+    task = artifact.task
+    prompt = _prompt(artifact, use)
+    return ask(model, prompt, artifact.labels, examples, task.answer, task.form)
 
 
 def load(source: Place) -> Artifact:

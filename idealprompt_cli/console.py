@@ -261,9 +261,22 @@ class BarObserver:
 def opening(task: Task, model: ModelInfo) -> str:
     """What is about to happen, in a line."""
     count = f"{len(task.train)} training and {len(task.test)} held-out pictures"
-    kind = f"{len(task.labels)} labels" if task.labels else "free text"
+    kind = answers_of(task)
     form = ", ".join(part for part in (model.architecture, model.quantisation) if part)
     return f"Task {task.name}: {kind}, {count}. Model {model.name} ({form})."
+
+
+def answers_of(task: Task) -> str:
+    """What is answered, in a word or two."""
+    if task.answer == "label":
+        return f"{len(task.labels)} labels"
+    several, fields = len(task.form.options), len(task.form.fields)
+    return {
+        "labels": f"any of {several} labels",
+        "json": f"JSON with {fields} fields" if fields > 1 else "JSON with one field",
+        "number": "numbers",
+        "text": "free text",
+    }[task.answer]
 
 
 def score(trial: Trial) -> str:

@@ -10,13 +10,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .answers import KINDS, Kind
+from .forms import PLAIN, AnswerForm, AnswerKind
 from .interfaces import Engine, Metric
 from .journal import Journal
 from .ledger import Ledger
 from .prompts import ANSWER_CUE, ordered_labels, render, words_for
 from .statistics import interval
 from .types import (
-    AnswerKind,
     Cost,
     Evaluation,
     Example,
@@ -28,7 +29,6 @@ from .types import (
 )
 
 REASONING_TOKENS = 64
-ANSWER_TOKENS = 64
 _FLOOR = -1e4
 
 Pair = tuple[Prompt, Example]
@@ -63,7 +63,9 @@ class Evaluator:
         """
         return [
             Judged(self._graded(outcome), cost)
-            for outcome, cost in answer(self.ledger, pairs, self.task.labels, self.task.answer)
+            for outcome, cost in answer(
+                self.ledger, pairs, self.task.labels, self.task.answer, self.task.form
+            )
         ]
 
     def summarise(self, judged: Sequence[Judged]) -> Evaluation:
@@ -100,39 +102,47 @@ def predict(
     labels: Sequence[str],
     examples: Sequence[Example],
     kind: AnswerKind = "label",
+    form: AnswerForm = PLAIN,
 ) -> list[Outcome]:
     """Answers without grades (score 0.0); an example's `answer` may be ""."""
     ledger = engine if isinstance(engine, Ledger) else Ledger(engine)
     pairs = [(prompt, example) for example in examples]
-    return [outcome for outcome, _ in answer(ledger, pairs, labels, kind)]
+    return [outcome for outcome, _ in answer(ledger, pairs, labels, kind, form)]
+
+
+def probabilities_of(
+    engine: Engine, prompt: Prompt, examples: Sequence[Example], outcomes: Sequence[Outcome]
+) -> list[float]:
+    """How probable the model finds the answers that it wrote, each as a whole; 0 for none."""
+    requests = [
+        ScoreRequest(
+            render(prompt, (), len(example.images)),
+            example.images,
+            ((" " if outcome.reasoning else "") + (outcome.reply or " "),),
+            _prefill(outcome.reasoning),
+        )
+        for example, outcome in zip(examples, outcomes, strict=True)
+    ]
+    found = engine.score(requests) if requests else []
+    return [
+        math.exp(max(_FLOOR, one.logprobs[0])) if outcome.reply else 0.0
+        for one, outcome in zip(found, outcomes, strict=True)
+    ]
 
 
 def answer(
-    ledger: Ledger, pairs: Sequence[Pair], labels: Sequence[str], kind: AnswerKind
+    ledger: Ledger,
+    pairs: Sequence[Pair],
+    labels: Sequence[str],
+    kind: AnswerKind,
+    form: AnswerForm = PLAIN,
 ) -> list[tuple[Outcome, Cost]]:
     """Ungraded outcomes with their costs. A pair counts as one evaluation, described first or not:
     the description is charged by its tokens and seconds."""
     thoughts, costs = _reason(ledger, pairs, labels)
-    if kind == "text" or not labels:
-        texts = ledger.paid_texts(
-            [
-                GenerateRequest(
-                    render(prompt, labels, len(example.images)),
-                    example.images,
-                    max_tokens=ANSWER_TOKENS,
-                    stop=("\n",),
-                    prefill=_prefill(thought),
-                )
-                for (prompt, example), thought in zip(pairs, thoughts, strict=True)
-            ]
-        )
-        replies = [(generated.text.strip(), cost) for generated, cost in texts]
-        return [
-            (Outcome(e.id, e.answer, reply, 0.0, reply=reply, reasoning=thought), cost + spent)
-            for (_, e), thought, spent, (reply, cost) in zip(
-                pairs, thoughts, costs, replies, strict=True
-            )
-        ]
+    if kind != "label" or not labels:
+        written = "text" if kind == "label" else kind
+        return _write(ledger, pairs, thoughts, costs, KINDS[written], form)
     return _choose(ledger, pairs, thoughts, costs, labels)
 
 
@@ -159,6 +169,38 @@ def _reason(
 
 def _prefill(thought: str) -> str:
     return f"{thought}{ANSWER_CUE}" if thought else ""
+
+
+def _write(
+    ledger: Ledger,
+    pairs: Sequence[Pair],
+    thoughts: Sequence[str],
+    costs: Sequence[Cost],
+    kind: Kind,
+    form: AnswerForm,
+) -> list[tuple[Outcome, Cost]]:
+    """Answers that the model writes, under their kind's grammar."""
+    requests = [
+        GenerateRequest(
+            render(prompt, (), len(example.images)),
+            example.images,
+            max_tokens=form.max_tokens or kind.longest(form),
+            stop=kind.ends,
+            grammar=kind.grammar(form),
+            prefill=_prefill(thought),
+        )
+        for (prompt, example), thought in zip(pairs, thoughts, strict=True)
+    ]
+    results = []
+    texts = ledger.paid_texts(requests)
+    for (_, example), thought, spent, (made, cost) in zip(
+        pairs, thoughts, costs, texts, strict=True
+    ):
+        said = made.text.strip()
+        read = kind.read(said, form)
+        outcome = Outcome(example.id, example.answer, read, 0.0, reply=said, reasoning=thought)
+        results.append((outcome, cost + spent))
+    return results
 
 
 def _choose(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from .answers import object_of, same, split
 from .errors import JournalError
 from .files import read_text, write_text
 from .types import Outcome, RunResult, Split
@@ -99,10 +100,60 @@ def per_label(outcomes: Sequence[Outcome], labels: Sequence[str]) -> tuple[Label
     )
 
 
+def per_option(outcomes: Sequence[Outcome], options: Sequence[str]) -> tuple[LabelScore, ...]:
+    """The same where several labels may hold at once."""
+    pairs = [(split(one.gold), split(one.predicted)) for one in outcomes]
+    return tuple(
+        LabelScore(
+            option,
+            sum(option in gold for gold, _ in pairs),
+            sum(option in said for _, said in pairs),
+            sum(option in gold and option in said for gold, said in pairs),
+        )
+        for option in options
+    )
+
+
+@dataclass(frozen=True)
+class FieldScore:
+    """One field of a JSON answer: how often it was right, and the first wrong value as an example
+    ("" for none)."""
+
+    name: str
+    n: int
+    right: int
+    wrong: str = ""
+
+    @property
+    def share(self) -> float:
+        return self.right / self.n if self.n else 0.0
+
+
+def per_field(outcomes: Sequence[Outcome], names: Sequence[str]) -> tuple[FieldScore, ...]:
+    """Every field's share of right values."""
+    pairs = [
+        (one.example_id, object_of(one.predicted) or {}, object_of(one.gold) or {})
+        for one in outcomes
+    ]
+    found = []
+    for name in names:
+        wrong = [
+            f"{place}: {_shown(said.get(name))}, right is {_shown(gold.get(name))}"
+            for place, said, gold in pairs
+            if not same(said.get(name), gold.get(name))
+        ]
+        found.append(FieldScore(name, len(pairs), len(pairs) - len(wrong), (wrong or [""])[0]))
+    return tuple(found)
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else json.dumps(value, ensure_ascii=False)
+
+
 def worst(outcomes: Sequence[Outcome], limit: int) -> tuple[Outcome, ...]:
-    """Wrong answers, the surest first."""
-    wrong = sorted((one for one in outcomes if one.score < 1.0), key=lambda one: one.margin)
-    return tuple(wrong[:limit])
+    """Wrong answers, the surest first; of written ones those with the lowest grade."""
+    wrong = [one for one in outcomes if one.score < 1.0]
+    return tuple(sorted(wrong, key=lambda one: (one.margin, one.score))[:limit])
 
 
 def save(folder: Path, result: RunResult) -> None:

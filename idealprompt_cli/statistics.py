@@ -86,7 +86,13 @@ def squash(margin: float) -> float:
 
 def soft_value(outcomes: Sequence[Outcome]) -> float:
     """Mean squashed margin: the low-variance companion of the metric. 0.0 for no outcomes."""
-    return sum(squash(o.margin) for o in outcomes) / len(outcomes) if outcomes else 0.0
+    return sum(_soft(o) for o in outcomes) / len(outcomes) if outcomes else 0.0
+
+
+def _soft(outcome: Outcome) -> float:
+    """The squashed margin; of an answer that was written, which has none, its grade."""
+    written = not outcome.probabilities and outcome.margin == 0.0
+    return outcome.score if written else squash(outcome.margin)
 
 
 def merit(value: float, outcomes: Sequence[Outcome]) -> float:
@@ -119,7 +125,7 @@ def within_one_error(best: Sequence[Outcome], other: Sequence[Outcome]) -> bool:
 
 
 def _graded(outcome: Outcome) -> float:
-    return 0.75 * outcome.score + 0.25 * squash(outcome.margin)
+    return 0.75 * outcome.score + 0.25 * _soft(outcome)
 
 
 def cannot_win(
@@ -143,7 +149,7 @@ def cannot_win(
 
 
 def _mixed(outcome: Outcome) -> float:
-    return (outcome.score + squash(outcome.margin)) / 2
+    return (outcome.score + _soft(outcome)) / 2
 
 
 def _t_quantile(level: float, freedom: int) -> float:
@@ -159,9 +165,11 @@ def _t_quantile(level: float, freedom: int) -> float:
 def verdict(split: SplitScores, where: str = "held-out") -> str:
     """One or two sentences for people: whether the winner is reliably better, with the figures."""
     n, test = split.winner.n, split.comparison
+    graded = {o.score for o in (*split.winner.outcomes, *split.baseline.outcomes)} - {0.0, 1.0}
+    name = "exact sign test" if graded else "exact McNemar"
     figures = (
         f"{_percent(split.winner)} against {_percent(split.baseline)} on {n} {where} pictures; "
-        f"exact McNemar p = {_p_text(test.p_value)}"
+        f"{name} p = {_p_text(test.p_value)}"
     )
     if test.reliable:
         return f"The winner beats the seed prompt: {figures}."

@@ -2,8 +2,7 @@
 
 Frozen dataclasses and a few literal aliases; nothing here reads files, talks to a model or knows
 how a thing is scored. Log-probabilities are natural logarithms, durations are seconds, and every
-score that a metric returns lies in [0, 1] with higher meaning better.
-"""
+score that a metric returns lies in [0, 1] with higher meaning better."""
 
 from __future__ import annotations
 
@@ -13,9 +12,9 @@ from pathlib import Path
 from typing import Literal
 
 from .edits import EditReport
+from .forms import PLAIN, AnswerForm, AnswerKind
 
 Split = Literal["train", "test"]
-AnswerKind = Literal["label", "text"]
 Reasoning = Literal["none", "brief", "describe"]
 ImagePosition = Literal["before", "after"]
 RoleChannel = Literal["system", "user"]
@@ -52,7 +51,7 @@ class ModelRef:
 @dataclass(frozen=True)
 class Task:
     """A validated task folder. `train` inspires and selects prompts; `test` is locked: it is read
-    once, for the baseline and the winner."""
+    once, for the baseline and the winner. `labels` are those of a task with one label a picture."""
 
     name: str
     root: Path
@@ -62,6 +61,7 @@ class Task:
     train: tuple[Example, ...]
     test: tuple[Example, ...]
     answer: AnswerKind = "label"
+    form: AnswerForm = PLAIN
     language: str = "en"
     model: ModelRef | None = None
     fingerprint: str = ""
@@ -192,7 +192,7 @@ class Generated:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What an engine says of itself. `fingerprint` identifies the weights (both files)."""
+    """What an engine says of itself; `fingerprint` is of the weights in both files."""
 
     engine: str
     name: str
@@ -215,9 +215,9 @@ class Outcome:
     """One prompt on one example.
 
     `score` is the metric's per-example grade in [0, 1]; `margin` is log p(gold) minus the best
-    other label's log p (0.0 for free text); `probabilities` are over the task's labels and sum
-    to 1 (empty for free text); `reply` is what the model said (for a label task: the words of
-    the chosen verbaliser, after any reasoning text in `reasoning`).
+    other label's log p (0.0 for answers that are written); `probabilities` are over the task's
+    labels and sum to 1 (empty for such answers); `reply` is what the model said (for a label task:
+    the words of the chosen verbaliser), after any reasoning text in `reasoning`.
     """
 
     example_id: str

@@ -80,7 +80,7 @@ def test_recipes_name_commands_and_options_that_exist() -> None:
 
 
 def test_the_example_strategy_works() -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", (DOCS / "extending.md").read_text(), re.DOTALL)
+    code, *_ = re.findall(r"```python\n(.*?)```", (DOCS / "extending.md").read_text(), re.DOTALL)
     names: dict[str, Any] = {}
     exec(code.replace("from ..", "from idealprompt_cli."), names)
     from idealprompt_cli.types import Prompt

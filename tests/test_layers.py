@@ -10,10 +10,10 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "idealprompt_cli"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("edits",),
+    ("edits", "forms"),
     ("__init__", "types", "errors"),
     ("interfaces", "files", "yamlio"),
-    ("images", "prompts", "wording", "budget"),
+    ("images", "prompts", "wording", "budget", "answers"),
     (
         "metrics",
         "engines",

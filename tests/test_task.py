@@ -193,7 +193,7 @@ def test_free_text_answers(tmp_path: Path, make_picture: MakePicture) -> None:
     lines = [json.dumps({"file_name": f"{n}.png", "answer": f"text {n}"}) for n in range(5)]
     (tmp_path / "metadata.jsonl").write_text("\n".join(lines))
     task = load_task(tmp_path)
-    assert (task.labels, task.answer, task.metric) == ((), "text", "exact_match")
+    assert (task.labels, task.answer, task.metric) == ((), "text", "normalised_match")
     assert (len(task.train), len(task.test)) == (3, 2)
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from ..edits import EditReport
+from ..forms import PLAIN, AnswerForm, AnswerKind
 from ..prompts import render
 from ..types import (
-    AnswerKind,
     Cost,
     Evaluation,
     Message,
@@ -36,6 +36,7 @@ class TaskSummary:
     language: str
     images: int
     fingerprint: str
+    form: AnswerForm = PLAIN
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,7 @@ def from_run(result: RunResult) -> Artifact:
             language=task.language,
             images=images,
             fingerprint=task.fingerprint,
+            form=task.form,
         ),
         model=replace(result.model, details={}),
         prompt=result.winner,

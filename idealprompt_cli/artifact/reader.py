@@ -6,12 +6,13 @@ import sys
 from pathlib import Path
 from typing import get_args
 
+from ..answers import parse_field
 from ..edits import Change, EditReport
 from ..errors import ArtifactError
 from ..files import read_text
+from ..forms import AnswerForm, AnswerKind
 from ..prompts import from_dict
 from ..types import (
-    AnswerKind,
     Content,
     Cost,
     ImageSlot,
@@ -104,7 +105,8 @@ def _prompt(top: Section, key: str) -> Prompt:
 
 
 def _task(section: Section) -> TaskSummary:
-    section.known("name", "question", "answer", "metric", "language", "images", "fingerprint")
+    texts = ("name", "question", "answer", "metric", "language", "images", "fingerprint")
+    section.known(*texts, "options", "fields", "max_tokens")
     images = section.integer("images")
     if images < 1:
         raise section.fail("images", f"is {images}: should be 1 or more")
@@ -116,7 +118,18 @@ def _task(section: Section) -> TaskSummary:
         language=section.text("language"),
         images=images,
         fingerprint=section.text("fingerprint"),
+        form=_form(section),
     )
+
+
+def _form(section: Section) -> AnswerForm:
+    fields = []
+    for name, declared in (section.plain().get("fields") or {}).items():
+        try:
+            fields.append(parse_field(name, declared))
+        except ValueError as problem:
+            raise section.fail("fields", f"{name} {problem}") from None
+    return AnswerForm(section.texts("options"), tuple(fields), section.integer("max_tokens", 0))
 
 
 def _model(section: Section) -> ModelInfo:

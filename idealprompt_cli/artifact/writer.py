@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..answers import plain_field
 from ..edits import EditReport
+from ..forms import AnswerForm
 from ..prompts import to_dict, words_for
 from ..types import ImageSlot, Message, ModelInfo
 from ..yamlio import dump as dump_yaml
@@ -39,6 +41,7 @@ def to_data(artifact: Artifact) -> dict[str, Any]:
             "language": task.language,
             "images": task.images,
             "fingerprint": task.fingerprint,
+            **_form_data(task.form),
         },
         "model": _model_data(artifact.model),
         "prompt": to_dict(artifact.prompt),
@@ -72,6 +75,16 @@ def dump(artifact: Artifact) -> str:
         comment = f"# {_COMMENTS[key]}\n" if key in _COMMENTS else ""
         blocks.append(comment + dump_yaml({key: value}))
     return "".join(blocks)
+
+
+def _form_data(form: AnswerForm) -> dict[str, Any]:
+    """What written answers are made of; nothing for a task with one label a picture."""
+    data = {
+        "options": list(form.options),
+        "fields": {field.name: plain_field(field) for field in form.fields},
+        "max_tokens": form.max_tokens,
+    }
+    return {key: value for key, value in data.items() if value}
 
 
 def _model_data(model: ModelInfo) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def load(folder: Path, metric: str, console: Console) -> Task:
     if metric:
         metrics.get(metric)
     task = load_task(folder, metric=metric, notify=console.say)
-    metrics.get(task.metric)
+    metrics.for_task(task, metric)
     return task
 
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..answers import plain_field
 from ..errors import IdealPromptError, TaskError
+from ..forms import AnswerKind
 from .shell import Debug, Json, Quiet, level_of
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ Examples:
   idealprompt init photos                      class folders, or names such as K7_0001.jpg
   idealprompt init my_task --from labels.csv   links to the pictures, copies with --copy
   idealprompt init my_task --from photos --question "Is the seam good or bad?"
+  idealprompt init bills --from bills.csv --label-column vendor --label-column total
 Nothing is overwritten; --dry-run shows what would be written."""
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The task folder to make.")]
@@ -41,7 +44,17 @@ LabelFrom = Annotated[
     ),
 ]
 FileColumn = Annotated[str, typer.Option(metavar="NAME", help="The table's column of pictures.")]
-LabelColumn = Annotated[str, typer.Option(metavar="NAME", help="The table's column of labels.")]
+LabelColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--label-column",
+        metavar="NAME",
+        help="The table's column of labels; several make a JSON answer (may be repeated).",
+    ),
+]
+Answer = Annotated[
+    AnswerKind | None, typer.Option(help="Kind of answers. Default: guessed from them.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show, and write nothing.")]
 
 
@@ -52,7 +65,8 @@ def init(
     copy: Copy = False,
     label_from: LabelFrom = "",
     file_column: FileColumn = "",
-    label_column: LabelColumn = "",
+    label_column: LabelColumns = None,
+    answer: Answer = None,
     dry_run: DryRun = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -75,7 +89,9 @@ def init(
         )
     if folder.is_file():
         raise TaskError(f"{folder}: is a file: name a folder, and the table with --from")
-    found = find(source or folder, Hints(label_from, file_column, label_column))
+    found = find(
+        source or folder, Hints(label_from, file_column, tuple(label_column or ()), answer or "")
+    )
     draft = plan(folder, found, question=question, copy=copy)
     if not dry_run:
         write(draft)
@@ -110,7 +126,8 @@ def _data(found: Found, draft: Draft, task: Task | None) -> dict[str, Any]:
         "answer": found.kind,
         "question": draft.question,
         "examples": len(found.rows),
-        "labels": found.counts() if found.kind == "label" else {},
+        "labels": found.counts() if found.kind in ("label", "labels") else {},
+        "fields": {one.name: plain_field(one) for one in found.shape.fields},
         "train": len(task.train) if task else None,
         "test": len(task.test) if task else None,
         "pictures": pictures,
@@ -123,8 +140,8 @@ def _text(found: Found, data: dict[str, Any]) -> str:
     lines += [f"  {doubt}" for doubt in found.doubts]
     width = max((len(label) for label in data["labels"]), default=0)
     lines += [f"  {label:<{width}}  {count:>5}" for label, count in data["labels"].items()]
-    if found.kind == "text":
-        lines.append("  nearly every answer is another one: taken for free text (answer: text)")
+    lines += _KINDS.get(found.kind, [])
+    lines += [f"  {name}: {kind}" for name, kind in data["fields"].items()]
     lines.append("such as")
     step = max(1, len(found.rows) // PREVIEW)
     for row in found.rows[::step][:PREVIEW]:
@@ -136,6 +153,14 @@ def _text(found: Found, data: dict[str, Any]) -> str:
     lines.append(f"{data['train']} training and {data['test']} held-out examples")
     lines.append(f"pictures: {data['pictures']}; written: {', '.join(data['written'])}")
     return "\n".join(lines)
+
+
+_KINDS = {
+    "text": ["  nearly every answer is another one: taken for free text (answer: text)"],
+    "number": ["  nearly every answer is another number (answer: number)"],
+    "labels": ["  a picture may have several of these labels, or none (answer: labels)"],
+    "json": ["  the answers are objects with these fields (answer: json)"],
+}
 
 
 def _next(folder: Path, draft: Draft, *, guessed: bool) -> str:

@@ -11,7 +11,7 @@ import typer
 
 from ..errors import ArtifactError, Interrupted, PriorsError, UsageError
 from ..files import check_writable, write_text
-from .evaluate import Folder, MetricName
+from .evaluate import Folder, MetricName, load
 from .models import (
     ModelFlags,
     opened,
@@ -129,16 +129,12 @@ def _check(plan: Plan) -> None:
 
 def _run(plan: Plan, flags: ModelFlags, console: Console) -> tuple[Artifact, Path]:
     """The artifact, and where it was written inside the run's folder."""
-    from .. import metrics, outcomes, strategies
+    from .. import outcomes, strategies
     from ..artifact import dump, from_run
-    from ..task import load_task
 
-    if plan.metric:
-        metrics.get(plan.metric)
     strategies.select(plan.strategy)
     budget = _budget(plan.budget, None)
-    task = load_task(plan.task, metric=plan.metric, notify=console.say)
-    metrics.get(task.metric)
+    task = load(plan.task, plan.metric, console)
     budget = budget or _budget(plan.budget, len(task.train))
     assert budget is not None
     folder = run_folder(plan.run_dir, task.name, plan.resume)

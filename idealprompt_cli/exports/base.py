@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from ..answers import KINDS
+from ..answers import longest as longest_answer
 from ..artifact import Artifact
-from ..evaluate import ANSWER_TOKENS, REASONING_TOKENS
+from ..evaluate import REASONING_TOKENS
+from ..forms import AnswerKind
 from ..prompts import ANSWER_CUE, ordered_labels, render, words_for
 from ..types import ImageSlot, Prompt
 
@@ -26,7 +29,7 @@ class Export(Protocol):
 
 def answers(artifact: Artifact, prompt: Prompt) -> dict[str, str]:
     """Word -> label, in the prompt's order; a word that two labels claim belongs to the first.
-    Empty for free text."""
+    Empty for answers that are written."""
     found: dict[str, str] = {}
     for label in ordered_labels(prompt, artifact.labels):
         for word in words_for(prompt, label):
@@ -36,12 +39,13 @@ def answers(artifact: Artifact, prompt: Prompt) -> dict[str, str]:
 
 def grammar(artifact: Artifact, prompt: Prompt) -> str:
     """GBNF of what may be answered; for a prompt that has the model describe or think first, one
-    line of that and then the answer. "" for free text.
+    line of that and then the answer. "" where nothing limits the answer.
 
     A blank may stand before the answer, because some chat templates end without one.
     """
     if not artifact.labels:
-        return ""
+        task = artifact.task
+        return KINDS[task.answer].grammar(task.form) or "" if task.answer in KINDS else ""
     if not thinks(artifact, prompt):
         return f'root ::= " "? answer\n{choices(artifact, prompt)}'
     root = f"root ::= thought {quoted(ANSWER_CUE + ' ')} answer"
@@ -69,7 +73,13 @@ def max_tokens(artifact: Artifact, prompt: Prompt) -> int:
     """Room for the answer, and for the thought before it."""
     thought = 2 * REASONING_TOKENS if prompt.reasoning != "none" else 0
     longest = max((len(word) for word in answers(artifact, prompt)), default=0)
-    return thought + (max(16, longest) if longest else ANSWER_TOKENS)
+    return thought + (max(16, longest) if longest else _written(artifact))
+
+
+def _written(artifact: Artifact) -> int:
+    """Room for an answer that the model writes."""
+    kind: AnswerKind = "text" if artifact.task.answer == "label" else artifact.task.answer
+    return longest_answer(kind, artifact.task.form)
 
 
 def stops(artifact: Artifact, prompt: Prompt) -> list[str]:

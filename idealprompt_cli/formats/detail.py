@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..outcomes import confusion, per_label, worst
+from ..outcomes import LabelScore, confusion, per_field, per_label, per_option, worst
 from ..types import Evaluation
 from .base import EvalReport
 
 MOST_COLUMNS = 10
 
 
-def show_labels(console: Console, evaluation: Evaluation, labels: tuple[str, ...]) -> None:
+def show_parts(console: Console, report: EvalReport) -> None:
+    """The score by label or by field, whatever the answers are made of."""
+    evaluation, task = report.evaluation, report.task
+    if task.labels:
+        _show_labels(console, evaluation, task.labels)
+    elif task.form.options:
+        console.print(_by_label(per_option(evaluation.outcomes, task.form.options)))
+    elif task.form.fields:
+        console.print(_by_field(evaluation, [field.name for field in task.form.fields]))
+
+
+def _show_labels(console: Console, evaluation: Evaluation, labels: tuple[str, ...]) -> None:
     """Precision and recall, and beside them who is taken for whom where that fits."""
-    console.print(_by_label(evaluation, labels))
+    console.print(_by_label(per_label(evaluation.outcomes, labels)))
     if 2 < len(labels) <= MOST_COLUMNS:
         console.print(Text("Answers (columns) by right label (rows):"), soft_wrap=True)
         console.print(_matrix(evaluation, labels))
@@ -29,9 +42,16 @@ def _table(*headings: str) -> Table:
     return table
 
 
-def _by_label(evaluation: Evaluation, labels: tuple[str, ...]) -> Table:
+def _by_field(evaluation: Evaluation, names: Sequence[str]) -> Table:
+    table = _table("field", "pictures", "right", "")
+    for one in per_field(evaluation.outcomes, names):
+        table.add_row(Text(one.name), str(one.n), str(one.right), f"{100 * one.share:.0f} %")
+    return table
+
+
+def _by_label(scores: Sequence[LabelScore]) -> Table:
     table = _table("label", "pictures", "right", "answered", "precision", "recall")
-    for one in per_label(evaluation.outcomes, labels):
+    for one in scores:
         shares = (f"{100 * one.precision:.0f} %", f"{100 * one.recall:.0f} %")
         table.add_row(Text(one.label), str(one.n), str(one.right), str(one.answered), *shares)
     return table
@@ -48,7 +68,9 @@ def show_rivals(console: Console, report: EvalReport) -> None:
     """The other prompts, each with the paired test."""
     if not report.against:
         return
-    table = _table("against", report.evaluation.metric, "95 %", "only this right", "only that", "p")
+    graded = {o.score for o in report.evaluation.outcomes} - {0.0, 1.0}
+    heads = ("this better", "that better") if graded else ("only this right", "only that")
+    table = _table("against", report.evaluation.metric, "95 %", *heads, "p")
     for rival in report.against:
         found, test = rival.evaluation, rival.comparison
         table.add_row(
@@ -61,7 +83,7 @@ def show_rivals(console: Console, report: EvalReport) -> None:
         )
     console.print(table)
     if any(rival.comparison.reliable for rival in report.against):
-        text = "p <= 0.05: better than chance would have it (exact McNemar test, same pictures)."
+        text = "p <= 0.05: better than chance would have it (exact paired test, same pictures)."
         console.print(Text(text), soft_wrap=True)
 
 
@@ -70,9 +92,11 @@ def show_worst(console: Console, report: EvalReport) -> None:
     wrong = worst(report.evaluation.outcomes, report.worst)
     if not wrong:
         return
-    console.print(Text("Surest wrong answers:"))
+    written = not wrong[0].probabilities
+    console.print(Text("Worst answers:" if written else "Surest wrong answers:"))
     for one in wrong:
         share = one.probabilities.get(one.predicted)
         sure = "" if share is None else f" ({100 * share:.0f} %)"
-        line = f"  {one.example_id}: {one.predicted}{sure}, right is {one.gold}"
+        said = one.predicted or "(nothing)"
+        line = f"  {one.example_id}: {said}{sure}, right is {one.gold}"
         console.print(Text(line), soft_wrap=True)

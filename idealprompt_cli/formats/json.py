@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from ..artifact import Artifact, to_data
-from ..outcomes import confusion, data_of, per_label, worst
+from ..outcomes import confusion, data_of, per_field, per_label, per_option, worst
 from ..types import Evaluation
 from .base import EvalReport, Rival, Screen
 
@@ -39,6 +39,7 @@ class JsonFormat:
                 "recorded": report.recorded,
                 "labels": _labels(evaluation, report.task.labels),
                 "per_label": _per_label(report),
+                "per_field": _per_field(report),
                 "against": [_rival(rival) for rival in report.against],
                 "worst": [data_of(one) for one in worst(evaluation.outcomes, report.worst)],
                 "cost": {
@@ -63,7 +64,9 @@ def _labels(evaluation: Evaluation, labels: tuple[str, ...]) -> dict[str, dict[s
 
 
 def _per_label(report: EvalReport) -> dict[str, dict[str, float]]:
-    scores = per_label(report.evaluation.outcomes, report.task.labels)
+    outcomes, task = report.evaluation.outcomes, report.task
+    options = task.form.options
+    scores = per_option(outcomes, options) if options else per_label(outcomes, task.labels)
     return {
         one.label: {
             "n": one.n,
@@ -72,6 +75,14 @@ def _per_label(report: EvalReport) -> dict[str, dict[str, float]]:
             "f1": round(one.f1, 6),
         }
         for one in scores
+    }
+
+
+def _per_field(report: EvalReport) -> dict[str, dict[str, float]]:
+    names = [field.name for field in report.task.form.fields]
+    return {
+        one.name: {"n": one.n, "right": one.right, "share": round(one.share, 6)}
+        for one in per_field(report.evaluation.outcomes, names)
     }
 
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from ..artifact import Artifact, Score, Scores
 from ..types import Cost, Evaluation, ImageSlot, Message, StopReason
 from .base import EvalReport, Screen
-from .detail import show_labels, show_rivals, show_worst
+from .detail import show_parts, show_rivals, show_worst
 
 _STOPPED: Mapping[StopReason, str] = {
     "evaluations": "the budget of evaluations was spent",
@@ -72,8 +72,7 @@ class TableFormat:
         )
         if report.recorded is not None:
             _say(console, f"The artifact recorded {100 * report.recorded:.1f} %.")
-        if report.task.labels:
-            show_labels(console, evaluation, report.task.labels)
+        show_parts(console, report)
         show_rivals(console, report)
         show_worst(console, report)
         _say(console, f"Cost: {_cost(evaluation.cost)}, {_each(evaluation)}")

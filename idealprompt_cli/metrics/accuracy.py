@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..types import Outcome
+from .mean import mean
 
 
 class Accuracy:
@@ -12,10 +13,10 @@ class Accuracy:
 
     name = "accuracy"
     summary = "share of examples whose label is right"
+    kinds = ("label", "labels")
 
     def grade(self, predicted: str, gold: str) -> float:
         return float(predicted == gold)
 
     def aggregate(self, outcomes: Sequence[Outcome]) -> float:
-        """Mean grade in [0, 1]; 0.0 for no outcomes."""
-        return sum(o.score for o in outcomes) / len(outcomes) if outcomes else 0.0
+        return mean(outcomes)

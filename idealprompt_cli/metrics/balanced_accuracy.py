@@ -12,6 +12,7 @@ class BalancedAccuracy:
 
     name = "balanced_accuracy"
     summary = "recall averaged over labels"
+    kinds = ("label",)
 
     def grade(self, predicted: str, gold: str) -> float:
         return float(predicted == gold)

@@ -13,6 +13,7 @@ class MacroF1:
 
     name = "macro_f1"
     summary = "F1 averaged over labels"
+    kinds = ("label",)
 
     def grade(self, predicted: str, gold: str) -> float:
         return float(predicted == gold)

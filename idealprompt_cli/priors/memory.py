@@ -179,10 +179,10 @@ def _posterior(levels: Iterable[Tally]) -> Belief:
 
 def kind_of(task: Task) -> str:
     """The kind of a task, coarse enough that kinds recur: "label-2", "label-few" (3 to 5),
-    "label-many" or "text", with "-pair" for several pictures per example."""
+    "label-many" or the kind of a written answer, with "-pair" for several pictures per example."""
     several = "-pair" if task.train and len(task.train[0].images) > 1 else ""
-    if task.answer == "text":
-        return f"text{several}"
+    if task.answer != "label":
+        return f"{task.answer}{several}"
     size = "2" if len(task.labels) == 2 else "few" if len(task.labels) <= 5 else "many"
     return f"label-{size}{several}"
 

@@ -43,8 +43,9 @@ class Clinic:
     def general(self, incumbent: Candidate, outcomes: Sequence[Outcome]) -> list[Proposal]:
         """Edits that are aimed at no one confusion: calibration and order."""
         task, prompt = self.evaluator.task, incumbent.prompt
-        if task.answer == "text" or not task.labels:
-            return answer_form(prompt, [example.answer for example in self.examples])
+        if task.answer != "label" or not task.labels:
+            golds = [example.answer for example in self.examples]
+            return answer_form(prompt, golds) if task.answer in ("label", "text") else []
         blank = self._blank(incumbent)
         found = calibrations(prompt, outcomes, self.evidence, task.labels, blank)
         return found + orders(prompt, task.labels, self.order(incumbent, outcomes))

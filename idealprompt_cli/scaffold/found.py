@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import TaskError
+from ..forms import PLAIN, AnswerForm, AnswerKind
 from ..task.examples import find_rows, is_picture_name
 from ..task.settings import FILE, blank_settings, normal
+from .kinds import count_labels, formed, guess
 from .names import PLACES, read_labels
 from .tables import read_sheet
 
 Form = Literal["class folders", "metadata table", "table", "file names"]
-Kind = Literal["label", "text"]
 READY: tuple[Form, ...] = ("class folders", "metadata table")
 """Forms that a task folder may have as they are."""
 TABLES = (".csv", ".tsv", ".jsonl")
-MOST_LABELS = 50
 
 
 @dataclass(frozen=True)
@@ -32,17 +32,19 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Hints:
-    """What the user says of the source; "" means guess."""
+    """What the user says of the source; "" and () mean guess."""
 
     label_from: str = ""
     file_column: str = ""
-    label_column: str = ""
+    label_columns: tuple[str, ...] = ()
+    answer: AnswerKind | Literal[""] = ""
 
 
 @dataclass(frozen=True)
 class Found:
     """The examples at `source`; `root` is the folder that the pictures lie in. `how` says what was
-    taken for the label, `doubts` what else it could have been."""
+    taken for the label, `doubts` what else it could have been, `shape` what the answers are made
+    of, `columns` the columns that a JSON answer is spread over."""
 
     source: Path
     root: Path
@@ -50,11 +52,15 @@ class Found:
     rows: tuple[Labelled, ...]
     how: str
     doubts: tuple[str, ...] = ()
-    kind: Kind = "label"
+    kind: AnswerKind = "label"
+    shape: AnswerForm = PLAIN
+    columns: tuple[str, ...] = ()
 
     def counts(self) -> dict[str, int]:
         """Examples of each label, in the order of the labels."""
-        return dict(sorted(Counter(row.answer for row in self.rows).items()))
+        answers = [row.answer for row in self.rows]
+        each = count_labels(answers) if self.kind == "labels" else answers
+        return dict(sorted(Counter(each).items()))
 
 
 def find(source: Path, hints: Hints = Hints()) -> Found:
@@ -62,14 +68,14 @@ def find(source: Path, hints: Hints = Hints()) -> Found:
     if not source.exists():
         raise TaskError(f"{source}: no such file or folder: name where the labelled pictures are")
     found = _table(source, hints) if source.is_file() else _folder(source, hints)
-    return replace(found, kind=_kind(found))
-
-
-def _kind(found: Found) -> Kind:
-    """Free text where nearly every answer is another one."""
-    different = len(found.counts())
-    many = different > MOST_LABELS or different > max(10, len(found.rows) // 2)
-    return "text" if found.form in ("table", "metadata table") and many else "label"
+    answers = [row.answer for row in found.rows]
+    kind = hints.answer or guess(answers, found.form in ("table", "metadata table"))
+    if kind != "label" and found.form in ("class folders", "file names"):
+        raise TaskError(f"{source}: answer {kind} needs a table with the answers: give --from")
+    places = [str(row.images[0]) for row in found.rows]
+    answers, shape = formed(answers, kind, places)
+    rows = tuple(replace(row, answer=a) for row, a in zip(found.rows, answers, strict=True))
+    return replace(found, rows=rows, kind=kind, shape=shape)
 
 
 def _folder(folder: Path, hints: Hints) -> Found:
@@ -85,7 +91,9 @@ def _folder(folder: Path, hints: Hints) -> Found:
     if len(tables) > 1 and not ready:
         names = ", ".join(path.name for path in tables)
         raise TaskError(f"{folder}: holds several tables ({names}): name one with --from")
-    rows = find_rows(folder, blank_settings(folder / FILE))
+    if ready and hints.label_columns:
+        return replace(_table(ready[0], hints), source=folder, form="metadata table")
+    rows = find_rows(folder, blank_settings(folder / FILE), loose=True)
     form: Form = "metadata table" if ready or _has_tables(folder) else "class folders"
     how = "from the metadata table" if form == "metadata table" else "the folders' names"
     split = {row.split for row in rows} != {None}
@@ -123,7 +131,7 @@ def _names(folder: Path, pictures: list[Path], hints: Hints) -> Found:
 def _table(table: Path, hints: Hints) -> Found:
     if table.suffix.lower() not in TABLES:
         raise TaskError(f"{table}: is no table: name a folder, or a .csv, .tsv or .jsonl file")
-    sheet = read_sheet(table, hints.file_column, hints.label_column)
+    sheet = read_sheet(table, hints.file_column, hints.label_columns)
     rows = []
     for entry in sheet.entries:
         images = tuple(
@@ -134,8 +142,10 @@ def _table(table: Path, hints: Hints) -> Found:
         rows.append(Labelled(images, normal(entry.answer), entry.split))
     if len({bool(row.split) for row in rows}) > 1:
         raise TaskError(f"{table}: some rows have a split and others none: fill in all or none")
-    how = f"columns {sheet.file_column!r} (picture) and {sheet.label_column!r} (label)"
-    return Found(table, table.parent, "table", tuple(rows), how)
+    columns = ", ".join(repr(name) for name in sheet.label_columns)
+    how = f"columns {sheet.file_column!r} (picture) and {columns} (label)"
+    several = sheet.label_columns if len(sheet.label_columns) > 1 else ()
+    return Found(table, table.parent, "table", tuple(rows), how, columns=several)
 
 
 def _split_names(folder: Path, written: str) -> list[str]:

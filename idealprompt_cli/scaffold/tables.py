@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import TaskError
 from ..files import read_text
 from ..yamlio import did_you_mean
+from .kinds import columns_as_json
 
 FILE_COLUMNS = ("file_name", "filename", "file", "image", "image_path", "path", "picture", "img")
 LABEL_COLUMNS = ("label", "answer", "class", "category", "target", "text", "caption", "code", "y")
@@ -20,6 +21,7 @@ SPLIT_COLUMNS = ("split", "set", "partition")
 SPLITS = {"train": "train", "training": "train", "val": "train", "valid": "train",
           "validation": "train", "dev": "train", "test": "test"}  # fmt: skip
 MAX_BYTES = 256 * 1024 * 1024
+_JOINED = "\0answer"
 
 
 @dataclass(frozen=True)
@@ -34,25 +36,43 @@ class Entry:
 
 @dataclass(frozen=True)
 class Sheet:
-    """The rows, and which columns were taken for the file and the answer."""
+    """The rows, and which columns were taken for the file and the answer (several for a JSON
+    answer)."""
 
     entries: tuple[Entry, ...]
     file_column: str
-    label_column: str
+    label_columns: tuple[str, ...]
 
 
-def read_sheet(table: Path, file_column: str = "", label_column: str = "") -> Sheet:
-    """A CSV, TSV or JSON Lines table. Raises `TaskError` with file and line."""
+def read_sheet(table: Path, file_column: str = "", label_columns: Sequence[str] = ()) -> Sheet:
+    """A CSV, TSV or JSON Lines table; several label columns make one JSON answer.
+
+    Raises `TaskError` with file and line.
+    """
     text = read_text(table, TaskError, MAX_BYTES)
     rows = _json_rows(text, table) if table.suffix == ".jsonl" else _csv_rows(text, table)
     if not rows:
         raise TaskError(f"{table}: holds no rows: it needs a header and a row per picture")
     columns = list(rows[0][0])
     file = _column(columns, file_column, FILE_COLUMNS, "--file-column", table)
-    label = _column(columns, label_column, LABEL_COLUMNS, "--label-column", table)
+    labels = [
+        _column(columns, given, LABEL_COLUMNS, "--label-column", table)
+        for given in label_columns or ("",)
+    ]
     split = next((name for name in columns if name.lower() in SPLIT_COLUMNS), "")
-    entries = tuple(_entry(row, source, file, label, split) for row, source in rows)
-    return Sheet(entries, file, label)
+    if len(labels) > 1:
+        objects = columns_as_json({name: [_cell(row[name]) for row, _ in rows] for name in labels})
+        rows = [
+            ({**row, _JOINED: answer}, source)
+            for (row, source), answer in zip(rows, objects, strict=True)
+        ]
+    answer = _JOINED if len(labels) > 1 else labels[0]
+    entries = tuple(_entry(row, source, file, answer, split) for row, source in rows)
+    return Sheet(entries, file, tuple(labels))
+
+
+def _cell(value: Any) -> str:
+    return value.strip() if isinstance(value, str) else "" if value is None else json.dumps(value)
 
 
 def _csv_rows(text: str, table: Path) -> list[tuple[dict[str, Any], str]]:
@@ -109,7 +129,8 @@ def _entry(row: dict[str, Any], source: str, file: str, label: str, split: str) 
         if row.get(column) in (None, ""):
             raise TaskError(f"{source}: {column} is empty: fill it in or drop the row")
     names = row[file] if isinstance(row[file], list) else [row[file]]
-    answer = row[label] if isinstance(row[label], str) else json.dumps(row[label])
+    value = row[label]
+    answer = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     word = str(row.get(split) or "").strip().lower()
     if word and word not in SPLITS:
         raise TaskError(f"{source}: {split} is {word!r}: should be train or test")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..answers import plain_field
 from ..errors import TaskError
 from ..files import reason, write_text
+from ..forms import AnswerKind
 from ..task.settings import DEFAULT_METRIC, FILE
 from ..yamlio import dump
 from .found import READY, Found, Labelled
@@ -35,10 +38,10 @@ def plan(folder: Path, found: Found, *, question: str = "", copy: bool = False) 
     """What `write` would do. Raises `TaskError` where something would be overwritten."""
     inside = _is_inside(found.root, folder)
     placed = {} if inside else _places(found.rows, found.root)
-    asked = question or default_question(tuple(found.counts()), found.kind)
+    asked = question or default_question(found)
     texts = [(FILE, task_yaml(folder, found, asked, guessed=not question))]
     if not (inside and found.root == folder and found.form in READY):
-        texts.append((TABLE, _table(found.rows, folder, placed)))
+        texts.append((TABLE, _table(found, folder, placed)))
     draft = Draft(folder, tuple(texts), tuple(placed.items()), copy, asked)
     _check_free(draft)
     return draft
@@ -88,15 +91,24 @@ def _free(place: str, taken: set[str]) -> str:
     return tried
 
 
-def _table(rows: Sequence[Labelled], folder: Path, placed: dict[Path, str]) -> str:
+def _table(found: Found, folder: Path, placed: dict[Path, str]) -> str:
+    """The answers in a column, or each field of a JSON answer in one of its own."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    split = any(row.split for row in rows)
-    writer.writerow(["file_name", "label", *(["split"] if split else [])])
-    for row in rows:
+    split = any(row.split for row in found.rows)
+    answers = ["label" if found.kind == "label" else "answer"]
+    fields = [field.name for field in found.shape.fields] if found.columns else []
+    writer.writerow(["file_name", *(fields or answers), *(["split"] if split else [])])
+    for row in found.rows:
         names = [placed.get(path) or _relative(path, folder) for path in row.images]
-        writer.writerow([";".join(names), row.answer, *([row.split] if split else [])])
+        values = json.loads(row.answer) if fields else {}
+        cells = [_cell(values[name]) for name in fields] or [row.answer]
+        writer.writerow([";".join(names), *cells, *([row.split] if split else [])])
     return text.getvalue()
+
+
+def _cell(value: object) -> str:
+    return value if isinstance(value, str) else "" if value is None else json.dumps(value)
 
 
 def _relative(path: Path, folder: Path) -> str:
@@ -117,10 +129,18 @@ def _check_free(draft: Draft) -> None:
 # --- task.yaml -----------------------------------------------------------------------------------
 
 
-def default_question(labels: Sequence[str], kind: str) -> str:
-    """A question to begin with, made of the labels."""
-    if kind == "text":
+def default_question(found: Found) -> str:
+    """A question to begin with, made of the labels or fields."""
+    labels = tuple(found.counts())
+    if found.kind == "text":
         return "What does the picture say?"
+    if found.kind == "number":
+        return "Which number does the picture show? Answer with the number."
+    if found.kind == "json":
+        names = ", ".join(field.name for field in found.shape.fields)
+        return f"Answer as JSON with the keys {names}."
+    if found.kind == "labels":
+        return f"Which of these fit the picture: {', '.join(found.shape.options)}?"
     if len(labels) > 12:
         return "Which class is it?"
     *first, last = labels
@@ -129,21 +149,10 @@ def default_question(labels: Sequence[str], kind: str) -> str:
 
 def task_yaml(folder: Path, found: Found, question: str, *, guessed: bool) -> str:
     """The commented settings."""
-    labels = list(found.counts())
     edit = (
         "# EDIT THIS: what would you ask somebody who sees the picture? The search starts here.\n"
         if guessed
         else "# What the model is asked. The search starts here.\n"
-    )
-    answers = (
-        "# The answers that are possible.\n" + dump({"labels": labels})
-        if found.kind == "label"
-        else dump({"answer": "text"})
-    )
-    metrics = (
-        "# accuracy, macro_f1 or balanced_accuracy (labels of unequal number)\n"
-        if found.kind == "label"
-        else ""
     )
     split = any(row.split for row in found.rows)
     held_out = (
@@ -154,8 +163,31 @@ def task_yaml(folder: Path, found: Found, question: str, *, guessed: bool) -> st
         f"# Made by idealprompt init: {len(found.rows)} examples, labels by {found.how}.\n"
         f"{dump({'name': folder.resolve().name})}"
         f"{edit}{dump({'question': question})}"
-        f"{answers}{metrics}{dump({'metric': DEFAULT_METRIC[found.kind]})}"
+        f"{_answers(found)}# {_METRICS[found.kind]}\n"
+        f"{dump({'metric': DEFAULT_METRIC[found.kind]})}"
         f"{'' if split else held_out}"
         "# Your own model, relative to this folder (default: flags, environment, embedded one):\n"
         "# model: model.gguf\n# mmproj: mmproj.gguf\n"
     )
+
+
+_METRICS: Mapping[AnswerKind, str] = {
+    "label": "accuracy, macro_f1 or balanced_accuracy (labels of unequal number)",
+    "labels": "multilabel_f1, or accuracy (all labels of a picture right)",
+    "text": "normalised_match, exact_match, anls, 1-cer, 1-wer, bleu or rouge_l",
+    "number": "numeric, or with a tolerance numeric:0.5 or numeric:5%",
+    "json": "json_fields (share of fields right), or exact_match (all of them)",
+}
+
+
+def _answers(found: Found) -> str:
+    """The lines on what is answered."""
+    if found.kind == "label":
+        return "# The answers that are possible.\n" + dump({"labels": list(found.counts())})
+    lines = dump({"answer": found.kind})
+    if found.kind == "labels":
+        lines += "# Any of these may hold, or none.\n" + dump({"labels": list(found.shape.options)})
+    if found.kind == "json":
+        lines += "# text, number, integer, boolean (with ? if it may be missing), or the values\n"
+        lines += dump({"fields": {one.name: plain_field(one) for one in found.shape.fields}})
+    return lines

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from ..forms import AnswerKind
 from ..interfaces import Draft, StrategyContext
 from ..types import Prompt
 
 # The closing lines of common visual question answering data, fitted to no one model.
-FORMATS = (
-    "Answer the question using a single word or phrase.",
-    "Answer with one of the labels only.",
-    "Answer briefly.",
-)
+FORMATS: Mapping[AnswerKind, tuple[str, ...]] = {
+    "label": (
+        "Answer the question using a single word or phrase.",
+        "Answer with one of the labels only.",
+        "Answer briefly.",
+    ),
+    "labels": ("Say yes or no for each.", "Check each: {names}.", "Answer briefly."),
+    "text": (
+        "Answer the question using a single word or phrase.",
+        "Answer in one sentence.",
+        "Answer briefly.",
+    ),
+    "number": ("Answer with a number only.", "Answer in figures.", "Answer briefly."),
+    "json": (
+        "Answer as JSON with the keys {names}.",
+        "Answer with a JSON object only.",
+        "Answer briefly.",
+    ),
+}
 
 
 class OutputFormat:
@@ -26,7 +41,10 @@ class OutputFormat:
         return True
 
     def propose(self, prompt: Prompt, context: StrategyContext) -> Sequence[Draft]:
-        formats = FORMATS if not prompt.output_format else (*FORMATS, "")
+        form = context.task.form
+        names = ", ".join((*form.options, *(field.name for field in form.fields)))
+        known = [text.format(names=names) for text in FORMATS[context.task.answer]]
+        formats = [*known, ""] if prompt.output_format else known
         own_words = bool(prompt.verbalisers)
         return [
             Draft(prompt.with_(output_format=text), f'closes with "{text}"')

@@ -9,11 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from ..errors import TaskError
+from ..forms import PLAIN, AnswerForm
 from ..types import Example, Task
 from .examples import Row, find_rows
+from .form import with_form
 from .pictures import contents_of
 from .settings import Settings, read_settings
 from .split import Parts, split_rows
@@ -30,7 +33,7 @@ def load_task(folder: Path, *, metric: str = "", notify: Notify = lambda text: N
     (something in the folder is wrong, with the place and the mend) or `ImageError`.
     """
     settings = read_settings(folder)
-    rows = find_rows(folder, settings)
+    rows, form = with_form(find_rows(folder, settings), settings)
     labels = _labels(settings, rows)
     contents = contents_of(rows)
     parts = split_rows(rows, contents, settings, notify)
@@ -45,9 +48,10 @@ def load_task(folder: Path, *, metric: str = "", notify: Notify = lambda text: N
         train=tuple(_example(row) for row in parts.train),
         test=tuple(_example(row) for row in parts.test),
         answer=settings.answer,
+        form=form,
         language=settings.language,
         model=settings.model,
-        fingerprint=_fingerprint(settings, labels, chosen, parts, contents),
+        fingerprint=_fingerprint(settings, labels, form, chosen, parts, contents),
     )
 
 
@@ -57,7 +61,7 @@ def _example(row: Row) -> Example:
 
 def _labels(settings: Settings, rows: list[Row]) -> tuple[str, ...]:
     """The labels that task.yaml names, in its order; otherwise those found, sorted."""
-    if settings.answer == "text":
+    if settings.answer != "label":
         return ()
     found = sorted({row.answer for row in rows})
     labels = settings.labels or tuple(found)
@@ -82,6 +86,7 @@ def _check_labels(labels: tuple[str, ...], parts: Parts, settings: Settings) -> 
 def _fingerprint(
     settings: Settings,
     labels: tuple[str, ...],
+    form: AnswerForm,
     metric: str,
     parts: Parts,
     contents: dict[Path, str],
@@ -91,7 +96,7 @@ def _fingerprint(
     def described(rows: tuple[Row, ...]) -> list[list[object]]:
         return [[row.id, row.answer, [contents[image] for image in row.images]] for row in rows]
 
-    content = {
+    content: dict[str, object] = {
         "question": settings.question,
         "labels": labels,
         "answer": settings.answer,
@@ -100,5 +105,7 @@ def _fingerprint(
         "train": described(parts.train),
         "test": described(parts.test),
     }
+    if form != PLAIN:  # without, so that the fingerprints of label tasks stay what they were
+        content["form"] = asdict(form)
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -34,20 +34,21 @@ class Row:
     split: Split | None
 
 
-def find_rows(folder: Path, settings: Settings) -> list[Row]:
-    """All examples of the folder, sorted by id. Raises `TaskError`."""
+def find_rows(folder: Path, settings: Settings, *, loose: bool = False) -> list[Row]:
+    """All examples of the folder, sorted by id; with `loose`, whatever their answers are. Raises
+    `TaskError`."""
     if _table(folder):
-        rows = list(_part(folder, folder, None, settings))
+        rows = list(_part(folder, folder, None, settings, loose))
     elif _is_split(folder, settings):
         present = [split for split in SPLITS if (folder / split).is_dir()]
         split_of = {split: split if "test" in present else None for split in present}
         rows = [
             row
             for split in present
-            for row in _part(folder, folder / split, split_of[split], settings)
+            for row in _part(folder, folder / split, split_of[split], settings, loose)
         ]
     else:
-        rows = list(_part(folder, folder, None, settings))
+        rows = list(_part(folder, folder, None, settings, loose))
     if not rows:
         raise TaskError(
             f"{folder}: holds no examples: put pictures into one sub-folder per label, or list "
@@ -76,12 +77,16 @@ def _is_split(folder: Path, settings: Settings) -> bool:
     )
 
 
-def _part(root: Path, part: Path, split: Split | None, settings: Settings) -> Iterator[Row]:
+def _part(
+    root: Path, part: Path, split: Split | None, settings: Settings, loose: bool
+) -> Iterator[Row]:
     table = _table(part)
     if table is None:
         yield from _class_rows(root, part, split, settings)
         return
-    for entry in read_metadata(table):
+    fields = [field.name for field in settings.form.fields]
+    structured = loose or settings.answer in ("json", "labels")
+    for entry in read_metadata(table, structured=structured, fields=fields):
         if split and entry.split and split != entry.split:
             raise TaskError(
                 f"{entry.source}: split is {entry.split!r} but the table is in {split}/"
@@ -128,10 +133,10 @@ def _resolve(folder: Path, name: str, source: str) -> Path:
 def _class_rows(root: Path, part: Path, split: Split | None, settings: Settings) -> Iterator[Row]:
     for folder in _folders(part):
         pictures = list(_pictures(folder))
-        if pictures and settings.answer == "text":
+        if pictures and settings.answer != "label":
             raise TaskError(
-                f"{folder}: a class folder does not go with answer: text: list the answers in a "
-                "metadata.csv"
+                f"{folder}: a class folder does not go with answer: {settings.answer}: list the "
+                "answers in a metadata.csv"
             )
         if not pictures and normal(folder.name) in settings.labels:
             raise TaskError(f"{folder}: holds no pictures: add some, or drop the label")
@@ -189,7 +194,7 @@ def _check_answers(rows: list[Row], settings: Settings) -> None:
             raise TaskError(
                 f"{row.source}: {row.id} has an empty answer: fill it in or drop the row"
             )
-        if settings.labels and row.answer not in settings.labels:
+        if settings.answer == "label" and settings.labels and row.answer not in settings.labels:
             raise TaskError(
                 f"{row.source}: {row.answer!r} is none of the labels in {FILE}: "
                 f"{did_you_mean(row.answer, settings.labels)}"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,10 +19,12 @@ from ..yamlio import nearest
 KEYS = ("file_name", "label", "answer", "split")
 MAX_BYTES = 256 * 1024 * 1024
 
+Check = Callable[[Collection[str], str], None]
+
 
 @dataclass(frozen=True)
 class Entry:
-    """One row; `files` are as written."""
+    """One row; `files` are as written; an `answer` that is no text is JSON text here."""
 
     files: tuple[str, ...]
     answer: str
@@ -29,11 +32,26 @@ class Entry:
     source: str
 
 
-def read_metadata(table: Path) -> list[Entry]:
-    """The rows of a table. Raises `TaskError` with file and line."""
+def read_metadata(
+    table: Path, *, structured: bool = False, fields: Collection[str] = ()
+) -> list[Entry]:
+    """The rows of a table. `structured` answers may be lists or objects; where the table has no
+    answer, they are put together from the columns named `fields`.
+
+    Raises `TaskError` with file and line.
+    """
     text = read_text(table, TaskError, MAX_BYTES)
     read = _json_rows if table.suffix == ".jsonl" else _csv_rows
-    entries = [_entry(values, source, table.parent) for values, source in read(text, table)]
+    check = partial(_check_keys, fields=fields)
+    entries = [
+        Entry(
+            files=_files(values["file_name"], source, table.parent),
+            answer=_given(values, source, structured, fields),
+            split=_split(values.get("split"), source),
+            source=source,
+        )
+        for values, source in read(text, table, check)
+    ]
     named = [entry for entry in entries if entry.split]
     if named and len(named) < len(entries):
         entry = next(one for one in entries if not one.split)
@@ -44,7 +62,7 @@ def read_metadata(table: Path) -> list[Entry]:
     return entries
 
 
-def _json_rows(text: str, table: Path) -> Iterator[tuple[Mapping[str, Any], str]]:
+def _json_rows(text: str, table: Path, check: Check) -> Iterator[tuple[Mapping[str, Any], str]]:
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
@@ -55,12 +73,12 @@ def _json_rows(text: str, table: Path) -> Iterator[tuple[Mapping[str, Any], str]
             raise TaskError(f"{source}: is not JSON ({problem}): one object on each line") from None
         if not isinstance(values, dict):
             raise TaskError(f'{source}: should be an object such as {{"file_name": "a.png", ...}}')
-        values = {key.strip().lower(): value for key, value in values.items()}
-        _check_keys(values, source)
+        values = {_key(name): value for name, value in values.items()}
+        check(values, source)
         yield values, source
 
 
-def _csv_rows(text: str, table: Path) -> Iterator[tuple[Mapping[str, Any], str]]:
+def _csv_rows(text: str, table: Path, check: Check) -> Iterator[tuple[Mapping[str, Any], str]]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
     header: list[str] = []
     try:
@@ -69,8 +87,8 @@ def _csv_rows(text: str, table: Path) -> Iterator[tuple[Mapping[str, Any], str]]
             if not any(cell.strip() for cell in cells):
                 continue
             if not header:
-                header = [cell.strip().lower() for cell in cells]
-                _check_keys(header, source)
+                header = [_key(cell) for cell in cells]
+                check(header, source)
                 continue
             if len(cells) != len(header):
                 raise TaskError(
@@ -88,10 +106,17 @@ def _delimiter(text: str) -> str:
     return next((mark for mark in (",", "\t", ";") if mark in header), ",")
 
 
-def _check_keys(keys: Collection[str], source: str) -> None:
+def _key(name: str) -> str:
+    """A column's name: ours in small letters, others as they are."""
+    name = name.strip()
+    return name.lower() if name.lower() in KEYS else name
+
+
+def _check_keys(keys: Collection[str], source: str, fields: Collection[str]) -> None:
     """Other columns are the user's own, unless one looks like a misspelt column of ours."""
     others = [key for key in keys if key not in KEYS]
-    for accepted in (("file_name",), ("label", "answer")):
+    answers = set(fields) & set(keys) or ("label", "answer")
+    for accepted in (("file_name",), tuple(answers)):
         if not any(key in keys for key in accepted):
             guess = nearest(accepted[0], others)
             mend = f"rename {guess!r}?" if guess else "add or rename one"
@@ -102,16 +127,18 @@ def _check_keys(keys: Collection[str], source: str) -> None:
         raise TaskError(f"{source}: unknown column {guess!r}: did you mean split?")
 
 
-def _entry(values: Mapping[str, Any], source: str, folder: Path) -> Entry:
-    key = "label" if "label" in values else "answer"
+def _given(
+    values: Mapping[str, Any], source: str, structured: bool, fields: Collection[str]
+) -> str:
+    """The answer of a row: its own column, or an object of the fields' columns, where an empty
+    cell is a value that is missing."""
     if "label" in values and "answer" in values and values["label"] != values["answer"]:
         raise TaskError(f"{source}: has a label and another answer: keep one of the two")
-    return Entry(
-        files=_files(values["file_name"], source, folder),
-        answer=_answer(values[key], key, source),
-        split=_split(values.get("split"), source),
-        source=source,
-    )
+    key = next((key for key in ("label", "answer") if key in values), "")
+    if key:
+        return _answer(values[key], key, source, structured)
+    cells = {name: values.get(name) for name in fields}
+    return json.dumps({k: None if v == "" else v for k, v in cells.items()}, ensure_ascii=False)
 
 
 def _files(value: Any, source: str, folder: Path) -> tuple[str, ...]:
@@ -128,11 +155,11 @@ def _files(value: Any, source: str, folder: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _answer(value: Any, key: str, source: str) -> str:
+def _answer(value: Any, key: str, source: str, structured: bool) -> str:
     if isinstance(value, str):
         return value
-    if isinstance(value, int | float):
-        return json.dumps(value)
+    if isinstance(value, int | float) or (structured and value is not None):
+        return json.dumps(value, ensure_ascii=False)
     raise TaskError(f"{source}: {key} is {json.dumps(value)}: should be text")
 
 

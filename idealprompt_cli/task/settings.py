@@ -5,10 +5,14 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
+from ..answers import parse_field
+from ..answers.labels import NONE
 from ..errors import IdealPromptError, TaskError
 from ..files import read_text
-from ..types import AnswerKind, ModelRef
+from ..forms import PLAIN, AnswerForm, AnswerKind, Field
+from ..types import ModelRef
 from ..yamlio import Section, parse
 
 FILE = "task.yaml"
@@ -17,6 +21,8 @@ KEYS = (
     "question",
     "labels",
     "answer",
+    "fields",
+    "max_tokens",
     "metric",
     "language",
     "model",
@@ -24,13 +30,21 @@ KEYS = (
     "test_fraction",
     "seed",
 )
-DEFAULT_METRIC: dict[AnswerKind, str] = {"label": "accuracy", "text": "exact_match"}
+DEFAULT_METRIC: dict[AnswerKind, str] = {
+    "label": "accuracy",
+    "labels": "multilabel_f1",
+    "text": "normalised_match",
+    "number": "numeric",
+    "json": "json_fields",
+}
+MOST_TOKENS = 1024
 DEFAULT_TEST_FRACTION = 0.4
 
 
 @dataclass(frozen=True)
 class Settings:
-    """A checked `task.yaml`. `test_fraction` and `seed` apply where the folder names no split."""
+    """A checked `task.yaml`. `test_fraction` and `seed` apply where the folder names no split.
+    `labels` are those of either kind of label task; `form` has what else is declared."""
 
     name: str
     question: str
@@ -43,6 +57,7 @@ class Settings:
     seed: int
     source: str
     section: Section
+    form: AnswerForm = PLAIN
 
     def fail(self, key: str, problem: str) -> IdealPromptError:
         """An error at the line of `key`, or about the file where it has no such key."""
@@ -58,7 +73,7 @@ def read_settings(folder: Path) -> Settings:
     """The settings in `folder`/task.yaml. Raises `TaskError`."""
     file = _find(folder)
     section = parse(read_text(file, TaskError), str(file), TaskError).known(*KEYS)
-    answer = section.choice("answer", AnswerKind.__args__, "label")  # type: ignore[attr-defined]
+    answer = section.choice("answer", get_args(AnswerKind), "label")
     question = section.text("question").strip()
     if not question:
         raise section.fail("question", "is empty: write what you would ask the model")
@@ -74,6 +89,7 @@ def read_settings(folder: Path) -> Settings:
         seed=section.integer("seed", 0),
         source=str(file),
         section=section,
+        form=AnswerForm((), _fields(section, answer), _max_tokens(section, answer)),
     )
 
 
@@ -109,18 +125,47 @@ def _exists(folder: Path, name: str) -> bool:
 
 def _labels(section: Section, answer: AnswerKind) -> tuple[str, ...]:
     labels = tuple(normal(label) for label in section.texts("labels"))
-    if labels and answer == "text":
-        raise section.fail("labels", "do not go with answer: text: drop one of the two")
+    if labels and answer not in ("label", "labels"):
+        raise section.fail("labels", f"do not go with answer: {answer}: drop one of the two")
     for position, label in enumerate(labels):
         if not label:
             raise section.fail("labels", "one label is empty: give it a name")
         if label in labels[:position]:
             raise section.fail("labels", f"{label!r} is named twice: drop one")
+        if answer == "labels" and (set(label) & set(",;|[") or label.lower() == NONE):
+            raise section.fail("labels", f"{label!r}: no , ; | or [ and no {NONE}: name it so")
     if len(labels) == 1:
         raise section.fail(
             "labels", f"{labels[0]!r} is the only one: a label task needs two or more"
         )
     return labels
+
+
+def _fields(section: Section, answer: AnswerKind) -> tuple[Field, ...]:
+    """The declared fields of a JSON answer; () where they are to be read from the answers."""
+    if "fields" not in section:
+        return ()
+    if answer != "json":
+        raise section.fail("fields", "are for answer: json: add that, or drop them")
+    inner = section.section("fields")
+    found = []
+    for name, declared in inner.values.items():
+        try:
+            found.append(parse_field(name, declared))
+        except ValueError as problem:
+            raise inner.fail(name, str(problem)) from None
+    if not found:
+        raise section.fail("fields", "names none: write name: text, or drop it")
+    return tuple(found)
+
+
+def _max_tokens(section: Section, answer: AnswerKind) -> int:
+    if "max_tokens" in section and answer == "label":
+        raise section.fail("max_tokens", "is for answers that are written: drop it")
+    tokens = section.integer("max_tokens", 0)
+    if not 0 <= tokens <= MOST_TOKENS:
+        raise section.fail("max_tokens", f"is {tokens}: should lie between 1 and {MOST_TOKENS}")
+    return tokens
 
 
 def _fraction(section: Section) -> float:

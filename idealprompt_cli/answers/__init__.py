@@ -1,0 +1,46 @@
+"""How the model writes each kind of free answer, and how that is read (layer 1).
+
+One file per kind; a single label is not among them, because it is scored and not written. Texts
+are in one form everywhere: what `gold` makes of a table's cell and `read` of a reply can be
+compared letter by letter. A new kind: one file here and one line below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..forms import AnswerForm, AnswerKind
+from .base import Kind
+from .compare import normalised, object_of, same
+from .fields import infer, parse_field, plain_field
+from .json import Json
+from .labels import Labels, join, split
+from .number import Number, parse_number
+from .text import Text
+
+KINDS: Mapping[AnswerKind, Kind] = {
+    "text": Text(),
+    "number": Number(),
+    "json": Json(),
+    "labels": Labels(),
+}
+
+__all__ = [
+    "KINDS",
+    "Kind",
+    "infer",
+    "join",
+    "longest",
+    "normalised",
+    "object_of",
+    "parse_field",
+    "parse_number",
+    "plain_field",
+    "same",
+    "split",
+]
+
+
+def longest(kind: AnswerKind, form: AnswerForm) -> int:
+    """Tokens that an answer may take."""
+    return form.max_tokens or KINDS[kind].longest(form)

@@ -1,0 +1,33 @@
+"""A line of text: what is written on the picture, a caption, a name."""
+
+from __future__ import annotations
+
+from ..forms import AnswerForm
+
+LONGEST = 64
+
+
+class Text:
+    """Written freely, to the end of the line."""
+
+    name = "text"
+    summary = "a line of free text: a caption, what is written on a label"
+    ends: tuple[str, ...] = ("\n",)
+
+    def gold(self, text: str, form: AnswerForm) -> str:
+        del form
+        if "\n" in text.strip():
+            raise ValueError("has several lines: an answer is one line")
+        return text.strip()
+
+    def read(self, text: str, form: AnswerForm) -> str:
+        del form
+        return text.strip()
+
+    def grammar(self, form: AnswerForm) -> str | None:
+        del form
+        return None
+
+    def longest(self, form: AnswerForm) -> int:
+        del form
+        return LONGEST

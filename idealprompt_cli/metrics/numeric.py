@@ -1,0 +1,45 @@
+"""Share of numbers that are right, or near enough."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..answers import parse_number
+from ..errors import UsageError
+from ..types import Outcome
+from .mean import mean
+
+
+@dataclass
+class Numeric:
+    """1 where the numbers differ by at most `tolerance`: in units, or as a share of the right one.
+    As `numeric:0.5` or `numeric:5%` in a task."""
+
+    name: str = "numeric"
+    summary: str = "share of numbers that are right; numeric:0.5 or numeric:5% within that"
+    tolerance: float = 0.0
+    share: bool = False
+    kinds: tuple[str, ...] = ("number",)
+
+    def within(self, text: str) -> Numeric:
+        """The same with a tolerance. Raises UsageError for a text that is none."""
+        share = text.endswith("%")
+        try:
+            value = float(text.removesuffix("%")) / (100 if share else 1)
+        except ValueError:
+            value = math.nan
+        if not 0.0 <= value < math.inf:
+            raise UsageError(f"metric numeric:{text}: write numeric:0.5 or numeric:5%")
+        return Numeric(f"numeric:{text}", f"share of numbers within {text}", value, share)
+
+    def grade(self, predicted: str, gold: str) -> float:
+        said, right = parse_number(predicted), parse_number(gold)
+        if said is None or right is None:
+            return float(predicted == gold)
+        room = self.tolerance * (abs(right) if self.share else 1.0)
+        return float(abs(said - right) <= room + 1e-9 * max(1.0, abs(right)))
+
+    def aggregate(self, outcomes: Sequence[Outcome]) -> float:
+        return mean(outcomes)

@@ -1,0 +1,106 @@
+"""A user's own metric: `module:function`, or an entry point of an installed package.
+
+A function gets the answer and the right answer as texts and returns a grade in [0, 1]; anything
+with `grade` and `aggregate` is taken as a whole metric (see `interfaces.Metric`).
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, cast
+
+from ..errors import UsageError
+from ..interfaces import Metric
+from ..types import Outcome
+from .mean import mean
+
+GROUP = "idealprompt.metrics"
+
+
+@dataclass
+class Own:
+    """A function as a metric: its grades, and their mean."""
+
+    name: str
+    function: Callable[[str, str], object]
+    summary: str = "your own"
+
+    def grade(self, predicted: str, gold: str) -> float:
+        """Raises UsageError for what the function raises, and for a grade outside [0, 1]."""
+        try:
+            value = self.function(predicted, gold)
+        except Exception as problem:
+            kind = type(problem).__name__
+            raise UsageError(
+                f"metric {self.name}: {kind} on {predicted!r}, {gold!r}: {problem}"
+            ) from problem
+        if not isinstance(value, int | float) or not 0.0 <= value <= 1.0:
+            raise UsageError(
+                f"metric {self.name}: gave {value!r} on {predicted!r}, {gold!r}: should be a "
+                "number from 0 to 1"
+            )
+        return float(value)
+
+    def aggregate(self, outcomes: Sequence[Outcome]) -> float:
+        return mean(outcomes)
+
+
+def named(name: str, *, trusted: bool) -> Metric | None:
+    """The metric of `module:function` or of an entry point, None where there is none.
+
+    Code is run only for a name that is `trusted`: given by the user, not by a task folder, which
+    may be a stranger's. Raises UsageError for a module that cannot be imported (the current folder
+    is looked into) or has no such name.
+    """
+    for point in entry_points(group=GROUP):
+        if point.name == name:
+            return _metric(name, point.load())
+    module, colon, attribute = name.partition(":")
+    if not colon:
+        return None
+    if not trusted:
+        raise UsageError(
+            f"metric {name}: a task.yaml names no code; say --metric {name} where you want it run"
+        )
+    return _metric(name, _loaded(name, module, attribute))
+
+
+def names() -> list[str]:
+    """Names of the metrics that installed packages bring along."""
+    return [point.name for point in entry_points(group=GROUP)]
+
+
+def _loaded(name: str, module: str, attribute: str) -> Any:
+    here = str(Path.cwd())
+    added = here not in sys.path
+    if added:
+        sys.path.insert(0, here)
+    try:
+        found: Any = importlib.import_module(module)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except (ModuleNotFoundError, AttributeError) as problem:
+        raise UsageError(f"metric {name}: {problem}") from problem
+    except Exception as problem:
+        kind = type(problem).__name__
+        raise UsageError(
+            f"metric {name}: {module} cannot be imported ({kind}: {problem})"
+        ) from None
+    finally:
+        if added:
+            sys.path.remove(here)
+    return found
+
+
+def _metric(name: str, found: Any) -> Metric:
+    made = found() if isinstance(found, type) else found
+    if callable(getattr(made, "grade", None)) and callable(getattr(made, "aggregate", None)):
+        return cast(Metric, made)
+    if callable(made):
+        return Own(name, made)
+    raise UsageError(f"metric {name}: is no function and has no grade and aggregate")

@@ -1,0 +1,43 @@
+"""Answers that are written, in one form: labels in their order, numbers and JSON fields as declared
+or as the answers have them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..answers import KINDS, infer, split
+from ..errors import TaskError
+from ..forms import AnswerForm
+from .examples import Row
+from .settings import Settings
+
+
+def with_form(rows: list[Row], settings: Settings) -> tuple[list[Row], AnswerForm]:
+    """The rows with their answers in one form, and that form. Raises `TaskError` for an answer that
+    does not fit it."""
+    if settings.answer == "label":
+        return rows, settings.form
+    loose = [_in_form(row, settings, replace(settings.form, fields=())) for row in rows]
+    form = _form(loose, settings)
+    return [_in_form(row, settings, form) for row in rows], form
+
+
+def _form(rows: list[Row], settings: Settings) -> AnswerForm:
+    """What task.yaml declares, completed by what the answers have."""
+    answers = [row.answer for row in rows]
+    if settings.answer == "labels":
+        found = {label for answer in answers for label in split(answer)}
+        options = settings.labels or tuple(sorted(found))
+        if len(options) < 2:
+            raise TaskError(f"{settings.source}: the answers have fewer than two labels")
+        return replace(settings.form, options=options)
+    if settings.answer == "json":
+        return replace(settings.form, fields=settings.form.fields or infer(answers))
+    return settings.form
+
+
+def _in_form(row: Row, settings: Settings, form: AnswerForm) -> Row:
+    try:
+        return replace(row, answer=KINDS[settings.answer].gold(row.answer, form))
+    except ValueError as problem:
+        raise TaskError(f"{row.source}: {row.id}: {row.answer[:60]!r} {problem}") from None
