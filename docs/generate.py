@@ -46,9 +46,9 @@ def metrics_page() -> str:
     lines = [
         "# Metrics",
         "",
-        "Made by `python -m docs.generate` from `idealprompt_cli/metrics/`; do not edit. Every value",
-        "lies between 0 and 1, and more is better. `numeric:0.5` and `numeric:5%` are `numeric`",
-        "with a tolerance. For one of your own see `extending.md`.",
+        "Made by `python -m docs.generate` from `idealprompt_cli/metrics/`; do not edit.",
+        "Every value lies between 0 and 1, and more is better. `numeric:0.5` and `numeric:5%` are",
+        "`numeric` with a tolerance. For one of your own see `extending.md`.",
         "",
         "| `metric:` | for `answer:` | what it is | how it is counted |",
         "|---|---|---|---|",

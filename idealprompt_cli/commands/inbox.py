@@ -14,7 +14,6 @@ from pathlib import Path
 
 from ..errors import ArtifactError, ImageError, TaskError
 from ..files import read_text
-from ..task.examples import is_picture_name
 
 BATCH = 16
 UNFINISHED = {".part", ".partial", ".tmp", ".crdownload", ".download", ".filepart"}
@@ -137,6 +136,8 @@ class Watch:
         return quiet >= self.patience or (quiet >= self.settle and _opens(Path(name)))
 
     def _present(self) -> Iterator[tuple[str, State]]:
+        from ..task.examples import is_picture_name
+
         for place, folders, files in os.walk(self.folder):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             for name in files:
