@@ -95,7 +95,7 @@ def test_a_prompt_longer_than_the_context(folder: Path) -> None:
     [
         (("--budget", "lots"), "'lots' is no budget"),
         (("--budget", "3"), "budget"),
-        (("--metric", "accurracy"), "unknown metric 'accurracy'; did you mean 'accuracy'?"),
+        (("--metric", "accurracy"), "unknown metric 'accurracy': did you mean accuracy?"),
         (("--strategy", "roles"), "did you mean"),
         (("--json", "-o", "-"), "--json and -o - both want stdout"),
     ],
