@@ -33,7 +33,9 @@ tried, tested and measured on a real quantised model without a download. It know
   on one thread, 2,400 steps of 12 rows), with Muon and mimetic initialisation;
 - J: a short fit of the projector and then both halves on pictures (36 minutes on two threads, 3,600
   steps), and nine minutes more at a lower rate;
-- M: {matched}
+- M: comparisons, composed phrasings and text jobs (62 minutes on two threads shared with other
+  work, 3,100 steps of 11 rows with a picture, 40 % of them of two items, and 3 rows of text alone);
+- P: the same with more pictures of two items and still more phrasings ({polished}).
 
 The recipe and its seeds are the defaults of `training/make.py`. The shipped files were trained
 stage by stage beside other work on two cores; M went on from the previous model's quantised files

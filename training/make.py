@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-MINUTES = {"V": 12.0, "T": 12.0, "J": 36.0, "F": 9.0, "M": 62.0}
+MINUTES = {"V": 12.0, "T": 12.0, "J": 36.0, "F": 9.0, "M": 62.0, "P": 19.0}
 
 
 def run(module: str, *arguments: object, log: Path | None = None) -> None:
@@ -55,8 +55,9 @@ def main() -> None:
     work, minutes = options.work, {k: v * options.scale for k, v in MINUTES.items()}
     work.mkdir(parents=True, exist_ok=True)
     train, valid = work / "train.npz", work / "valid.npz"
-    vision, text, joint, finished, matched = (
-        work / f"{name}.pt" for name in ("vision", "text", "joint", "finished", "matched")
+    vision, text, joint, finished, matched, polished = (
+        work / f"{name}.pt"
+        for name in ("vision", "text", "joint", "finished", "matched", "polished")
     )
     words = ROOT / "training" / "tokenizer.json"
     once(train, "render", "--count", options.pictures, "--seed", 21, "--workers", os.cpu_count())
@@ -80,8 +81,14 @@ def main() -> None:
         "--rows", 11, "--texts", 3, "--pairs", 0.4, "--lr", 0.005, "--lr-rest", 0.0008,
         "--every", 800, "--seed", 31,
     )  # fmt: skip
-    run("export", "--checkpoint", matched, "--tokenizer", words, "--out", options.model)
-    run("verify", "--checkpoint", matched, "--tokenizer", words, "--model", options.model)
+    once(
+        polished, "train_text", "J", "--tokenizer", words, "--start", matched, "--data", train,
+        "--valid", valid, "--minutes", minutes["P"], "--align", 0, "--pictures", 48,
+        "--rows", 11, "--texts", 3, "--pairs", 0.5, "--side", 2, "--lr", 0.004,
+        "--lr-rest", 0.0006, "--seed", 32,
+    )  # fmt: skip
+    run("export", "--checkpoint", polished, "--tokenizer", words, "--out", options.model)
+    run("verify", "--checkpoint", polished, "--tokenizer", words, "--model", options.model)
     run("measure", "--model", options.model, "--out", options.model / "skills.json")
     run("curves", "--logs", work, "--out", options.model / "curves.png")
     run("card", "--skills", options.model / "skills.json", "--out", options.model / "README.md")

@@ -214,7 +214,7 @@ class Run:
     def picture_batch(self) -> tuple[list[Scene], Tensor, Tensor]:
         """Scenes, pixels and slot classes of `--pictures` random pictures."""
         assert self.data is not None
-        rows = np.array([self.pick_row(i) for i in range(self.o.pictures)])
+        rows = np.array([self.pick_row() for _ in range(self.o.pictures)])
         noise = torch.Generator(DEVICE).manual_seed(self.rng.randrange(2**31))
         x = augment(to_tensor(self.data.pixels[rows]), noise)
         return (
@@ -223,10 +223,9 @@ class Run:
             torch.from_numpy(self.data.classes[rows]).to(DEVICE),
         )
 
-    def pick_row(self, place: int) -> int:
-        """A random picture; the first `--rows` are asked about, `--pairs` of them of two items."""
-        asked = place < self.o.rows
-        pool = self.pairs if asked and self.rng.random() < self.o.pairs else None
+    def pick_row(self) -> int:
+        """A random picture, `--pairs` of them of two items."""
+        pool = self.pairs if self.rng.random() < self.o.pairs else None
         return self.rng.randrange(len(self.data)) if pool is None else self.rng.choice(pool)
 
     def align(self) -> None:

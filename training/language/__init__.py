@@ -76,17 +76,17 @@ MAKERS: dict[str, Callable[..., Turn]] = {
 }
 # How often each is drawn: for pictures, for pictures of two different items, and without a picture.
 MIXTURE: dict[str, float] = {
-    "description": 14, "attribute": 26, "either": 6, "yes_no": 12, "choice": 8, "format": 8,
+    "description": 14, "attribute": 26, "either": 6, "yes_no": 12, "choice": 8, "format": 9,
     "only_label": 2, "definition": 16, "compound": 2, "describe_first": 6, "undefined": 1,
     "demonstration": 2, "checklist": 4, "stated": 4,
 }  # fmt: skip
 PAIR_MIXTURE: dict[str, float] = {
-    "description": 12, "attribute": 20, "either": 4, "yes_no": 8, "choice": 5, "format": 4,
+    "description": 16, "attribute": 18, "either": 4, "yes_no": 8, "choice": 5, "format": 5,
     "only_label": 1, "definition": 9, "describe_first": 3, "checklist": 3, "stated": 3,
-    "side": 18, "same": 20, "compare": 10, "relation": 6, "undefined": 1,
+    "side": 12, "same": 28, "compare": 12, "relation": 8, "undefined": 1,
 }  # fmt: skip
 TEXT_MIXTURE: dict[str, float] = {
-    "rephrase": 8, "difference": 24, "separate": 26, "shared": 14, "lookup": 18, "text_pair": 10,
+    "rephrase": 16, "difference": 18, "separate": 16, "shared": 6, "lookup": 22, "text_pair": 22,
 }  # fmt: skip
 
 ROLES = (

@@ -139,7 +139,9 @@ _DESCRIBE = (
     "put {p} into words", "summarise {p}", "list what is in {p}", "write what you see in {p}",
     "tell me what can be seen in {p}", "give a caption", "describe the item",
     "describe the goods", "describe what you see", "describe what is shown", "describe everything",
-    "describe the items in {p}", "state what is shown in {p}",
+    "describe the items in {p}", "state what is shown in {p}", "give a description",
+    "give a complete description of {p}", "write a sentence about {p}", "describe it",
+    "describe all of it", "write a caption", "find a caption for {p}", "make a caption for {p}",
 )  # fmt: skip
 _POLITE = ("", "", "", "please ", "now ", "can you ", "could you ", "I want you to ", "kindly ")
 _LENGTHS = ("", "", "", " in one sentence", " briefly", " in detail", " in full", " shortly")
@@ -149,6 +151,10 @@ _WHAT = (
     "What do you see in {p}?", "What can be seen here? Describe it.", "What can you see in {p}?",
     "What is this? Describe it.", "What is there to see?", "Description:", "Caption:",
     "Description of {p}:", "A description of {p}, please.", "What is on {p}? Describe it.",
+    "What have we got here?", "I need a description.", "I would like a caption of {p}.",
+    "I want a description of {p}.", "What is this?  A description, please.", "Full description:",
+    "We need a caption.", "What is to be seen? Write a description.", "Your description:",
+    "What does it show? Give a caption.", "What is here? Say all that you see.",
 )  # fmt: skip
 
 
@@ -237,6 +243,14 @@ JSON = (
     "Give JSON with the key {key}.", "Use JSON with the single key {key}.",
     "Return a JSON object with the key {key}.", "Write JSON; the key is {key}.",
     "As JSON with key {key}.", "Output JSON with only the key {key}.", "JSON, one key: {key}.",
+    "Respond in JSON with the key {key}.", "Please use JSON; key: {key}.",
+    "JSON please, key {key}.",
+    "The output must be JSON with the one key {key}.", "Format: JSON, key {key}.",
+    "Give a JSON object; {key} is its key.", "Send JSON whose only key is {key}.",
+    "Write your answer as JSON using the key {key}.", "I want JSON with the key {key}.",
+    "Put the answer into JSON under the key {key}.", "A JSON object with the key {key}, please.",
+    "Let the answer be JSON: {key} and its value.", "Reply as JSON, the key being {key}.",
+    "Only JSON, with {key} as key.", "We need a JSON object with the key {key}.",
 )  # fmt: skip
 SENTENCE = (
     "Answer in a sentence.", "Use a full sentence.", "Answer in a full sentence.",
@@ -246,6 +260,9 @@ PREFIX = (
     "Begin with {mark}", "Start with {mark}", "Start your answer with {mark}",
     "Begin your answer with {mark}", "Your answer must begin with {mark}", "Write {mark} first.",
     "The answer starts with {mark}", "Put {mark} first.", "Use the form {mark}",
+    "Open with {mark}", "First write {mark} then the answer.", "Let your answer begin with {mark}",
+    "Before the answer write {mark}", "Reply in the form {mark}", "The reply begins with {mark}",
+    "Your answer should start with {mark}", "Say {mark} and then the answer.",
 )  # fmt: skip
 CAPITALS = (
     "Write it in capitals.", "Use capital letters.", "ANSWER IN CAPITALS.", "In capitals.",

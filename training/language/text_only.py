@@ -17,8 +17,12 @@ from training.scene import Scene
 
 FIELDS = ("size", "colour", "pattern", "kind")
 REPHRASE = (
-    "Rephrase: {q}", "Say it differently: {q}", "Paraphrase: {q}", "Put it in other words: {q}",
-    "Write this question in another way: {q}", "Ask the same in other words: {q}",
+    "Rephrase{o}: {q}", "Paraphrase{o}: {q}", "Say it differently: {q}", "Restate{o}: {q}",
+    "Put{o} in other words: {q}", "Write{o} in another way: {q}", "Reformulate{o}: {q}",
+    "Ask the same in other words: {q}", "Give another wording: {q}", "Ask it differently: {q}",
+    "Find another way to ask: {q}", "Another phrasing of{o}: {q}", "Change the wording{o}: {q}",
+    "The same question in other words: {q}", "Say{o} in new words: {q}", "Turn{o} around: {q}",
+    "Express{o} otherwise: {q}", "Write{o} anew: {q}", "Formulate{o} in a different way: {q}",
 )  # fmt: skip
 REPHRASE_HELD = "Reword this question: {q}"
 TWO = (
@@ -28,14 +32,15 @@ TWO = (
 )  # fmt: skip
 DIFFERS = (
     "What differs?", "Which attribute differs?", "What is different?", "Where do they differ?",
-    "Name the difference.", "In what do they differ?",
+    "Name the difference.", "In what do they differ?", "Which words differ?", "List what differs.",
+    "Name the words that differ.", "Which two words are different?", "Give the differing words.",
+    "How do they differ?", "What is not the same?", "What has changed?", "Tell the difference.",
+    "What distinguishes them?", "Point out the difference.", "Find the difference.", "Difference?",
+    "In which attribute do they differ?", "What makes them different?", "Write what differs.",
+    "Which words are not shared?", "Say what is different.", "Where is the difference?",
+    "List the difference between them.", "What is the difference?", "Words that differ:",
 )  # fmt: skip
-DIFFERS_HELD = "What sets them apart?"
-WHICH_WORDS = (
-    "Which words differ?", "Name the words that differ.", "List what differs.",
-    "Which two words are different?", "Give the differing words.",
-)  # fmt: skip
-WHICH_WORDS_HELD = "List the words in which they are unlike."
+DIFFERS_HELD = ("What sets them apart?", "List the words in which they are unlike.")
 GROUPS = (
     "Group 1: {x}. Group 2: {y}. {close}", "Set A: {x}. Set B: {y}. {close}",
     "First group: {x}. Second group: {y}. {close}", "These: {x}. Those: {y}. {close}",
@@ -44,7 +49,9 @@ GROUPS = (
 SEPARATES = (
     "Which attribute separates them?", "What separates the groups?", "What tells them apart?",
     "Name the attribute that separates the groups.", "By what do the groups differ?",
-    "Which attribute tells the groups apart?",
+    "Which attribute tells the groups apart?", "How can the groups be told apart?",
+    "What is the difference between the groups?", "In what do the two groups differ?",
+    "Find what separates them.", "Which attribute differs between them?", "What splits them?",
 )  # fmt: skip
 SEPARATES_HELD = "Which attribute distinguishes one set from the other?"
 
@@ -63,7 +70,8 @@ def rephrase_turn(scene: Scene, rng: Random, heldout: bool = False) -> Turn:
     the = f"the {rng.choice(NOUNS)}"
     texts = [upper_first(p.format(the=the, a=name)) for p in rng.sample(GENERIC[:10], 2)]
     order = REPHRASE_HELD if heldout else rng.choice(REPHRASE)
-    return Turn("text_rephrase", order.format(q=texts[0]), texts[1])
+    what = rng.choice(("", " this question", " the question", " this"))
+    return Turn("text_rephrase", order.format(q=texts[0], o=what), texts[1])
 
 
 def paraphrases(question: str) -> set[str]:
@@ -78,7 +86,7 @@ def paraphrases(question: str) -> set[str]:
 
 
 def difference_turn(scene: Scene, rng: Random, heldout: bool = False) -> Turn:
-    """What differs between two descriptions of an item: the words, or the words and their name.
+    """What differs between two descriptions of an item: the words, then the name of it.
 
     The name comes after the words, as a small model finds it: "red and blue: colour".
     """
@@ -86,17 +94,10 @@ def difference_turn(scene: Scene, rng: Random, heldout: bool = False) -> Turn:
     first = fields(rng)
     second = dict(first)
     second[attribute] = rng.choice([v for v in VALUES[attribute] if v != first[attribute]])
-    answer = f"{first[attribute]} and {second[attribute]}"
-    if rng.random() < 0.6:
-        close, skill = (DIFFERS_HELD if heldout else rng.choice(DIFFERS)), "text_difference"
-        answer += f": {NAMES[attribute][0]}"
-    else:
-        close = WHICH_WORDS_HELD if heldout else rng.choice(WHICH_WORDS)
-        skill = "text_difference_words"
-    frame = rng.choice(TWO)
-    return Turn(
-        skill, upper_first(frame.format(a=words(first), b=words(second), close=close)), answer
-    )
+    answer = f"{first[attribute]} and {second[attribute]}: {NAMES[attribute][0]}"
+    close = rng.choice(DIFFERS_HELD if heldout else DIFFERS)
+    text = rng.choice(TWO).format(a=words(first), b=words(second), close=close)
+    return Turn("text_difference", upper_first(text), answer)
 
 
 def separate_turn(
