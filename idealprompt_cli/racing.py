@@ -6,7 +6,7 @@ After Hoeffding races (Maron & Moore 1994) with a paired bound for few examples;
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .crossfit import Candidate
@@ -53,10 +53,12 @@ def race(
     incumbent: Sequence[Outcome] | None,
     examples: Sequence[Example],
     fold_of: Mapping[str, int],
+    hopeless: Callable[[Sequence[Outcome]], bool] | None = None,
 ) -> list[Finish]:
     """Score candidates on `examples` block by block, all survivors in one engine call.
 
     Without an incumbent everybody finishes. A candidate that does not fit the context fails alone.
+    `hopeless` says of the answers so far that more of them cannot help, whatever they are.
     OutOfBudget passes through: what was computed by then is in the journal.
     """
     runners = [Runner(candidate) for candidate in candidates]
@@ -66,17 +68,23 @@ def race(
         _score(evaluator, alive, block, fold_of)
         seen += len(block)
         for runner in alive:
-            _drop(runner, incumbent, len(examples) - seen)
+            _drop(runner, incumbent, len(examples) - seen, hopeless)
     return [
         Finish(r.candidate, r.state, evaluator.summarise(r.judged) if r.judged else None, r.note)
         for r in runners
     ]
 
 
-def _drop(runner: Runner, incumbent: Sequence[Outcome] | None, remaining: int) -> None:
+def _drop(
+    runner: Runner,
+    incumbent: Sequence[Outcome] | None,
+    remaining: int,
+    hopeless: Callable[[Sequence[Outcome]], bool] | None,
+) -> None:
     if incumbent is None or remaining == 0 or runner.state != "complete":
         return
-    if cannot_win(incumbent, [item.outcome for item in runner.judged], remaining):
+    answers = [item.outcome for item in runner.judged]
+    if cannot_win(incumbent, answers, remaining) or (hopeless and hopeless(answers)):
         runner.state = "pruned"
         runner.note = f"dropped after {len(runner.judged)} examples"
 

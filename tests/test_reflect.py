@@ -135,7 +135,7 @@ def test_an_accepted_edit_says_what_it_changed_fixed_and_broke() -> None:
     last = from_run(result).trail[-1]
     assert last.edit is not None
     assert {change.part for change in last.edit.changes} >= {"question", "verbalisers"}
-    assert last.edit.p_value <= last.edit.level < 0.05
+    assert last.edit.p_value <= last.edit.level <= 0.05
     before = {o.example_id: o.score for o in result.selection.baseline.outcomes}
     after = {o.example_id: o.score for o in result.selection.winner.outcomes}
     assert set(last.edit.fixed) == {i for i in after if after[i] > before[i]}
@@ -279,7 +279,7 @@ def test_a_diagnosis_changes_nothing() -> None:
         (c.consequence for c in found.cases), reverse=True
     )
     assert all(case.reason for case in found.cases)
-    assert {p.kind for p in found.proposals} >= {"calibration", "question"}
+    assert {p.kind for p in found.proposals} >= {"calibration-labels", "question"}
     assert all(found.changes(p) for p in found.proposals)
     assert set(found.said) == {case.example_id for case in found.cases}
 

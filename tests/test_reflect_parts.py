@@ -9,12 +9,21 @@ from collections.abc import Sequence
 import pytest
 
 from idealprompt_cli.crossfit import Candidate
-from idealprompt_cli.reflection.acceptance import judge, level, sign_flip
+from idealprompt_cli.reflection.acceptance import (
+    Challenge,
+    hopeless,
+    judge,
+    judge_all,
+    level,
+    sign_flip,
+    worst_first,
+)
 from idealprompt_cli.reflection.bias import added, batch, contextual, fitted, lean, order_bias
 from idealprompt_cli.reflection.cases import confusions, ranked
 from idealprompt_cli.reflection.merging import merges
 from idealprompt_cli.reflection.probing import telling
 from idealprompt_cli.reflection.proposal import differences, key
+from idealprompt_cli.reflection.tables import phrases_of
 from idealprompt_cli.reflection.words import fit_words, likelihood
 from idealprompt_cli.types import LabelText, Outcome, Prompt, Verbaliser
 
@@ -54,7 +63,7 @@ def test_cases_are_ranked_by_loss_times_the_weight_of_their_confusion() -> None:
 
 
 def test_nothing_wrong_leaves_no_confusion() -> None:
-    assert confusions([outcome("a", "A", 0.9), outcome("b", "B", 0.8)]) == ()
+    assert confusions([outcome("a", "A", 0.95), outcome("b", "B", 0.92)]) == ()
 
 
 def test_free_text_has_one_confusion_per_gold() -> None:
@@ -74,7 +83,7 @@ def test_sign_flip_is_exact_for_few_and_close_for_many() -> None:
 
 
 def test_the_levels_of_all_rounds_sum_to_alpha() -> None:
-    total = sum(7 * level(number, 7, 0.1) for number in range(1, 1000))
+    total = sum(level(number, 0.1) for number in range(1, 1000))
     assert total == pytest.approx(0.1, rel=0.01)
 
 
@@ -96,6 +105,67 @@ def test_inspiring_examples_are_left_out_of_the_test() -> None:
     assert both.p_value < outside.p_value == 1.0
     assert outside.fixed == ("0", "1", "2")
     assert not outside.better(0.5)
+
+
+def test_edits_that_do_the_same_cost_one_correction() -> None:
+    rng = random.Random(1)
+    old = [outcome(str(i), "A", rng.uniform(0.2, 0.6)) for i in range(20)]
+    new = [outcome(str(i), "A", rng.uniform(0.3, 0.8)) for i in range(20)]
+    worse = [outcome(str(i), "A", 0.1) for i in range(20)]
+    alone = judge(old, new).p_value
+    same = judge_all(old, [Challenge(new)] * 10)
+    assert {j.p_value for j in same} == {alone}
+    assert judge_all(old, [Challenge(new), Challenge(worse)])[0].p_value <= 2 * alone
+    others = [[outcome(str(i), "A", rng.uniform(0.3, 0.8)) for i in range(20)] for _ in range(9)]
+    mixed = judge_all(old, [Challenge(new), *map(Challenge, others)])
+    assert alone <= mixed[0].p_value <= 10 * alone
+
+
+def test_together_under_chance_an_edit_is_rarely_accepted() -> None:
+    rng = random.Random(6)
+
+    def drawn() -> list[Outcome]:
+        return [outcome(str(i), "AB"[i % 2], rng.uniform(0.05, 0.95)) for i in range(10)]
+
+    accepted = sum(
+        any(j.better(0.1) for j in judge_all(drawn(), [Challenge(drawn()) for _ in range(6)]))
+        for _ in range(200)
+    )
+    assert accepted <= 200 * 0.15
+
+
+def test_what_cannot_pass_is_dropped_early_and_nothing_else() -> None:
+    wrong = [outcome(f"w{i}", "A", 0.05) for i in range(6)]
+    right = [outcome(f"r{i}", "A", 0.98) for i in range(10)]
+    assert worst_first([*right, *wrong])[:6] == [o.example_id for o in wrong]
+    mended = [outcome(f"w{i}", "A", 0.95) for i in range(6)]
+    assert hopeless([*wrong, *right], wrong, 0.02)
+    assert not hopeless([*wrong, *right], mended, 0.02)
+    assert hopeless([*wrong, *right], mended, 0.001)
+
+
+# --- two answers ----------------------------------------------------------------------------------
+
+
+def test_a_rule_about_two_answers() -> None:
+    rows = [
+        ("intact", "sharp", "A"),
+        ("intact", "blurred", "B"),
+        ("intact", "dim", "B"),
+        ("scratched", "sharp", "C"),
+        ("scratched", "dim", "C"),
+        ("stained", "blurred", "C"),
+    ] * 2
+    gold = {str(i): row[2] for i, row in enumerate(rows)}
+    first, second = ({str(i): row[place] for i, row in enumerate(rows)} for place in (0, 1))
+    expected = {
+        "A": ("intact and sharp",),
+        "B": ("intact and blurred", "intact and dim"),
+        "C": ("scratched", "stained"),
+    }
+    assert phrases_of(first, second, gold, ("A", "B", "C")) == expected
+    assert phrases_of(second, first, gold, ("A", "B", "C")) == expected
+    assert phrases_of(first, second, gold, ("A", "B", "C", "D")) is None
 
 
 # --- offsets --------------------------------------------------------------------------------------

@@ -5,10 +5,22 @@ and returns a `RunResult`; `diagnose` does the first half and changes nothing. B
 metric and probing questions as arguments.
 """
 
-from .run import Diagnosis, Settings, Start, diagnose, from_prompt, from_search, reflect
+from .run import (
+    Diagnosis,
+    Reflected,
+    Reflection,
+    Settings,
+    Start,
+    diagnose,
+    from_prompt,
+    from_search,
+    reflect,
+)
 
 __all__ = [
     "Diagnosis",
+    "Reflected",
+    "Reflection",
     "Settings",
     "Start",
     "diagnose",

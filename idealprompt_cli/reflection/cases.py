@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from ..types import Outcome
 
-# A right answer whose label leads by less than this share of probability is a near miss.
-NARROW = 0.2
+# A right answer whose label leads by less than this share of probability is a near miss. Where
+# nothing is left at one share, the next is looked at.
+NARROW = (0.2, 0.5, 0.8)
 # The loss of a free-text answer that scores 0 (where there is no probability to take a log of).
 _TEXT_LOSS = 3.0
 _LEAST = 1e-9
@@ -59,9 +60,14 @@ class Confusion:
 
 def confusions(outcomes: Sequence[Outcome]) -> tuple[Confusion, ...]:
     """Open confusions, the heaviest first, each with its cases by consequence."""
+    found = (_at(outcomes, narrow) for narrow in NARROW)
+    return next((some for some in found if some), ())
+
+
+def _at(outcomes: Sequence[Outcome], narrow: float) -> tuple[Confusion, ...]:
     groups: dict[tuple[str, str], list[Outcome]] = {}
     for outcome in outcomes:
-        if _is_case(outcome):
+        if _is_case(outcome, narrow):
             groups.setdefault((outcome.gold, _rival(outcome)), []).append(outcome)
     total = sum(_loss(o) for group in groups.values() for o in group) or _LEAST
     found = [
@@ -86,10 +92,10 @@ def _confusion(gold: str, rival: str, group: Sequence[Outcome], weight: float) -
     return Confusion(gold, rival, tuple(cases), weight)
 
 
-def _is_case(outcome: Outcome) -> bool:
+def _is_case(outcome: Outcome, narrow: float) -> bool:
     if _wrong(outcome) or not outcome.probabilities:
         return _wrong(outcome)
-    return _lead(outcome) < NARROW
+    return _lead(outcome) < narrow
 
 
 def _wrong(outcome: Outcome) -> bool:

@@ -3,7 +3,7 @@ beyond the few answers that the evidence needs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from ..errors import IdealPromptError
 from ..evaluate import Evaluator
 from ..evidence import ModelEvidence
 from ..interfaces import Proposer
-from ..prompts import ordered_labels, render
+from ..prompts import fingerprint, ordered_labels, render
 from ..types import Example, Outcome
 from .bias import OrderBias, order_bias
 from .cases import Confusion, ranked
@@ -29,7 +29,8 @@ TURNED = 8
 
 @dataclass
 class Clinic:
-    """Examines an incumbent. Questions are screened once per run, on the first cases."""
+    """Examines an incumbent. Questions are screened again for every new one: which of them helps
+    depends on what is answered right already."""
 
     evaluator: Evaluator
     evidence: ModelEvidence
@@ -37,7 +38,8 @@ class Clinic:
     questions: Sequence[str] = ()
     blank: Path | None = None
     proposer: Proposer | None = None
-    kept: tuple[Probe, ...] | None = None
+    kept: tuple[Probe, ...] = ()
+    kept_for: str = ""
     notes: list[str] = field(default_factory=list)
 
     def general(self, incumbent: Candidate, outcomes: Sequence[Outcome]) -> list[Proposal]:
@@ -51,16 +53,27 @@ class Clinic:
         return found + orders(prompt, task.labels, self.order(incumbent, outcomes))
 
     def aimed(
-        self, incumbent: Candidate, confusion: Confusion, every: Sequence[Confusion]
+        self,
+        incumbent: Candidate,
+        outcomes: Sequence[Outcome],
+        confusion: Confusion,
+        every: Sequence[Confusion],
     ) -> list[Proposal]:
         """Edits for a confusion, from what the model says of its cases and their neighbours."""
         task = self.evaluator.task
         found: list[Proposal] = []
         if task.answer == "label" and len(task.labels) > 1:
-            kept = self._probes(every)
+            replies = {o.example_id: o.reply for o in outcomes}
+            kept = self._probes(incumbent, every, replies)
             rendered = {render(p, task.labels) for p in incumbent.variants.values()}
             found = text_edits(
-                incumbent.prompt, self.evidence, task.labels, confusion, kept, len(rendered) < 2
+                incumbent.prompt,
+                self.evidence,
+                task.labels,
+                confusion,
+                kept,
+                replies,
+                len(rendered) < 2,
             )
         return self._written(incumbent, confusion) + found
 
@@ -83,17 +96,20 @@ class Clinic:
 
     def said_of(self, ids: Sequence[str]) -> dict[str, str]:
         """What the model says of these examples."""
-        texts = said(self.evidence, self.kept or ())
+        texts = said(self.evidence, self.kept)
         return {i: texts[i] for i in ids if i in texts}
 
     # --- inside -----------------------------------------------------------------------------------
 
-    def _probes(self, every: Sequence[Confusion]) -> tuple[Probe, ...]:
-        if self.kept is None:
-            self.kept = probes(self.evidence, ranked(every), self.questions)
-            needed = len(self.examples) * len(self.kept)
-            if self.evidence.affordable() < needed:
-                self.kept = ()
+    def _probes(
+        self, incumbent: Candidate, every: Sequence[Confusion], replies: Mapping[str, str]
+    ) -> tuple[Probe, ...]:
+        name = fingerprint(incumbent.prompt)
+        if self.kept_for != name:
+            found = probes(self.evidence, ranked(every), self.questions, replies)
+            if found and self.evidence.affordable() >= len(self.examples) * len(found):
+                self.kept = found
+            self.kept_for = name
         return self.kept
 
     def _blank(self, incumbent: Candidate) -> Outcome | None:

@@ -30,10 +30,10 @@ def calibrations(
     for name, rule in (("mean", batch), ("labels", fitted)):
         refit = partial(_offset, rule=rule, table=table, labels=labels)
         edited = refit(prompt, evidence)
-        found.append(Proposal("calibration", Draft(edited, _WHY[name], refit), _WHY[name]))
+        found.append(Proposal(f"calibration-{name}", Draft(edited, _WHY[name], refit), _WHY[name]))
     if blank is not None and blank.probabilities:
         edited = prompt.with_(calibration=added(prompt.calibration, contextual(blank, labels)))
-        found.append(Proposal("calibration", Draft(edited, _WHY["blank"]), _WHY["blank"]))
+        found.append(Proposal("calibration-blank", Draft(edited, _WHY["blank"]), _WHY["blank"]))
     leaning = {label: share for label, share in lean(outcomes, labels).items() if share > 0.02}
     told = ", ".join(f"{x} too often by {100 * s:.0f} %" for x, s in leaning.items())
     why = f"; answered: {told}" if told else ""
@@ -67,9 +67,9 @@ def orders(prompt: Prompt, labels: Sequence[str], bias: OrderBias | None) -> lis
     if bias is None:
         edited = prompt.with_(label_order=present)
         why = "names the possible answers"
-        return [] if prompt.verbalisers else [Proposal("label_order", Draft(edited, why), why)]
+        return [] if prompt.verbalisers else [Proposal("order", Draft(edited, why), why)]
     if bias.flipped < FLIPS:
         return []
     why = f"the order decides {100 * bias.flipped:.0f} % of the answers"
     turned = prompt.with_(label_order=present[::-1])
-    return [Proposal("label_order", Draft(turned, why), why)]
+    return [Proposal("order", Draft(turned, why), why)]

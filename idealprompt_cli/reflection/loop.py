@@ -5,29 +5,42 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ..budget import OutOfBudget
 from ..crossfit import Candidate, Fold, derive
 from ..interfaces import Draft, Observer
 from ..journal import Journal
+from ..priors import Beliefs
 from ..prompts import length, render
 from ..racing import Finish, race
 from ..statistics import merit
 from ..types import Example, Prompt, StopReason, Trial
-from .acceptance import ALPHA, judge, level
+from .acceptance import ALPHA, Challenge, hopeless, judge, judge_all, level, worst_first
 from .cases import Confusion, confusions
 from .diagnosis import Clinic
-from .merging import merges
+from .merging import evened, merges
 from .proposal import Proposal, differences, key
-from .record import Standing, Tried, confusion_data, edit_data, working_on
+from .record import Standing, Tried, confusion_data, edit_data, testing_data
+from .worth import hopeless_kind, strategy_of, worth
 
 Tell = Callable[[str, Mapping[str, Any]], None]
 # What a person makes of an accepted edit: the prompt to go on with, or None to refuse it.
 Review = Callable[[Trial, Prompt], Prompt | None]
 
 PATIENCE = 3
-MAX_EDITS = 12
+MAX_EDITS = 16
+
+
+@dataclass
+class Past:
+    """What the reflections of one run share: edits that were rejected, and how many are in the
+    journal (`known` were there before: a resumed run does not write them again)."""
+
+    known: int = 0
+    records: int = 0
+    rejected: set[str] = field(default_factory=set)
 
 
 @dataclass
@@ -36,7 +49,7 @@ class Rounds:
 
     clinic: Clinic
     incumbent: Standing
-    others: Sequence[Candidate]
+    others: Sequence[Standing]
     seed: Prompt
     examples: Sequence[Example]
     folds: Sequence[Fold]
@@ -47,16 +60,16 @@ class Rounds:
     review: Review | None = None
     patience: int = PATIENCE
     alpha: float = ALPHA
-    rejected: set[str] = field(default_factory=set)
+    beliefs: Beliefs = field(default_factory=Beliefs)
+    past: Past = field(default_factory=Past)
     closed: set[str] = field(default_factory=set)
     carried: list[Draft] = field(default_factory=list)
+    accepted: set[int] = field(default_factory=set)
     round: int = 1
-    records: int = 0
 
     def __post_init__(self) -> None:
         self.evaluator = self.clinic.evaluator
         self.fold_of = {i: place for place, fold in enumerate(self.folds) for i in fold}
-        self.known = len(self.journal.records("edit"))
 
     # --- the loop ---------------------------------------------------------------------------------
 
@@ -71,7 +84,6 @@ class Rounds:
             confusion = next((c for c in found if c.name not in self.closed), None)
             if confusion is None:
                 return "exhausted"
-            self.observer.message(working_on(confusion))
             self.tell("confusion", confusion_data(confusion))
             try:
                 accepted = self._round(confusion, found)
@@ -83,23 +95,35 @@ class Rounds:
     def proposals(
         self, confusion: Confusion, found: Sequence[Confusion]
     ) -> list[tuple[Proposal, Candidate]]:
-        """Edits of the incumbent that were not rejected before, with their candidates."""
-        incumbent = self.incumbent.candidate
+        """Edits of the incumbent that were not rejected before, the most promising first, with
+        their candidates."""
+        incumbent, outcomes = self.incumbent.candidate, self.incumbent.outcomes
+        labels, evidence = self.evaluator.task.labels, self.clinic.evidence
         offered = self._combined()
-        offered += merges(incumbent, self.others, self.seed, len(self.folds))
-        offered += self.clinic.general(incumbent, self.incumbent.outcomes)
+        offered += merges(
+            incumbent, [other.candidate for other in self.others], self.seed, len(self.folds)
+        )
+        offered += self.clinic.general(incumbent, outcomes)
+        offered += evened(self.others, evidence, labels, self.folds)
         try:
-            offered += self.clinic.aimed(incumbent, confusion, found)
+            offered += self.clinic.aimed(incumbent, outcomes, confusion, found)
         except OutOfBudget:
             if not offered:
                 raise
         fresh: dict[str, tuple[Proposal, Candidate]] = {}
-        for proposal in offered:
+        for proposal in sorted(self._worth_a_try(offered), key=self._worth, reverse=True):
             name = self._key(proposal)
-            if name not in self.rejected and proposal.draft.prompt != incumbent.prompt:
-                candidate = proposal.candidate(incumbent, self.clinic.evidence, self.folds)
+            if name not in self.past.rejected and proposal.draft.prompt != incumbent.prompt:
+                candidate = proposal.candidate(incumbent, evidence, self.folds)
                 fresh.setdefault(name, (proposal, candidate))
         return list(fresh.values())[:MAX_EDITS]
+
+    def _worth(self, proposal: Proposal) -> float:
+        return worth(self.beliefs, self.incumbent.trial.strategy, proposal.kind)
+
+    def _worth_a_try(self, offered: Sequence[Proposal]) -> list[Proposal]:
+        parent = self.incumbent.trial.strategy
+        return [p for p in offered if not hopeless_kind(self.beliefs, parent, p.kind)]
 
     def _combined(self) -> list[Proposal]:
         """Edits that passed beside the one that became the incumbent: on top of it."""
@@ -109,7 +133,7 @@ class Rounds:
                 made = draft.refit(self.incumbent.candidate.prompt, self.clinic.evidence)
                 if made is not None:
                     why = f"combined with the last edit: {draft.note}"
-                    found.append(Proposal("merge", Draft(made, why, draft.refit), why))
+                    found.append(Proposal("combined", Draft(made, why, draft.refit), why))
         return found
 
     def _round(self, confusion: Confusion, found: Sequence[Confusion]) -> bool:
@@ -120,39 +144,52 @@ class Rounds:
         offered = self.proposals(confusion, found)
         if not offered:
             return False
-        bar = level(self.round, len(offered), self.alpha)
-        tried = [self._judged(p, f, bar) for p, f in self._scored(offered)]
-        if not tried:
+        bar = level(self.round, self.alpha)
+        self.tell(
+            "testing", {**testing_data([p for p, _ in offered], confusion, bar), **self._purse()}
+        )
+        scored = self._scored(offered, bar)
+        if not scored:
             raise OutOfBudget(self._tightest())
-        accepted = self._decide(tried)
+        accepted = self._decide(self._judged(scored, bar))
         self.round = 1 if accepted else self.round + 1
         return accepted
 
     def _scored(
-        self, offered: Sequence[tuple[Proposal, Candidate]]
+        self, offered: Sequence[tuple[Proposal, Candidate]], bar: float
     ) -> list[tuple[Proposal, Finish]]:
         """All in one race; where the budget does not bear that, one after another."""
         try:
-            finishes = self._race([candidate for _, candidate in offered])
+            finishes = self._race([candidate for _, candidate in offered], bar)
             return list(zip([p for p, _ in offered], finishes, strict=True))
         except OutOfBudget:
             pass
         done = []
         for proposal, candidate in offered:
             try:
-                done.append((proposal, self._race([candidate])[0]))
+                done.append((proposal, self._race([candidate], bar)[0]))
             except OutOfBudget:
                 continue
         return done
 
-    def _race(self, candidates: Sequence[Candidate]) -> list[Finish]:
+    def _race(self, candidates: Sequence[Candidate], bar: float) -> list[Finish]:
+        """The badly answered examples come first: an edit that mends none of them is dropped."""
         outcomes = self.incumbent.outcomes
-        return race(self.evaluator, candidates, outcomes, self.examples, self.fold_of)
+        by_id = {example.id: example for example in self.examples}
+        order = [by_id[i] for i in worst_first(outcomes)]
+        lost = partial(hopeless, outcomes, level=bar)
+        return race(self.evaluator, candidates, outcomes, order, self.fold_of, lost)
 
-    def _judged(self, proposal: Proposal, finish: Finish, bar: float) -> Tried:
-        seen = finish.evaluation.outcomes if finish.evaluation else ()
-        judgement = judge(self.incumbent.outcomes, seen, proposal.untested())
-        return Tried(self._key(proposal), proposal, finish, judgement, bar)
+    def _judged(self, scored: Sequence[tuple[Proposal, Finish]], bar: float) -> list[Tried]:
+        challenges = [
+            Challenge(f.evaluation.outcomes if f.evaluation else (), p.untested())
+            for p, f in scored
+        ]
+        judgements = judge_all(self.incumbent.outcomes, challenges)
+        return [
+            Tried(self._key(p), p, f, judgement, bar)
+            for (p, f), judgement in zip(scored, judgements, strict=True)
+        ]
 
     # --- deciding ---------------------------------------------------------------------------------
 
@@ -203,8 +240,17 @@ class Rounds:
 
     def _stand(self, standing: Standing) -> None:
         self.incumbent = standing
+        self.accepted.add(standing.trial.id)
         self._publish(standing.trial)
-        self.tell("incumbent", {"trial": standing.trial.id, "value": standing.evaluation.value})
+        value, strategy = standing.evaluation.value, standing.trial.strategy
+        told = {"trial": standing.trial.id, "value": value, "strategy": strategy}
+        self.tell("incumbent", {**told, **self._purse()})
+
+    def _purse(self) -> dict[str, Any]:
+        """What is spent, in words and as a share of the budget."""
+        ledger = self.evaluator.ledger
+        share = round(ledger.budget.fraction(ledger.spent), 4)
+        return {"spent": ledger.budget.spent(ledger.spent), "fraction": share}
 
     def _rank(self, one: Tried) -> tuple[float, int]:
         """Better first: merit in steps of 0.01, then the shorter prompt."""
@@ -221,7 +267,7 @@ class Rounds:
         return Trial(
             id=len(self.trials),
             parent=parent.trial.id,
-            strategy=f"reflect {one.proposal.kind}",
+            strategy=strategy_of(one.proposal.kind),
             prompt=prompt,
             state=one.finish.state,
             evaluation=one.finish.evaluation,
@@ -247,11 +293,11 @@ class Rounds:
         """Into the journal and the event stream; what did not pass is not tried again. A resumed
         run has the first records already."""
         if state in ("rejected", "refused", "changed"):
-            self.rejected.add(one.name)
+            self.past.rejected.add(one.name)
         record = edit_data(one, state)
         self.tell("edit", record)
-        self.records += 1
-        if self.records > self.known:
+        self.past.records += 1
+        if self.past.records > self.past.known:
             self.journal.append([{"kind": "edit", "key": one.name, **record}])
 
     def _key(self, proposal: Proposal) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields
 
-from ..crossfit import Candidate
-from ..interfaces import Draft
+from ..crossfit import Candidate, Fold, derive
+from ..interfaces import Draft, Evidence
 from ..types import Prompt
+from .evening import calibrations
 from .proposal import Proposal
+from .record import Standing
 
 _OWN = ("question", "verbalisers", "calibration")
 
@@ -39,6 +41,24 @@ def merges(
             }
             why = f"takes {', '.join(names)} from another good prompt"
             found.append(Proposal("merge", Draft(prompt, why), why, versions=versions))
+    return found
+
+
+def evened(
+    others: Sequence[Standing], evidence: Evidence, labels: Sequence[str], folds: Sequence[Fold]
+) -> list[Proposal]:
+    """Each other good prompt with its lean taken off. A search ranks prompts with their lean, so
+    the best one without it may stand second. It costs nothing: all the answers are known."""
+    found = []
+    for other in others:
+        for proposal in calibrations(
+            other.candidate.prompt, other.outcomes, evidence, labels, None
+        ):
+            made = derive(other.candidate, proposal.draft, evidence, folds)
+            versions = {fold: made.version(fold) for fold in range(len(folds))}
+            why = f"another good prompt, evened out: {proposal.why}"
+            draft = Draft(made.prompt, why)
+            found.append(Proposal("other-calibration", draft, why, versions=versions))
     return found
 
 

@@ -1,7 +1,9 @@
 """Evidence in the model's own words: probing questions put to bad cases and good neighbours.
 
-Which questions tell the labels apart is found on the most consequential cases and the right
-examples that look most like them; the best few are then answered for every picture.
+Which questions tell the labels apart, alone or together with what the incumbent says already, is
+found on a few examples of each label (those that a search asks about too, so that its answers are
+used again), then on the most consequential cases and the right examples that look most like them;
+the best few are then answered for every picture.
 """
 
 from __future__ import annotations
@@ -37,28 +39,55 @@ class Probe:
 
 
 def probes(
-    evidence: Evidence, cases: Sequence[Case], questions: Sequence[str]
+    evidence: Evidence,
+    cases: Sequence[Case],
+    questions: Sequence[str],
+    known: Mapping[str, str] | None = None,
 ) -> tuple[Probe, ...]:
     """The most telling questions, best first; () where the budget bears none.
 
-    Successive halving (Karnin et al. 2013): all questions on two pictures per label, the better
-    half on twice as many, and so on; answers are kept, so a round pays for its new pictures only.
+    `known`: example id -> what the incumbent says, which a question may complete: a rule about two
+    attributes needs the second one. Successive halving (Karnin et al. 2013): all questions on a
+    few pictures per label, the better half on twice as many, and so on; answers are kept, so a
+    round pays for its new pictures only.
     """
-    order = neighbourly(evidence, cases)
     labels = len({example.answer for example in evidence.examples})
+    per_label = 3 if labels == 2 else 2
+    order = _ordered(evidence, cases, per_label)
     room = int(SHARE * evidence.affordable()) - KEPT * len(evidence.examples)
-    per_label = 2
     left = list(questions[: max(0, room // (2 * per_label * max(1, labels)))])
     answers: Mapping[str, Mapping[str, str]] = {}
     while left:
         part = _part(evidence, order, per_label)
         answers = dict(zip(left, part.ask(left), strict=True))
-        gold = {example.id: example.answer for example in part.examples}
-        left.sort(key=lambda question: -telling(answers[question], gold))
+        left = _ranked(answers, {e.id: e.answer for e in part.examples}, known or {})
         if len(left) <= KEPT or len(part.examples) == len(evidence.examples):
             break
         left, per_label = left[: max(KEPT, len(left) // 2)], 2 * per_label
     return tuple(Probe(q, _words(answers[q], evidence)) for q in left[:KEPT])
+
+
+def _ranked(
+    answers: Mapping[str, Mapping[str, str]], gold: Mapping[str, str], known: Mapping[str, str]
+) -> list[str]:
+    """By turns the question that tells most alone and the one that adds most to what is known."""
+    alone = {q: telling(said, gold) for q, said in answers.items()}
+    joint = {
+        q: telling({i: f"{known.get(i, '')} {text}" for i, text in said.items()}, gold)
+        for q, said in answers.items()
+    }
+    first = sorted(answers, key=lambda q: -alone[q])
+    if not known:
+        return first
+    second = sorted(answers, key=lambda q: (-joint[q], -alone[q]))
+    return list(dict.fromkeys(q for pair in zip(first, second, strict=True) for q in pair))
+
+
+def _ordered(evidence: Evidence, cases: Sequence[Case], per_label: int) -> tuple[Example, ...]:
+    """The sample that a search looks at first, then the bad cases and their neighbours."""
+    first = tuple(evidence.sample(per_label).examples)
+    taken = {example.id for example in first}
+    return (*first, *(e for e in neighbourly(evidence, cases) if e.id not in taken))
 
 
 def neighbourly(evidence: Evidence, cases: Sequence[Case]) -> tuple[Example, ...]:

@@ -60,9 +60,12 @@ class Tried:
         )
 
 
-def working_on(confusion: Confusion) -> str:
-    count, share = len(confusion.cases), 100 * confusion.weight
-    return f"Working on {confusion.name}: {count} pictures, {share:.0f} % of the loss."
+def testing_data(
+    proposals: Sequence[Proposal], confusion: Confusion, level: float
+) -> dict[str, Any]:
+    """What is about to be scored together."""
+    kinds = [proposal.kind for proposal in proposals]
+    return {"confusion": confusion.name, "edits": kinds, "level": round(level, 6)}
 
 
 def confusion_data(confusion: Confusion) -> dict[str, Any]:

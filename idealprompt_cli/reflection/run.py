@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from ..evidence import ModelEvidence
 from ..interfaces import Metric, Observer, Proposer
 from ..journal import Journal
 from ..ledger import Ledger
+from ..priors import Beliefs
 from ..prompts import render
 from ..racing import race
 from ..statistics import compare, merit, recommended, verdict
@@ -23,7 +24,7 @@ from ..types import Prompt, RunResult, SplitScores, StopReason, Task, Trial
 from .acceptance import ALPHA
 from .cases import Case, Confusion, confusions, ranked
 from .diagnosis import Clinic
-from .loop import PATIENCE, Review, Rounds, Tell
+from .loop import PATIENCE, Past, Review, Rounds, Tell
 from .proposal import Proposal, differences
 from .record import Standing
 
@@ -48,6 +49,7 @@ class Settings:
     blank: Path | None = None
     proposer: Proposer | None = None
     review: Review | None = None
+    beliefs: Beliefs = field(default_factory=Beliefs)
     patience: int = PATIENCE
     alpha: float = ALPHA
 
@@ -106,18 +108,17 @@ def reflect(
     Raises UsageError when the budget does not cover the prompts it starts from, and Interrupted on
     Ctrl-C, with all that was computed in the journal.
     """
-    said = tell or _silent
+    session = Reflection(task, ledger, metric, observer, settings, journal, seed, tell)
+    observer.started(task, ledger.info(), plan(task, ledger))
     try:
-        rounds = _rounds(task, ledger, metric, start, observer, settings, journal, seed, said)
-        stop = rounds.go()
+        done = session.on(start)
     except KeyboardInterrupt as error:
         spent = ledger.budget.spent(ledger.spent)
         observer.finished(f"Interrupted after {spent}.")
         raise Interrupted(f"interrupted after {spent}; what was computed is kept") from error
-    why = _STOP_TEXT[stop]
-    said("stop", {"reason": stop, "why": why, "evaluations": ledger.spent.evaluations})
-    observer.finished(f"Reflection stopped: {why} ({ledger.budget.spent(ledger.spent)}).")
-    return _result(rounds, start, task, stop, seed)
+    spent = ledger.budget.spent(ledger.spent)
+    observer.finished(f"Reflection stopped: {_STOP_TEXT[done.stop]} ({spent}).")
+    return _result(done, start, task, ledger, seed)
 
 
 def diagnose(
@@ -131,7 +132,9 @@ def diagnose(
     seed: int = 0,
 ) -> Diagnosis:
     """What goes wrong with the prompt and which edits would be tried first. Nothing is edited."""
-    rounds = _rounds(task, ledger, metric, start, observer, settings, None, seed, _silent)
+    session = Reflection(task, ledger, metric, observer, settings, None, seed, None)
+    observer.started(task, ledger.info(), plan(task, ledger))
+    rounds = session.rounds(start)
     standing = rounds.incumbent
     found = confusions(standing.outcomes)
     cases = ranked(found)
@@ -148,52 +151,86 @@ def diagnose(
 # --- inside ---------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Reflected:
+    """What one reflection came to: all trials up to its end, the ids of those that it accepted,
+    and the one that stands."""
+
+    trials: tuple[Trial, ...]
+    accepted: frozenset[int]
+    standing: Standing
+    stop: StopReason
+
+
+class Reflection:
+    """Reflects on one task with one ledger, as often as it is asked; what was rejected stays so."""
+
+    def __init__(
+        self,
+        task: Task,
+        ledger: Ledger,
+        metric: Metric,
+        observer: Observer,
+        settings: Settings | None,
+        journal: Journal | None,
+        seed: int,
+        tell: Tell | None,
+    ) -> None:
+        if not task.train:
+            raise UsageError(f"task {task.name}: no training pictures to reflect on")
+        self.settings = settings or Settings()
+        self.observer, self.seed, self.tell = observer, seed, tell or _silent
+        self.journal = journal or Journal.memory()
+        self.examples = shuffled(task.train, seed)
+        self.evaluator = Evaluator(ledger, task, metric)
+        self.clinic = Clinic(
+            self.evaluator,
+            ModelEvidence(ledger, task.labels, self.examples),
+            self.examples,
+            self.settings.questions,
+            self.settings.blank,
+            self.settings.proposer,
+        )
+        self.past = Past(known=len(self.journal.records("edit")))
+
+    def on(self, start: Start) -> Reflected:
+        """One reflection. OutOfBudget ends it; KeyboardInterrupt passes through."""
+        rounds = self.rounds(start)
+        stop = rounds.go()
+        ledger = self.evaluator.ledger
+        why = {"reason": stop, "why": _STOP_TEXT[stop], "evaluations": ledger.spent.evaluations}
+        self.tell("stop", why)
+        return Reflected(tuple(rounds.trials), frozenset(rounds.accepted), rounds.incumbent, stop)
+
+    def rounds(self, start: Start) -> Rounds:
+        """The rounds before the first one, with the prompts to start from scored."""
+        trials = list(start.trials)
+        if not trials:
+            trials = _scored(self.evaluator, start, self.seed)
+            for trial in trials:
+                self.journal.append_trial(trial)
+        standing = _standings(trials, start.prompt)
+        return Rounds(
+            clinic=self.clinic,
+            incumbent=standing[0],
+            others=standing[1 : BEST_FEW + 1],
+            seed=start.baseline,
+            examples=self.examples,
+            folds=deal(self.examples),
+            trials=trials,
+            journal=self.journal,
+            observer=self.observer,
+            tell=self.tell,
+            review=self.settings.review,
+            patience=self.settings.patience,
+            alpha=self.settings.alpha,
+            beliefs=self.settings.beliefs,
+            past=self.past,
+        )
+
+
 def _silent(kind: str, data: Mapping[str, Any]) -> None:
     del kind, data
-
-
-def _rounds(
-    task: Task,
-    ledger: Ledger,
-    metric: Metric,
-    start: Start,
-    observer: Observer,
-    settings: Settings | None,
-    journal: Journal | None,
-    seed: int,
-    tell: Tell,
-) -> Rounds:
-    if not task.train:
-        raise UsageError(f"task {task.name}: no training pictures to reflect on")
-    wanted = settings or Settings()
-    examples = shuffled(task.train, seed)
-    evaluator = Evaluator(ledger, task, metric)
-    evidence = ModelEvidence(ledger, task.labels, examples)
-    journal = journal or Journal.memory()
-    trials = list(start.trials)
-    observer.started(task, ledger.info(), plan(task, ledger))
-    if not trials:
-        trials = _scored(evaluator, start, seed)
-        for trial in trials:
-            journal.append_trial(trial)
-    standing = _standings(trials, start.prompt)
-    return Rounds(
-        clinic=Clinic(
-            evaluator, evidence, examples, wanted.questions, wanted.blank, wanted.proposer
-        ),
-        incumbent=standing[0],
-        others=[other.candidate for other in standing[1 : BEST_FEW + 1]],
-        seed=start.baseline,
-        examples=examples,
-        folds=deal(examples),
-        trials=trials,
-        journal=journal,
-        observer=observer,
-        tell=tell,
-        review=wanted.review,
-        patience=wanted.patience,
-        alpha=wanted.alpha,
-    )
 
 
 def _scored(evaluator: Evaluator, start: Start, seed: int) -> list[Trial]:
@@ -246,23 +283,22 @@ def plan(task: Task, ledger: Ledger) -> str:
     return f"{text}; scoring a prompt takes {n} evaluations, a weak edit is dropped after 8."
 
 
-def _result(rounds: Rounds, start: Start, task: Task, stop: StopReason, seed: int) -> RunResult:
-    seeded = next(t for t in rounds.trials if t.prompt == start.baseline and t.evaluation)
+def _result(done: Reflected, start: Start, task: Task, ledger: Ledger, seed: int) -> RunResult:
+    seeded = next(t for t in done.trials if t.prompt == start.baseline and t.evaluation)
     assert seeded.evaluation is not None, "the filter holds"
-    before, after = seeded.evaluation, rounds.incumbent.evaluation
-    tried = max(1, sum(trial.state == "complete" for trial in rounds.trials) - 1)
+    before, after = seeded.evaluation, done.standing.evaluation
+    tried = max(1, sum(trial.state == "complete" for trial in done.trials) - 1)
     split = SplitScores(before, after, compare(before.outcomes, after.outcomes, tried))
-    ledger = rounds.evaluator.ledger
     return RunResult(
         task=task,
         model=ledger.info(),
         baseline=start.baseline,
-        winner=rounds.incumbent.trial.prompt,
+        winner=done.standing.trial.prompt,
         selection=split,
         test=None,
-        trials=tuple(rounds.trials),
+        trials=done.trials,
         cost=ledger.spent,
-        stop=stop,
+        stop=done.stop,
         seed=seed,
         verdict=verdict(split, "training"),
         recommended=recommended(split),

@@ -6,19 +6,22 @@ examples of a fold. The fixed wordings are plain instruction English, fitted to 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import combinations
 from typing import Any
 
 from ..interfaces import Draft, Evidence
 from ..prompts import words_for
 from ..types import LabelText, Prompt, Verbaliser
 from .cases import Confusion
-from .probing import Probe, phrases
+from .probing import Probe, phrases, telling
 from .proposal import Proposal
+from .tables import phrases_of
 from .words import fit_words, likelihood
 
 ASK = "Answer with the correct label."
+WHICH = "Which label fits?"
 FEW = 3
 MAX_CUES = 3
 
@@ -31,27 +34,33 @@ def text_edits(
     labels: Sequence[str],
     confusion: Confusion,
     kept: Sequence[Probe],
+    replies: Mapping[str, str],
     one_version: bool,
 ) -> list[Proposal]:
-    """Every text edit that the evidence supports for a confusion, the most promising first.
+    """Every text edit that the evidence supports for a confusion.
 
-    `one_version`: the prompt reads the same for every fold, so that words can be fitted to it.
+    `replies`: example id -> what the prompt is answered with. `one_version`: the prompt reads the
+    same for every fold, so that words can be fitted to it.
     """
     pair = (confusion.gold, confusion.rival)
     told: dict[str, Any] = {"labels": tuple(labels), "kept": tuple(kept)}
+    ruled = {**told, "replies": replies}
     makers: list[tuple[str, Make, str]] = [
         ("question", partial(_reask, **told), "this question tells the labels apart"),
-        ("question", partial(_contrast, **told), "asks for what separates the labels"),
-        ("label_descriptions", partial(_define, **told), "says what marks each label"),
-        ("label_descriptions", partial(_describe, **told), "describes, then looks up the marks"),
-        ("label_descriptions", partial(_by_answers, **told), "defines by the telling answers"),
-        ("label_descriptions", partial(_sharpen, pair=pair, kept=kept), "sharpens the two labels"),
+        ("contrast", partial(_contrast, **told), "asks for what separates the labels"),
+        ("rule", partial(_rule, **ruled), "defines by two answers together"),
+        ("rule-question", partial(_rule_question, **ruled), "asks for two things together"),
+        ("rule-described", partial(_rule_described, **ruled), "describes, then applies the rule"),
+        ("definitions", partial(_define, **told), "says what marks each label"),
+        ("described", partial(_describe, **told), "describes, then looks up the marks"),
+        ("answers", partial(_by_answers, **told), "defines by the telling answers"),
+        ("sharpen", partial(_sharpen, pair=pair, kept=kept), "sharpens the two labels"),
         ("context", partial(_context, pair=pair, kept=kept), "tells the two labels apart"),
-        ("cues", partial(_cue, pair=pair, kept=kept), "points at what separates the two"),
+        ("cue", partial(_cue, pair=pair, kept=kept), "points at what separates the two"),
     ]
     if one_version:
         words = partial(_words, labels=tuple(labels))
-        makers.insert(2, ("verbalisers", words, "moves words to the label they speak for"))
+        makers.insert(2, ("words", words, "moves words to the label they speak for"))
     found = []
     for kind, make, why in makers:
         edited = make(prompt, evidence)
@@ -99,6 +108,82 @@ def _defined(prompt: Prompt, texts: Sequence[LabelText]) -> Prompt | None:
         return None
     asked = prompt.output_format or ASK
     return prompt.with_(label_descriptions=tuple(texts), output_format=asked)
+
+
+# --- rules about two answers ----------------------------------------------------------------------
+
+
+def _rule(
+    prompt: Prompt,
+    evidence: Evidence,
+    *,
+    labels: Sequence[str],
+    kept: Sequence[Probe],
+    replies: Mapping[str, str],
+) -> Prompt | None:
+    """A new prompt that defines the labels by what two questions answer: the pair of questions
+    that tells most is found again for every fold."""
+    del prompt
+    found = _phrased(evidence, labels, kept, replies)
+    if found is None:
+        return None
+    texts = tuple(LabelText(label, either(own)) for label, own in found.items())
+    return Prompt(WHICH, label_descriptions=texts, definition_style="description_first")
+
+
+def _rule_described(prompt: Prompt, evidence: Evidence, **told: Any) -> Prompt | None:
+    ruled = _rule(prompt, evidence, **told)
+    return ruled.with_(reasoning="describe") if ruled else None
+
+
+def _rule_question(
+    prompt: Prompt,
+    evidence: Evidence,
+    *,
+    labels: Sequence[str],
+    kept: Sequence[Probe],
+    replies: Mapping[str, str],
+) -> Prompt | None:
+    """A new prompt that offers the pairs of answers themselves, and reads them as labels."""
+    del prompt
+    found = _phrased(evidence, labels, kept, replies)
+    if found is None:
+        return None
+    words = sorted(phrase for own in found.values() for phrase in own)
+    verbalisers = tuple(Verbaliser(label, own) for label, own in found.items())
+    return Prompt(f"Which fits: {either(words)}?", verbalisers=verbalisers)
+
+
+def _phrased(
+    evidence: Evidence,
+    labels: Sequence[str],
+    kept: Sequence[Probe],
+    replies: Mapping[str, str],
+) -> dict[str, tuple[str, ...]] | None:
+    def make() -> dict[str, tuple[str, ...]] | None:
+        gold = {example.id: example.answer for example in evidence.examples}
+        tables = evidence.word_scores([(probe.prompt, probe.words) for probe in kept])
+        told = [
+            {i: max(row, key=row.__getitem__, default="") for i, row in t.items()} for t in tables
+        ]
+        told.append({i: replies.get(i, "") for i in gold})
+        speaking = [one for one in told if not _mute(one, labels)]
+        pairs = sorted(
+            combinations(speaking, 2),
+            key=lambda two: -telling({i: f"{two[0][i]} {two[1][i]}" for i in gold}, gold),
+        )
+        return phrases_of(*pairs[0], gold, labels) if pairs else None
+
+    return evidence.once(f"phrased {labels} {kept} {sorted(replies.items())}", make)
+
+
+def _mute(answers: Mapping[str, str], labels: Sequence[str]) -> bool:
+    """Whether answers say nothing by themselves: yes and no, private labels, or nothing."""
+    words = {word.casefold() for word in answers.values()}
+    return words <= {"yes", "no"} or "" in words or bool(words & {x.casefold() for x in labels})
+
+
+# --- the two labels of a confusion ----------------------------------------------------------------
 
 
 def _sharpen(
