@@ -1,8 +1,7 @@
 """Messages and progress on stderr (layer 3).
 
 Three observers of a run: a bar for terminals, a line every few seconds elsewhere, and silence.
-Knows nothing of how a search goes on, only what it is told. Beside `formats/` the one module that
-knows Rich, which is imported when a bar is shown.
+Knows nothing of how a search goes on, only what it is told. The bar itself is drawn in `live`.
 """
 
 from __future__ import annotations
@@ -12,11 +11,12 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TextIO
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TextIO
 
 from .formats.base import Screen
 from .interfaces import Observer
+from .live import Stage, progress
 from .types import ModelInfo, Task, Trial
 
 if TYPE_CHECKING:
@@ -53,15 +53,21 @@ class Console:
         if self._bar is None or not self._bar.print_above(text):
             print(text, file=self.stream, flush=True)
 
-    def observer(self, clock: Callable[[], float] = time.monotonic) -> Observer:
-        """The listener that suits the stream and the level."""
+    def observer(self, clock: Callable[[], float] = time.monotonic, bar: bool = True) -> Observer:
+        """The listener that suits the stream and the level; `bar` False where a person types."""
         if self.level < 0:
             return SilentObserver()
-        if self.level == 0 and is_terminal(self.stream):
+        if bar and self.level == 0 and is_terminal(self.stream):
             self._bar = BarObserver(self, clock)
             return self._bar
         self._lines = LineObserver(self, clock)
         return self._lines
+
+    def event(self, kind: str, data: Mapping[str, Any]) -> None:
+        """An event of reflection, for whoever listens."""
+        for shown in (self._bar, self._lines):
+            if shown is not None:
+                shown.event(kind, data)
 
     def close(self) -> None:
         """Take the bar away, whatever happened."""
@@ -143,6 +149,7 @@ class LineObserver:
         self._pace = Pace(clock)
         self._count = 0
         self._state = ""
+        self._stage = Stage()
         self._ended = threading.Event()
 
     def started(self, task: Task, model: ModelInfo, plan: str) -> None:
@@ -179,6 +186,12 @@ class LineObserver:
     def message(self, text: str) -> None:
         self._console.write(text)
 
+    def event(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Something that reflection tells, as a line if it is worth one."""
+        if said := self._stage.heard(kind, data):
+            self._last = self._clock()
+            self._console.write(said)
+
     def finished(self, stop: str) -> None:
         self.stop()
         self._console.write(stop)
@@ -194,6 +207,7 @@ class BarObserver:
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
         self._pace = Pace(clock)
+        self._stage = Stage()
         self._progress: Progress | None = None
         self._row: TaskID | None = None
         self._count = 0
@@ -208,30 +222,17 @@ class BarObserver:
     def started(self, task: Task, model: ModelInfo, plan: str) -> None:
         self._console.write(opening(task, model))
         self._console.write(plan)
-        self._progress = self._make()
+        self._progress = progress(self._stage, self._console.stream)
         self._row = self._progress.add_task("", total=1.0, what="the seed prompt", best="")
         self._progress.start()
 
-    def _make(self) -> Progress:
-        from rich.console import Console as RichConsole
-        from rich.progress import (
-            BarColumn,
-            Progress,
-            TaskProgressColumn,
-            TextColumn,
-            TimeElapsedColumn,
-        )
-
-        return Progress(
-            BarColumn(bar_width=24),
-            TaskProgressColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[best]}", markup=False),
-            TextColumn("{task.fields[what]}", markup=False, style="dim"),
-            console=RichConsole(file=self._console.stream, stderr=True),
-            transient=True,
-            refresh_per_second=4,
-        )
+    def event(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Something that reflection tells: shown above the bar."""
+        said = self._stage.heard(kind, data)
+        if kind == "edit" and data["state"] == "accepted":
+            self._console.write(said.strip())
+        if self._progress is not None:
+            self._progress.refresh()
 
     def trial(self, trial: Trial, best: Trial, spent: str, fraction: float) -> None:
         self._count += 1

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,7 +23,18 @@ from .models import (
     opened,
     tell_if_other,
 )
-from .runs import NoCache, NoTest, Output, Resume, RunDir, again, run_folder, shared_answers
+from .runs import (
+    NoCache,
+    NoPriors,
+    NoTest,
+    Output,
+    Resume,
+    RunDir,
+    again,
+    learned,
+    run_folder,
+    shared_answers,
+)
 from .shell import Talk, grouped
 from .stages import settings_for
 
@@ -77,6 +89,7 @@ class Plan:
     resume: Resume = False
     metric: MetricName = ""
     no_test: NoTest = False
+    no_priors: NoPriors = False
     no_cache: NoCache = False
     json: Events = False
 
@@ -155,26 +168,31 @@ def _reflected(
     from .. import metrics
     from ..journal import Journal, header_for
     from ..ledger import Ledger
+    from ..priors import Beliefs, beliefs_for
     from ..prompts import fingerprint
     from ..reflection import reflect as run_reflection
-    from ..search import final_test
+    from ..search import final_test, snapshot
 
     metric, seed, start = metrics.get(task.metric), _seed(plan, artifact), _start(plan, artifact)
     header = {**header_for(task, engine.info(), seed), "prompt": fingerprint(start.prompt)}
     open_journal = Journal.resume if plan.resume else Journal.create
     journal = open_journal(folder, header)
+    known = Beliefs() if plan.no_priors else beliefs_for(task, engine.info())
+    settings = settings_for(folder, plan.interactive)
     try:
         result = run_reflection(
             task,
             Ledger(engine, journal, budget, cache=cache),
             metric,
             start,
-            observer=console.observer(),
-            settings=settings_for(folder, plan.interactive),
+            observer=console.observer(bar=not plan.interactive),
+            settings=replace(settings, beliefs=snapshot(journal, known)),
             journal=journal,
             seed=seed,
-            tell=_print_event if plan.json else None,
+            tell=partial(_tell, console, plan.json),
         )
+        if not plan.no_priors:
+            learned(result, journal, console)
         if plan.no_test:
             return result
         return final_test(result, Ledger(engine, journal, cache=cache), metric)
@@ -230,6 +248,12 @@ def _dry_run(
 
 
 # --- the result -----------------------------------------------------------------------------------
+
+
+def _tell(console: Console, json: bool, kind: str, data: Mapping[str, Any]) -> None:
+    console.event(kind, data)
+    if json:
+        _print_event(kind, data)
 
 
 def _print_event(kind: str, data: Mapping[str, Any]) -> None:

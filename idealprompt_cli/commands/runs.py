@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import JournalError, ModelError
+from ..errors import JournalError, ModelError, PriorsError
 from ..files import read_text
 
 if TYPE_CHECKING:
     from ..cache import AnswerCache
+    from ..console import Console
     from ..interfaces import Engine
+    from ..journal import Journal
+    from ..types import RunResult
 
 RUNS = Path("runs")
 JOURNAL = "journal.jsonl"
@@ -30,6 +33,9 @@ RunDir = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Where the run is kept. Default: under runs/.")
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with a broken run.")]
+NoPriors = Annotated[
+    bool, typer.Option("--no-priors", help="Neither use nor add to what earlier runs taught.")
+]
 NoTest = Annotated[bool, typer.Option("--no-test", help="Leave the held-out pictures unread.")]
 NoCache = Annotated[
     bool, typer.Option("--no-cache", help="Neither use nor keep answers that runs share.")
@@ -81,3 +87,18 @@ def shared_answers(
     finally:
         if cache is not None:
             cache.close()
+
+
+def learned(result: RunResult, journal: Journal, console: Console) -> None:
+    """Add a run's lessons to the user's memory, once, however often it is resumed; a memory that
+    cannot be written is no reason to lose the run."""
+    from ..priors import learn
+
+    if journal.records("learnt"):
+        return
+    try:
+        count = learn(result)
+    except PriorsError as error:
+        console.say(f"nothing learnt for the next run: {error}")
+        return
+    journal.append([{"kind": "learnt", "lessons": count}])

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import ArtifactError, Interrupted, PriorsError, UsageError
+from ..errors import ArtifactError, Interrupted, UsageError
 from ..files import check_writable, write_text
 from .evaluate import Folder, MetricName, load
 from .models import (
     ModelFlags,
     opened,
 )
-from .runs import NoCache, NoTest, Output, Resume, RunDir, again, run_folder, shared_answers
+from .runs import (
+    NoCache,
+    NoPriors,
+    NoTest,
+    Output,
+    Resume,
+    RunDir,
+    again,
+    learned,
+    run_folder,
+    shared_answers,
+)
 from .shell import Json, Talk, grouped
-from .stages import first_share, second_stage
+from .stages import settings_for
 
 if TYPE_CHECKING:
     from ..artifact import Artifact
@@ -26,7 +39,6 @@ if TYPE_CHECKING:
     from ..cache import AnswerCache
     from ..console import Console
     from ..interfaces import Engine
-    from ..journal import Journal
     from ..types import RunResult, Task
 
 EVALUATIONS_PER_PICTURE = 40
@@ -56,9 +68,6 @@ PolicyName = Annotated[
 ProposerName = Annotated[
     str,
     typer.Option("--proposer", metavar="none|same", help="Who writes where an edit needs text."),
-]
-NoPriors = Annotated[
-    bool, typer.Option("--no-priors", help="Neither use nor add to what earlier runs taught.")
 ]
 Strategies = Annotated[
     list[str] | None, typer.Option("--strategy", help="Only this strategy (may be repeated).")
@@ -171,6 +180,7 @@ def _search(
     cache: AnswerCache | None,
 ) -> RunResult:
     from .. import metrics, strategies
+    from ..both import run_both
     from ..journal import Journal, header_for
     from ..ledger import Ledger
     from ..policies import POLICIES
@@ -181,15 +191,17 @@ def _search(
     metric, observer = metrics.get(task.metric), console.observer()
     open_journal = Journal.resume if plan.resume else Journal.create
     journal = open_journal(folder, header_for(task, engine.info(), plan.seed))
-    share = first_share(budget) if plan.reflect else budget
-    ledger = Ledger(engine, journal, share, cache=cache)
+    ledger = Ledger(engine, journal, budget, cache=cache)
+    first: Callable[..., RunResult] = run
+    if plan.reflect:
+        first = partial(run_both, settings=settings_for(folder), tell=console.event)
     try:
-        result = run(
+        result = first(
             task,
             ledger,
             metric,
             strategies.select(plan.strategy),
-            ledger.budget,
+            budget,
             observer=observer,
             journal=journal,
             seed=plan.seed,
@@ -199,10 +211,7 @@ def _search(
             prefer="short" if plan.prefer == "short" else "score",
         )
         if not plan.no_priors:
-            _learn(result, journal, console)
-        if plan.reflect:
-            writer = PROPOSERS[plan.proposer](ledger)
-            result = second_stage(result, ledger, budget, metric, folder, observer, journal, writer)
+            learned(result, journal, console)
         if task.test and not plan.no_test:
             console.say(f"Now both prompts on the {len(task.test)} held-out pictures.")
         if plan.no_test:
@@ -213,21 +222,6 @@ def _search(
         raise Interrupted(f"{why}; go on with: {again(folder)}") from stopped
     finally:
         journal.close()
-
-
-def _learn(result: RunResult, journal: Journal, console: Console) -> None:
-    """Add the run's lessons to the user's memory, once, however often it is resumed; a memory that
-    cannot be written is no reason to lose the run."""
-    from ..priors import learn
-
-    if journal.records("learnt"):
-        return
-    try:
-        count = learn(result)
-    except PriorsError as error:
-        console.say(f"nothing learnt for the next run: {error}")
-        return
-    journal.append([{"kind": "learnt", "lessons": count}])
 
 
 def _deliver(artifact: Artifact, kept: Path, output: str, json: bool) -> None:

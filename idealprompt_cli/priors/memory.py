@@ -205,8 +205,11 @@ def lessons(result: RunResult) -> list[tuple[Key, float]]:
 
 
 def _won(parent: Trial, trial: Trial) -> float:
-    """Share of what the parent lacked that the trial won, at least 0."""
+    """Share of what the parent lacked that the trial won, at least 0; nothing for an edit that
+    reflection rejected, which may have seen its parent's bad examples only."""
     if parent.evaluation is None or trial.evaluation is None:
+        return 0.0
+    if trial.edit is not None and trial.edit.p_value > trial.edit.level:
         return 0.0
     gain, room = paired_gain(parent.evaluation.outcomes, trial.evaluation.outcomes)
     return min(1.0, max(0.0, gain / room)) if room > 1e-9 else 0.0
@@ -222,6 +225,7 @@ def _family(model: ModelInfo) -> str:
 
 def _safe(name: str) -> str:
     """A plain identifier, or "other": free text never gets into the memory."""
+    name = name.replace(" ", "-")
     return name if _NAME.match(name) else "other"
 
 
