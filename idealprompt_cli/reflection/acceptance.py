@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -17,10 +18,10 @@ from ..statistics import squash
 from ..types import Outcome
 
 # The chance that any edit at all is accepted where none is better, over a whole run.
-ALPHA = 0.1
+ALPHA = 0.25
 # Up to this many pairs every pattern of signs is counted; beyond, `DRAWS` random ones.
 _EXACT = 14
-DRAWS = 20_000
+DRAWS = 10_000
 # A smaller difference on an example counts as none: surer where it was sure already is no gain.
 NEGLIGIBLE = 0.02
 
@@ -147,6 +148,7 @@ def stepped_down(gains: np.ndarray, draws: int = DRAWS, seed: int = 0) -> list[f
     return [float(p) for p in found]
 
 
+@lru_cache(maxsize=64)
 def _signs(count: int, draws: int, seed: int) -> np.ndarray:
     """Every pattern of signs for few examples, else random ones and the observed one."""
     if count <= _EXACT:

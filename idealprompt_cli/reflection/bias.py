@@ -20,8 +20,7 @@ Offsets = tuple[tuple[str, float], ...]
 
 _LEAST = 1e-6
 _RIDGE = 0.5
-_STEPS = 300
-_RATE = 0.2
+_STEPS = 12
 
 
 @dataclass(frozen=True)
@@ -70,18 +69,20 @@ def batch(outcomes: Sequence[Outcome], labels: Sequence[str]) -> Offsets:
 
 
 def fitted(outcomes: Sequence[Outcome], labels: Sequence[str]) -> Offsets:
-    """Offsets of greatest penalised likelihood (a logistic regression with intercepts only)."""
+    """Offsets of greatest penalised likelihood (a logistic regression with intercepts only, by
+    Newton's method)."""
     table = np.array([[max(_LEAST, o.probabilities[x]) for x in labels] for o in outcomes])
     logs = np.log(table)
-    gold = np.array([labels.index(o.gold) for o in outcomes])
-    truth = np.eye(len(labels))[gold]
+    truth = np.eye(len(labels))[[labels.index(o.gold) for o in outcomes]]
     offsets = np.zeros(len(labels))
     for _ in range(_STEPS):
         shifted = logs + offsets
         odds = np.exp(shifted - shifted.max(axis=1, keepdims=True))
         odds /= odds.sum(axis=1, keepdims=True)
-        slope = (truth - odds).mean(axis=0) - _RIDGE * offsets / len(outcomes)
-        offsets += len(labels) * _RATE * slope
+        slope = (truth - odds).sum(axis=0) - _RIDGE * offsets
+        bend = np.diag(odds.sum(axis=0) + _RIDGE) - odds.T @ odds
+        # Far from the top a full step may overshoot: no offset moves by more than 2 at a time.
+        offsets += np.clip(np.linalg.solve(bend, slope), -2.0, 2.0)
     return _centred(dict(zip(labels, offsets.tolist(), strict=True)))
 
 

@@ -49,6 +49,7 @@ def text_edits(
         ("question", partial(_reask, **told), "this question tells the labels apart"),
         ("contrast", partial(_contrast, **told), "asks for what separates the labels"),
         ("rule", partial(_rule, **ruled), "defines by two answers together"),
+        ("rule-first", partial(_rule_first, **ruled), "defines by two answers, the answers first"),
         ("rule-question", partial(_rule_question, **ruled), "asks for two things together"),
         ("rule-described", partial(_rule_described, **ruled), "describes, then applies the rule"),
         ("definitions", partial(_define, **told), "says what marks each label"),
@@ -128,7 +129,12 @@ def _rule(
     if found is None:
         return None
     texts = tuple(LabelText(label, either(own)) for label, own in found.items())
-    return Prompt(WHICH, label_descriptions=texts, definition_style="description_first")
+    return Prompt(WHICH, label_descriptions=texts)
+
+
+def _rule_first(prompt: Prompt, evidence: Evidence, **told: Any) -> Prompt | None:
+    ruled = _rule(prompt, evidence, **told)
+    return ruled.with_(definition_style="description_first") if ruled else None
 
 
 def _rule_described(prompt: Prompt, evidence: Evidence, **told: Any) -> Prompt | None:

@@ -19,6 +19,7 @@ BASE: Mapping[str, float] = {
     "question": 0.3,
     "contrast": 0.2,
     "rule": 0.2,
+    "rule-first": 0.2,
     "rule-question": 0.15,
     "rule-described": 0.15,
     "words": 0.15,
