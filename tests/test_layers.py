@@ -13,7 +13,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("edits", "forms"),
     ("__init__", "types", "errors"),
     ("interfaces", "files", "yamlio"),
-    ("images", "prompts", "wording", "budget", "answers"),
+    ("images", "prompts", "wording", "guard", "budget", "answers"),
     (
         "metrics",
         "engines",

@@ -8,13 +8,13 @@ import pytest
 
 from idealprompt_cli.budget import Budget
 from idealprompt_cli.console import SilentObserver
+from idealprompt_cli.guard import clean, copies, fit_rewrite, names
 from idealprompt_cli.journal import Journal
 from idealprompt_cli.metrics import METRICS
 from idealprompt_cli.proposers import PROPOSERS
 from idealprompt_cli.proposers.same_model import SameModel, same_model
 from idealprompt_cli.search import run
 from idealprompt_cli.strategies import select
-from idealprompt_cli.strategies.guard import clean, copies, fit_rewrite, names
 from idealprompt_cli.types import Generated, GenerateRequest, RunResult
 
 from .fake_vlm import FakeVlm, graded_task

@@ -16,6 +16,7 @@ from idealprompt_cli.artifact import dump, from_run, load
 from idealprompt_cli.budget import Budget
 from idealprompt_cli.console import SilentObserver
 from idealprompt_cli.errors import Interrupted, UsageError
+from idealprompt_cli.guard import fit_phrase
 from idealprompt_cli.journal import Journal, header_for
 from idealprompt_cli.ledger import Ledger
 from idealprompt_cli.metrics import METRICS
@@ -27,6 +28,7 @@ from idealprompt_cli.reflection import (
     from_search,
     reflect,
 )
+from idealprompt_cli.reflection.acceptance import ALPHA
 from idealprompt_cli.search import final_test, run
 from idealprompt_cli.strategies import STRATEGIES
 from idealprompt_cli.strategies.questions import QUESTIONS
@@ -44,17 +46,22 @@ DEFINED = Prompt(
 
 
 class Writer:
-    """A `Proposer` that follows instructions, in its way."""
+    """A `Proposer` that finds what it is told is there, or rambles."""
 
-    def __init__(self, reply: str = "The cup is red.") -> None:
-        self.reply = reply
+    def __init__(self, able: bool = True) -> None:
+        self.able = able
         self.asked: list[str] = []
+        self.grammars: list[str | None] = []
 
     def write(self, instruction: str, max_tokens: int = 64, grammar: str | None = None) -> str:
         self.asked.append(instruction)
-        if instruction.startswith("Repeat"):
-            return self.reply
-        return "What pattern is it?" if "question" in instruction else "striped or checked"
+        self.grammars.append(grammar)
+        if not self.able:
+            return "a nice picture of a nice picture of"
+        if "clearer question" in instruction:
+            return "Is it code K7, striped or checked, or code M2, plain or dotted?"
+        first = instruction.split("What do the pictures of ")[1].split(maxsplit=1)[0]
+        return "striped or checked" if first in ("K", "K7") else "plain or dotted"
 
 
 def reflected(
@@ -135,7 +142,7 @@ def test_an_accepted_edit_says_what_it_changed_fixed_and_broke() -> None:
     last = from_run(result).trail[-1]
     assert last.edit is not None
     assert {change.part for change in last.edit.changes} >= {"question", "verbalisers"}
-    assert last.edit.p_value <= last.edit.level <= 0.05
+    assert last.edit.p_value <= last.edit.level <= ALPHA
     before = {o.example_id: o.score for o in result.selection.baseline.outcomes}
     after = {o.example_id: o.score for o in result.selection.winner.outcomes}
     assert set(last.edit.fixed) == {i for i in after if after[i] > before[i]}
@@ -163,18 +170,26 @@ def test_random_labels_claim_no_gain() -> None:
 def test_the_examples_that_inspired_an_edit_do_not_test_it() -> None:
     writer, events = Writer(), list[tuple[str, Mapping[str, Any]]]()
     reflected(proposer=writer, events=events)
-    edits = [data for kind, data in events if kind == "edit" and "written" in data["why"]]
-    assert edits
-    assert any("Write a clearer question" in asked for asked in writer.asked)
+    edits = [data for kind, data in events if kind == "edit" and "written" in data["edit"]]
+    assert {data["edit"] for data in edits} == {"written-definitions", "written-question"}
+    assert len([asked for asked in writer.asked if "clearer question" in asked]) <= 3
+    assert all(writer.grammars)
     for edit in edits:
         assert edit["inspired_by"]
         assert edit["scored_on"] <= len(TASK.train) - len(edit["inspired_by"])
 
 
 def test_a_proposer_that_rambles_is_asked_once() -> None:
-    writer = Writer("a nice picture of")
+    writer = Writer(able=False)
     reflected(relabelled(TASK, 1), proposer=writer)
     assert len(writer.asked) == 1
+
+
+def test_what_a_proposer_writes_is_checked() -> None:
+    said = ["a large red striped mug on a table", "a cup"]
+    assert fit_phrase("striped or checked", ("K7", "M2"), said)
+    for text in ("", "K7 items", "a large red striped mug", "no no no no", "one " * 9, "42"):
+        assert not fit_phrase(text, ("K7", "M2"), said)
 
 
 def test_the_test_split_is_not_looked_at() -> None:

@@ -21,10 +21,12 @@ from .evening import calibrations, orders
 from .probing import Probe, probes, said
 from .proposal import Proposal
 from .texts import text_edits
-from .written import answer_form, capable, written
+from .written import answer_form, capable, shown_of, written
 
 # Pictures on which the order of the labels is turned round.
 TURNED = 8
+# Confusions about which a proposer is asked without any of its texts being accepted.
+ASKS = 3
 
 
 @dataclass
@@ -41,6 +43,8 @@ class Clinic:
     kept: tuple[Probe, ...] = ()
     kept_for: str = ""
     notes: list[str] = field(default_factory=list)
+    proved: bool = False
+    asks_left: int = ASKS
 
     def general(self, incumbent: Candidate, outcomes: Sequence[Outcome]) -> list[Proposal]:
         """Edits that are aimed at no one confusion: calibration and order."""
@@ -125,10 +129,21 @@ class Clinic:
             return None
 
     def _written(self, incumbent: Candidate, confusion: Confusion) -> list[Proposal]:
-        if self.proposer is None:
+        """What the proposer makes of a confusion, as long as it is worth asking."""
+        if self.proposer is None or self.asks_left == 0 or not confusion.rival:
             return []
-        if not capable(self.proposer):
+        if not self.proved and not capable(self.proposer):
             self.proposer = None
-            self.notes.append("the proposer does not follow instructions; going on without it")
+            self.notes.append("the proposer does not reflect; going on without it")
             return []
-        return written(incumbent.prompt, confusion, self.said_of(confusion.ids), self.proposer)
+        self.proved = True
+        self.asks_left -= 1
+        shown = shown_of(confusion, self.examples)
+        texts = self.said_of([i for ids in shown.values() for i in ids])
+        labels = self.evaluator.task.labels
+        return written(incumbent.prompt, confusion, shown, texts, labels, self.proposer)
+
+    def credit(self, kind: str) -> None:
+        """An edit of this kind was accepted: a proposer whose text was may be asked again."""
+        if kind.startswith("written"):
+            self.asks_left = ASKS

@@ -201,6 +201,7 @@ class Rounds:
         for one in passed:
             states[one.name] = self._offer(one)
             if self.incumbent is not before:
+                self.clinic.credit(one.proposal.kind)
                 break
         self.carried = [p.proposal.draft for p in passed if states[p.name] == "passed"]
         for one in tried:

@@ -1,58 +1,103 @@
-"""Edits that a proposer writes: free text on the bad cases, checked before it costs anything."""
+"""Edits that a proposer writes about the worst confusion: under a grammar, checked before they cost
+anything, and asked only of a proposer that has shown that it can reflect at all.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ..guard import PHRASE, SENTENCE, clean, fit_phrase, fit_rewrite
 from ..interfaces import Draft, Proposer
-from ..types import LabelText, Prompt
+from ..prompts import words_for
+from ..types import Example, LabelText, Prompt
 from .cases import Confusion
 from .proposal import Proposal
 
-SHOWN = 4
-MAX_CHARACTERS = 240
-_TOKENS = 64
-_PROBE = "Repeat this sentence and nothing else: The cup is red."
+# Pictures of each label that the proposer is told of.
+SHOWN = 3
+TOKENS = 24
+QUESTION_TOKENS = 48
+# A reflection whose outcome is known: what a right answer holds, and what it does not.
+PROBE = (
+    ("K", ("a striped mug on a table", "a striped lamp on the floor", "a small striped shirt")),
+    ("M", ("a plain mug on the floor", "a plain lamp on a table", "a large plain shirt")),
+)
+PROBE_RIGHT, PROBE_WRONG = "strip", ("plain", "mug", "lamp", "shirt")
+_WHY = "written by the proposer about the worst cases"
 
 
 def capable(proposer: Proposer) -> bool:
-    """Whether it can follow an instruction at all: a small model's ramblings cost one request."""
-    return "cup is red" in proposer.write(_PROBE, max_tokens=16).casefold()
+    """Whether it finds what sets six made-up pictures apart. A small model's ramblings cost one
+    short request."""
+    text = _mark(proposer, *PROBE).casefold()
+    return PROBE_RIGHT in text and not any(word in text for word in PROBE_WRONG)
+
+
+def shown_of(confusion: Confusion, examples: Sequence[Example]) -> dict[str, tuple[str, ...]]:
+    """label -> ids of the pictures to tell the proposer of: the worst cases of the confusion, and
+    pictures of the other label."""
+    worst = confusion.ids[:SHOWN]
+    own = [e.id for e in examples if e.answer == confusion.gold and e.id not in worst]
+    other = [e.id for e in examples if e.answer == confusion.rival]
+    gold = (*worst, *own)[:SHOWN]
+    return {confusion.gold: gold, confusion.rival: tuple(other[:SHOWN])}
 
 
 def written(
-    prompt: Prompt, confusion: Confusion, said: Mapping[str, str], proposer: Proposer
+    prompt: Prompt,
+    confusion: Confusion,
+    shown: Mapping[str, Sequence[str]],
+    said: Mapping[str, str],
+    labels: Sequence[str],
+    proposer: Proposer,
 ) -> list[Proposal]:
-    """A rewritten question and rewritten definitions of the two labels. They saw the cases they
-    are inspired by, which therefore do not test them."""
-    shown = confusion.cases[:SHOWN]
-    ids = tuple(case.example_id for case in shown)
-    seen = [f"- seen: {said.get(c.example_id, '')} Right answer: {c.gold}." for c in shown]
-    facts = "\n".join(
-        [f"A model is asked: {prompt.question}", f"It says {confusion.rival} here:", *seen]
-    )
-    drafts = []
-    question = _asked(proposer, f"{facts}\nWrite a clearer question. Only the question.")
-    if question and question != prompt.question:
-        drafts.append(("question", prompt.with_(question=question)))
-    texts = []
-    for label in (confusion.gold, confusion.rival):
-        if label:
-            ask = f"{facts}\nDefine {label} in at most eight words. Only the definition."
-            texts.append(LabelText(label, _asked(proposer, ask)))
-    if texts and all(text.text for text in texts) and not prompt.verbalisers:
-        new = {text.label: text for text in texts}
-        kept = [entry for entry in prompt.label_descriptions if entry.label not in new]
-        drafts.append(("label_descriptions", prompt.with_(label_descriptions=(*kept, *texts))))
-    why = "written by the proposer about the worst cases"
-    return [Proposal(kind, Draft(p, why), why, confusion.name, ids) for kind, p in drafts]
+    """Definitions of the two labels and a question that tells them apart. They saw the pictures
+    they are told of, which therefore do not test them."""
+    told = {label: tuple(said[i].rstrip(". ") for i in ids) for label, ids in shown.items()}
+    if len(told) < 2 or not all(told.values()):
+        return []
+    sides = list(told.items())
+    marks = {}
+    for place, side in enumerate(sides):
+        text = _mark(proposer, side, sides[1 - place])
+        if not fit_phrase(text, labels, said.values()):
+            return []
+        marks[side[0]] = text
+    ids = tuple(i for shown_ids in shown.values() for i in shown_ids)
+    drafts = [("written-definitions", _defined(prompt, marks))]
+    question = _question(proposer, prompt, marks)
+    if fit_rewrite(question, prompt.question, labels, said.values()):
+        drafts.append(("written-question", prompt.with_(question=question)))
+    return [
+        Proposal(kind, Draft(edited, _WHY), _WHY, confusion.name, ids)
+        for kind, edited in drafts
+        if edited is not None
+    ]
 
 
-def _asked(proposer: Proposer, instruction: str) -> str:
-    """One line of bounded length; "" for anything that is no use as a part of a prompt."""
-    text = proposer.write(instruction, max_tokens=_TOKENS).strip()
-    line = text.splitlines()[0].strip().strip('"') if text else ""
-    return line if 3 <= len(line) <= MAX_CHARACTERS and any(c.isalpha() for c in line) else ""
+def _mark(
+    proposer: Proposer, label: tuple[str, Sequence[str]], other: tuple[str, Sequence[str]]
+) -> str:
+    """What sets the pictures of a label apart from those of the other, in a few words."""
+    told = " ".join(f"Pictures of {name}: {'; '.join(texts)}." for name, texts in (label, other))
+    ask = f"{told} What do the pictures of {label[0]} have that those of {other[0]} do not? "
+    return clean(proposer.write(ask + "Answer in at most five words.", TOKENS, PHRASE))
+
+
+def _question(proposer: Proposer, prompt: Prompt, marks: Mapping[str, str]) -> str:
+    told = "; ".join(f"{words_for(prompt, x)[0]} means {mark}" for x, mark in marks.items())
+    ask = f"A question about a picture: {prompt.question} It is often misunderstood: {told}. "
+    return clean(proposer.write(ask + "Write a clearer question.", QUESTION_TOKENS, SENTENCE))
+
+
+def _defined(prompt: Prompt, marks: Mapping[str, str]) -> Prompt | None:
+    """The definitions with those of the two labels replaced; None where the prompt has its own
+    words for the labels, which definitions would contradict."""
+    if prompt.verbalisers:
+        return None
+    kept = [entry for entry in prompt.label_descriptions if entry.label not in marks]
+    new = [LabelText(label, mark) for label, mark in marks.items()]
+    return prompt.with_(label_descriptions=(*kept, *new))
 
 
 def answer_form(prompt: Prompt, golds: Sequence[str]) -> list[Proposal]:
@@ -62,4 +107,4 @@ def answer_form(prompt: Prompt, golds: Sequence[str]) -> list[Proposal]:
     most = max(len(gold.split()) for gold in golds)
     text = "Answer with one word." if most == 1 else f"Answer with at most {most} words."
     why = "the known answers are that short"
-    return [Proposal("output_format", Draft(prompt.with_(output_format=text), why), why)]
+    return [Proposal("answer-form", Draft(prompt.with_(output_format=text), why), why)]

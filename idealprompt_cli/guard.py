@@ -1,7 +1,7 @@
-"""Is a text that somebody wrote fit for a prompt? (shared by strategies that use a proposer)
+"""Is a text that somebody wrote fit for a prompt? (for strategies and reflection with a proposer)
 
-It must keep the labels, be one sentence of a sane length, and copy no run of words from what was
-said of a training picture.
+It must keep the labels, be one sentence or phrase of a sane length, and copy no run of words from
+what was said of a training picture.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ from collections.abc import Iterable, Sequence
 
 # One line that ends like a sentence, in llama.cpp's grammar notation.
 SENTENCE = 'root ::= [^\\n"]{7,200} [.?]\n'
+# A phrase: no full stop, no quotation, no list.
+PHRASE = 'root ::= [^\\n".:;()*#]{3,72}\n'
 # As many words in a row are a quotation.
 NGRAM = 5
 _LONGEST = 3.0
+_PHRASE_WORDS = 8
 _WORD = re.compile(r"\w+")
 _LEAD = re.compile(
     r"^(?:sure|here|okay|certainly)\b[^:]*:\s*|^(?:question|answer):\s*|^[-*\d.)\s]+", re.IGNORECASE
@@ -37,6 +40,16 @@ def fit_rewrite(text: str, original: str, labels: Sequence[str], said: Iterable[
     if not all(names(text, label) for label in named):
         return False
     return not copies(text, said, original)
+
+
+def fit_phrase(text: str, labels: Sequence[str], said: Iterable[str]) -> bool:
+    """Whether `text` can stand as what marks a label: up to eight words of its own that name no
+    label and do not stutter."""
+    words = _words(text)
+    if not 1 <= len(words) <= _PHRASE_WORDS or len(set(words)) <= 0.6 * len(words):
+        return False
+    alone = any(character.isalpha() for character in text)
+    return alone and not any(names(text, label) for label in labels) and not copies(text, said)
 
 
 def names(text: str, label: str) -> bool:
