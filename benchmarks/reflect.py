@@ -1,103 +1,229 @@
 """What reflection is worth on the demonstration model.
 
-`python -m benchmarks.reflect [--tasks NAME ...] [--seeds 0 1 ...] [--budget 1000]
-[--parts ablation curve random]` adds to `benchmarks/results/reflect.json`; a run that is in the
-file already (same model, task, part, seed and budget) is not made again, so a broken benchmark is
-simply started once more.
+    python -m benchmarks.reflect --parts ablation random curve --seeds 0 1 2 --shard 1/2
 
-- ablation: seed prompt, search alone, reflection alone, search then reflection, at the same total
-  budget;
-- curve: search then reflection with 4, 8, 16 and 32 training pictures;
-- random: training and held-out labels dealt at random: a gain that is claimed there is a false one.
+Every run is a line in `benchmarks/.work/reflect.jsonl` as soon as it is done; a run that is there
+already (same model, task, part, arm, seed and budget) is not made again, several processes may work
+at a time (`--shard i/n` shares the runs out), and what the model answered once is kept in
+`benchmarks/.work/answers.sqlite`. `--write` puts the runs of the present model into
+`benchmarks/results/reflect.json`; `python -m benchmarks.reflect_table` reads that file.
+
+- ablation: search alone, reflection alone, search and reflection, GEPA, at one total budget;
+- curve: search and reflection with 4, 8, 16 and 32 training pictures, on the tasks drawn anew with
+  32 of them;
+- random: training and held-out labels dealt at random: a gain that is claimed there is a false one;
+- expert: the samples' hand-written prompts.
+
+`--set priors` is for tuning; "samples" and "held" only measure.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import random
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.samples import DEMO, ROOT, figures
+import yaml
+
+from benchmarks.memo import MemoEngine
+from benchmarks.samples import DEMO, ROOT
+from benchmarks.tasks import SEEDS, SETS, draw
 from idealprompt_cli import metrics, strategies
+from idealprompt_cli.both import run_both
 from idealprompt_cli.budget import Budget
-from idealprompt_cli.commands.stages import first_share, second_stage, settings_for
+from idealprompt_cli.cache import open_cache
+from idealprompt_cli.commands.stages import settings_for
 from idealprompt_cli.console import SilentObserver
 from idealprompt_cli.crossfit import shuffled
 from idealprompt_cli.engines import EngineOptions, open_engine
 from idealprompt_cli.errors import ArtifactError
+from idealprompt_cli.evaluate import Evaluator
 from idealprompt_cli.files import write_text
 from idealprompt_cli.interfaces import Engine
-from idealprompt_cli.journal import Journal
 from idealprompt_cli.ledger import Ledger
+from idealprompt_cli.priors import Beliefs, beliefs_for
+from idealprompt_cli.prompts import from_dict
 from idealprompt_cli.reflection import from_prompt, reflect
 from idealprompt_cli.search import final_test, run
 from idealprompt_cli.task import load_task
-from idealprompt_cli.types import Example, ModelRef, Prompt, RunResult, Task
+from idealprompt_cli.types import Example, ModelRef, Prompt, RunResult, Task, Trial
+from training.sample_tasks import RECIPES, write_task
 
+WORK = ROOT / "benchmarks" / ".work"
+RESULTS = ROOT / "benchmarks" / "results" / "reflect.json"
 SIZES = (4, 8, 16, 32)
-PARTS = ("ablation", "curve", "random")
-Arm = Callable[[Engine, Task, Budget, int, Path], RunResult]
+PARTS = ("expert", "ablation", "random", "curve")
+CACHE_BYTES = 4 * 1024**3
+Row = dict[str, Any]
 
 
-def search_alone(engine: Engine, task: Task, budget: Budget, seed: int, folder: Path) -> RunResult:
+@dataclass(frozen=True)
+class Job:
+    """One run to make."""
+
+    task_set: str
+    part: str
+    arm: str
+    task: Task
+    seed: int
+    budget: int
+
+    @property
+    def key(self) -> str:
+        return f"{self.task_set} {self.task.name} {self.part} {self.arm} {self.seed} {self.budget}"
+
+
+# --- arms -----------------------------------------------------------------------------------------
+
+
+def search_alone(engine: Engine, job: Job, beliefs: Beliefs, folder: Path) -> RunResult:
     del folder
+    task, budget = job.task, Budget(evaluations=job.budget)
     pool, metric = strategies.select(None), metrics.get(task.metric)
-    return run(task, engine, metric, pool, budget, observer=SilentObserver(), seed=seed)
+    return run(
+        task, engine, metric, pool, budget, observer=SilentObserver(), seed=job.seed,
+        beliefs=beliefs,
+    )  # fmt: skip
 
 
-def reflect_alone(engine: Engine, task: Task, budget: Budget, seed: int, folder: Path) -> RunResult:
-    prompt = Prompt(task.question)
+def reflect_alone(engine: Engine, job: Job, beliefs: Beliefs, folder: Path) -> RunResult:
+    prompt = Prompt(job.task.question)
     return reflect(
-        task,
-        Ledger(engine, None, budget),
-        metrics.get(task.metric),
+        job.task,
+        Ledger(engine, None, Budget(evaluations=job.budget)),
+        metrics.get(job.task.metric),
         from_prompt(prompt, prompt),
         observer=SilentObserver(),
-        settings=settings_for(folder),
-        seed=seed,
+        settings=replace(settings_for(folder), beliefs=beliefs),
+        seed=job.seed,
     )
 
 
-def both(engine: Engine, task: Task, budget: Budget, seed: int, folder: Path) -> RunResult:
-    ledger = Ledger(engine, None, first_share(budget))
-    found = search_alone_on(ledger, task, seed)
-    metric, memory = metrics.get(task.metric), Journal.memory()
-    return second_stage(found, ledger, budget, metric, folder, SilentObserver(), memory)
+def both(engine: Engine, job: Job, beliefs: Beliefs, folder: Path) -> RunResult:
+    task, budget = job.task, Budget(evaluations=job.budget)
+    pool, metric = strategies.select(None), metrics.get(task.metric)
+    return run_both(
+        task, engine, metric, pool, budget, observer=SilentObserver(), seed=job.seed,
+        beliefs=beliefs, settings=settings_for(folder),
+    )  # fmt: skip
 
 
-def search_alone_on(ledger: Ledger, task: Task, seed: int) -> RunResult:
-    return search_alone(ledger, task, ledger.budget, seed, Path())
+ARMS: Mapping[str, Callable[[Engine, Job, Beliefs, Path], RunResult]] = {
+    "search": search_alone,
+    "reflect": reflect_alone,
+    "both": both,
+}
 
 
-ARMS: Mapping[str, Arm] = {"search": search_alone, "reflect": reflect_alone, "both": both}
-
-
-def measured(engine: Engine, task: Task, arm: str, budget: str, seed: int) -> dict[str, Any]:
+def measured(engine: MemoEngine, job: Job) -> Row:
+    """The figures of a run: scores on the held-out pictures, and every accepted edit's there."""
+    if job.arm == "expert":
+        return {"test": {"winner": _tested(engine, job.task, _expert(job.task))}}
+    if job.arm == "gepa":
+        return _gepa(engine, job)
+    metric = metrics.get(job.task.metric)
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        found = ARMS[arm](engine, task, Budget.parse(budget), seed, Path(folder))
-    result = final_test(found, engine, metrics.get(task.metric))
-    assert result.test is not None, "the sample tasks have a test split"
-    edits = [trial for trial in result.trials if trial.edit is not None]
+        beliefs = beliefs_for(job.task, engine.info(), Path(folder) / "none.json")
+        found = ARMS[job.arm](engine, job, beliefs, Path(folder))
+    result = final_test(found, engine, metric)
+    assert result.test is not None, "every task has a test split"
     return {
-        "train": len(task.train),
-        "baseline": figures(result.test.baseline),
-        "winner": figures(result.test.winner),
-        "selection": figures(result.selection.winner),
-        "p_value": result.test.comparison.p_value,
+        "test": {"seed": result.test.baseline.value, "winner": result.test.winner.value},
+        "selection": {
+            "seed": result.selection.baseline.value, "winner": result.selection.winner.value,
+        },
         "recommended": result.recommended,
-        "edits_tried": len(edits),
-        "strategies": [trial.strategy for trial in result.trials if trial.prompt == result.winner],
+        "selected": found.recommended,
+        "edits": _edits(engine, job.task, result),
+        "strategies": [t.strategy for t in result.trials if t.prompt == result.winner][:1],
+        "trials": len(result.trials),
         "evaluations": found.cost.evaluations,
         "stop": result.stop,
-        "seconds": round(time.perf_counter() - start, 1),
+        "seconds": round(time.perf_counter() - start, 2),
+    }  # fmt: skip
+
+
+def _edits(engine: Engine, task: Task, result: RunResult) -> list[Row]:
+    """Each edit that was scored in full, with its parent's and its own score on the held-out
+    pictures; only accepted ones are looked up there."""
+    trials = {trial.id: trial for trial in result.trials}
+    rows = []
+    for trial in result.trials:
+        if trial.edit is None or trial.state != "complete" or trial.parent is None:
+            continue
+        if trial.edit.p_value > trial.edit.level:
+            continue
+        parent = trials[trial.parent]
+        rows.append(
+            {
+                "edit": trial.strategy, "p": round(trial.edit.p_value, 4),
+                "train": [_value(parent), _value(trial)],
+                "test": [_tested(engine, task, one.prompt) for one in (parent, trial)],
+            }
+        )  # fmt: skip
+    return rows
+
+
+def _value(trial: Trial) -> float:
+    return trial.evaluation.value if trial.evaluation else 0.0
+
+
+def _tested(engine: Engine, task: Task, prompt: Prompt) -> float:
+    return Evaluator(engine, task, metrics.get(task.metric)).evaluate(prompt, task.test).value
+
+
+def _expert(task: Task) -> Prompt:
+    path = ROOT / "benchmarks" / "expert" / f"{task.name}.yaml"
+    return from_dict(yaml.safe_load(path.read_text("utf-8")), task.name)
+
+
+def _gepa(engine: MemoEngine, job: Job) -> Row:
+    from benchmarks.contest import contest
+
+    start = time.perf_counter()
+    record = contest("gepa", engine, job.task, job.seed, [job.budget])[0]
+    return {
+        "test": {"winner": record["test"]},
+        "selection": {"winner": record["selection"]},
+        "evaluations": record["evaluations"],
+        "seconds": round(time.perf_counter() - start, 2),
     }
+
+
+# --- jobs -----------------------------------------------------------------------------------------
+
+
+def tasks_of(task_set: str) -> list[Path]:
+    """The folders of a set; those that are no samples are drawn once."""
+    if task_set == "samples":
+        return sorted(path for path in (ROOT / "sample_tasks").iterdir() if path.is_dir())
+    return draw(task_set, WORK / "tasks" / task_set)
+
+
+def larger(task_set: str) -> list[Path]:
+    """The set's tasks, drawn anew with as many training pictures as the longest curve needs."""
+    recipes = RECIPES if task_set == "samples" else SETS[task_set]
+    folder = WORK / "tasks" / f"{task_set}-{max(SIZES)}"
+    found = []
+    for recipe in recipes:
+        path = folder / recipe.name
+        if not path.exists():
+            # Drawn elsewhere and moved into place whole: two processes may draw at a time.
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=folder) as place:
+                write_task(replace(recipe, train=max(SIZES)), Path(place), SEEDS.get(task_set, 7))
+                with contextlib.suppress(OSError):
+                    (Path(place) / recipe.name).rename(path)
+        found.append(path)
+    return found
 
 
 def fewer(task: Task, count: int, seed: int) -> Task:
@@ -116,50 +242,95 @@ def dealt(task: Task, seed: int) -> Task:
     return replace(task, train=mixed(task.train, "train"), test=mixed(task.test, "test"))
 
 
-def jobs(parts: Sequence[str], task: Task, seed: int) -> list[tuple[str, str, Task]]:
-    """(name, arm, task) of the runs to make for a task and a seed."""
-    found: list[tuple[str, str, Task]] = []
-    if "ablation" in parts:
-        found += [(f"ablation {arm}", arm, task) for arm in ARMS]
-    if "curve" in parts:
-        sizes = [size for size in SIZES if size <= len(task.train)]
-        found += [(f"curve {size}", "both", fewer(task, size, seed)) for size in sizes]
-    if "random" in parts:
-        found += [(f"random {arm}", arm, dealt(task, seed)) for arm in ("reflect", "both")]
-    return found
+def jobs(options: argparse.Namespace) -> Iterator[Job]:
+    """All runs asked for, in an order in which any beginning is worth something: seed by seed."""
+    for seed in options.seeds:
+        for part in options.parts:
+            for name in options.set:
+                folders = larger(name) if part == "curve" else tasks_of(name)
+                for folder in folders:
+                    if not options.tasks or folder.name in options.tasks:
+                        yield from jobs_of(name, part, load_task(folder), seed, options)
+
+
+def jobs_of(
+    task_set: str, part: str, task: Task, seed: int, options: argparse.Namespace
+) -> Iterator[Job]:
+    """The runs of a part for a task and a seed."""
+    if part == "expert" and task_set == "samples" and seed == options.seeds[0]:
+        yield Job(task_set, part, "expert", task, 0, 0)
+    for budget in options.budgets if part in ("ablation", "random") else options.budgets[:1]:
+        if part == "ablation":
+            for arm in options.arms:
+                yield Job(task_set, part, arm, task, seed, budget)
+        elif part == "random" and task_set != "held":
+            for arm in ("reflect", "both"):
+                yield Job(task_set, part, arm, dealt(task, seed), seed, budget)
+        elif part == "curve":
+            for size in SIZES:
+                made = fewer(task, size, seed)
+                yield Job(task_set, f"curve-{size}", "both", made, seed, budget)
+
+
+# --- the work -------------------------------------------------------------------------------------
+
+
+def opened() -> MemoEngine:
+    """The demonstration model, with the answers of earlier runs."""
+    ref = ModelRef(DEMO / "model.gguf", DEMO / "mmproj.gguf")
+    engine = open_engine("llama_cpp", ref, EngineOptions(), print)
+    WORK.mkdir(parents=True, exist_ok=True)
+    cache = open_cache(WORK / "answers.sqlite", engine.info(), print, limit=CACHE_BYTES)
+    return MemoEngine(engine, cache)
+
+
+def known(path: Path, model: str) -> list[Row]:
+    """The runs of a model in the file."""
+    if not path.exists():
+        return []
+    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    return [row for row in rows if row["model"] == model]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tasks", nargs="*", help="sample tasks (default: all)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(10)))
-    parser.add_argument("--budget", default="1000")
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--set", nargs="+", default=["samples", "held"],
+                        choices=("samples", "held", "priors"))  # fmt: skip
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/reflect.json")
+    parser.add_argument("--arms", nargs="+", default=[*ARMS, "gepa"], choices=[*ARMS, "gepa"])
+    parser.add_argument("--tasks", nargs="*", default=[], help="default: all of the set")
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(10)))
+    parser.add_argument("--budgets", type=int, nargs="+", default=[800])
+    parser.add_argument("--shard", default="1/1", help="i/n: every n-th run, from the i-th")
+    parser.add_argument("--runs", type=Path, default=WORK / "reflect.jsonl")
+    parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name} and stop")
     options = parser.parse_args()
-    ref = ModelRef(DEMO / "model.gguf", DEMO / "mmproj.gguf")
-    engine = open_engine("llama_cpp", ref, EngineOptions(), print)
+    engine = opened()
     model = engine.info().fingerprint
-    rows = json.loads(options.out.read_text("utf-8")) if options.out.exists() else []
-    done = {row["key"] for row in rows}
-    names = options.tasks or sorted(p.name for p in (ROOT / "sample_tasks").iterdir())
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    for seed in options.seeds:
-        for name in names:
-            for part, arm, task in jobs(
-                options.parts, load_task(ROOT / "sample_tasks" / name), seed
-            ):
-                key = f"{model} {options.budget} {name} {part} {seed}"
-                if key in done:
-                    continue
-                row = measured(engine, task, arm, options.budget, seed)
-                rows.append({"key": key, "task": name, "part": part, "seed": seed, **row})
-                write_text(options.out, json.dumps(rows, indent=1) + "\n", ArtifactError)
-                before, after = row["baseline"]["value"], row["winner"]["value"]
-                print(f"{name} {part} seed {seed}: {before:.3f} -> {after:.3f} "
-                      f"({row['recommended']}, {row['evaluations']} evaluations, "
-                      f"{row['seconds']} s)", flush=True)  # fmt: skip
+    if options.write:
+        rows = sorted(known(options.runs, model), key=lambda row: str(row["key"]))
+        write_text(RESULTS, json.dumps(rows, indent=0) + "\n", ArtifactError)
+    else:
+        place, count = (int(part) for part in options.shard.split("/"))
+        _work(engine, model, options.runs, list(jobs(options))[place - 1 :: count])
     engine.close()
+
+
+def _work(engine: MemoEngine, model: str, path: Path, wanted: Sequence[Job]) -> None:
+    done = {row["key"] for row in known(path, model)}
+    for number, job in enumerate(wanted, start=1):
+        if job.key in done:
+            continue
+        row = {
+            "model": model, "key": job.key, "set": job.task_set, "task": job.task.name,
+            "part": job.part, "arm": job.arm, "seed": job.seed, "budget": job.budget,
+            "train": len(job.task.train), "n": len(job.task.test), **measured(engine, job),
+        }  # fmt: skip
+        with path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(row) + "\n")
+        before, after = row["test"].get("seed", 0.0), row["test"]["winner"]
+        told = f"{row.get('evaluations', 0)} evaluations, {row.get('seconds', 0)} s"
+        print(f"{number}/{len(wanted)} {job.key}: {before:.3f} -> {after:.3f} ({told})", flush=True)
 
 
 if __name__ == "__main__":

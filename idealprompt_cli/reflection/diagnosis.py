@@ -46,15 +46,21 @@ class Clinic:
     proved: bool = False
     asks_left: int = ASKS
 
+    def free(self, incumbent: Candidate, outcomes: Sequence[Outcome]) -> list[Proposal]:
+        """Offsets of the labels: all answers that they need are known."""
+        labels = self.evaluator.task.labels
+        if self.evaluator.task.answer != "label" or not labels:
+            return []
+        blank = self._blank(incumbent)
+        return calibrations(incumbent.prompt, outcomes, self.evidence, labels, blank)
+
     def general(self, incumbent: Candidate, outcomes: Sequence[Outcome]) -> list[Proposal]:
-        """Edits that are aimed at no one confusion: calibration and order."""
+        """Edits that are aimed at no one confusion: the order of the labels, the answer's form."""
         task, prompt = self.evaluator.task, incumbent.prompt
         if task.answer != "label" or not task.labels:
             golds = [example.answer for example in self.examples]
             return answer_form(prompt, golds) if task.answer in ("label", "text") else []
-        blank = self._blank(incumbent)
-        found = calibrations(prompt, outcomes, self.evidence, task.labels, blank)
-        return found + orders(prompt, task.labels, self.order(incumbent, outcomes))
+        return orders(prompt, task.labels, self.order(incumbent, outcomes))
 
     def aimed(
         self,

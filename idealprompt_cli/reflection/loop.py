@@ -12,45 +12,30 @@ from ..budget import OutOfBudget
 from ..crossfit import Candidate, Fold, derive
 from ..interfaces import Draft, Observer
 from ..journal import Journal
-from ..priors import Beliefs
 from ..prompts import length, render
 from ..racing import Finish, race
 from ..statistics import merit
 from ..types import Example, Prompt, StopReason, Trial
 from .acceptance import ALPHA, Challenge, hopeless, judge, judge_all, level, worst_first
 from .cases import Confusion, confusions
-from .diagnosis import Clinic
-from .merging import evened, merges
-from .proposal import Proposal, differences, key
+from .offers import Offer, Offers, name_of
+from .proposal import Proposal
 from .record import Standing, Tried, confusion_data, edit_data, testing_data
-from .worth import hopeless_kind, strategy_of, worth
+from .worth import strategy_of
 
 Tell = Callable[[str, Mapping[str, Any]], None]
 # What a person makes of an accepted edit: the prompt to go on with, or None to refuse it.
 Review = Callable[[Trial, Prompt], Prompt | None]
 
 PATIENCE = 3
-MAX_EDITS = 16
-
-
-@dataclass
-class Past:
-    """What the reflections of one run share: edits that were rejected, and how many are in the
-    journal (`known` were there before: a resumed run does not write them again)."""
-
-    known: int = 0
-    records: int = 0
-    rejected: set[str] = field(default_factory=set)
 
 
 @dataclass
 class Rounds:
     """The state of one reflection; `go` runs it and returns why it stopped."""
 
-    clinic: Clinic
+    offers: Offers
     incumbent: Standing
-    others: Sequence[Standing]
-    seed: Prompt
     examples: Sequence[Example]
     folds: Sequence[Fold]
     trials: list[Trial]
@@ -60,16 +45,17 @@ class Rounds:
     review: Review | None = None
     patience: int = PATIENCE
     alpha: float = ALPHA
-    beliefs: Beliefs = field(default_factory=Beliefs)
-    past: Past = field(default_factory=Past)
     closed: set[str] = field(default_factory=set)
     carried: list[Draft] = field(default_factory=list)
     accepted: set[int] = field(default_factory=set)
     round: int = 1
 
     def __post_init__(self) -> None:
+        self.clinic, self.past = self.offers.clinic, self.offers.past
         self.evaluator = self.clinic.evaluator
         self.fold_of = {i: place for place, fold in enumerate(self.folds) for i in fold}
+        known = [Candidate(trial.prompt, dict(trial.variants)) for trial in self.trials]
+        self.past.tried |= {candidate.key() for candidate in known}
 
     # --- the loop ---------------------------------------------------------------------------------
 
@@ -86,79 +72,50 @@ class Rounds:
                 return "exhausted"
             self.tell("confusion", confusion_data(confusion))
             try:
+                if self._tried_together(
+                    self.offers.free(self.incumbent), confusion, level(1, self.alpha)
+                ):
+                    continue
                 accepted = self._round(confusion, found)
             except OutOfBudget as stop:
                 return stop.reason
             if not accepted:
                 self.closed.add(confusion.name)
 
-    def proposals(
-        self, confusion: Confusion, found: Sequence[Confusion]
-    ) -> list[tuple[Proposal, Candidate]]:
-        """Edits of the incumbent that were not rejected before, the most promising first, with
-        their candidates."""
-        incumbent, outcomes = self.incumbent.candidate, self.incumbent.outcomes
-        labels, evidence = self.evaluator.task.labels, self.clinic.evidence
-        offered = self._combined()
-        offered += merges(
-            incumbent, [other.candidate for other in self.others], self.seed, len(self.folds)
-        )
-        offered += self.clinic.general(incumbent, outcomes)
-        offered += evened(self.others, evidence, labels, self.folds)
-        try:
-            offered += self.clinic.aimed(incumbent, outcomes, confusion, found)
-        except OutOfBudget:
-            if not offered:
-                raise
-        fresh: dict[str, tuple[Proposal, Candidate]] = {}
-        for proposal in sorted(self._worth_a_try(offered), key=self._worth, reverse=True):
-            name = self._key(proposal)
-            if name not in self.past.rejected and proposal.draft.prompt != incumbent.prompt:
-                candidate = proposal.candidate(incumbent, evidence, self.folds)
-                fresh.setdefault(name, (proposal, candidate))
-        return list(fresh.values())[:MAX_EDITS]
-
-    def _worth(self, proposal: Proposal) -> float:
-        return worth(self.beliefs, self.incumbent.trial.strategy, proposal.kind)
-
-    def _worth_a_try(self, offered: Sequence[Proposal]) -> list[Proposal]:
-        parent = self.incumbent.trial.strategy
-        return [p for p in offered if not hopeless_kind(self.beliefs, parent, p.kind)]
-
-    def _combined(self) -> list[Proposal]:
-        """Edits that passed beside the one that became the incumbent: on top of it."""
-        found = []
-        for draft in self.carried:
-            if draft.refit is not None:
-                made = draft.refit(self.incumbent.candidate.prompt, self.clinic.evidence)
-                if made is not None:
-                    why = f"combined with the last edit: {draft.note}"
-                    found.append(Proposal("combined", Draft(made, why, draft.refit), why))
-        return found
-
     def _round(self, confusion: Confusion, found: Sequence[Confusion]) -> bool:
         """Score the edits for a confusion together; whether one was accepted."""
         for note in self.clinic.notes:
             self.observer.message(note)
         self.clinic.notes.clear()
-        offered = self.proposals(confusion, found)
+        offered = self.offers.priced(self.incumbent, confusion, found, self.carried)
         if not offered:
             return False
-        bar = level(self.round, self.alpha)
-        self.tell(
-            "testing", {**testing_data([p for p, _ in offered], confusion, bar), **self._purse()}
-        )
-        scored = self._scored(offered, bar)
-        if not scored:
-            raise OutOfBudget(self._tightest())
-        accepted = self._decide(self._judged(scored, bar))
+        accepted = self._tried_together(offered, confusion, level(self.round, self.alpha))
         self.round = 1 if accepted else self.round + 1
         return accepted
 
-    def _scored(
-        self, offered: Sequence[tuple[Proposal, Candidate]], bar: float
-    ) -> list[tuple[Proposal, Finish]]:
+    def _tried_together(self, offered: Sequence[Offer], confusion: Confusion, bar: float) -> bool:
+        """Score edits, and what they are without their lean, and judge all of them together."""
+        if not offered:
+            return False
+        told = testing_data([proposal for proposal, _ in offered], confusion, bar)
+        self.tell("testing", {**told, **self._purse()})
+        scored = self._scored(offered, bar)
+        if not scored:
+            raise OutOfBudget(self._tightest())
+        self.past.tried |= {finish.candidate.key() for _, finish in scored}
+        complete = [
+            (p.why, f.candidate, f.evaluation.outcomes)
+            for p, f in scored
+            if f.state == "complete" and f.evaluation and not f.candidate.prompt.calibration
+        ]
+        scored += self._scored(self.offers.evened(self.incumbent, complete), bar)
+        return self._decide(self._judged(scored, bar))
+
+    def _scored(self, offered: Sequence[Offer], bar: float) -> list[tuple[Proposal, Finish]]:
         """All in one race; where the budget does not bear that, one after another."""
+        if not offered:
+            return []
         try:
             finishes = self._race([candidate for _, candidate in offered], bar)
             return list(zip([p for p, _ in offered], finishes, strict=True))
@@ -302,7 +259,7 @@ class Rounds:
             self.journal.append([{"kind": "edit", "key": one.name, **record}])
 
     def _key(self, proposal: Proposal) -> str:
-        return key(differences(self.incumbent.trial.prompt, proposal.draft.prompt))
+        return name_of(self.incumbent, proposal)
 
     def _tightest(self) -> StopReason:
         ledger = self.evaluator.ledger

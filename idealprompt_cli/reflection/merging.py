@@ -7,11 +7,12 @@ from dataclasses import fields
 
 from ..crossfit import Candidate, Fold, derive
 from ..interfaces import Draft, Evidence
-from ..types import Prompt
+from ..types import Outcome, Prompt
 from .evening import calibrations
 from .proposal import Proposal
-from .record import Standing
 
+# The kind of calibration that other prompts are evened out by.
+EVENED_BY = "calibration-labels"
 _OWN = ("question", "verbalisers", "calibration")
 
 
@@ -45,20 +46,23 @@ def merges(
 
 
 def evened(
-    others: Sequence[Standing], evidence: Evidence, labels: Sequence[str], folds: Sequence[Fold]
+    others: Sequence[tuple[str, Candidate, Sequence[Outcome]]],
+    evidence: Evidence,
+    labels: Sequence[str],
+    folds: Sequence[Fold],
 ) -> list[Proposal]:
-    """Each other good prompt with its lean taken off. A search ranks prompts with their lean, so
-    the best one without it may stand second. It costs nothing: all the answers are known."""
+    """(what it is, candidate, outcomes) of other prompts -> each with its lean taken off. Prompts
+    are ranked with their lean on, so the best without it may stand behind. It costs nothing: all
+    the answers are known."""
     found = []
-    for other in others:
-        for proposal in calibrations(
-            other.candidate.prompt, other.outcomes, evidence, labels, None
-        ):
-            made = derive(other.candidate, proposal.draft, evidence, folds)
-            versions = {fold: made.version(fold) for fold in range(len(folds))}
-            why = f"another good prompt, evened out: {proposal.why}"
-            draft = Draft(made.prompt, why)
-            found.append(Proposal("other-calibration", draft, why, versions=versions))
+    for name, candidate, outcomes in others:
+        for proposal in calibrations(candidate.prompt, outcomes, evidence, labels, None):
+            if proposal.kind == EVENED_BY:
+                made = derive(candidate, proposal.draft, evidence, folds)
+                versions = {fold: made.version(fold) for fold in range(len(folds))}
+                why = f"{name}, evened out: {proposal.why}"
+                draft = Draft(made.prompt, why)
+                found.append(Proposal("evened", draft, why, versions=versions))
     return found
 
 

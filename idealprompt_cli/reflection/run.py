@@ -24,7 +24,8 @@ from ..types import Prompt, RunResult, SplitScores, StopReason, Task, Trial
 from .acceptance import ALPHA
 from .cases import Case, Confusion, confusions, ranked
 from .diagnosis import Clinic
-from .loop import PATIENCE, Past, Review, Rounds, Tell
+from .loop import PATIENCE, Review, Rounds, Tell
+from .offers import Offers, Past
 from .proposal import Proposal, differences
 from .record import Standing
 
@@ -139,8 +140,8 @@ def diagnose(
     found = confusions(standing.outcomes)
     cases = ranked(found)
     try:
-        offered = [p for p, _ in rounds.proposals(found[0], found)] if found else []
-        said = rounds.clinic.said_of([case.example_id for case in cases]) if found else {}
+        offered = _offered(rounds, found)
+        said = session.clinic.said_of([case.example_id for case in cases]) if found else {}
     except OutOfBudget:
         offered, said = [], {}
         observer.message("The budget does not cover the evidence: no edit can be proposed.")
@@ -209,14 +210,19 @@ class Reflection:
             trials = _scored(self.evaluator, start, self.seed)
             for trial in trials:
                 self.journal.append_trial(trial)
-        standing = _standings(trials, start.prompt)
+        standing, folds = _standings(trials, start.prompt), deal(self.examples)
         return Rounds(
-            clinic=self.clinic,
+            offers=Offers(
+                self.clinic,
+                standing[1 : BEST_FEW + 1],
+                start.baseline,
+                folds,
+                self.settings.beliefs,
+                self.past,
+            ),
             incumbent=standing[0],
-            others=standing[1 : BEST_FEW + 1],
-            seed=start.baseline,
             examples=self.examples,
-            folds=deal(self.examples),
+            folds=folds,
             trials=trials,
             journal=self.journal,
             observer=self.observer,
@@ -224,9 +230,16 @@ class Reflection:
             review=self.settings.review,
             patience=self.settings.patience,
             alpha=self.settings.alpha,
-            beliefs=self.settings.beliefs,
-            past=self.past,
         )
+
+
+def _offered(rounds: Rounds, found: Sequence[Confusion]) -> list[Proposal]:
+    """What would be tried first for the heaviest confusion."""
+    if not found:
+        return []
+    offers = rounds.offers.free(rounds.incumbent)
+    offers += rounds.offers.priced(rounds.incumbent, found[0], found)
+    return [proposal for proposal, _ in offers]
 
 
 def _silent(kind: str, data: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ from ..priors import Beliefs
 BASE: Mapping[str, float] = {
     "calibration-labels": 0.12,
     "calibration-mean": 0.1,
-    "other-calibration": 0.1,
+    "evened": 0.1,
     "combined": 0.1,
     "question": 0.3,
     "contrast": 0.2,
