@@ -10,7 +10,7 @@ from idealprompt_cli.engines.http.forced import FLOOR, Forced, Shown
 from idealprompt_cli.engines.http.gbnf import longest
 from idealprompt_cli.engines.http.prefixes import UNLISTED, Prefixes
 from idealprompt_cli.errors import ModelError
-from idealprompt_cli.strategies.guard import SENTENCE
+from idealprompt_cli.guard import SENTENCE
 
 # --- forced paths ---------------------------------------------------------------------------------
 
