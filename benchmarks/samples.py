@@ -46,7 +46,7 @@ def one_run(engine: Engine, task: Task, budget: str, seed: int) -> dict[str, Any
     metric = metrics.get(task.metric)
     start = time.perf_counter()
     found = run(
-        task, engine, metric, strategies.select(None), Budget.parse(budget),
+        task, engine, metric, strategies.select(None, task.answer), Budget.parse(budget),
         observer=SilentObserver(), seed=seed,
     )  # fmt: skip
     result = final_test(found, engine, metric)

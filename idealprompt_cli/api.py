@@ -88,7 +88,7 @@ def adapt(
 
     metric = metrics.get(task.metric)
     limit = Budget.parse(budget) if budget else Budget(evaluations=max(600, 40 * len(task.train)))
-    chosen = pool.select(strategies)
+    chosen = pool.select(strategies, task.answer)
     listener = observer or SilentObserver()
     result = run(task, model, metric, chosen, limit, observer=listener, seed=seed)
     return from_run(final_test(result, model, metric))

@@ -18,7 +18,7 @@ from idealprompt_cli.strategies import STRATEGIES, select
 from idealprompt_cli.strategies.fitting import fit_verbalisers
 from idealprompt_cli.strategies.rules import fit_rule
 from idealprompt_cli.strategies.sources import telling
-from idealprompt_cli.types import LabelText, Prompt, Task, Verbaliser
+from idealprompt_cli.types import GenerateRequest, LabelText, Prompt, Task, Verbaliser
 
 from .fake_vlm import FakeVlm, graded_task, shop_task
 
@@ -46,7 +46,7 @@ class Echo:
 def context(task: Task = TASK, prompt: Prompt = SEED) -> StrategyContext:
     ledger = Ledger(FakeVlm())
     evidence = ModelEvidence(ledger, task.labels, task.train)
-    incumbent = Evaluator(ledger, task, METRICS["accuracy"]).evaluate(prompt, task.train)
+    incumbent = Evaluator(ledger, task, METRICS[task.metric]).evaluate(prompt, task.train)
     return StrategyContext(task, evidence, random.Random(0), incumbent, Echo())
 
 
@@ -95,8 +95,9 @@ def test_refitting_on_the_same_evidence_gives_the_same_prompt(name: str, parent:
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_every_strategy_has_something_to_offer_somewhere(name: str) -> None:
-    somewhere = any(drafts(name, prompt) for prompt in PARENTS.values())
-    assert somewhere or drafts(name, SEED, graded_task())
+    written = replace(TASK, labels=(), answer="text", metric="normalised_match")
+    tasks = (TASK, graded_task(), written)
+    assert any(drafts(name, prompt, task) for task in tasks for prompt in PARENTS.values())
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -184,7 +185,7 @@ def test_telling_is_high_only_for_answers_that_separate() -> None:
 
 
 def test_select_keeps_the_pools_order_and_knows_its_names() -> None:
-    assert select(None) == tuple(STRATEGIES.values())
+    assert select(None) == tuple(s for s in STRATEGIES.values() if s.name != "ask_anew")
     assert [s.name for s in select(["role", "reask"])] == ["reask", "role"]
     with pytest.raises(UsageError, match="did you mean 'reask'"):
         select(["reaks"])
@@ -192,3 +193,23 @@ def test_select_keeps_the_pools_order_and_knows_its_names() -> None:
 
 def test_the_pool_is_large_enough() -> None:
     assert len(STRATEGIES) >= 12
+
+
+def test_ask_anew_finds_the_question_that_is_meant() -> None:
+    task = shop_task()
+    seen = FakeVlm()
+    asked = {e.id: GenerateRequest(render(Prompt("What pattern does the object have?")), e.images)
+             for e in task.train}  # fmt: skip
+    said = dict(zip(asked, seen.generate(list(asked.values())), strict=True))
+    train = tuple(replace(e, answer=said[e.id].text) for e in task.train)
+    written = replace(task, labels=(), answer="text", metric="exact_match", train=train)
+    (best, *_) = drafts("ask_anew", Prompt("Code?"), written)
+    assert best.refit is not None
+    grades = ModelEvidence(Ledger(seen), (), train)
+    again = best.refit(Prompt("Code?"), grades.excluding([train[0].id]))
+    assert again == best.prompt
+    texts = seen.generate([GenerateRequest(render(best.prompt), e.images) for e in train])
+    assert [one.text for one in texts] == [e.answer for e in train]
+    assert drafts("ask_anew", Prompt("Code?")) == [], "labels have strategies of their own"
+    assert all(s.name != "ask_anew" for s in select())
+    assert select(answer="text")[0].name == "ask_anew"

@@ -200,7 +200,7 @@ def _search(
             task,
             ledger,
             metric,
-            strategies.select(plan.strategy),
+            strategies.select(plan.strategy, task.answer),
             budget,
             observer=observer,
             journal=journal,

@@ -11,7 +11,9 @@ import difflib
 from collections.abc import Mapping, Sequence
 
 from ..errors import UsageError
+from ..forms import AnswerKind
 from ..interfaces import Strategy
+from .ask_anew import AskAnew
 from .compression import Compression
 from .constraints import Constraints
 from .contrast_question import ContrastQuestion
@@ -35,6 +37,7 @@ from .rule_descriptions import RuleDescriptions
 from .verbaliser_search import VerbaliserSearch
 
 STRATEGIES: Mapping[str, Strategy] = {
+    "ask_anew": AskAnew(),
     "reask": Reask(),
     "contrast_question": ContrastQuestion(),
     "label_descriptions": LabelDescriptions(),
@@ -59,8 +62,10 @@ STRATEGIES: Mapping[str, Strategy] = {
 }
 
 
-def select(names: Sequence[str] | None = None) -> tuple[Strategy, ...]:
-    """The named strategies in the pool's order; all of them for none.
+def select(
+    names: Sequence[str] | None = None, answer: AnswerKind = "label"
+) -> tuple[Strategy, ...]:
+    """The named strategies in the pool's order; for none, all that suit a kind of answers.
 
     Raises UsageError naming the nearest for an unknown name.
     """
@@ -69,4 +74,6 @@ def select(names: Sequence[str] | None = None) -> tuple[Strategy, ...]:
             near = difflib.get_close_matches(name, STRATEGIES, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(STRATEGIES)}"
             raise UsageError(f"unknown strategy {name!r}; {hint}")
-    return tuple(s for name, s in STRATEGIES.items() if not names or name in names)
+    if names:
+        return tuple(strategy for name, strategy in STRATEGIES.items() if name in names)
+    return tuple(s for s in STRATEGIES.values() if answer in getattr(s, "kinds", (answer,)))
