@@ -33,6 +33,8 @@ def main() -> int:
         return _leak(options)
     if {"server", "server-tuned", "batched-bench"} & set(options.contenders):
         _say("llama-server: " + str(build.programs(options.cache)))
+    if build.wheel_has_amx():
+        _say(f"llama-cpp-python computes with AMX and the servers do not: {build.AMX_MEND}")
     failures = 0
     for model in options.models:
         failures += _measure_model(model, options)

@@ -32,6 +32,11 @@ _FLAGS = (
     "-DLLAMA_USE_PREBUILT_UI=OFF",
 )
 _WITHOUT_AMX = "-mno-amx-tile -mno-amx-int8 -mno-amx-bf16"
+AMX_MEND = (
+    f"CMAKE_ARGS=\"-DCMAKE_C_FLAGS='{_WITHOUT_AMX}' -DCMAKE_CXX_FLAGS='{_WITHOUT_AMX}'\" "
+    "pip install --force-reinstall --no-binary llama-cpp-python llama-cpp-python"
+)
+"""How to build the bindings like the servers."""
 
 
 class BuildError(Exception):
@@ -84,6 +89,13 @@ def has_amx() -> bool:
         return " amx_" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
         return False
+
+
+def wheel_has_amx() -> bool:
+    """Whether the installed llama-cpp-python computes with AMX: then the sides are not alike."""
+    from llama_cpp import llama_cpp
+
+    return b"AMX_INT8 = 1" in llama_cpp.llama_print_system_info()
 
 
 def _source(root: Path) -> Path:

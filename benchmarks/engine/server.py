@@ -3,7 +3,8 @@
 "server" is what GEPA or DSPy drive: four slots, prompt cache on, the candidate text before the
 picture. "server-tuned" is what somebody gets who knows the server well: the picture first, one
 slot pinned to each picture so that its prefix stays, all pictures in flight together, flash
-attention off (slower for short prompts on a CPU), no copies of prompts to the RAM cache.
+attention off (slower for short prompts on a CPU), no copies of prompts to the RAM cache, pictures
+read from a folder instead of from the request.
 """
 
 from __future__ import annotations
@@ -90,14 +91,13 @@ def body(question: Question) -> dict[str, Any]:
 
 
 def measure(job: Job) -> list[Measured]:
-    """Some calls of the default server, four at a time, after four that warm up."""
+    """Some calls of the default server, four at a time, after one that warms up."""
     urls = [data_url(path) for path in pictures(job.plan.images, job.cache / "pictures")]
     texts = prompts(job.plan.prompts)
     pairs = [(text, url) for text in texts for url in urls][: job.plan.server_calls]
-    warm_up = [Question(texts[-1], url, image_first=False) for url in urls[-SLOTS:]]
     with running(job, ["--parallel", str(SLOTS)]) as server:
         with ThreadPoolExecutor(SLOTS) as pool:
-            list(pool.map(server.ask, warm_up[: len(pairs)]))
+            server.ask(Question(texts[-1], urls[-1], image_first=False))
             asked = [Question(text, url, image_first=False) for text, url in pairs]
             steps, replies = _timed(pool, server, _portions(asked, 4 * SLOTS))
         peak = peak_bytes(server.pid) + peak_bytes()
@@ -116,11 +116,12 @@ def measure(job: Job) -> list[Measured]:
 def measure_tuned(job: Job) -> list[Measured]:
     """Prompt after prompt on all pictures at a time: first cold, then with prefixes kept; and the
     same with one token and its log-probabilities, which is how labels are scored over HTTP."""
-    urls = [data_url(path) for path in pictures(job.plan.measured_images, job.cache / "pictures")]
+    folder = job.cache / "pictures"
+    urls = [f"file://{path.name}" for path in pictures(job.plan.measured_images, folder)]
     count, n = job.plan.tuned_prompts, len(urls)
     texts = prompts(2 * count)
     options = ["--parallel", str(n), "--ctx-size", str(n * _SLOT_TOKENS), "--no-kv-unified"]
-    options += ["--flash-attn", "off", "--cache-ram", "0"]
+    options += ["--flash-attn", "off", "--cache-ram", "0", "--media-path", str(folder)]
 
     def row(text: str, labels: bool) -> list[Question]:
         return [Question(text, url, True, slot, labels) for slot, url in enumerate(urls)]

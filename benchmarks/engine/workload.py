@@ -94,7 +94,6 @@ def _picture(index: int, folder: Path) -> Path:
     centre_x, centre_y = width * rng.uniform(0.3, 0.7), height * rng.uniform(0.3, 0.7)
     item = np.hypot(x - centre_x, y - centre_y) < rng.uniform(50, 110)
     pixels[item] = rng.uniform(0, 255, 3)
-    pixels += rng.normal(0, 6, pixels.shape)
     new = path.with_suffix(".new")
     Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(new, format="PNG")
     new.replace(path)
