@@ -11,7 +11,18 @@ import gguf
 import numpy as np
 import pytest
 
-from benchmarks.engine import figures, plan, server, shapes, store, table, workload, writer
+from benchmarks.engine import (
+    build,
+    figures,
+    machine,
+    plan,
+    server,
+    shapes,
+    store,
+    table,
+    workload,
+    writer,
+)
 from benchmarks.engine.figures import Measured, Step
 from benchmarks.engine.jobs import Job
 from benchmarks.engine.leak import measure as leak
@@ -105,6 +116,23 @@ def test_the_server_is_asked_the_same_in_either_order() -> None:
     assert labels["logprobs"]
 
 
+def test_the_servers_are_built_like_the_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CMAKE_ARGS", "-DGGML_CUDA=on -DX='a b'")
+    monkeypatch.setattr(build, "has_amx", lambda: False)
+    plain = build.flags()
+    assert plain[-2:] == ["-DGGML_CUDA=on", "-DX=a b"]
+    monkeypatch.setattr(build, "has_amx", lambda: True)
+    assert len(build.flags()) == len(plain) + 2
+    assert "-mno-amx-tile" in build.flags()[-1]
+
+
+def test_the_machine_is_described_and_not_named() -> None:
+    found = machine.describe()
+    assert found["cores"] >= 1
+    assert found["llama_cpp_python"]
+    assert str(Path.home()) not in json.dumps(found)
+
+
 def results(model: str = "smolvlm-256m-q8_0") -> list[dict[str, Any]]:
     bench = Measured(
         "batched-bench", "", 16, (Step(1.0, 16),),
@@ -183,7 +211,7 @@ def test_models_of_the_benchmark_load(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.model
 def test_the_leak_check_counts(tmp_path: Path) -> None:
-    found = leak(*shapes.files("demo", tmp_path), 64, tmp_path)
+    found = leak(*shapes.files("demo", tmp_path), 64, tmp_path, threads=1)
     assert found["evaluations"] == 64
     assert len(found["resident_mib"]) == 4
     assert isinstance(found["growth_percent"], float)

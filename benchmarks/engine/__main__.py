@@ -135,7 +135,8 @@ def _publish(rounds: store.Rounds, model: str, chosen: plan.Plan, out: Path) -> 
 
 def _leak(options: argparse.Namespace) -> int:
     model = options.models[0]
-    found = leak.measure(*shapes.files(model, options.cache), options.leak, options.cache)
+    pair = shapes.files(model, options.cache)
+    found = leak.measure(*pair, options.leak, options.cache, options.threads)
     _say(
         f"{model}: {found['evaluations']} evaluations, resident set grew by "
         f"{found['growth_percent']} % (limit {leak.LIMIT:g} %); MiB by tenths: "

@@ -58,8 +58,8 @@ def programs(cache: Path, jobs: int = 0) -> Path:
         if not shutil.which(tool):
             raise BuildError(f"{tool} is needed to build llama-server; install it (cmake, g++)")
     root.mkdir(parents=True, exist_ok=True)
-    source = _source(root)
     with (root / "build.log").open("w") as log:
+        source = _source(root, log.fileno())
         configure = ["cmake", "-S", str(source), "-B", str(root / "build"), *flags()]
         make = ["cmake", "--build", str(root / "build"), "--target", *PROGRAMS]
         _run(configure, log.fileno(), root)
@@ -98,7 +98,7 @@ def wheel_has_amx() -> bool:
     return b"AMX_INT8 = 1" in llama_cpp.llama_print_system_info()
 
 
-def _source(root: Path) -> Path:
+def _source(root: Path, log: int) -> Path:
     """llama.cpp's sources below `root`, fetched with pip and unpacked if they are not there."""
     source = root / f"llama_cpp_python-{version()}" / "vendor" / "llama.cpp"
     if (source / "CMakeLists.txt").is_file():
@@ -107,7 +107,8 @@ def _source(root: Path) -> Path:
     if not archive.is_file():
         wanted = f"{_PACKAGE}=={version()}"
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", _PACKAGE]
-        done = subprocess.run([*command, "--dest", str(root), wanted], check=False)
+        fetch = [*command, "--dest", str(root), wanted]
+        done = subprocess.run(fetch, stdout=log, stderr=log, check=False)
         if done.returncode or not archive.is_file():
             raise BuildError(
                 f"pip could not fetch the sources of {wanted}; fetch {archive} by hand"

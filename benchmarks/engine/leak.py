@@ -18,7 +18,9 @@ LIMIT = 5.0
 _PICTURES, _WARM_UP = 16, 0.1
 
 
-def measure(text: Path, mmproj: Path, evaluations: int, cache: Path) -> dict[str, Any]:
+def measure(
+    text: Path, mmproj: Path, evaluations: int, cache: Path, threads: int = 0
+) -> dict[str, Any]:
     """Resident MiB after the first tenth of `evaluations` and at each further tenth, and the
     growth in percent. Every prompt is new; every tenth row is generated; errors happen too."""
     images = pictures(_PICTURES, cache / "pictures")
@@ -26,7 +28,7 @@ def measure(text: Path, mmproj: Path, evaluations: int, cache: Path) -> dict[str
     with tempfile.TemporaryDirectory() as folder:
         broken = Path(folder) / "broken.png"
         broken.write_bytes(images[0].read_bytes()[:2000])
-        options = EngineOptions(cache_dir=Path(folder))
+        options = EngineOptions(cache_dir=Path(folder), threads=threads)
         engine: Any = open_engine("llama_cpp", ModelRef(text, mmproj), options, lambda _: None)
         done = row = 0
         while done < evaluations:
