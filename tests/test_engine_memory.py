@@ -67,7 +67,7 @@ def test_a_second_run_encodes_nothing(tmp_path: Path) -> None:
     images = new_pictures(tmp_path, 1, 6)
     requests = [ScoreRequest(ask("What?"), (image,), ("red", "blue")) for image in images]
     answers = []
-    for encoded in (len(images) + 1, 0):  # the proof has a picture of its own
+    for encoded in (len(images) + 3, 0):  # the proof encodes its picture once, the plain way twice
         with open_small(tmp_path, tmp_path / "cache") as engine:
             answers.append(np.array([answer.logprobs for answer in engine.score(requests)]))
             assert engine.stats()["images_encoded"] == encoded

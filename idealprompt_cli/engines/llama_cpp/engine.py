@@ -97,19 +97,31 @@ class LlamaCppEngine:
         return answers
 
     def stats(self) -> dict[str, float]:
-        """What was asked and what it cost since the engine was opened: `evaluations`,
-        `generations`, `seconds` (in calls), `native_seconds` (of these, inside llama.cpp),
+        """What was asked and what it cost since the engine was opened.
+
+        `evaluations`, `generations`; `seconds` (in calls), `native_seconds` (inside llama.cpp,
+        loading the model included), of which `encode_seconds` and `head_seconds` on pictures;
         `tokens` computed, `tokens_without_sharing` (had every request been computed alone),
-        `images_encoded`, `decodes`."""
+        `tokens_saved` (the difference), `tokens_padding` (computed to fill batches);
+        `images_encoded` (tiles, where the model cuts pictures); `heads_computed`,
+        `heads_restored`, `heads_from_disk` (of those restored); `decodes`.
+        """
         clock, totals = self._loaded.clock, self._totals
         return {
             "evaluations": totals.evaluations,
             "generations": totals.generations,
             "seconds": totals.seconds,
             "native_seconds": clock.native_seconds,
+            "encode_seconds": clock.encode_seconds,
+            "head_seconds": clock.head_seconds,
             "tokens": totals.tokens,
             "tokens_without_sharing": totals.unshared,
+            "tokens_saved": totals.unshared - totals.tokens,
+            "tokens_padding": clock.padding,
             "images_encoded": clock.images_encoded,
+            "heads_computed": clock.heads_computed,
+            "heads_restored": clock.heads_restored,
+            "heads_from_disk": clock.heads_from_disk,
             "decodes": clock.decodes,
         }
 

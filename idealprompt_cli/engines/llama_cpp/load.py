@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,12 @@ from ...errors import ModelError
 from ...types import ModelInfo, ModelRef
 from ..options import EngineOptions
 from . import files, native, proof, tune
+from .arena import Arena, Sizes
 from .chat import load_template
 from .clock import Clock
 from .context import Context
 from .fast import FastPath
+from .groups import DecodeCost
 from .heads import Heads
 from .pictures import Pictures
 from .plain import PlainPath
@@ -27,8 +28,8 @@ from .vocabulary import Vocabulary
 from .work import Path as WorkPath
 
 _MOST_SLOTS = 32
+_LIMIT_SLOTS = 256  # LLAMA_MAX_SEQ
 _DEFAULT_CTX = 4096
-_SLOW_PROOF_SECONDS = 2.0
 
 
 @dataclass
@@ -49,7 +50,7 @@ class Loaded:
     clock: Clock
     n_ctx: int
     n_ubatch: int
-    slots: int
+    sizes: Sizes
     threads: int
     flash: bool
     template_habits: str
@@ -75,18 +76,18 @@ class Loaded:
                 "projector": projector,
                 "threads": str(self.threads),
                 "flash_attention": "auto" if self.flash else "off",
-                "slots": str(self.slots),
+                "slots": str(self.sizes.slots or self.sizes.most_slots),
                 "kernels": "safe" if self.safe_kernels else "all",
                 "template": self.template_habits,
                 "llama_cpp_python": native.version(),
             },
         )
 
-    def context(self, slots: int) -> Context:
-        """A new context of `slots` sequences of `n_ctx` cells."""
+    def context(self, slots: int, cells: int) -> Context:
+        """A new context of `slots` sequences of `cells` cells."""
         return Context(
             self.model,
-            n_ctx=self.n_ctx,
+            n_ctx=cells,
             slots=slots,
             n_batch=max(self.options.n_batch, self.n_ubatch),
             n_ubatch=self.n_ubatch,
@@ -124,9 +125,9 @@ class Paths:
 
     def _prove(self) -> None:
         """Compare both paths on one picture; keep the plain one if they disagree. Agreement is
-        remembered where it took seconds to find out."""
+        remembered."""
         self._proved = True
-        loaded, started = self._loaded, time.perf_counter()
+        loaded = self._loaded
         memory = Memory(loaded.options.cache_folder())
         key = ("proof", loaded.fingerprint, native.version(), str(loaded.flash), proof.EDITION)
         if memory.get(*key):
@@ -135,7 +136,7 @@ class Paths:
             fault = proof.compare(loaded, self._make_fast(), self._make_plain())
         except ModelError as error:
             fault = str(error)
-        if not fault and time.perf_counter() - started > _SLOW_PROOF_SECONDS:
+        if not fault:
             memory.put("agrees", *key)
         if fault:
             self.mode = "plain"
@@ -150,18 +151,21 @@ class Paths:
     def _make_fast(self) -> FastPath:
         if self._fast is None:
             loaded = self._loaded
-            context = loaded.context(loaded.slots)
-            cuttable = not loaded.model.recurrent
             heads = Heads(
-                context, loaded.vision, loaded.pictures, loaded.options.state_bytes, cuttable
+                loaded.vision,
+                loaded.pictures,
+                loaded.clock,
+                loaded.options.state_bytes,
+                cuttable=not loaded.model.recurrent,
             )
-            self._fast = FastPath(context, heads, loaded.vocab, branching=cuttable)
+            arena = Arena(loaded.context, heads, loaded.pictures, loaded.sizes, DecodeCost())
+            self._fast = FastPath(arena, loaded.vocab)
         return self._fast
 
     def _make_plain(self) -> PlainPath:
         if self._plain is None:
             loaded = self._loaded
-            self._plain = PlainPath(loaded.context(1), loaded.vision, loaded.vocab)
+            self._plain = PlainPath(loaded.context, loaded.sizes, loaded.vision, loaded.vocab)
         return self._plain
 
 
@@ -173,7 +177,7 @@ def load(ref: ModelRef, options: EngineOptions) -> Loaded:
     fingerprint = files.fingerprint(ref.text, ref.mmproj)
     safe = needs_safe_kernels(ref, fingerprint, options)
     clock = Clock()
-    model = native.TextModel(ref.text, options.gpu_layers, use_extra_bufts=not safe)
+    model = native.TextModel(ref.text, options.gpu_layers, not safe, clock)
     try:
         vocab = Vocabulary(model)
         source = options.chat_template or model.meta("tokenizer.chat_template")
@@ -183,7 +187,7 @@ def load(ref: ModelRef, options: EngineOptions) -> Loaded:
             )
         template = load_template(source, vocab.text(vocab.bos), vocab.text(vocab.eos))
         flash, threads = tune.flash(model, options), tune.threads(model, options)
-        vision = Vision(ref.mmproj, model, threads, options.gpu_layers != 0)
+        vision = Vision(ref.mmproj, model, threads, options.gpu_layers != 0, clock)
     except BaseException:
         model.close()
         raise
@@ -199,11 +203,17 @@ def load(ref: ModelRef, options: EngineOptions) -> Loaded:
         vision=vision,
         vocab=vocab,
         planner=Planner(template, vocab),
-        pictures=Pictures(vision, clock, options.embedding_bytes, _disk(ref, options)),
+        pictures=Pictures(vision, options.embedding_bytes, _disk(ref, options)),
         clock=clock,
         n_ctx=n_ctx,
         n_ubatch=max(options.n_ubatch, vision.longest_whole()),
-        slots=_slots(model, options, n_ctx),
+        sizes=Sizes(
+            n_ctx=n_ctx,
+            most_slots=_MOST_SLOTS,
+            kv_bytes=options.kv_bytes,
+            cell_bytes=model.kv_bytes_per_token(),
+            slots=min(options.slots, _LIMIT_SLOTS),
+        ),
         threads=threads,
         flash=flash,
         template_habits=template.habits,
@@ -221,13 +231,6 @@ def _disk(ref: ModelRef, options: EngineOptions) -> DiskEmbeddings | None:
 def _context_size(model: native.TextModel, options: EngineOptions) -> int:
     wanted = options.n_ctx or min(_DEFAULT_CTX, model.n_ctx_train or _DEFAULT_CTX)
     return -(-wanted // 256) * 256  # the library rounds up to this itself
-
-
-def _slots(model: native.TextModel, options: EngineOptions, n_ctx: int) -> int:
-    if options.slots:
-        return min(options.slots, 256)
-    fit = options.kv_bytes // max(1, model.kv_bytes_per_token() * n_ctx)
-    return int(max(1, min(_MOST_SLOTS, fit)))
 
 
 def projector_type(header: files.Header) -> str:

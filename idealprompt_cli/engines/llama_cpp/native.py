@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ModelError
+from .clock import Clock
 
 _ERROR_LEVEL = 4  # ggml.h: NONE 0, DEBUG 1, INFO 2, WARN 3, ERROR 4, CONT 5
 _errors: deque[str] = deque(maxlen=20)
@@ -84,23 +85,28 @@ def version() -> str:
 class TextModel:
     """Owner of a `llama_model`. Raises `ModelError` when the file cannot be loaded."""
 
-    def __init__(self, path: Path, gpu_layers: int, use_extra_bufts: bool) -> None:
-        self.lib = library()
+    def __init__(
+        self, path: Path, gpu_layers: int, use_extra_bufts: bool, clock: Clock | None = None
+    ) -> None:
+        self.lib, self.clock = library(), clock or Clock()
         llama = self.lib.llama
         params = llama.llama_model_default_params()
         params.n_gpu_layers = gpu_layers
         params.use_extra_bufts = use_extra_bufts
         forget_errors()
-        self.pointer: Any = llama.llama_model_load_from_file(str(path).encode(), params)
+        with self.clock:
+            self.pointer: Any = llama.llama_model_load_from_file(str(path).encode(), params)
         if not self.pointer:
             raise ModelError(f"{path}: the text model cannot be loaded{native_detail()}")
         self.vocab: Any = llama.llama_model_get_vocab(self.pointer)
         self.n_vocab: int = llama.llama_vocab_n_tokens(self.vocab)
+        self.n_embd_inp: int = llama.llama_model_n_embd_inp(self.pointer)
         self.n_ctx_train: int = llama.llama_model_n_ctx_train(self.pointer)
         self.recurrent = bool(
             llama.llama_model_is_recurrent(self.pointer)
             or llama.llama_model_is_hybrid(self.pointer)
         )
+        self.one_cache = not self.recurrent and llama.llama_model_n_swa(self.pointer) <= 0
 
     def meta(self, key: str) -> str | None:
         """A metadata value as text, or None."""

@@ -14,36 +14,41 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
 from ...images import content_hash, image_size
-from .clock import Clock
 from .plan import head_parts
 from .vision import Chunk, Embedding, Picture, Vision
 
 Key = bytes | str
-Array = TypeVar("Array", bound="npt.NDArray[np.generic]")
 
 
-class Bounded(Generic[Array]):
-    """Arrays by key, the least recently used dropped when `limit` bytes are exceeded."""
+class Sized(Protocol):
+    """What takes up memory."""
+
+    @property
+    def nbytes(self) -> int: ...
+
+
+Item = TypeVar("Item", bound=Sized)
+
+
+class Bounded(Generic[Item]):
+    """Items by key, the least recently used dropped when `limit` bytes are exceeded."""
 
     def __init__(self, limit: int) -> None:
         self.limit, self.used = limit, 0
-        self._kept: OrderedDict[Key, Array] = OrderedDict()
+        self._kept: OrderedDict[Key, Item] = OrderedDict()
 
-    def get(self, key: Key) -> Array | None:
-        array = self._kept.get(key)
-        if array is not None:
+    def get(self, key: Key) -> Item | None:
+        item = self._kept.get(key)
+        if item is not None:
             self._kept.move_to_end(key)
-        return array
+        return item
 
-    def put(self, key: Key, array: Array) -> None:
-        if key in self._kept or array.nbytes > self.limit:
+    def put(self, key: Key, item: Item) -> None:
+        if key in self._kept or item.nbytes > self.limit:
             return
-        self._kept[key] = array
-        self.used += array.nbytes
+        self._kept[key] = item
+        self.used += item.nbytes
         while self.used > self.limit:
             _, dropped = self._kept.popitem(last=False)
             self.used -= dropped.nbytes
@@ -82,6 +87,32 @@ class Head:
 EMPTY = Head((), (), (), b"")
 
 
+@dataclass(frozen=True)
+class Part:
+    """One stretch of a head: text `tokens`, or a picture's `embedding` (n_tokens, width). `chunk`
+    is the library's own view of it, good only while the head is held."""
+
+    tokens: tuple[int, ...] | None
+    n_tokens: int
+    n_pos: int
+    embedding: Embedding | None
+    chunk: Chunk | None = None
+
+
+@dataclass(frozen=True)
+class EncodedHead:
+    """A head ready to be decoded. `native`: its pictures have positions in several dimensions or
+    see all of themselves, and are decoded by the library's own helper while it is held."""
+
+    head: Head
+    parts: tuple[Part, ...]
+    native: bool
+
+    def n_bytes(self) -> int:
+        """What the embeddings take."""
+        return sum(part.embedding.nbytes for part in self.parts if part.embedding is not None)
+
+
 def make_head(text: tuple[str, ...], images: Sequence[Path]) -> Head:
     """A head keyed by the bytes of its pictures and its text. Raises `ImageError`."""
     if not images:
@@ -96,10 +127,8 @@ def make_head(text: tuple[str, ...], images: Sequence[Path]) -> Head:
 class Pictures:
     """Measures heads and supplies their chunks with embeddings."""
 
-    def __init__(
-        self, vision: Vision, clock: Clock, ram_bytes: int, disk: EmbeddingStore | None = None
-    ) -> None:
-        self._vision, self._clock, self._disk = vision, clock, disk
+    def __init__(self, vision: Vision, ram_bytes: int, disk: EmbeddingStore | None = None) -> None:
+        self._vision, self._disk = vision, disk
         self._kept: Bounded[Embedding] = Bounded(ram_bytes)
         self._image_sizes: dict[str, tuple[int, int]] = {}
         self._sizes: dict[object, tuple[int, int]] = {}
@@ -117,28 +146,40 @@ class Pictures:
         return known
 
     @contextmanager
-    def encoded(self, head: Head) -> Iterator[Iterator[tuple[Chunk, Embedding | None]]]:
-        """The head's chunks in order, each picture chunk with its embedding (n_tokens, width).
+    def encoded(self, head: Head) -> Iterator[EncodedHead]:
+        """The head's parts in order, each picture part with its embedding (n_tokens, width).
         Pixels are read and preprocessed only if an embedding is not known."""
         with self._vision.chunks(head.parts(), measure=True) as chunks:
             known = [None if c.tokens is not None else self._find(c) for c in chunks]
-            pairs = list(zip(chunks, known, strict=True))
-            if all(e is not None or c.tokens is not None for c, e in pairs):
-                yield iter(pairs)
+            if all(
+                e is not None or c.tokens is not None for c, e in zip(chunks, known, strict=True)
+            ):
+                yield self._together(head, chunks, known)
                 return
         with self._vision.chunks(head.parts()) as chunks:
-            yield self._encode(chunks, known)
+            yield self._together(head, chunks, self._encode(chunks, known))
 
-    def _encode(
-        self, chunks: list[Chunk], known: list[Embedding | None]
-    ) -> Iterator[tuple[Chunk, Embedding | None]]:
-        for chunk, embedding in zip(chunks, known, strict=True):
-            if chunk.tokens is None and embedding is None:
-                embedding = self._vision.encode(chunk, self._clock)
-                self._kept.put(chunk.name, embedding)
-                if self._disk is not None:
-                    self._disk.put(chunk.name, embedding)
-            yield chunk, embedding
+    def _together(
+        self, head: Head, chunks: list[Chunk], embeddings: list[Embedding | None]
+    ) -> EncodedHead:
+        pictures = [chunk for chunk in chunks if chunk.tokens is None]
+        native = self._vision.mrope or any(map(self._vision.non_causal, pictures))
+        parts = tuple(
+            Part(chunk.tokens, chunk.n_tokens, chunk.n_pos, embedding, chunk if native else None)
+            for chunk, embedding in zip(chunks, embeddings, strict=True)
+        )
+        return EncodedHead(head, parts, native)
+
+    def _encode(self, chunks: list[Chunk], known: list[Embedding | None]) -> list[Embedding | None]:
+        """`known` with what was missing encoded, several tiles at a time where that is possible."""
+        missing = [c for c, e in zip(chunks, known, strict=True) if c.tokens is None and e is None]
+        fresh = {}
+        for chunk, embedding in self._vision.encode(missing):
+            fresh[chunk.name] = embedding
+            self._kept.put(chunk.name, embedding)
+            if self._disk is not None:
+                self._disk.put(chunk.name, embedding)
+        return [fresh.get(c.name, e) for c, e in zip(chunks, known, strict=True)]
 
     def _find(self, chunk: Chunk) -> Embedding | None:
         embedding = self._kept.get(chunk.name)

@@ -8,11 +8,13 @@ and this is used where the fast path cannot be.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 
 import numpy as np
 
 from ...errors import ModelError
 from ...types import Generated, Scored
+from .arena import Sizes
 from .context import Context, Floats
 from .fast import log_sum_exp
 from .native import forget_errors, native_detail
@@ -24,10 +26,13 @@ from .work import GenerateJob, ScoreJob
 
 
 class PlainPath:
-    """Scores and generates on a context of one slot."""
+    """Scores and generates on a context of one slot, made large enough for each request."""
 
-    def __init__(self, context: Context, vision: Vision, vocab: Vocabulary) -> None:
-        self._context, self._vision, self._vocab = context, vision, vocab
+    def __init__(
+        self, make: Callable[[int, int], Context], sizes: Sizes, vision: Vision, vocab: Vocabulary
+    ) -> None:
+        self._make, self._sizes, self._vision, self._vocab = make, sizes, vision, vocab
+        self._made: Context | None = None
 
     def score(self, jobs: list[ScoreJob]) -> list[Scored]:
         """Log-probabilities of each job's options, in the jobs' order."""
@@ -38,9 +43,27 @@ class PlainPath:
         return [self._generate(job) for job in jobs]
 
     def close(self) -> None:
-        self._context.close()
+        if self._made is not None:
+            self._made.close()
+            self._made = None
+
+    @property
+    def _context(self) -> Context:
+        assert self._made is not None
+        return self._made
+
+    def _make_room(self, job: ScoreJob | GenerateJob, more: int) -> None:
+        """See to a context that holds the prompt and `more` tokens."""
+        parts = [*job.head.parts(), *head_parts(job.plan.tail)]
+        with self._vision.chunks(parts, measure=True) as chunks:
+            need = sum(chunk.n_tokens for chunk in chunks) + more
+        need = min(need, self._sizes.n_ctx)
+        if self._made is None or self._made.n_ctx < need:
+            self.close()
+            self._made = self._make(1, self._sizes.fit(need, 1)[1])
 
     def _score(self, job: ScoreJob) -> Scored:
+        self._make_room(job, max((len(option) for option in job.plan.options), default=1))
         pos, cells, first = self._prompt(job)
         clean, values, extra = True, [], 0
         for option in job.plan.options:
@@ -57,11 +80,12 @@ class PlainPath:
         return Scored(tuple(values), cells + extra)
 
     def _generate(self, job: GenerateJob) -> Generated:
+        self._make_room(job, job.max_tokens)
         pos, cells, logits = self._prompt(job)
-        words = Continuation(job, self._vocab, self._context.n_ctx - cells)
+        words = Continuation(job, self._vocab, self._sizes.n_ctx - cells)
         try:
             while not words.done:
-                words.feed(logits)
+                words.feed(logits, int(logits.argmax()))
                 if not words.done:
                     logits = self._next(words.last, pos)
                     pos += 1
@@ -84,16 +108,18 @@ class PlainPath:
             for index, chunk in enumerate(chunks):
                 context.check_whole(self._vision, chunk)
                 forget_errors()
-                code = mtmd.mtmd_helper_eval_chunk_single(
-                    self._vision.pointer,
-                    context.pointer,
-                    chunk.pointer,
-                    pos.value,
-                    0,
-                    context.n_batch,
-                    index + 1 == len(chunks),
-                    ctypes.byref(pos),
-                )
+                with context.clock as clock:
+                    code = mtmd.mtmd_helper_eval_chunk_single(
+                        self._vision.pointer,
+                        context.pointer,
+                        chunk.pointer,
+                        pos.value,
+                        0,
+                        context.n_batch,
+                        index + 1 == len(chunks),
+                        ctypes.byref(pos),
+                    )
+                clock.images_encoded += chunk.tokens is None
                 if code != 0:
                     raise ModelError(
                         f"a prompt could not be computed (code {code}){native_detail()}"

@@ -113,14 +113,14 @@ def main(arguments: Sequence[str]) -> int:
     )
     try:
         loaded = load(ModelRef(Path(text), Path(mmproj)), options)
-        context = loaded.context(1)
+        context = loaded.context(1, 256)
         context.decode_tokens(0, (0,) * 32, 0, outputs=1)
         with tempfile.TemporaryDirectory() as folder:
             picture = Picture(write_picture(Path(folder)), "probe")
             with loaded.vision.chunks([*head_parts("a"), picture]) as chunks:
                 for chunk in chunks:
                     if chunk.tokens is None:
-                        loaded.vision.encode(chunk, loaded.clock)
+                        list(loaded.vision.encode([chunk]))
         context.close()
         loaded.close()
     except ModelError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from .work import ScoreJob
 if TYPE_CHECKING:
     from .load import Loaded
 
-EDITION = "1"
+EDITION = "2"
 """Raised when the fast path changes, so that remembered proofs are made again."""
 _OPTIONS = ("red", "a blue cup", "no")
 _QUESTIONS = ("What is in the picture?", "What is in the picture? Answer in one word.")
@@ -27,12 +28,14 @@ def compare(loaded: Loaded, fast: WorkPath, plain: WorkPath) -> str:
     """Nothing if both paths agree, else one clause on how they differ."""
     with tempfile.TemporaryDirectory() as folder:
         picture = write_picture(Path(folder))
-        jobs = [_job(loaded, question, picture) for question in _QUESTIONS]
-        expected = plain.score(jobs)
-        for batch in (jobs, jobs[:1], jobs[1:]):  # together, then from the kept head
-            answers = fast.score(batch)
-            wanted = expected if len(batch) == 2 else [expected[jobs.index(batch[0])]]
-            for answer, truth in zip(answers, wanted, strict=True):
+        first, second = (_job(loaded, question, picture) for question in _QUESTIONS)
+        twin = replace(second, head=replace(second.head, key=b"twin"))
+        truths = dict(zip((id(first), id(second)), plain.score([first, second]), strict=True))
+        truths[id(twin)] = truths[id(second)]
+        # two heads computed together; both prompts on a kept head; each alone
+        for batch in ([first, twin], [first, second], [first], [second]):
+            for answer, job in zip(fast.score(batch), batch, strict=True):
+                truth = truths[id(job)]
                 fault = _differ(answer.logprobs, truth.logprobs, loaded.options.tolerance)
                 if fault:
                     return fault

@@ -1,62 +1,25 @@
-"""Greedy generation: choosing tokens, ending, grammars; and a wave of them on many slots."""
+"""Greedy generation: choosing tokens, ending; and many generations at once on many slots."""
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Sequence
-from contextlib import ExitStack
-from typing import Any, Literal
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
-from ...errors import ModelError
 from ...types import Generated
-from .context import Context, Floats
-from .heads import Heads
-from .native import forget_errors, library, native_detail
+from .arena import Arena
+from .context import Floats
+from .grammar import Grammar
+from .pictures import Head, Key
+from .pieces import Piece, decode
 from .vocabulary import Vocabulary
 from .work import GenerateJob
 
-_CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
-
-
-class Grammar:
-    """A GBNF grammar that follows one generation. Raises `ModelError` if it does not parse."""
-
-    def __init__(self, text: str, vocab: Any) -> None:
-        self._llama: Any = library().llama
-        forget_errors()
-        self._pointer: Any = self._llama.llama_sampler_init_grammar(vocab, text.encode(), b"root")
-        if not self._pointer:
-            raise ModelError(f"the grammar is not valid GBNF{native_detail()}; mend it")
-
-    def choose(self, logits: Floats) -> int:
-        """The best token that the grammar allows, or -1 if none is; logits (n_vocab,)."""
-        best = int(logits.argmax())
-        if self._allowed(np.array([best], np.int32), logits)[0] > -np.inf:
-            return best
-        allowed = self._allowed(np.arange(len(logits), dtype=np.int32), logits)
-        best = int(allowed.argmax())
-        return best if allowed[best] > -np.inf else -1
-
-    def accept(self, token: int) -> None:
-        self._llama.llama_sampler_accept(self._pointer, token)
-
-    def close(self) -> None:
-        if self._pointer:
-            self._llama.llama_sampler_free(self._pointer)
-            self._pointer = None
-
-    def _allowed(self, ids: Any, logits: Floats) -> Floats:
-        """Logits of `ids`, -inf where the grammar forbids."""
-        candidates = np.zeros(len(ids), _CANDIDATE)
-        candidates["id"], candidates["logit"] = ids, logits[ids]
-        data = ctypes.cast(candidates.ctypes.data, ctypes.POINTER(self._llama.llama_token_data))
-        array = self._llama.llama_token_data_array(data, len(ids), -1, False)
-        self._llama.llama_sampler_apply(self._pointer, ctypes.byref(array))
-        result = np.empty(len(ids), np.float32)
-        result[:] = candidates["logit"]
-        return result
+_REFILL = 0.25
+"""New jobs are begun together, as soon as this share of the slots has nothing to do."""
 
 
 class Continuation:
@@ -72,9 +35,10 @@ class Continuation:
         self.last = -1
         self.done = self._limit <= 0
 
-    def feed(self, logits: Floats) -> None:
-        """Choose the next token from logits (n_vocab,) and see whether that was the end."""
-        token = self._grammar.choose(logits) if self._grammar else int(logits.argmax())
+    def feed(self, logits: Floats, best: int) -> None:
+        """Choose the next token from logits (n_vocab,), whose greatest is at `best`, and see
+        whether that was the end."""
+        token = self._grammar.choose(logits, best) if self._grammar else best
         if token < 0 or self._vocab.ends(token):
             self.done, self._finish = True, "stop"
             return
@@ -109,90 +73,147 @@ class Continuation:
         return text.removeprefix(self._job.plan.joint)
 
 
-def generate_wave(
-    context: Context, heads: Heads, vocab: Vocabulary, jobs: Sequence[GenerateJob]
-) -> list[Generated]:
-    """Run at most `context.slots` jobs together -> answers in their order."""
-    slots = heads.arrange([job.head for job in jobs])
-    order = sorted(range(len(jobs)), key=lambda i: slots[i])
-    with ExitStack() as stack:
-        runs: list[_Run] = []
-        for slot, index in enumerate(order):
-            run = _Run(context, heads, vocab, jobs[index], slot)
-            stack.callback(run.words.close)
-            runs.append(run)
-        for part in _batches(context, runs):
-            _advance(context, part)
-        while active := _active(runs):
-            for begin in range(0, len(active), context.n_batch):
-                _advance(context, active[begin : begin + context.n_batch])
-        done = {index: run.result() for index, run in zip(order, runs, strict=True)}
-        return [done[index] for index in range(len(jobs))]
+def generate(arena: Arena, vocab: Vocabulary, jobs: Sequence[GenerateJob]) -> list[Generated]:
+    """Answers in the order of the jobs; the same job asked twice is computed once."""
+    first: dict[object, int] = {}
+    owner = [first.setdefault(_identity(job), index) for index, job in enumerate(jobs)]
+    queues: dict[Key, _Queue] = {}
+    for index in first.values():
+        head = jobs[index].head
+        queues.setdefault(head.key, _Queue(head)).jobs.append(index)
+    results: dict[int, Generated] = {}
+    for wave in _waves(arena, list(queues.values())):
+        results.update(_run(arena, vocab, jobs, wave))
+    return [
+        results[own] if own == index else Generated(results[own].text, 0, results[own].finish)
+        for index, own in enumerate(owner)
+    ]
 
 
-class _Run:
-    """A job in its slot: what is to be decoded next, and where."""
+@dataclass
+class _Queue:
+    """Jobs that a slot does one after the other on its head."""
+
+    head: Head
+    jobs: deque[int] = field(default_factory=deque)
+
+
+def _identity(job: GenerateJob) -> object:
+    return job.head.key, id(job.plan), job.max_tokens, job.stop, job.grammar
+
+
+def _waves(arena: Arena, queues: list[_Queue]) -> Iterable[list[_Queue]]:
+    """Queues for all slots at a time: heads that are there already first; where there are fewer
+    heads than slots, their jobs are dealt to several slots each."""
+    slots = arena.context.slots
+    queues.sort(key=lambda queue: not arena.heads.resident(queue.head))
+    if len(queues) >= slots or not arena.heads.cuttable:
+        for begin in range(0, len(queues), slots):
+            yield queues[begin : begin + slots]
+        return
+    each = slots // len(queues)
+    dealt = []
+    for queue in queues:
+        hands = min(each, len(queue.jobs))
+        dealt += [_Queue(queue.head, deque(list(queue.jobs)[i::hands])) for i in range(hands)]
+    yield dealt
+
+
+def _run(
+    arena: Arena, vocab: Vocabulary, jobs: Sequence[GenerateJob], queues: Sequence[_Queue]
+) -> dict[int, Generated]:
+    """Do all the jobs of the queues, a slot for each queue."""
+    places = arena.heads.place([queue.head for queue in queues])
+    lanes = [
+        _Lane(arena, vocab, jobs, queue, slot, cells)
+        for queue, (slot, cells) in zip(queues, places, strict=True)
+    ]
+    try:
+        while True:
+            active = [lane for lane in lanes if lane.busy]
+            waiting = [lane for lane in lanes if not lane.busy and lane.queue.jobs]
+            if not active and not waiting:
+                return {index: done for lane in lanes for index, done in lane.results.items()}
+            if waiting and (not active or len(waiting) >= _REFILL * len(lanes)):
+                for lane in waiting:
+                    lane.begin()
+                active = waiting
+            _advance(arena, active)
+    finally:
+        for lane in lanes:
+            lane.close()
+
+
+class _Lane:
+    """A slot with its queue, and the generation that it is at."""
 
     def __init__(
-        self, context: Context, heads: Heads, vocab: Vocabulary, job: GenerateJob, slot: int
+        self,
+        arena: Arena,
+        vocab: Vocabulary,
+        jobs: Sequence[GenerateJob],
+        queue: _Queue,
+        slot: int,
+        cells: int,
     ) -> None:
-        self.slot = slot
-        self.pos, cells = heads.place(slot, job.head)
-        heads.dirty(slot)
-        used = heads.cells(job.head) + len(job.plan.suffix)
-        self.words = Continuation(job, vocab, context.n_ctx - used)
-        self.pending: tuple[int, ...] = job.plan.suffix
-        self.room = context.n_ctx - used
-        self._cost = cells + len(job.plan.suffix)
+        self._arena, self._vocab, self._jobs = arena, vocab, jobs
+        self.queue, self.slot, self._cost = queue, slot, cells
+        self.results: dict[int, Generated] = {}
+        self.pending: Sequence[int] = ()
+        self._words: Continuation | None = None
+        self._index = -1
 
-    def feed(self, logits: Floats) -> None:
-        """Take the logits after `pending`; a finished run idles, to keep slots consecutive."""
-        self.pos += len(self.pending)
-        if not self.words.done:
-            self.words.feed(logits)
-            self._cost += not self.words.done
-        self.room -= 1
-        self.pending = (max(self.words.last, 0),)
+    @property
+    def busy(self) -> bool:
+        return self._words is not None
 
-    def result(self) -> Generated:
-        return self.words.result(self._cost)
+    def begin(self) -> None:
+        """Start the queue's next job."""
+        self._index = self.queue.jobs.popleft()
+        job = self._jobs[self._index]
+        self._arena.heads.rewind(self.slot, 0)
+        used = self._arena.cells(job.head) + len(job.plan.suffix)
+        self._words = Continuation(job, self._vocab, self._arena.limit - used)
+        self.pending = job.plan.suffix
+        if self._words.done:
+            self._finish()
+
+    def take(self, most: int) -> Piece:
+        """The next tokens to decode, at most so many; logits after the last of all."""
+        tokens, self.pending = self.pending[:most], self.pending[most:]
+        outputs = np.zeros(len(tokens), np.int8)
+        outputs[-1] = not self.pending
+        self._cost += len(tokens)
+        return Piece(self.slot, np.array(tokens, np.int32), outputs, int(outputs[-1]))
+
+    def feed(self, logits: Floats, best: int) -> None:
+        """Take the logits after what was pending."""
+        assert self._words is not None
+        self._words.feed(logits, best)
+        self.pending = (self._words.last,)
+        if self._words.done:
+            self._finish()
+
+    def close(self) -> None:
+        if self._words is not None:
+            self._words.close()
+            self._words = None
+
+    def _finish(self) -> None:
+        assert self._words is not None
+        self.results[self._index] = self._words.result(self._cost)
+        self._cost = 0
+        self.close()
 
 
-def _active(runs: list[_Run]) -> list[_Run]:
-    """The runs up to the last unfinished one. Finished ones between them are computed along
-    while they have room: a gap in the slots would cost the whole batch more."""
-    last = max((i for i, run in enumerate(runs) if not run.words.done), default=-1)
-    return [run for run in runs[: last + 1] if not run.words.done or run.room > 0]
-
-
-def _batches(context: Context, runs: list[_Run]) -> list[list[_Run]]:
-    """Runs whose pending tokens fit one native micro-batch together."""
-    batches: list[list[_Run]] = []
-    longest = 0
-    for run in runs:
-        longest = max(longest, len(run.pending))
-        if not batches or longest * (len(batches[-1]) + 1) > context.n_ubatch:
-            batches.append([])
-            longest = len(run.pending)
-        batches[-1].append(run)
-    return batches
-
-
-def _advance(context: Context, runs: list[_Run]) -> None:
-    """Decode the runs' pending tokens and let each choose its next one."""
-    if len(runs) == 1 and len(runs[0].pending) > context.n_batch:
-        run = runs[0]
-        run.feed(context.decode_tokens(run.slot, run.pending, run.pos, outputs=1)[0])
+def _advance(arena: Arena, lanes: Sequence[_Lane]) -> None:
+    """Decode what is pending in the lanes and let each choose its next token."""
+    lanes = [lane for lane in lanes if lane.busy]
+    pieces = [lane.take(arena.context.n_batch) for lane in lanes]
+    if not pieces:
         return
-    batch, n = context.batch, 0
-    for run in runs:
-        end = n + len(run.pending)
-        batch.token[n:end] = run.pending
-        batch.pos[n:end] = np.arange(run.pos, run.pos + end - n)
-        batch.seq[n:end] = batch.address[run.slot]
-        batch.logits[n:end] = 0
-        batch.logits[end - 1] = 1
-        n = end
-    logits = context.decode(n, len(runs))
-    for run, row in zip(runs, logits, strict=True):
-        run.feed(row)
+    for chosen, logits in decode(arena.context, arena.heads, pieces, arena.cost):
+        best = logits.argmax(axis=1).tolist() if len(logits) else []
+        asked = [lanes[index] for index in chosen if pieces[index].n_outputs]
+        for lane, row, token in zip(asked, logits, best, strict=True):
+            lane.feed(row, token)

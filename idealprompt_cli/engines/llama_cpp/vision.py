@@ -48,16 +48,21 @@ class Chunk:
 class Vision:
     """Owner of an `mtmd_context`. Raises `ModelError` when the projector does not fit."""
 
-    def __init__(self, path: Path, model: TextModel, threads: int, use_gpu: bool) -> None:
-        self.lib = model.lib
+    def __init__(
+        self, path: Path, model: TextModel, threads: int, use_gpu: bool, clock: Clock
+    ) -> None:
+        self.lib, self._clock = model.lib, clock
         mtmd = self.lib.mtmd
         params = mtmd.mtmd_context_params_default()
         params.use_gpu = use_gpu
         params.print_timings = False
         params.n_threads = threads
         params.warmup = False
+        if not (use_gpu and self.lib.llama.llama_supports_gpu_offload()):
+            params.batch_max_tokens = 1  # on a CPU, tiles side by side only take more memory
         forget_errors()
-        self.pointer: Any = mtmd.mtmd_init_from_file(str(path).encode(), model.pointer, params)
+        with clock:
+            self.pointer: Any = mtmd.mtmd_init_from_file(str(path).encode(), model.pointer, params)
         if not self.pointer:
             raise ModelError(
                 f"{path}: this mmproj cannot be used with that text model{native_detail()}; "
@@ -66,7 +71,7 @@ class Vision:
         if not mtmd.mtmd_support_vision(self.pointer):
             self.close()
             raise ModelError(f"{path}: this mmproj has no vision part; pass the vision mmproj")
-        self.width: int = self.lib.llama.llama_model_n_embd_inp(model.pointer)
+        self.width: int = model.n_embd_inp
         self.mrope = bool(mtmd.mtmd_decode_use_mrope(self.pointer))
 
     def close(self) -> None:
@@ -92,7 +97,10 @@ class Vision:
             output = mtmd.mtmd_input_chunks_init()
             stack.callback(mtmd.mtmd_input_chunks_free, output)
             forget_errors()
-            code = mtmd.mtmd_tokenize_from_parts(self.pointer, output, array, len(structs), False)
+            with self._clock:
+                code = mtmd.mtmd_tokenize_from_parts(
+                    self.pointer, output, array, len(structs), False
+                )
             if code != 0:
                 names = ", ".join(str(p.path) for p in parts if isinstance(p, Picture))
                 raise ImageError(
@@ -103,18 +111,39 @@ class Vision:
             size = mtmd.mtmd_input_chunks_size(output)
             yield [self._chunk(output, index, seen) for index in range(size)]
 
-    def encode(self, chunk: Chunk, clock: Clock) -> Embedding:
-        """Run the vision model on a picture chunk -> (n_tokens, width) float32, a copy."""
+    def encode(self, chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, Embedding]]:
+        """Run the vision model on picture chunks -> (n_tokens, width) float32 each, copies. Those
+        that the model can take together are encoded together."""
+        rest = list(chunks)
+        while rest:
+            taken = self._encode_batch(rest)
+            yield from zip(rest, taken, strict=False)
+            rest = rest[len(taken) :]
+
+    def _encode_batch(self, chunks: Sequence[Chunk]) -> list[Embedding]:
+        """Embeddings of as many leading chunks as one batch takes, at least one."""
         mtmd, started = self.lib.mtmd, time.perf_counter()
-        forget_errors()
-        code = mtmd.mtmd_encode_chunk(self.pointer, chunk.pointer)
-        clock.native_seconds += time.perf_counter() - started
-        clock.images_encoded += 1
-        if code != 0:
-            raise ModelError(f"a picture could not be encoded{native_detail()}")
-        return np.ctypeslib.as_array(
-            mtmd.mtmd_get_output_embd(self.pointer), shape=(chunk.n_tokens, self.width)
-        ).copy()
+        batch = mtmd.mtmd_batch_init(self.pointer)
+        try:
+            forget_errors()
+            with self._clock as clock:
+                taken = 0
+                while taken < len(chunks) and not mtmd.mtmd_batch_add_chunk(
+                    batch, chunks[taken].pointer
+                ):
+                    taken += 1
+                code = mtmd.mtmd_batch_encode(batch) if taken else 1
+            clock.images_encoded += taken
+            clock.encode_seconds += time.perf_counter() - started
+            if code != 0:
+                raise ModelError(f"a picture could not be encoded{native_detail()}")
+            return [self._output(batch, chunk) for chunk in chunks[:taken]]
+        finally:
+            mtmd.mtmd_batch_free(batch)
+
+    def _output(self, batch: Any, chunk: Chunk) -> Embedding:
+        data = self.lib.mtmd.mtmd_batch_get_output_embd(batch, chunk.pointer)
+        return np.ctypeslib.as_array(data, shape=(chunk.n_tokens, self.width)).copy()
 
     def longest_whole(self) -> int:
         """Tokens of the longest picture chunk that must be decoded in one piece, 0 if none must;

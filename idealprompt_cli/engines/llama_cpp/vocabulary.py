@@ -19,6 +19,7 @@ class Vocabulary:
 
     def __init__(self, model: TextModel) -> None:
         self._llama: Any = model.lib.llama
+        self._clock = model.clock
         self.pointer: Any = model.vocab
         self.size = model.n_vocab
         self.adds_bos = bool(self._llama.llama_vocab_get_add_bos(self.pointer))
@@ -34,9 +35,10 @@ class Vocabulary:
         """Tokens of `text` alone (no BOS); `special` lets control tokens' text become them."""
         raw = text.encode("utf-8")
         while True:
-            n: int = self._llama.llama_tokenize(
-                self.pointer, raw, len(raw), self._buffer, len(self._buffer), False, special
-            )
+            with self._clock:
+                n: int = self._llama.llama_tokenize(
+                    self.pointer, raw, len(raw), self._buffer, len(self._buffer), False, special
+                )
             if n >= 0:
                 return list(self._buffer[:n])
             self._buffer = (ctypes.c_int32 * -n)()
