@@ -17,7 +17,12 @@ TITLES = {
     "text": "T: text on pseudo-pictures",
     "joint": "J: both halves on pictures",
     "matched": "M: comparisons, phrasings, text jobs",
+    "polished": "P: more of M",
 }
+NEW = (
+    "attribute", "description", "which_side", "same", "definition", "text_difference",
+    "text_separate", "text_lookup",
+)  # fmt: skip
 SHOWN = {
     "vision": ("kind", "colour", "pattern", "condition", "kind2", "pattern2"),
     "text": ("attribute", "description", "yes_no", "choice_letter", "definition", "checklist"),
@@ -29,16 +34,8 @@ SHOWN = {
         "definition",
         "definition_pair",
     ),
-    "matched": (
-        "attribute",
-        "description",
-        "which_side",
-        "same",
-        "definition",
-        "text_difference",
-        "text_separate",
-        "text_lookup",
-    ),
+    "matched": NEW,
+    "polished": NEW,
 }
 NUMBER = r"([0-9.]+)"
 
