@@ -131,13 +131,16 @@ def _llama_server(wire: Wire, props: dict[str, Any], wanted: str) -> Server:
     entry = next((one for one in entries if one.get("id") == wanted), entries[0])
     meta = entry.get("meta") or {}
     path = str(props.get("model_path") or "")
-    architecture, weights = _looked_at(Path(path)) if path else ("", "")
+    architecture, name, weights = _looked_at(Path(path)) if path else ("", "", "")
+    shown = Path(str(entry.get("id") or props.get("model_alias") or path)).name
+    if name and shown == Path(path).name:  # no alias was given where it was started
+        shown = name
     told = [meta.get(key) for key in ("n_params", "size", "n_vocab", "n_embd")]
     settings = props["default_generation_settings"]
     return Server(
         kind="llama-server",
         url=wire.line.url,
-        model=wanted or Path(str(entry.get("id") or props.get("model_alias") or path)).name,
+        model=wanted or shown,
         version=str(props.get("build_info") or ""),
         n_ctx=int(settings.get("n_ctx") or 0),
         slots=max(1, int(props.get("total_slots") or 1)),
@@ -151,12 +154,14 @@ def _llama_server(wire: Wire, props: dict[str, Any], wanted: str) -> Server:
     )
 
 
-def _looked_at(path: Path) -> tuple[str, str]:
-    """Architecture and fingerprint of the server's own file, where it can be read from here."""
+def _looked_at(path: Path) -> tuple[str, str, str]:
+    """Architecture, name and fingerprint of the server's own file, where it can be read from
+    here."""
     try:
-        return read_header(path, "text model").architecture, fingerprint(path)
+        header = read_header(path, "text model")
+        return header.architecture, str(header.meta.get("general.name") or ""), fingerprint(path)
     except (ModelError, OSError):
-        return "", ""
+        return "", "", ""
 
 
 def _ollama(wire: Wire, model: str) -> Server:
