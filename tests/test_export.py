@@ -89,6 +89,17 @@ def test_the_script_is_python(artifact: Artifact) -> None:
         assert names == {"load", "url", "only", "ask", "answer"}
 
 
+def test_a_state_for_dspy(artifact: Artifact) -> None:
+    data = json.loads(EXPORTS["dspy"].render(artifact, PLAIN.with_(role="A clerk.")))
+    assert data["signature"]["instructions"] == "A clerk.\nWhich code?"
+    assert [field["prefix"] for field in data["signature"]["fields"]] == ["Image 1:", "Answer:"]
+    kept = data["idealprompt"]
+    assert kept["signature"].startswith("image_1: dspy.Image -> answer: Literal['str\"iped', ")
+    assert kept["answers"]["stripes"] == "K7"
+    assert kept["llama_server"]["grammar"] == grammar(artifact, PLAIN)
+    assert data["lm"] is None
+
+
 def test_promptfoo_is_yaml(artifact: Artifact) -> None:
     data = yaml.safe_load(EXPORTS["promptfoo"].render(artifact, awkward_prompt()))
     assert json.loads(data["prompts"][0])[0]["role"] == "user"

@@ -116,6 +116,7 @@ def say(llama: Any, request: dict[str, Any], url: str) -> str:
 
     filled = json.loads(json.dumps(request).replace("{{image_1}}", url))
     del filled["model"]
+    filled.pop("logit_bias", None)  # the binding knows tokens by number only
     grammar = LlamaGrammar.from_string(filled.pop("grammar"), verbose=False)
     reply = llama.create_chat_completion(**filled, grammar=grammar)
     return str(reply["choices"][0]["message"]["content"]).strip()

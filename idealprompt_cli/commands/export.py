@@ -16,7 +16,7 @@ EPILOG = """\b
 Examples:
   idealprompt export prompt.yaml --to llama-server | jq .request > body.json
   idealprompt export prompt.yaml --to python -o answer.py && python answer.py photo.jpg
-Forms: openai, llama-server, ollama, gbnf, promptfoo, text, python."""
+Forms: openai, llama-server, ollama, gbnf, promptfoo, dspy, text, python."""
 
 To = Annotated[str, typer.Option("--to", metavar="FORM", help="The form; see below.")]
 Output = Annotated[

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from ..errors import UsageError
 from ..yamlio import did_you_mean
 from .base import Export
+from .dspy import Dspy
 from .gbnf import Gbnf
 from .llama_server import LlamaServer
 from .ollama import Ollama
@@ -25,6 +26,7 @@ EXPORTS: Mapping[str, Export] = {
     "ollama": Ollama(),
     "gbnf": Gbnf(),
     "promptfoo": Promptfoo(),
+    "dspy": Dspy(),
     "text": Text(),
     "python": Python(),
 }

@@ -57,6 +57,15 @@ def choices(artifact: Artifact, prompt: Prompt) -> str:
     return "answer ::= " + " | ".join(quoted(word) for word in answers(artifact, prompt))
 
 
+def against_blank(artifact: Artifact, prompt: Prompt) -> dict[str, Any]:
+    """What keeps llama-server from beginning an answer with a blank alone and then spelling it:
+    grammars know letters, not tokens, and eval scores " red" as the model would write it. Only
+    where all words begin with letters, which no vocabulary separates from their blank."""
+    words = answers(artifact, prompt)
+    plain = all(word[:1].isascii() and word[:1].isalpha() for word in words)
+    return {"logit_bias": [[" ", -100]]} if words and plain else {}
+
+
 def thinks(artifact: Artifact, prompt: Prompt) -> bool:
     """Whether an answer takes two requests, as it does in eval: one for the thought, which ends
     where the model ends it, and one for the answer after it."""

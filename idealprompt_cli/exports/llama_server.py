@@ -9,7 +9,7 @@ from ..artifact import Artifact
 from ..evaluate import REASONING_TOKENS
 from ..prompts import ANSWER_CUE
 from ..types import Prompt
-from .base import answers, choices, thinks
+from .base import against_blank, answers, choices, grammar, thinks
 from .openai import request
 
 _GREEDY = {"top_k": 1, "repeat_penalty": 1.0}
@@ -17,7 +17,8 @@ _GREEDY = {"top_k": 1, "repeat_penalty": 1.0}
 
 class LlamaServer:
     """Where the model describes first, `first` is sent before `request`, whose last message is the
-    beginning of the answer: {{thought}} in it is to be replaced by the reply to `first`."""
+    beginning of the answer: {{thought}} in it is to be replaced by the reply to `first`. The server
+    repeats that beginning: the word is what comes after the last "Answer:"."""
 
     name = "llama-server"
     summary = "like openai, with the grammar of the answers and the sampling that eval has"
@@ -33,4 +34,7 @@ class LlamaServer:
         if artifact.labels:
             blank = '" "' if thinks(artifact, prompt) else '" "?'  # as eval has it
             body["grammar"] = f"root ::= {blank} answer\n{choices(artifact, prompt)}"
+            body |= against_blank(artifact, prompt)
+        elif rules := grammar(artifact, prompt):
+            body["grammar"] = rules
         return json.dumps(data, ensure_ascii=False, indent=2)

@@ -8,7 +8,7 @@ from typing import Any
 from ..artifact import Artifact
 from ..types import Prompt
 from ..yamlio import dump
-from .base import answers, chat, grammar, max_tokens
+from .base import against_blank, answers, chat, grammar, max_tokens, thinks
 
 
 class Promptfoo:
@@ -25,6 +25,8 @@ class Promptfoo:
         rules = grammar(artifact, prompt)
         if rules:
             config["passthrough"] = {"grammar": rules, "top_k": 1, "repeat_penalty": 1.0}
+            if not thinks(artifact, prompt):
+                config["passthrough"] |= against_blank(artifact, prompt)
         pictures = {f"image_{n + 1}": "file://picture.jpg" for n in range(artifact.task.images)}
         word = next(iter(answers(artifact, prompt)), "the answer")
         data = {

@@ -1,0 +1,65 @@
+"""A state that `dspy.Predict(...).load(...)` reads (checked with DSPy 3.4.1)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..artifact import Artifact
+from ..types import Prompt
+from .base import against_blank, answers, chat, grammar, max_tokens, plain_text, thinks
+
+
+class Dspy:
+    """DSPy words a request in its own way around the instructions; the messages that were scored
+    are beside them, under `idealprompt`, which DSPy keeps as an attribute. docs/recipes.md sends
+    them as they are."""
+
+    name = "dspy"
+    summary = "a state for dspy.Predict, with its signature and the messages that were scored"
+
+    def render(self, artifact: Artifact, prompt: Prompt) -> str:
+        names = [f"image_{number + 1}" for number in range(artifact.task.images)]
+        fields = [_field(name) for name in (*names, "answer")]
+        state = {
+            "traces": [],
+            "train": [],
+            "demos": [],
+            "signature": {"instructions": _instructions(artifact, prompt), "fields": fields},
+            "lm": None,
+            "metadata": {"dependency_versions": {}},
+            "idealprompt": {
+                "signature": f"{', '.join(f'{n}: dspy.Image' for n in names)} -> "
+                f"answer: {_kind(artifact, prompt)}",
+                "messages": chat(artifact, prompt),
+                "answers": answers(artifact, prompt),
+                "llama_server": _limits(artifact, prompt),
+            },
+        }
+        return json.dumps(state, ensure_ascii=False, indent=2)
+
+
+def _instructions(artifact: Artifact, prompt: Prompt) -> str:
+    return "\n".join(text for text in plain_text(artifact, prompt) if text)
+
+
+def _field(name: str) -> dict[str, str]:
+    """As DSPy writes one that nobody described."""
+    prefix = name.replace("_", " ").capitalize()
+    return {"prefix": f"{prefix}:", "description": f"${{{name}}}"}
+
+
+def _kind(artifact: Artifact, prompt: Prompt) -> str:
+    """The answer's type in a signature: one of the words, or text."""
+    words = list(answers(artifact, prompt))
+    return f"Literal[{', '.join(map(repr, words))}]" if words else "str"
+
+
+def _limits(artifact: Artifact, prompt: Prompt) -> dict[str, Any]:
+    """What holds a llama-server to the answers."""
+    limits: dict[str, Any] = {"max_tokens": max_tokens(artifact, prompt), "top_k": 1}
+    rules = grammar(artifact, prompt)
+    if rules:
+        limits["grammar"] = rules
+        limits |= {} if thinks(artifact, prompt) else against_blank(artifact, prompt)
+    return limits
