@@ -21,7 +21,7 @@ class Dspy:
     def render(self, artifact: Artifact, prompt: Prompt) -> str:
         names = [f"image_{number + 1}" for number in range(artifact.task.images)]
         fields = [_field(name) for name in (*names, "answer")]
-        state = {
+        state: dict[str, Any] = {
             "traces": [],
             "train": [],
             "demos": [],

@@ -15,6 +15,7 @@ from typing import TypeVar
 from .wire import Line, Wire
 
 T = TypeVar("T")
+Group = tuple[Hashable, Sequence[int]]
 
 
 @dataclass
@@ -35,7 +36,7 @@ class Lanes:
 
     def run(
         self,
-        groups: Sequence[tuple[Hashable, Sequence[int]]],
+        groups: Sequence[Group],
         work: Callable[[Lane, int], T],
         count: int,
     ) -> list[T]:
@@ -52,7 +53,7 @@ class Lanes:
                         return
                     results[index] = work(lane, index)
 
-        active = queue.suited(self._lanes, min(len(self._lanes), len(groups)))
+        active = queue.deal(self._lanes)
         for lane in active:
             lane.wire.resume()
         if len(active) == 1:
@@ -81,27 +82,30 @@ class Lanes:
 
 
 class _Queue:
-    """Groups that wait; each lane gets its own picture first."""
+    """Groups that wait. Each lane begins with one of its own, if it can with the picture that it
+    holds; what is left goes to whoever is free."""
 
-    def __init__(self, groups: list[tuple[Hashable, Sequence[int]]]) -> None:
+    def __init__(self, groups: list[Group]) -> None:
         self._groups, self._lock = groups, threading.Lock()
-        self._wanted = {group[0] for group in groups}
-        self._held: set[Hashable] = set()
+        self._first: dict[int, Group] = {}
         self.ended = False
 
-    def suited(self, lanes: Sequence[Lane], count: int) -> list[Lane]:
-        """`count` lanes, those that hold a wanted picture first."""
-        ranked = sorted(lanes, key=lambda lane: lane.holds not in self._wanted)[:count]
-        self._held = {lane.holds for lane in ranked}
-        return ranked
+    def deal(self, lanes: Sequence[Lane]) -> list[Lane]:
+        """Give lanes their first groups -> the lanes that got one."""
+        for fits in (lambda group, lane: group[0] == lane.holds, lambda group, lane: True):
+            for lane in lanes:
+                found = next((i for i, group in enumerate(self._groups) if fits(group, lane)), None)
+                if lane.number not in self._first and found is not None:
+                    self._first[lane.number] = self._groups.pop(found)
+        return [lane for lane in lanes if lane.number in self._first]
 
-    def take(self, lane: Lane) -> tuple[Hashable, Sequence[int]] | None:
+    def take(self, lane: Lane) -> Group | None:
+        """The lane's next group; None when all is done or has ended."""
         with self._lock:
-            if self.ended or not self._groups:
+            if self.ended:
                 return None
-            own = (i for i, group in enumerate(self._groups) if group[0] == lane.holds)
-            free = (i for i, group in enumerate(self._groups) if group[0] not in self._held)
-            return self._groups.pop(next(own, next(free, 0)))
+            own = self._first.pop(lane.number, None)
+            return own or (self._groups.pop(0) if self._groups else None)
 
     def end(self) -> None:
         with self._lock:
