@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import signal
 import sys
 from typing import Annotated
 
@@ -68,6 +69,10 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         app()
+    except SystemExit as end:
+        if end.code == 130:  # a second Ctrl-C has nothing left to end
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise
     except Exception as fault:
         if "--debug" in sys.argv:
             raise

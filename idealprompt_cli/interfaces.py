@@ -165,9 +165,17 @@ class Proposer(Protocol):
 
 
 class Observer(Protocol):
-    """Listens to a run. Methods return nothing and must not raise."""
+    """Listens to a run. Methods return nothing and must not raise.
+
+    `trying` says what is asked about next, `answered` that answers came in the midst of it: what is
+    spent by now, in words and as a share of the budget.
+    """
 
     def started(self, task: Task, model: ModelInfo, plan: str) -> None: ...
+
+    def trying(self, what: str) -> None: ...
+
+    def answered(self, spent: str, fraction: float) -> None: ...
 
     def trial(self, trial: Trial, best: Trial, spent: str, fraction: float) -> None: ...
 

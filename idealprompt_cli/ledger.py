@@ -11,6 +11,9 @@ are two tills. `nominal` counts them as if they had been computed, `spent` does 
 by `nominal` (`affordable`), so a run that finds its answers goes the way of one that computes them,
 until that one's budget would be used up; then it goes on with what it has saved. Only `spent` ends
 a run.
+
+A large call is computed in portions, each of which is on the disk before the next is asked for;
+`told` hears how many evaluations each was.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from .cache import AnswerCache, Asked
 from .interfaces import Engine
 from .journal import Journal, Record
 from .keys import prefix_free, score_key, text_key
+from .portions import pictures_at_once, portions
 from .types import (
     Cost,
     Generated,
@@ -75,6 +79,9 @@ class Ledger:
         self._cache = cache
         self.budget = budget or Budget()
         self.spent = self.nominal = Cost()
+        self.told: Callable[[int], None] | None = None
+        self._ahead = _FREE
+        self._at_once = pictures_at_once(engine.info())
         self._scores: dict[str, dict[str, _Entry]] = {}
         self._texts: dict[str, _Entry] = {}
         for record in self._journal.records("score"):
@@ -127,9 +134,9 @@ class Ledger:
         keys = [score_key(request) for request in requests]
         self._fetch_scores(self._missing(requests, keys), unit)
         self._check_budget(unit * len(self._missing(requests, keys, paid_only=True)))
-        missing = self._missing(requests, keys)
-        if missing:
-            self._compute_scores(missing, unit)
+        for part in portions(self._missing(requests, keys), self._at_once):
+            self._compute_scores(part, unit)
+        self._ahead = _FREE
         return [self._scored(r, key) for r, key in zip(requests, keys, strict=True)]
 
     def paid_texts(
@@ -142,8 +149,9 @@ class Ledger:
         missing = {key: request for key, request in wanted if key not in self._texts}
         due = {key for key in keys if key not in missing and self._texts[key].owed}
         self._check_budget(unit * (len(missing) + len(due)))
-        if missing:
-            self._compute_texts(missing, unit)
+        for part in portions(list(missing.items()), self._at_once):
+            self._compute_texts(part, unit)
+        self._ahead = _FREE
         answers = []
         for key in keys:
             entry = self._texts[key]
@@ -231,9 +239,9 @@ class Ledger:
         for record in records:
             self._remember_scores(record)
 
-    def _compute_texts(self, missing: dict[str, GenerateRequest], unit: int) -> None:
+    def _compute_texts(self, missing: Sequence[tuple[str, GenerateRequest]], unit: int) -> None:
         start = self._clock()
-        answers = self._engine.generate(list(missing.values()))
+        answers = self._engine.generate([request for _, request in missing])
         share = (self._clock() - start) / len(missing)
         records: list[Record] = [
             {
@@ -245,7 +253,7 @@ class Ledger:
                 "tokens": answer.tokens,
                 "seconds": round(share, 6),
             }
-            for key, answer in zip(missing, answers, strict=True)
+            for (key, _), answer in zip(missing, answers, strict=True)
         ]
         self._keep(records)
         for record in records:
@@ -256,6 +264,14 @@ class Ledger:
         self._journal.append(records)
         if self._cache is not None:
             self._cache.keep(records)
+        for record in records:
+            self._ahead = self._ahead + _cost(record)
+        if self.told is not None and (count := sum(record["evaluations"] for record in records)):
+            self.told(count)
+
+    def reckoned(self) -> Cost:
+        """What is spent, with what was computed in the midst of a call."""
+        return self.spent + self._ahead
 
     def _remember_scores(self, record: Record) -> None:
         entry = _Entry(record["scores"], due=_cost(record), found=_is_found(record))

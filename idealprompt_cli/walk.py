@@ -128,6 +128,7 @@ class Walk:
         children: list[Child] = []
         spent: OutOfBudget | None = None
         for move in moves:
+            self.observer.trying(f"{move.strategy.name} on #{move.node.trial.id}")
             try:
                 children += [(move, fresh) for fresh in self._drafts(move)]
             except OutOfBudget as stop:
@@ -179,6 +180,8 @@ class Walk:
         """Race the children; where the budget does not bear all of them, one after another."""
         if not children:
             return
+        names = ", ".join(dict.fromkeys(move.strategy.name for move, _ in children))
+        self.observer.trying(names if len(children) == 1 else f"{len(children)} prompts ({names})")
         best = self._outcomes(self.tree.best())
         candidates = [candidate for _, (_, candidate) in children]
         spent: OutOfBudget | None = None

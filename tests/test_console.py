@@ -7,7 +7,9 @@ import re
 
 import pytest
 
-from idealprompt_cli.console import Console, LineObserver, SilentObserver, duration, screen_of
+from idealprompt_cli.console import Console, SilentObserver, screen_of
+from idealprompt_cli.observers import LineObserver
+from idealprompt_cli.pace import Pace, duration
 
 from .factories import model, run_result, task
 
@@ -43,7 +45,7 @@ def test_a_line_every_few_seconds() -> None:
     progress = lines[2:-2]
     assert len(progress) in (2, 3)
     assert re.fullmatch(
-        r"  5[01] prompts tried, 5/300 evaluations, best 83.3 %, at most 50 s left", progress[0]
+        r"  5[01] prompts tried, 5/300 evaluations, best 83.3 %, up to about 50 s left", progress[0]
     )
 
 
@@ -66,8 +68,8 @@ def test_lines_come_without_trials_too() -> None:
     assert stream.getvalue().splitlines() == [
         "  at work on the seed prompt for 10 s",
         "  1 prompt tried, 12/300 evaluations, best 33.3 %",
-        "  2 prompts tried, 24/300 evaluations, best 50.0 %, at most 23 min left",
-        "  2 prompts tried, 24/300 evaluations, best 50.0 %, at most 27 min left",
+        "  2 prompts tried, 24/300 evaluations, best 50.0 %, up to about 23 min left",
+        "  2 prompts tried, 24/300 evaluations, best 50.0 %, up to about 27 min left",
     ]
 
 
@@ -126,3 +128,59 @@ def test_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not screen_of(io.StringIO()).colour
     monkeypatch.setenv("NO_COLOR", "1")
     assert not screen_of(Terminal()).colour
+
+
+def test_what_is_tried_and_answers_in_the_midst_of_it() -> None:
+    stream, clock = io.StringIO(), Clock()
+    observer = LineObserver(Console(stream=stream), clock)
+    observer.answered("8/300 evaluations", 8 / 300)
+    clock.now = 11.0
+    observer.tick()
+    observer.trial(TRIALS[0], TRIALS[0], "12/300 evaluations", 0.04)
+    observer.trying("reask on #0")
+    clock.now = 31.0
+    observer.answered("20/300 evaluations", 20 / 300)
+    observer.tick()
+    assert stream.getvalue().splitlines() == [
+        "  at work on the seed prompt for 10 s, 8/300 evaluations",
+        "  1 prompt tried, 20/300 evaluations, best 33.3 %, now reask on #0, "
+        "up to about 12 min left",
+    ]
+
+
+def test_the_time_left_follows_the_speed_of_the_last_minutes() -> None:
+    clock = Clock()
+    pace = Pace(clock)
+    pace.note(0.0)
+    for step in range(1, 21):  # slow at first: new pictures
+        clock.now += 60
+        pace.note(step / 1000)
+    assert pace.left() == ", about 16.3 h left"
+    for step in range(1, 61):  # then a hundred times as fast
+        clock.now += 6
+        pace.note(0.02 + step / 100)
+    assert pace.left() == ", about 4 min left"
+
+
+def test_counting(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, stream = Clock(), io.StringIO()
+    with Console(stream=stream).counting("test pictures", 40, clock) as add:
+        clock.now = 5.0
+        add(8)
+        clock.now = 60.0
+        add(2)
+        counter = getattr(add, "__self__")  # noqa: B009
+        counter.tick()
+        counter.tick()
+    assert stream.getvalue() == "  test pictures: 10 of 40 answers, about 3 min left\n"
+    monkeypatch.setenv("TERM", "xterm")
+    terminal = Terminal()
+    console = Console(stream=terminal)
+    with console.counting("test pictures", 4) as add:
+        add(4)
+        console.write("A notice.")
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", terminal.getvalue())
+    assert "A notice." in shown
+    assert "100%" not in shown, "full before it is done"
+    with Console(-1, stream).counting("test pictures", 4) as add:
+        add(4)

@@ -36,6 +36,10 @@ class Listener:
     def started(self, task: Task, model: ModelInfo, plan: str) -> None:
         self.plans.append(plan)
 
+    def trying(self, what: str) -> None: ...
+
+    def answered(self, spent: str, fraction: float) -> None: ...
+
     def trial(self, trial: Trial, best: Trial, spent: str, fraction: float) -> None:
         self.trials.append(trial)
         self.fractions.append(fraction)

@@ -143,8 +143,10 @@ def _report(
     with opened(flags, console.say, named=ref or task.model) as engine:
         tell_if_other(engine.info(), artifact.model, console.say)
         evaluator = Evaluator(engine, task, metrics.get(task.metric))
-        evaluation = evaluator.evaluate(prompt, examples)
-        against = rivals(evaluator, evaluation, prompts, examples)
+        with console.counting(f"{split} pictures", len(examples) * (1 + len(prompts))) as add:
+            evaluator.ledger.told = add
+            evaluation = evaluator.evaluate(prompt, examples)
+            against = rivals(evaluator, evaluation, prompts, examples)
         info = engine.info()
     recorded = _recorded(artifact, task, info, split, named)
     return EvalReport(task, info, split, named, evaluation, recorded, against)

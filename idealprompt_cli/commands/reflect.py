@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import ArtifactError, Interrupted, UsageError
+from ..errors import ArtifactError, UsageError
 from ..files import check_writable, write_text
 from .diagnosis import as_events, as_text
 from .evaluate import Folder, MetricName, Source, Use, check_labels, choose_prompt, load
@@ -36,7 +36,8 @@ from .runs import (
     shared_answers,
 )
 from .shell import Talk, grouped
-from .stages import settings_for
+from .stages import heard_by, settings_for, tested
+from .stopping import stoppable
 
 if TYPE_CHECKING:
     from ..artifact import Artifact
@@ -139,7 +140,10 @@ def _run(plan: Plan, flags: ModelFlags, console: Console) -> tuple[Artifact, Pat
             _dry_run(plan, artifact, task, budget, engine, console)
             return None
         folder = run_folder(plan.run_dir, f"{task.name}-reflect", plan.resume)
-        with shared_answers(engine, flags.chat_template, plan.no_cache, console.say) as cache:
+        with (
+            stoppable(console.write, partial(again, folder)),
+            shared_answers(engine, flags.chat_template, plan.no_cache, console.say) as cache,
+        ):
             result = _reflected(plan, artifact, task, budget, folder, engine, console, cache)
     made = continued(artifact, result)
     kept = folder / "prompt.yaml"
@@ -171,7 +175,7 @@ def _reflected(
     from ..priors import Beliefs, beliefs_for
     from ..prompts import fingerprint
     from ..reflection import reflect as run_reflection
-    from ..search import final_test, snapshot
+    from ..search import snapshot
 
     metric, seed, start = metrics.get(task.metric), _seed(plan, artifact), _start(plan, artifact)
     header = {**header_for(task, engine.info(), seed), "prompt": fingerprint(start.prompt)}
@@ -179,13 +183,14 @@ def _reflected(
     journal = open_journal(folder, header)
     known = Beliefs() if plan.no_priors else beliefs_for(task, engine.info())
     settings = settings_for(folder, plan.interactive)
+    observer = console.observer(bar=not plan.interactive)
     try:
         result = run_reflection(
             task,
-            Ledger(engine, journal, budget, cache=cache),
+            heard_by(observer, Ledger(engine, journal, budget, cache=cache)),
             metric,
             start,
-            observer=console.observer(bar=not plan.interactive),
+            observer=observer,
             settings=replace(settings, beliefs=snapshot(journal, known)),
             journal=journal,
             seed=seed,
@@ -195,10 +200,7 @@ def _reflected(
             learned(result, journal, console)
         if plan.no_test:
             return result
-        return final_test(result, Ledger(engine, journal, cache=cache), metric)
-    except (Interrupted, KeyboardInterrupt) as stopped:
-        why = str(stopped) or "interrupted; what was computed is kept"
-        raise Interrupted(f"{why}; go on with: {again(folder)}") from stopped
+        return tested(result, Ledger(engine, journal, cache=cache), metric, console)
     finally:
         journal.close()
 

@@ -61,11 +61,13 @@ def _is_of(folder: Path, stem: str) -> bool:
 
 
 def again(folder: Path) -> str:
-    """This command line with what resumes it."""
+    """How a broken run is taken up: this command line with what resumes it."""
+    if not (folder / JOURNAL).exists():
+        return "nothing had been asked yet: give the command again"
     words = [word for word in sys.argv[1:] if word != "--resume"]
     known = any(word.split("=")[0] == "--run-dir" for word in words)
     where = [] if known else ["--run-dir", str(folder)]
-    return shlex.join(["idealprompt", *words, *where, "--resume"])
+    return f"go on with: {shlex.join(['idealprompt', *words, *where, '--resume'])}"
 
 
 @contextmanager

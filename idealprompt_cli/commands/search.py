@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import ArtifactError, Interrupted, UsageError
+from ..errors import ArtifactError, UsageError
 from ..files import check_writable, write_text
 from .evaluate import Folder, MetricName, load
 from .models import (
@@ -31,7 +31,8 @@ from .runs import (
     shared_answers,
 )
 from .shell import Json, Talk, grouped
-from .stages import settings_for
+from .stages import heard_by, settings_for, tested
+from .stopping import stoppable
 
 if TYPE_CHECKING:
     from ..artifact import Artifact
@@ -148,6 +149,7 @@ def _run(plan: Plan, flags: ModelFlags, console: Console) -> tuple[Artifact, Pat
     assert budget is not None
     folder = run_folder(plan.run_dir, task.name, plan.resume)
     with (
+        stoppable(console.write, partial(again, folder)),
         opened(flags, console.say, named=task.model) as engine,
         shared_answers(engine, flags.chat_template, plan.no_cache, console.say) as cache,
     ):
@@ -186,12 +188,12 @@ def _search(
     from ..policies import POLICIES
     from ..priors import beliefs_for
     from ..proposers import PROPOSERS
-    from ..search import final_test, run
+    from ..search import run
 
     metric, observer = metrics.get(task.metric), console.observer()
     open_journal = Journal.resume if plan.resume else Journal.create
     journal = open_journal(folder, header_for(task, engine.info(), plan.seed))
-    ledger = Ledger(engine, journal, budget, cache=cache)
+    ledger = heard_by(observer, Ledger(engine, journal, budget, cache=cache))
     first: Callable[..., RunResult] = run
     if plan.reflect:
         first = partial(run_both, settings=settings_for(folder), tell=console.event)
@@ -212,14 +214,9 @@ def _search(
         )
         if not plan.no_priors:
             learned(result, journal, console)
-        if task.test and not plan.no_test:
-            console.say(f"Now both prompts on the {len(task.test)} held-out pictures.")
         if plan.no_test:
             return result
-        return final_test(result, Ledger(engine, journal, cache=cache), metric)
-    except (Interrupted, KeyboardInterrupt) as stopped:
-        why = str(stopped) or "interrupted; what was computed is kept"
-        raise Interrupted(f"{why}; go on with: {again(folder)}") from stopped
+        return tested(result, Ledger(engine, journal, cache=cache), metric, console)
     finally:
         journal.close()
 

@@ -1,4 +1,5 @@
-"""The second stage as the commands run it: its questions, a blank picture, a person."""
+"""The stages as the commands run them: progress from the ledger, reflection's settings, the
+held-out pictures."""
 
 from __future__ import annotations
 
@@ -6,7 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..console import Console
+    from ..interfaces import Metric, Observer
+    from ..ledger import Ledger
     from ..reflection import Settings
+    from ..types import RunResult
 
 
 def settings_for(folder: Path, interactive: bool = False) -> Settings:
@@ -20,3 +25,30 @@ def settings_for(folder: Path, interactive: bool = False) -> Settings:
     blank = folder / "blank.png"
     Image.new("RGB", (224, 224), (128, 128, 128)).save(blank)
     return Settings(QUESTIONS, blank, review=ask if interactive else None)
+
+
+def heard_by(observer: Observer, ledger: Ledger) -> Ledger:
+    """The ledger, which tells the observer of answers as they come."""
+
+    def told(count: int) -> None:
+        del count
+        spent = ledger.reckoned()
+        observer.answered(ledger.budget.spent(spent), ledger.budget.fraction(spent))
+
+    ledger.told = told
+    return ledger
+
+
+def tested(result: RunResult, ledger: Ledger, metric: Metric, console: Console) -> RunResult:
+    """Both prompts on the held-out pictures, which is outside the budget."""
+    from ..search import final_test
+
+    count = len(result.task.test)
+    if not count:
+        return final_test(result, ledger, metric)
+    console.say(f"Now both prompts on the {count} held-out pictures.")
+    with console.counting(
+        "held-out pictures", count * len({result.baseline, result.winner})
+    ) as add:
+        ledger.told = add
+        return final_test(result, ledger, metric)

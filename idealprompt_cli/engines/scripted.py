@@ -4,6 +4,7 @@ A script is YAML (or the same as a dict):
 
     name: fake                 # optional, as are all keys
     n_ctx: 4096
+    seconds: 0                 # how long an answer takes
     rules:                     # tried in order
       - when: striped          # text (or a list: all of them) in the rendered chat
         image: K7/             # text in a picture's path
@@ -22,6 +23,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,7 +44,7 @@ from ..types import (
 from .options import EngineOptions
 
 Request = ScoreRequest | GenerateRequest
-_KEYS = ("name", "n_ctx", "family", "rules", "default")
+_KEYS = ("name", "n_ctx", "family", "seconds", "rules", "default")
 _RULE_KEYS = ("when", "image", "text", "scores", "add")
 _DEFAULT_KEYS = ("text", "score")
 
@@ -73,6 +75,7 @@ class ScriptedEngine:
         self._rules = [_rule(row, path) for row in script.get("rules") or []]
         self._text = str(default.get("text", ""))
         self._score = float(default.get("score", -5.0))
+        self._seconds = float(script.get("seconds", 0))
         self._closed = False
         self.calls: list[Request] = []
         digest = hashlib.sha256(json.dumps(script, sort_keys=True, default=str).encode())
@@ -125,6 +128,7 @@ class ScriptedEngine:
                     f"{self._info.n_ctx}; shorten the prompt"
                 )
         self.calls.extend(requests)
+        time.sleep(self._seconds * len(requests))
         return chats
 
     def _matching(self, request: Request, chat: str) -> list[Rule]:
