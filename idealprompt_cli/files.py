@@ -70,6 +70,19 @@ def write_text(path: Path, text: str, error: type[IdealPromptError]) -> None:
         raise error(f"{path}: cannot be written ({reason(problem)})") from None
 
 
+def write_bytes(path: Path, data: bytes, error: type[IdealPromptError]) -> None:
+    """Like `write_text`, for what is no text; the folder is made if it is not there."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        target = path.resolve()
+        with _beside(target) as temporary:
+            temporary.write_bytes(data)
+            temporary.chmod(_mode(target))
+            temporary.replace(target)
+    except OSError as problem:
+        raise error(f"{path}: cannot be written ({reason(problem)})") from None
+
+
 def _mode(target: Path) -> int:
     """The mode that the file has, or that a new one would get."""
     if target.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
 import subprocess
@@ -10,13 +11,16 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from idealprompt_cli.artifact import from_run
 from idealprompt_cli.edits import Change, EditReport
-from idealprompt_cli.report import Node, Report, html, text
+from idealprompt_cli.forms import PLAIN, AnswerForm, Field
+from idealprompt_cli.outcomes import Kept, Which
+from idealprompt_cli.report import Node, Report, drawings, html, text
 from idealprompt_cli.report.tree import lay_out
 from idealprompt_cli.report.words import changes
-from idealprompt_cli.types import Prompt
+from idealprompt_cli.types import Outcome, Prompt
 
 from .conftest import SCRIPT, call
 from .factories import run_result
@@ -170,4 +174,55 @@ def test_in_a_browser(run: Path, tmp_path: Path) -> None:
         timeout=120,
     )  # fmt: skip
     assert shot.is_file(), found.stderr.decode()[-300:]
-    assert shot.stat().st_size > 20_000
+    with Image.open(shot) as picture:
+        colours = {c: n for n, c in picture.convert("RGB").getcolors(1 << 24) or []}
+    assert colours.get((11, 110, 79), 0) > 200, "the winner's colour is on the page"
+    assert colours.get((29, 39, 48), 0) > 200, "and so is text"
+    dumped = subprocess.run(
+        [CHROMIUM, *flags, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom",
+         (Path.cwd() / "report.html").as_uri()],
+        capture_output=True,
+        timeout=120,
+    )  # fmt: skip
+    page = dumped.stdout.decode()
+    assert page.count("<h2>") == Path("report.html").read_text().count("<h2>"), "read as written"
+
+
+def test_drawings(run: Path) -> None:
+    result = call("report", run, "--png", "pictures")
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr == "Written to pictures/tree.png\nWritten to pictures/curve.png\n"
+    for name in ("tree", "curve"):
+        with Image.open(f"pictures/{name}.png") as picture:
+            assert picture.size[0] > 500
+            colours = picture.convert("RGB").getcolors(1 << 24) or []
+        assert (11, 110, 79) in {colour for _, colour in colours}, "the winner's way is green"
+    other = call("report", run, "--png", "pictures", "-o", "r.html", "-q")
+    assert other.stderr == ""
+    assert Path("r.html").is_file()
+
+
+def test_drawings_of_a_large_run_and_of_none() -> None:
+    artifact = replace(from_run(run_result()), prompt=Prompt("p25"))
+    made = drawings(Report(artifact, "run", nodes(400)))
+    with Image.open(io.BytesIO(made["tree.png"])) as picture:
+        assert picture.size[0] * picture.size[1] <= 60_000_000
+    assert drawings(Report(artifact, "run")) == {}
+
+
+def test_the_parts_of_an_answer() -> None:
+    form = AnswerForm(fields=(Field("a"), Field("n", "number")))
+    artifact = from_run(run_result())
+    artifact = replace(artifact, labels=(), task=replace(artifact.task, answer="json", form=form))
+    right, wrong = '{"a": "x", "n": 1}', '{"a": "x", "n": 2}'
+    both: tuple[tuple[Which, str, float], ...] = (("baseline", wrong, 0.5), ("winner", right, 1.0))
+    kept = tuple(
+        Kept("test", which, Outcome("1.png", right, said, score), ()) for which, said, score in both
+    )
+    report = Report(artifact, "run", nodes(3), kept)
+    page = html(report)
+    assert "Part by part" in page
+    assert "<td>n</td><td>0.0 %</td><td><strong>100.0 %</strong></td>" in page
+    assert "  n       0.0 % 100.0 %" in text(report)
+    none = Report(replace(artifact, task=replace(artifact.task, form=PLAIN)), "run", (), kept)
+    assert "Part by part" not in html(none)

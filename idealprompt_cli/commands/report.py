@@ -10,13 +10,14 @@ from typing import Annotated
 import typer
 
 from ..errors import ArtifactError, UsageError
-from ..files import check_writable, write_text
+from ..files import check_writable, write_bytes, write_text
 from .shell import Debug, Quiet, level_of
 
 EPILOG = """\b
 Examples:
   idealprompt report runs/my_task-20250101-120000 -o report.html
-  idealprompt report prompt.yaml --text
+  idealprompt report runs/my_task-20250101-120000 --text
+  idealprompt report runs/my_task-20250101-120000 --png pictures
 The page is one file: no scripts, no network. --no-images leaves the pictures out of it."""
 
 Run = Annotated[
@@ -24,6 +25,10 @@ Run = Annotated[
 ]
 Output = Annotated[
     str, typer.Option("--output", "-o", metavar="FILE|-", help="Where to write the HTML page.")
+]
+Png = Annotated[
+    Path | None,
+    typer.Option("--png", metavar="FOLDER", help="Draw tree.png and curve.png into this folder."),
 ]
 AsText = Annotated[bool, typer.Option("--text", help="Print it as text instead.")]
 NoImages = Annotated[bool, typer.Option("--no-images", help="No pictures, for sharing outside.")]
@@ -33,6 +38,7 @@ def report(
     run: Run,
     output: Output = "",
     text: AsText = False,
+    png: Png = None,
     no_images: NoImages = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -45,18 +51,22 @@ def report(
     from ..console import Console, is_terminal
 
     del debug
-    if not text and not output:
-        raise UsageError("say where the page goes (-o report.html), or take --text")
+    if not text and not output and png is None:
+        raise UsageError("say where the page goes (-o report.html), or take --text or --png FOLDER")
     if output not in ("", "-"):
         check_writable(Path(output), ArtifactError)
     found = pages.gather(run)
+    console = Console(level_of(quiet, False))
+    if png is not None:
+        for name, data in pages.drawings(found).items():
+            write_bytes(png / name, data, ArtifactError)
+            console.say(f"Written to {png / name}")
     width = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else 100
     page = pages.text(found, width) if text else pages.html(found, images=not no_images)
-    if output in ("", "-"):
+    if output not in ("", "-"):
+        write_text(Path(output), page + "\n", ArtifactError)
+        console.say(f"Written to {output}")
+    elif text or output == "-":
         typer.echo(page)
-        return
-    write_text(Path(output), page + "\n", ArtifactError)
-    console = Console(level_of(quiet, False))
-    console.say(f"Written to {output}")
-    if not found.nodes:
+    if not found.nodes and not text:
         console.say("Note: this is the artifact alone; the run's folder has the tree and examples.")

@@ -9,7 +9,7 @@ from .gather import Node, Point
 from .tree import Spot, lay_out
 
 COLUMN, LINE, MARGIN = 250, 24, 14
-_COLOURS = {
+COLOURS = {
     "winner": "#0b6e4f",
     "path": "#0b6e4f",
     "tried": "#5b6b7b",
@@ -38,7 +38,7 @@ def _at(spot: Spot) -> tuple[float, float]:
 def _edge(parent: Spot, spot: Spot) -> str:
     (x, y), (u, v) = _at(parent), _at(spot)
     strong = spot.kind in ("path", "winner")
-    colour, width = (_COLOURS["path"], 2.5) if strong else ("#c3ccd4", 1)
+    colour, width = (COLOURS["path"], 2.5) if strong else ("#c3ccd4", 1)
     dash = ' stroke-dasharray="3 3"' if spot.kind in ("pruned", "failed", "rest") else ""
     turn = u - 22
     start = x + 6 if parent.row == spot.row else x
@@ -50,7 +50,7 @@ def _edge(parent: Spot, spot: Spot) -> str:
 
 def _mark(spot: Spot) -> str:
     x, y = _at(spot)
-    colour = _COLOURS[spot.kind]
+    colour = COLOURS[spot.kind]
     fill = "#ffffff" if spot.node is None else colour
     bold = ' font-weight="700"' if spot.kind in ("winner", "path") else ""
     star = " ★" if spot.kind == "winner" else ""

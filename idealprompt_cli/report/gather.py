@@ -89,7 +89,8 @@ class Report:
             for kept in self.kept
             if kept.split == part and kept.which == "winner" and kept.outcome.score < 1.0
         ]
-        return tuple(sorted(wrong, key=lambda kept: kept.outcome.margin)[:limit])
+        ranked = sorted(wrong, key=lambda kept: (kept.outcome.margin, kept.outcome.score))
+        return tuple(ranked[:limit])
 
 
 def gather(source: str) -> Report:

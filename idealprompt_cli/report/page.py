@@ -14,6 +14,7 @@ from ..outcomes import Kept, confusion
 from ..types import Outcome
 from .draw import curve_svg, interval_svg, tree_svg
 from .gather import Report
+from .parts import parts
 from .words import changes, prompt_text
 
 TEMPLATE = Path(__file__).parent / "page.html.j2"
@@ -42,6 +43,7 @@ def _values(report: Report, images: bool) -> dict[str, Any]:
         for prompt in (artifact.baseline_prompt, artifact.prompt)
     ]
     path = report.path()
+    part_kind, found = parts(report)
     states = [node.state for node in report.nodes]
     return {
         "a": artifact,
@@ -53,6 +55,8 @@ def _values(report: Report, images: bool) -> dict[str, Any]:
         "counts": {state: states.count(state) for state in ("complete", "pruned", "failed")},
         "split": report.split(),
         "matrices": _matrices(report),
+        "part_kind": part_kind,
+        "parts": found,
         "worst": [_worst(report, kept, images) for kept in report.worst(WORST)],
         "wrong": len(report.worst(10**9)),
         "images": images,

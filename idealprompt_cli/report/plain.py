@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ..artifact import Score
 from ..outcomes import confusion
 from .gather import Report
+from .parts import parts
 from .tree import Spot, lay_out
 from .words import changes, prompt_text
 
@@ -23,6 +24,7 @@ def text(report: Report, width: int = 80) -> str:
         ["Prompt ({+added+}, [-removed-]):", *_prompt(report, width)],
         _tree(report, width),
         _matrices(report),
+        _parts(report),
         _worst(report),
         [
             f"Cost: {artifact.cost.evaluations:,} evaluations, {artifact.cost.tokens:,} tokens, "
@@ -85,6 +87,18 @@ def _matrices(report: Report) -> list[str]:
     return [head, *matrix_lines(labels, counts)]
 
 
+def _parts(report: Report) -> list[str]:
+    kind, found = parts(report)
+    if not found:
+        return []
+    width = max(len(kind), *(len(part.name) for part in found))
+    lines = [f"{kind:<{width + 4}}seed   adapted"]
+    return lines + [
+        f"  {part.name:<{width}}{100 * part.before:6.1f} %{100 * part.after:6.1f} %"
+        for part in found
+    ]
+
+
 def matrix_lines(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> list[str]:
     """A confusion matrix; long labels are cut."""
     names = [label if len(label) <= 14 else label[:13] + "…" for label in labels]
@@ -99,10 +113,12 @@ def _worst(report: Report) -> list[str]:
     worst = report.worst(WORST)
     if not worst:
         return []
-    lines = ["Surest wrong answers:"]
+    lines = ["Surest wrong answers:" if report.artifact.labels else "Worst answers:"]
     for kept in worst:
         one = kept.outcome
         share = one.probabilities.get(one.predicted)
         sure = "" if share is None else f" ({100 * share:.0f} %)"
-        lines.append(f"  {one.example_id}: {one.predicted}{sure}, right is {one.gold}")
+        lines.append(
+            f"  {one.example_id}: {one.predicted or '(nothing)'}{sure}, right is {one.gold}"
+        )
     return lines

@@ -39,7 +39,8 @@ def lay_out(nodes: Sequence[Node], path: Sequence[int]) -> list[Spot]:
         nonlocal row
         kind = "winner" if path and node.id == path[-1] else "path" if node.id in path else "tried"
         own = len(spots)
-        spots.append(Spot(depth, row, parent, _label(node), node.note, kind, node))
+        label = _label(node, visits(node))
+        spots.append(Spot(depth, row, parent, label, node.note, kind, node))
         first = row
         inner, summed = _sorted_out(children[node.id], children, path)
         for child in inner:
@@ -49,6 +50,10 @@ def lay_out(nodes: Sequence[Node], path: Sequence[int]) -> list[Spot]:
             row += 1
         if row == first:
             row += 1
+
+    def visits(node: Node) -> int:
+        """Prompts that were made of this one and of those."""
+        return sum(1 + visits(child) for child in children[node.id])
 
     for root in children[None]:
         place(root, 0, None)
@@ -82,6 +87,6 @@ def _names(nodes: Sequence[Node], limit: int = 99) -> str:
     return ", ".join(shown) + (", …" if len(counts) > limit else "")
 
 
-def _label(node: Node) -> str:
+def _label(node: Node, visits: int) -> str:
     value = "" if node.value is None else f" {100 * node.value:.0f} %"
-    return f"{node.strategy}{value}"
+    return f"{node.strategy}{value}{f', {visits} below' if visits else ''}"
