@@ -13,7 +13,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("edits", "forms"),
     ("__init__", "types", "errors"),
     ("interfaces", "files", "yamlio"),
-    ("images", "prompts", "wording", "guard", "budget", "answers"),
+    ("images", "prompts", "wording", "guard", "budget", "answers", "hub"),
     (
         "metrics",
         "engines",

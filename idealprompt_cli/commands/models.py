@@ -17,6 +17,7 @@ import typer
 
 from ..errors import ModelError, UsageError
 from ..files import read_text
+from ..hub import fetch, fetch_projector, is_reference
 from ..types import ModelInfo, ModelRef
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ Model = Annotated[
         "--model",
         "-m",
         metavar="GGUF",
-        help="Text model. Default: IDEALPROMPT_MODEL, the task's model, the embedded one.",
+        help="Text model: a file, or hf:owner/repo[:file] to download. "
+        "Default: IDEALPROMPT_MODEL, the task's model, the embedded one.",
     ),
 ]
 Mmproj = Annotated[
@@ -165,9 +167,13 @@ def _server(flags: ModelFlags) -> ServerRef | None:
 
 
 def _pair(model: Path, mmproj: Path | None, source: str, say: Say) -> ModelRef | Path:
+    if mmproj:
+        mmproj = fetch_projector(mmproj, say) if is_reference(mmproj) else mmproj.expanduser()
+    if is_reference(model):
+        return ModelRef(fetch(model, say), mmproj or fetch_projector(model, say))
     model = model.expanduser()
     if mmproj:
-        return ModelRef(model, mmproj.expanduser())
+        return ModelRef(model, mmproj)
     if model.suffix.lower() in (".yaml", ".yml"):
         return model
     if not model.exists():

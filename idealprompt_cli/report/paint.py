@@ -31,7 +31,7 @@ class Sheet:
         from PIL import Image, ImageDraw
 
         fits = (MOST_PIXELS / max(1.0, width * height)) ** 0.5
-        self.scale = min(float(SCALE), fits)
+        self.scale: float = min(float(SCALE), fits)
         size = (int(width * self.scale), int(height * self.scale))
         self._picture = Image.new("RGB", size, "#ffffff")
         self._draw = ImageDraw.Draw(self._picture)

@@ -12,6 +12,7 @@ from ..answers.labels import NONE
 from ..errors import IdealPromptError, TaskError
 from ..files import read_text
 from ..forms import PLAIN, AnswerForm, AnswerKind, Field
+from ..hub import is_reference
 from ..types import ModelRef
 from ..yamlio import Section, parse
 
@@ -184,5 +185,10 @@ def _model(section: Section, folder: Path) -> ModelRef | None:
     for key, other in (("model", "mmproj"), ("mmproj", "model")):
         if key not in section:
             raise section.fail(other, f"needs {key} beside it: a picture model is two GGUF files")
+    for key in ("model", "mmproj"):
+        if is_reference(section.text(key)):
+            raise section.fail(
+                key, "a task downloads nothing: name it with --model, or get the file"
+            )
     text, mmproj = (folder / Path(section.text(key)).expanduser() for key in ("model", "mmproj"))
     return ModelRef(text, mmproj)
