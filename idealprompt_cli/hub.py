@@ -143,7 +143,8 @@ def _progress(say: Say) -> type:
     from huggingface_hub.utils import tqdm
 
     if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
-        return tqdm
+        own: type = tqdm
+        return own
 
     class Lines(tqdm):  # type: ignore[misc]
         """The same interface, in lines. The bar itself writes to nowhere."""

@@ -80,13 +80,14 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[FakeHu
     pytest.importorskip("huggingface_hub")
     model = embedded_model()
     assert model is not None
+    text, projector = model.text.read_bytes(), model.mmproj.read_bytes()
 
     class Hub(FakeHub):
         files = {  # noqa: RUF012 - one for each test
             "README.md": b"# A model",
-            "model-Q8_0.gguf": model.text.read_bytes(),
+            "model-Q8_0.gguf": text,
             "model-F16.gguf": b"GGUF",
-            "mmproj-model-Q8_0.gguf": model.mmproj.read_bytes(),
+            "mmproj-model-Q8_0.gguf": projector,
         }
         asked: list[str] = []  # noqa: RUF012
 
