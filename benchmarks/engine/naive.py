@@ -26,6 +26,7 @@ def measure(job: Job) -> list[Measured]:
     from llama_cpp.llama_chat_format import MTMDChatHandler
 
     handler = MTMDChatHandler(clip_model_path=str(job.mmproj), verbose=False)
+    seen = _Pictures(handler._mtmd_cpp)
     model = Llama(
         model_path=str(job.text),
         chat_handler=handler,
@@ -37,6 +38,7 @@ def measure(job: Job) -> list[Measured]:
     urls = [data_url(path) for path in pictures(job.plan.images, job.cache / "pictures")]
     texts = prompts(job.plan.prompts)
     _ask(model, texts[-1], urls[-1])
+    seen.beyond = 0
     steps, tokens, answers = [], 0, {}
     for call in range(job.plan.naive_calls):
         prompt, picture = divmod(call, len(urls))
@@ -51,11 +53,26 @@ def measure(job: Job) -> list[Measured]:
             asks=ASKS,
             images=min(len(urls), job.plan.naive_calls),
             warm=tuple(steps),
-            tokens=tokens,
+            tokens=tokens + seen.beyond,
             peak_bytes=peak_bytes(),
             answers=answers,
         )
     ]
+
+
+class _Pictures:
+    """Counts tokens of pictures beyond their positions: under M-RoPE the handler's own count of a
+    prompt is one of positions."""
+
+    def __init__(self, mtmd: Any) -> None:
+        self.beyond, self._mtmd = 0, mtmd
+        self._evaluate = mtmd.mtmd_helper_eval_chunk_single
+        mtmd.mtmd_helper_eval_chunk_single = self._counted
+
+    def _counted(self, context: Any, llama: Any, chunk: Any, *rest: Any) -> Any:
+        tokens: int = self._mtmd.mtmd_input_chunk_get_n_tokens(chunk)
+        self.beyond += tokens - self._mtmd.mtmd_input_chunk_get_n_pos(chunk)
+        return self._evaluate(context, llama, chunk, *rest)
 
 
 def _ask(model: Any, text: str, url: str) -> Any:

@@ -3,6 +3,7 @@ generated, siblings in one call as a tree search has them."""
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -173,12 +174,12 @@ class _Run:
             "tokens_per_second": spread(rates),
             "tokens": length,
             "sequences": sequences,
-            "threads": int(info.get("threads", self.job.rival_threads)),
+            "threads": leading_number(info.get("threads", ""), self.job.rival_threads),
         }
 
     def _slots(self) -> int:
         """Pictures that are resident together."""
-        return int(self.engine.info().details.get("slots", len(self.images)))
+        return leading_number(self.engine.info().details.get("slots", ""), len(self.images))
 
     def _growth(self) -> dict[str, Any]:
         """Seconds per evaluation by prompts in a call, by pictures, and by prompt length."""
@@ -213,6 +214,12 @@ class _Run:
             "first_prompt_seconds": rounded(step.seconds),
             "images_encoded": int(self.engine.stats()["images_encoded"]),
         }
+
+
+def leading_number(text: str, otherwise: int) -> int:
+    """The count that a detail of the engine begins with ("2" or "2, measured")."""
+    found = re.match(r"\d+", text)
+    return int(found[0]) if found else otherwise
 
 
 def _messages(text: str) -> tuple[Message, ...]:

@@ -17,7 +17,7 @@ from .workload import words
 from .writer import Kind, Shape, Writer, add_vocabulary, vocabulary
 
 DEMO = Path(__file__).resolve().parent.parent.parent / "idealprompt_cli" / "demo_model"
-EDITION = 2
+EDITION = 3
 """Raised when the files change, so that cached ones are written anew."""
 
 SMOLVLM_TEMPLATE = (
@@ -47,7 +47,6 @@ class Family:
     template: str
     specials: tuple[str, ...]
     end: str
-    bos: str | None
     vision: Callable[[Writer, int], None]
     vision_shape: Shape
 
@@ -88,7 +87,7 @@ def write_text(spec: Family, path: Path, kind: Kind) -> None:
     writer = Writer(path, spec.arch, spec.name + "text", spec.text)
     shape, known = spec.text, words()
     base = len(vocabulary(known, spec.specials)[0])
-    add_vocabulary(writer.file, known, spec.specials, spec.vocab - base, spec.end, spec.bos)
+    add_vocabulary(writer.file, known, spec.specials, spec.vocab - base, spec.end, None)
     writer.file.add_chat_template(spec.template)
     writer.meta(general__name=f"{spec.name}-shaped", general__file_type=2 if kind == "Q4_0" else 7)
     writer.meta(
@@ -208,7 +207,6 @@ FAMILIES: dict[str, Family] = {
             "<end_of_utterance>",
         ),
         end="<end_of_utterance>",
-        bos="<|im_start|>",
         vision=_idefics3,
         vision_shape=Shape(width=768, layers=12, heads=12, feed=3072, image=512, patch=16),
     ),
@@ -222,7 +220,6 @@ FAMILIES: dict[str, Family] = {
         template=CHATML_TEMPLATE,
         specials=("<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>"),
         end="<|im_end|>",
-        bos=None,
         vision=_qwen2vl,
         vision_shape=Shape(width=1280, layers=32, heads=16, feed=5120, image=560, patch=14),
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -39,6 +40,7 @@ def run(job: Job) -> list[Measured]:
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a server ends with its worker
     job = Job.parse(sys.argv[1])
     module, name = RUNS[job.contender]
     measure: Callable[[Job], list[Measured]] = getattr(
