@@ -91,8 +91,8 @@ def test_flags_that_do_not_go_together(task: Path, server: str) -> None:
 def test_another_machine(task: Path) -> None:
     message = complaint(call("search", task, "--server", "http://192.0.2.7:8080"))
     assert message == (
-        "error: http://192.0.2.7:8080: 192.0.2.7 is not this machine, and pictures would leave it; "
-        "give --allow-network if that is meant"
+        "error: http://192.0.2.7:8080: 192.0.2.7 is not this machine, and private data would leave "
+        "it; give --allow-network if that is meant"
     )
 
 

@@ -123,7 +123,7 @@ def test_nothing_is_printed(pair: Pair, capfd: pytest.CaptureFixture[str]) -> No
 
 
 def test_registry(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="choose from http, llama_cpp, scripted"):
+    with pytest.raises(UsageError, match="choose from http, llama_cpp, llama_cpp_text, scripted"):
         open_engine("nothing", tmp_path)
     assert engine_for(Path("a.yaml")) == "scripted"
     assert engine_for(Path("a.gguf")) == "llama_cpp"

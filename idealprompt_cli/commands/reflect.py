@@ -38,6 +38,7 @@ from .runs import (
 from .shell import Talk, grouped
 from .stages import heard_by, settings_for, tested
 from .stopping import stoppable
+from .writers import ProposerName, check_proposer, met, own_flags, with_writer
 
 if TYPE_CHECKING:
     from ..artifact import Artifact
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from ..interfaces import Engine
     from ..reflection import Start
     from ..types import RunResult, Task
+    from .writers import Maker
 
 EVALUATIONS_PER_PICTURE = 20
 LEAST_EVALUATIONS = 400
@@ -90,6 +92,7 @@ class Plan:
     resume: Resume = False
     metric: MetricName = ""
     no_test: NoTest = False
+    proposer: ProposerName = "none"
     no_priors: NoPriors = False
     no_cache: NoCache = False
     json: Events = False
@@ -121,6 +124,7 @@ def _check(plan: Plan, output: str) -> None:
         raise UsageError("--interactive reads stdin, and so does the prompt -: name a file")
     if plan.dry_run and (plan.interactive or plan.resume or output):
         raise UsageError("--dry-run writes nothing: drop -o, --resume and --interactive")
+    check_proposer(plan.proposer)
     if output not in ("", "-"):
         check_writable(Path(output), ArtifactError)
 
@@ -134,17 +138,23 @@ def _run(plan: Plan, flags: ModelFlags, console: Console) -> tuple[Artifact, Pat
     check_labels(artifact, task)
     budget = _budget(plan.budget, len(task.train))
     ref = named_by(artifact.model, flags)
-    with opened(flags, console.say, named=ref or task.model) as engine:
+    own = own_flags(plan.proposer, flags)
+    with (
+        opened(own, console.say, named=ref or task.model) as model,
+        with_writer(plan.proposer, model, flags, console.say) as (engine, proposer),
+    ):
         tell_if_other(engine.info(), artifact.model, console.say)
         if plan.dry_run:
-            _dry_run(plan, artifact, task, budget, engine, console)
+            _dry_run(plan, artifact, task, budget, engine, proposer, console)
             return None
         folder = run_folder(plan.run_dir, f"{task.name}-reflect", plan.resume)
         with (
             stoppable(console.write, partial(again, folder)),
             shared_answers(engine, flags.chat_template, plan.no_cache, console.say) as cache,
         ):
-            result = _reflected(plan, artifact, task, budget, folder, engine, console, cache)
+            result = _reflected(
+                plan, artifact, task, budget, folder, engine, proposer, console, cache
+            )
     made = continued(artifact, result)
     kept = folder / "prompt.yaml"
     write_text(kept, dump(made), ArtifactError)
@@ -166,6 +176,7 @@ def _reflected(
     budget: Budget,
     folder: Path,
     engine: Engine,
+    proposer: Maker,
     console: Console,
     cache: AnswerCache | None,
 ) -> RunResult:
@@ -184,14 +195,17 @@ def _reflected(
     known = Beliefs() if plan.no_priors else beliefs_for(task, engine.info())
     settings = settings_for(folder, plan.interactive)
     observer = console.observer(bar=not plan.interactive)
+    ledger = heard_by(observer, Ledger(engine, journal, budget, cache=cache))
     try:
         result = run_reflection(
             task,
-            heard_by(observer, Ledger(engine, journal, budget, cache=cache)),
+            ledger,
             metric,
             start,
             observer=observer,
-            settings=replace(settings, beliefs=snapshot(journal, known)),
+            settings=replace(
+                settings, beliefs=snapshot(journal, known), proposer=met(proposer, ledger)
+            ),
             journal=journal,
             seed=seed,
             tell=partial(_tell, console, plan.json),
@@ -229,20 +243,27 @@ def continued(artifact: Artifact, result: RunResult) -> Artifact:
 
 
 def _dry_run(
-    plan: Plan, artifact: Artifact, task: Task, budget: Budget, engine: Engine, console: Console
+    plan: Plan,
+    artifact: Artifact,
+    task: Task,
+    budget: Budget,
+    engine: Engine,
+    proposer: Maker,
+    console: Console,
 ) -> None:
     from .. import metrics
     from ..ledger import Ledger
     from ..reflection import diagnose
 
+    ledger = Ledger(engine, None, budget)
     with tempfile.TemporaryDirectory() as folder:
         found = diagnose(
             task,
-            Ledger(engine, None, budget),
+            ledger,
             metrics.get(task.metric),
             _start(plan, artifact),
             observer=console.observer(),
-            settings=settings_for(Path(folder)),
+            settings=replace(settings_for(Path(folder)), proposer=met(proposer, ledger)),
             seed=_seed(plan, artifact),
         )
     console.close()

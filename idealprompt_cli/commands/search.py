@@ -33,6 +33,7 @@ from .runs import (
 from .shell import Json, Talk, grouped
 from .stages import heard_by, settings_for, tested
 from .stopping import stoppable
+from .writers import ProposerName, check_proposer, own_flags, with_writer
 
 if TYPE_CHECKING:
     from ..artifact import Artifact
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from ..console import Console
     from ..interfaces import Engine
     from ..types import RunResult, Task
+    from .writers import Maker
 
 EVALUATIONS_PER_PICTURE = 40
 LEAST_EVALUATIONS = 600
@@ -65,10 +67,6 @@ Prefer = Annotated[
 ]
 PolicyName = Annotated[
     str, typer.Option("--policy", metavar="puct|best-first", help="Which edits are tried next.")
-]
-ProposerName = Annotated[
-    str,
-    typer.Option("--proposer", metavar="none|same", help="Who writes where an edit needs text."),
 ]
 Strategies = Annotated[
     list[str] | None, typer.Option("--strategy", help="Only this strategy (may be repeated).")
@@ -125,14 +123,12 @@ def _check(plan: Plan) -> None:
     be used, before anything slow."""
     from ..policies import POLICIES
     from ..priors import default_path, load
-    from ..proposers import PROPOSERS
 
     if plan.prefer not in ("score", "short"):
         raise UsageError(f"--prefer {plan.prefer}: choose score or short")
     if plan.policy not in POLICIES:
         raise UsageError(f"--policy {plan.policy}: choose {' or '.join(POLICIES)}")
-    if plan.proposer not in PROPOSERS:
-        raise UsageError(f"--proposer {plan.proposer}: choose {' or '.join(PROPOSERS)}")
+    check_proposer(plan.proposer)
     if not plan.no_priors:
         load(default_path())
 
@@ -148,12 +144,14 @@ def _run(plan: Plan, flags: ModelFlags, console: Console) -> tuple[Artifact, Pat
     budget = budget or _budget(plan.budget, len(task.train))
     assert budget is not None
     folder = run_folder(plan.run_dir, task.name, plan.resume)
+    own = own_flags(plan.proposer, flags)
     with (
         stoppable(console.write, partial(again, folder)),
-        opened(flags, console.say, named=task.model) as engine,
+        opened(own, console.say, named=task.model) as model,
+        with_writer(plan.proposer, model, flags, console.say) as (engine, proposer),
         shared_answers(engine, flags.chat_template, plan.no_cache, console.say) as cache,
     ):
-        result = _search(plan, task, budget, folder, engine, console, cache)
+        result = _search(plan, task, budget, folder, engine, proposer, console, cache)
     artifact = from_run(result)
     outcomes.save(folder, result)
     kept = folder / "prompt.yaml"
@@ -178,6 +176,7 @@ def _search(
     budget: Budget,
     folder: Path,
     engine: Engine,
+    proposer: Maker,
     console: Console,
     cache: AnswerCache | None,
 ) -> RunResult:
@@ -187,7 +186,6 @@ def _search(
     from ..ledger import Ledger
     from ..policies import POLICIES
     from ..priors import beliefs_for
-    from ..proposers import PROPOSERS
     from ..search import run
 
     metric, observer = metrics.get(task.metric), console.observer()
@@ -207,7 +205,7 @@ def _search(
             observer=observer,
             journal=journal,
             seed=plan.seed,
-            proposer=PROPOSERS[plan.proposer],
+            proposer=proposer,
             policy=POLICIES[plan.policy],
             beliefs=beliefs_for(task, engine.info()) if not plan.no_priors else None,
             prefer="short" if plan.prefer == "short" else "score",

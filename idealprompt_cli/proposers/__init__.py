@@ -1,7 +1,8 @@
 """Where free text comes from when a strategy asks for it. A new one: one file and one line below.
 
 A maker gets the engine of the run (with its memory and its till, so that what is written is paid
-and replayed like any answer) and gives a proposer, or None where the model cannot write.
+and replayed like any answer) and gives a proposer, or None where the model cannot write. Besides
+those that have a name, a second model of the user's can write (`second_model.py`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from collections.abc import Callable, Mapping
 
 from ..interfaces import Engine, Proposer
 from .same_model import same_model
+from .second_model import WithWriter, second_model
+
+__all__ = ["PROPOSERS", "WithWriter", "second_model"]
 
 
 def _nobody(engine: Engine) -> Proposer | None:

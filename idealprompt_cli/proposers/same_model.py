@@ -24,21 +24,23 @@ _WORD = re.compile(r"\w+")
 
 @dataclass(frozen=True)
 class SameModel:
-    """Writes with the run's own engine: text in, text out, greedy."""
+    """Writes with the run's own engine: text in, text out, greedy. `address` goes before what is
+    meant for a second model (see `second_model.py`)."""
 
     engine: Engine
+    address: tuple[Message, ...] = ()
 
     def write(self, instruction: str, max_tokens: int = 64, grammar: str | None = None) -> str:
         """The model's answer to an instruction without a picture; one line."""
-        messages = (Message("user", (instruction,)),)
+        messages = (*self.address, Message("user", (instruction,)))
         request = GenerateRequest(messages, (), max_tokens, stop=("\n",), grammar=grammar)
         return self.engine.generate([request])[0].text.strip()
 
 
-def same_model(engine: Engine) -> Proposer | None:
+def same_model(engine: Engine, address: tuple[Message, ...] = ()) -> Proposer | None:
     """A proposer on the run's model, or None where it fails a probe (or cannot do without a
     picture). OutOfBudget passes through."""
-    proposer = SameModel(engine)
+    proposer = SameModel(engine, address)
     try:
         able = all(_reworded(proposer, sentence, kept) for sentence, kept in PROBES)
     except ModelError:

@@ -49,7 +49,7 @@ def locate(text: str, allow_network: bool) -> Address:
     if outside and not allow_network:
         named = outside[0] if host == outside[0] else f"{host} is {outside[0]}, which"
         raise ServerError(
-            f"{text}: {named} is not this machine, and pictures would leave it; "
+            f"{text}: {named} is not this machine, and private data would leave it; "
             "give --allow-network if that is meant"
         )
     return Address(scheme, host, port, prefix, numbers)

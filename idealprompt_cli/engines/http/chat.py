@@ -106,8 +106,8 @@ class Chat:
             body |= {"logprobs": True, "top_logprobs": top}
         if self.server.kind == "vllm" and messages[-1]["role"] == "assistant":
             body |= {"add_generation_prompt": False, "continue_final_message": True}
-        if self.server.kind == "llama-server":
-            body |= {"cache_prompt": True}
+        if self.server.kind in ("vllm", "llama-server"):
+            body |= {"chat_template_kwargs": {"enable_thinking": False}}
         return self._read(wire, wire.post(PATH, body))
 
     def _read(self, wire: Wire, answer: Any) -> Reply:

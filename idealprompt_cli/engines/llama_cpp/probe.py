@@ -24,7 +24,7 @@ from ..options import EngineOptions
 from . import native
 from .remember import Memory, cpu_flags
 
-_AMX = frozenset({"amx_int8", "amx_tile", "amx_bf16"})
+AMX = frozenset({"amx_int8", "amx_tile", "amx_bf16"})
 _TIMEOUT_SECONDS = 900
 _STATED = 3
 
@@ -35,7 +35,7 @@ def needs_safe_kernels(ref: ModelRef, fingerprint: str, options: EngineOptions) 
     crashes either way."""
     if options.kernels != "auto":
         return options.kernels == "safe"
-    if not (options.probe or _AMX & cpu_flags()):
+    if not (options.probe or AMX & cpu_flags()):
         return False
     memory = Memory(options.cache_folder())
     key = ("kernels", fingerprint, native.version(), str(options.gpu_layers))
