@@ -25,10 +25,14 @@ SHOWN = {
     "description": "whole descriptions, every attribute right",
     "yes_no": "yes or no",
     "choice_letter": "multiple choice by letter",
+    "which_side": "which of two items is red, striped, ...",
+    "same": "whether two items have the same colour, pattern, ...",
     "definition_two": "private labels, two definitions",
     "definition": "private labels, three to five definitions",
     "definition_pair": "private labels, defined by two attributes",
     "undefined": "private labels that nothing defines",
+    "format_json": "an answer as JSON with one key",
+    "text_separate": "text alone: what separates two groups of descriptions",
 }
 
 
