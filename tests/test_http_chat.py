@@ -95,6 +95,20 @@ def test_others_are_followed_through_what_is_listed(
     assert found[1] == near(listed[0] - 1.0)  # not listed: less likely than all that are
 
 
+def test_where_nothing_is_listed_the_servers_own_choice_comes_first(
+    opened: Open, told: Behaviour, picture: Path
+) -> None:
+    told.kind, told.tops = "ollama", 5
+    engine, text = opened(), before("Q?", picture)
+    values = TOY.next(text)
+    order = [VOCABULARY[i] for i in (-values).argsort() if VOCABULARY[i].isalpha()]
+    options = tuple(letter for letter in order if len(letter) == 1)[-3:]
+    found = scores(engine, picture, *options)
+    best = max(options, key=lambda option: TOY.score(text, option, end=True))
+    assert options[found.index(max(found))] == best
+    assert len(set(found)) == 2
+
+
 def test_no_going_on(opened: Open, told: Behaviour, notices: list[str], picture: Path) -> None:
     told.kind, told.continues = "openai", False
     engine, text = opened(), before("Q?", picture)

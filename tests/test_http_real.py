@@ -9,6 +9,7 @@ attention, this model's log-probabilities differ by up to 0.13.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -17,6 +18,12 @@ import pytest
 
 import idealprompt_cli
 from idealprompt_cli.engines import EngineOptions, ServerRef, open_engine
+from idealprompt_cli.engines.http.address import locate
+from idealprompt_cli.engines.http.chat import Abilities, Chat
+from idealprompt_cli.engines.http.chat_server import ChatServer
+from idealprompt_cli.engines.http.lanes import Lanes
+from idealprompt_cli.engines.http.server import meet
+from idealprompt_cli.engines.http.wire import Line, Wire
 from idealprompt_cli.interfaces import Engine
 from idealprompt_cli.task import load_task
 from idealprompt_cli.types import (
@@ -33,6 +40,7 @@ FOLDER = Path(idealprompt_cli.__file__).parent / "demo_model"
 REF = ModelRef(FOLDER / "model.gguf", FOLDER / "mmproj.gguf")
 TASK = Path(__file__).parent.parent / "sample_tasks" / "defect_routing"
 TOLERANCE = 0.02
+COLOURS = ("red", "orange", "blue", "pink", "yellow", "black")
 LOWEST = -20.0
 FLASH = ("-fa", "on")
 QUESTIONS = ("What colour is it?", "Where does this go: D0, D4 or D9? Answer with one word.")
@@ -143,3 +151,35 @@ def test_a_picture_is_computed_once(theirs: Engine, pictures: list[Path]) -> Non
     again = [ScoreRequest(ask("Which hue has it?"), (p,), OPTIONS[0]) for p in pictures[:3]]
     costs = [scored.tokens for scored in theirs.score(again)]
     assert max(costs) < 40, "the picture's part of the prompt was computed again"
+
+
+def test_as_a_chat_server_it_says_the_same_of_what_it_lists(
+    theirs: Engine, server: str, pictures: list[Path]
+) -> None:
+    """The same server, asked as vLLM, Ollama and others are."""
+    line = Line(locate(server, allow_network=False), 120.0, print)
+    wire = Wire(line)
+    chat = Chat(replace(meet(wire, ""), kind="openai"))
+    chat.probe(wire)
+    assert chat.abilities == Abilities(20, continues=True)
+    plain = ChatServer(wire, Lanes(line, 4, wire), chat, print)
+    scores = [
+        ScoreRequest(ask(QUESTIONS[0]), (p,), tuple(lead + c for c in COLOURS), begun)
+        for p, (lead, begun) in product(pictures, (("", ""), (" ", "a red mug\nAnswer:")))
+    ]
+    same = 0
+    for exact, found in zip(theirs.score(scores), plain.score(scores), strict=True):
+        best = exact.logprobs.index(max(exact.logprobs))
+        assert found.logprobs.index(max(found.logprobs)) == best
+        pairs = zip(exact.logprobs, found.logprobs, strict=True)
+        same += sum(abs(one - other) < TOLERANCE for one, other in pairs)
+    print(f"as a chat server: {same} of {len(COLOURS) * len(scores)} label scores are the same")
+    assert same >= 2 * len(scores)
+    texts = [
+        GenerateRequest(ask(question), (picture,), 12, stop, prefill=prefill)
+        for question, picture in product(QUESTIONS, pictures)
+        for stop, prefill in (((), ""), ((",",), "It is"))
+    ]
+    written = [[text.text for text in engine.generate(texts)] for engine in (theirs, plain)]
+    assert written[0] == written[1]
+    plain.close()

@@ -22,6 +22,7 @@ from .prefixes import Prefixes
 from .wire import Wire
 
 _CHOSEN, _OTHERS = -0.001, -7.0
+_FIRST = 0.5
 _AHEAD = 8
 
 Request = ScoreRequest | GenerateRequest
@@ -92,7 +93,7 @@ class ChatServer:
             extra |= self._chat.grammar(request.grammar)
         messages = self._messages(request, request.prefill)
         reply = self._chat.send(lane.wire, messages, request.max_tokens, **extra)
-        text = reply.text
+        text = reply.text.removeprefix(request.prefill)  # llama-server repeats what was begun
         for stop in request.stop:
             text = text.partition(stop)[0]
         if request.grammar:
@@ -121,6 +122,11 @@ class ChatServer:
             for i in (i for i, bound in enumerate(bounds) if bound):
                 totals[i], spent = self._told_exactly(lane, request, request.options[i])
                 cost += spent
+        elif all(bounds):  # nothing is known of any: the server's own choice comes first
+            chosen = self._choice(lane, request)
+            pairs = zip(totals, chosen.logprobs, strict=True)
+            totals = [total + _FIRST * (own == _CHOSEN) for total, own in pairs]
+            cost += chosen.tokens
         return Scored(tuple(totals), cost)
 
     def _after(self, lane: Lane, request: ScoreRequest, walk: Prefixes, before: str) -> Reply:
