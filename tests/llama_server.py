@@ -1,4 +1,5 @@
-"""The real llama-server for tests, where there is one: IDEALPROMPT_LLAMA_SERVER, or on the PATH."""
+"""The real llama-server for tests, where there is one: that of IDEALPROMPT_LLAMA_SERVER, else the
+one on the PATH, else the one that `python -m benchmarks.engine.build` has built."""
 
 from __future__ import annotations
 
@@ -14,12 +15,18 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.engine.build import default_cache, version
 from idealprompt_cli.types import ModelRef
 
-BINARY = os.environ.get("IDEALPROMPT_LLAMA_SERVER") or shutil.which("llama-server") or ""
-needed = pytest.mark.skipif(
-    not BINARY, reason="no llama-server: name one with IDEALPROMPT_LLAMA_SERVER"
-)
+
+def _binary() -> str:
+    named = os.environ.get("IDEALPROMPT_LLAMA_SERVER") or shutil.which("llama-server")
+    built = default_cache() / f"llama.cpp-{version()}" / "build" / "bin" / "llama-server"
+    return named or (str(built) if built.is_file() else "")
+
+
+BINARY = _binary()
+needed = pytest.mark.skipif(not BINARY, reason="no llama-server: see tests/llama_server.py")
 _PATIENCE = 120.0
 
 
