@@ -1,7 +1,7 @@
 """Writes the pages that are made from the code: `python -m docs.generate`.
 
-`strategies.md` and `metrics.md` from the registries, `artifact.schema.json` from the artifact's
-types. A test fails when they are stale.
+`strategies.md` and `metrics.md` from the registries, `commands.md` from the commands' help,
+`artifact.schema.json` from the artifact's types. A test fails when they are stale.
 """
 
 from __future__ import annotations
@@ -10,11 +10,16 @@ import dataclasses
 import json
 import types
 import typing
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+from typer.main import get_command
+from typer.testing import CliRunner
+
 from idealprompt_cli.artifact import Score, Step, TaskSummary
 from idealprompt_cli.artifact.content import SCHEMA, STOP_REASONS
+from idealprompt_cli.cli import app
 from idealprompt_cli.edits import EditReport
 from idealprompt_cli.metrics import METRICS
 from idealprompt_cli.strategies import STRATEGIES
@@ -61,6 +66,28 @@ def metrics_page() -> str:
         cells = (f"`{name}`", kinds, metric.summary + more, counted)
         lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def commands_page() -> str:
+    """The help of every command, as it is printed 80 columns wide."""
+    lines = [
+        "# Commands",
+        "",
+        "Made by `python -m docs.generate` from the commands' own help; do not edit.",
+    ]
+    for words in ((), *sorted(_commands(get_command(app)))):
+        name = " ".join(("idealprompt", *words))
+        made = CliRunner().invoke(
+            app, [*words, "--help"], prog_name="idealprompt", terminal_width=80, color=False
+        )
+        lines += ["", f"## {name}", "", "```", made.stdout.strip(), "```"]
+    return "\n".join(lines) + "\n"
+
+
+def _commands(top: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, inner in getattr(top, "commands", {}).items():
+        yield (*words, name)
+        yield from _commands(inner, (*words, name))
 
 
 # --- the artifact's schema ------------------------------------------------------------------------
@@ -169,6 +196,7 @@ def pages() -> dict[str, str]:
     return {
         "strategies.md": strategies_page(),
         "metrics.md": metrics_page(),
+        "commands.md": commands_page(),
         "artifact.schema.json": json.dumps(schema(), indent=2) + "\n",
     }
 

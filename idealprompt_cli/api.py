@@ -2,7 +2,8 @@
 
     from idealprompt_cli import adapt, load_task, measure, open_model, predict, save
 
-Paths may be text. Errors are those of `errors.py`. Nothing is printed.
+Paths may be text. Errors are those of `errors.py`. Nothing is printed; in a notebook the results
+show themselves (see `notebook`).
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from .errors import ArtifactError, TaskError
-from .types import Evaluation, Example, Outcome, Prompt, Split, Task
+from .types import Example, Prompt, Split, Task
 
 if TYPE_CHECKING:
     from .artifact import Artifact
     from .interfaces import Engine, Observer
+    from .notebook import Adapted, Answers, Measured
 
 Place = str | Path
 Which = Literal["winner", "baseline", "recommended"]
@@ -73,7 +75,7 @@ def adapt(
     seed: int = 0,
     strategies: Sequence[str] = (),
     observer: Observer | None = None,
-) -> Artifact:
+) -> Adapted:
     """Search for a better prompt and compare it with the task's question on the held-out part.
 
     `budget` is that of the command line ("300", "10m", "200ktok"; default 40 evaluations per
@@ -84,6 +86,7 @@ def adapt(
     from .artifact import from_run
     from .budget import Budget
     from .console import SilentObserver
+    from .notebook import adapted
     from .search import final_test, run
 
     metric = metrics.get(task.metric)
@@ -91,7 +94,7 @@ def adapt(
     chosen = pool.select(strategies, task.answer)
     listener = observer or SilentObserver()
     result = run(task, model, metric, chosen, limit, observer=listener, seed=seed)
-    return from_run(final_test(result, model, metric))
+    return adapted(from_run(final_test(result, model, metric)))
 
 
 def measure(
@@ -101,16 +104,17 @@ def measure(
     *,
     split: Split = "test",
     use: Which = "winner",
-) -> Evaluation:
+) -> Measured:
     """The metric's value with its interval and every outcome, on one part of a task."""
     from . import metrics
     from .evaluate import Evaluator
+    from .notebook import measured
 
     examples = task.test if split == "test" else task.train
     if not examples:
         raise TaskError(f"{task.root}: has no {split} part")
     evaluator = Evaluator(model, task, metrics.get(task.metric))
-    return evaluator.evaluate(_prompt(prompt, use), examples)
+    return measured(evaluator.evaluate(_prompt(prompt, use), examples))
 
 
 def predict(
@@ -119,10 +123,11 @@ def predict(
     model: Engine,
     *,
     use: Which = "winner",
-) -> list[Outcome]:
+) -> Answers:
     """Answers for new pictures (or groups of pictures that belong together), in order.
     `predicted` is the label, `probabilities` are over all labels. Raises `ImageError`."""
     from .evaluate import predict as ask
+    from .notebook import Answers
 
     examples = []
     for entry in images:
@@ -131,14 +136,15 @@ def predict(
         examples.append(Example(";".join(map(str, paths)), paths, "", "python"))
     task = artifact.task
     prompt = _prompt(artifact, use)
-    return ask(model, prompt, artifact.labels, examples, task.answer, task.form)
+    return Answers(ask(model, prompt, artifact.labels, examples, task.answer, task.form))
 
 
-def load(source: Place) -> Artifact:
-    """The artifact in a YAML file."""
+def load(source: Place) -> Adapted:
+    """The artifact in a YAML file. Raises `ArtifactError`."""
     from .artifact import read_artifact
+    from .notebook import adapted
 
-    return read_artifact(str(source))
+    return adapted(read_artifact(str(source)))
 
 
 def save(artifact: Artifact, target: Place) -> None:

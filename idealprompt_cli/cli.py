@@ -19,8 +19,17 @@ from .commands.shell import Shell
 
 EPILOG = """\b
 Start here:
-  idealprompt search sample_tasks/grade -o prompt.yaml
-  idealprompt predict prompt.yaml photo.jpg
+  idealprompt init photos                       a task folder from labelled pictures
+  idealprompt search photos -o prompt.yaml      adapt the prompt
+  idealprompt predict prompt.yaml photo.jpg     use it
+  idealprompt COMMAND --help                    options and examples of each command
+Environment:
+  IDEALPROMPT_MODEL, IDEALPROMPT_MMPROJ  the model's files, or hf:owner/repo[:file]
+  IDEALPROMPT_SERVER                     a server on this machine in their place
+  IDEALPROMPT_PRIORS                     what earlier searches have taught (JSON)
+  IDEALPROMPT_ANSWERS                    answers that runs share (folder)
+  IDEALPROMPT_CACHE                      encoded pictures (folder)
+  NO_COLOR                               no colours
 Exit codes: 0 done, 1 a stated failure, 2 usage, 3 below --min-score, 130 interrupted."""
 
 app = typer.Typer(
@@ -57,7 +66,9 @@ app.command("predict", epilog=predict.EPILOG)(predict.predict)
 app.command("report", epilog=report.EPILOG)(report.report)
 app.command("export", epilog=export.EPILOG)(export.export)
 app.command("init", epilog=init.EPILOG)(init.init)
-app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
+app.command(
+    "doctor", short_help="Say whether this machine and the model work.", epilog=doctor.EPILOG
+)(doctor.doctor)
 app.add_typer(priors.app, name="priors")
 
 

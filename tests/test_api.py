@@ -65,3 +65,26 @@ def test_unknown_names() -> None:
     with pytest.raises(AttributeError, match="no attribute 'serch'"):
         _ = idealprompt_cli.serch
     assert set(idealprompt_cli.__all__) <= set(dir(idealprompt_cli))
+
+
+def test_results_show_themselves_in_a_notebook(folder: Path) -> None:
+    from .test_report import Balanced
+
+    (folder / "task.yaml").write_text("name: <b>codes\nquestion: Which <code>?\n")
+    task = load_task(folder)
+    with open_model(SCRIPT) as model:
+        found = adapt(task, model, budget="60", strategies=["role"])
+        measured = measure(found, task, model)
+        answers = predict(found, [folder / "A/0.png"] * 21, model)
+    save(found, "prompt.yaml")
+    shown = (found, load("prompt.yaml"), measured, answers)
+    for page in (one._repr_html_() for one in shown):
+        parser = Balanced()
+        parser.feed(page)
+        assert not parser.open
+        assert "script" not in parser.seen
+        assert "<code>?" not in page
+    assert "&lt;b&gt;codes" in found._repr_html_()
+    assert "recall" in measured._repr_html_()
+    assert "and 1 more" in answers._repr_html_()
+    assert answers._repr_html_().count("data:image/jpeg") == 20

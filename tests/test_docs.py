@@ -75,7 +75,7 @@ def test_recipes_name_commands_and_options_that_exist() -> None:
             continue
         result = CliRunner().invoke(app, [words[0], "--help"])
         assert result.exit_code == 0, line
-        for option in (word for word in words if word.startswith("--")):
+        for option in (word.strip("`.,") for word in words if word.startswith("--")):
             assert option in result.stdout, line
 
 
@@ -93,3 +93,12 @@ def test_the_example_strategy_works() -> None:
 
 def test_the_changelog_has_this_version() -> None:
     assert f"## {__version__}\n" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_python_page_has_the_lines_of_the_readme() -> None:
+    pattern = re.compile(r"```python\n(from idealprompt_cli import .*?)```", re.DOTALL)
+    readme, page = ((ROOT / name).read_text() for name in ("README.md", "docs/python.md"))
+    assert pattern.findall(readme) == pattern.findall(page) != []
+    import idealprompt_cli
+
+    assert all(f"`{name}(" in page for name in idealprompt_cli.__all__)

@@ -37,7 +37,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("search", "pace"),
     ("observers",),
     ("both", "console"),
-    ("commands",),
+    ("commands", "notebook"),
     ("api",),
     ("cli",),
     ("__main__",),

@@ -12,6 +12,7 @@ import typer
 
 from ..errors import ArtifactError, TaskError, ThresholdNotMet, UsageError
 from ..types import ModelInfo, Prompt, Split
+from . import completion
 from .models import (
     ModelFlags,
     named_by,
@@ -54,9 +55,17 @@ Part = Annotated[Split, typer.Option("--split", help="Which part of the task.")]
 Use = Annotated[Which, typer.Option("--use", help="Which prompt of the artifact.")]
 MinScore = Annotated[
     float | None,
-    typer.Option(min=0.0, max=1.0, help="Exit with 3 if the metric is below this."),
+    typer.Option(min=0.0, max=1.0, metavar="X", help="Exit with 3 if the metric is below this."),
 ]
-MetricName = Annotated[str, typer.Option("--metric", help="In place of the task's metric.")]
+MetricName = Annotated[
+    str,
+    typer.Option(
+        "--metric",
+        metavar="NAME",
+        help="In place of the task's metric; module:function for your own.",
+        autocompletion=completion.metrics,
+    ),
+]
 
 
 @grouped

@@ -9,6 +9,7 @@ import typer
 
 from ..errors import ArtifactError
 from ..files import check_writable, write_text
+from . import completion
 from .evaluate import Source, Use, choose_prompt, tell_of_prompt
 from .shell import Debug, Quiet, level_of
 
@@ -18,7 +19,12 @@ Examples:
   idealprompt export prompt.yaml --to python -o answer.py && python answer.py photo.jpg
 Forms: openai, llama-server, ollama, gbnf, promptfoo, dspy, text, python."""
 
-To = Annotated[str, typer.Option("--to", metavar="FORM", help="The form; see below.")]
+To = Annotated[
+    str,
+    typer.Option(
+        "--to", metavar="FORM", help="The form; see below.", autocompletion=completion.exports
+    ),
+]
 Output = Annotated[
     str, typer.Option("--output", "-o", metavar="FILE|-", help="Where to write. Default: stdout.")
 ]

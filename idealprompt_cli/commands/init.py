@@ -11,6 +11,7 @@ import typer
 from ..answers import plain_field
 from ..errors import IdealPromptError, TaskError
 from ..forms import AnswerKind
+from . import completion
 from .shell import Debug, Json, Quiet, level_of
 
 if TYPE_CHECKING:
@@ -34,13 +35,16 @@ From = Annotated[
         "--from", metavar="FOLDER|TABLE", help="Where the labelled pictures are. Default: in DIR."
     ),
 ]
-Question = Annotated[str, typer.Option(help="What to ask. Default: made of the labels.")]
+Question = Annotated[
+    str, typer.Option(metavar="TEXT", help="What to ask. Default: made of the labels.")
+]
 Copy = Annotated[bool, typer.Option("--copy", help="Copy the pictures instead of linking them.")]
 LabelFrom = Annotated[
     str,
     typer.Option(
         metavar="PLACE",
         help="Label's place in file names: prefix, suffix, before-number, after-number.",
+        autocompletion=completion.places,
     ),
 ]
 FileColumn = Annotated[str, typer.Option(metavar="NAME", help="The table's column of pictures.")]
@@ -72,10 +76,11 @@ def init(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Make a task folder out of labelled pictures: class folders, a table, or file names.
+    """Make a task folder out of labelled pictures.
 
-    Shows what was taken for the label and how many pictures each has, and writes a commented
-    task.yaml. The pictures stay where they are.
+    They may be in class folders, in a table, or have file names that carry the label. Shows what
+    was taken for the label and how many pictures each has, and writes a commented task.yaml. The
+    pictures stay where they are.
     """
     from ..console import Console
     from ..scaffold import find, plan, write

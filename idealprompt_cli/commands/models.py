@@ -48,12 +48,15 @@ Mmproj = Annotated[
 ]
 Threads = Annotated[
     int,
-    typer.Option(min=0, show_default=False, help="CPU threads. Default: the physical cores."),
+    typer.Option(
+        min=0, metavar="N", show_default=False, help="CPU threads. Default: the physical cores."
+    ),
 ]
 GpuLayers = Annotated[
     int,
     typer.Option(
         min=-1,
+        metavar="N",
         show_default=False,
         help="Layers on the GPU, 0 for none. Default: all, where the build has a GPU.",
     ),
@@ -61,7 +64,11 @@ GpuLayers = Annotated[
 NCtx = Annotated[
     int,
     typer.Option(
-        "--n-ctx", min=0, show_default=False, help="Context in tokens. Default: up to 4096."
+        "--n-ctx",
+        min=0,
+        metavar="N",
+        show_default=False,
+        help="Context in tokens. Default: up to 4096.",
     ),
 ]
 ChatTemplate = Annotated[

@@ -23,10 +23,26 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="What earlier searches have taught: look at it, move it, forget it.",
+    help="Look at, move or forget what earlier searches have taught.",
     epilog=EPILOG,
 )
 
+LIST_EPILOG = """\b
+Examples:
+  idealprompt priors list
+  idealprompt priors list --json | jq '.lessons[0]'"""
+EXPORT_EPILOG = """\b
+Example:
+  idealprompt priors export experience.json"""
+IMPORT_EPILOG = """\b
+Example:
+  idealprompt priors import experience.json"""
+MERGE_EPILOG = """\b
+Example:
+  idealprompt priors merge box-a.json box-b.json -o both.json"""
+RESET_EPILOG = """\b
+Example:
+  idealprompt priors reset --yes"""
 Target = Annotated[str, typer.Argument(metavar="FILE|-", help="Where to write.")]
 Given = Annotated[Path, typer.Argument(metavar="FILE", help="A priors file.")]
 Several = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Priors files.")]
@@ -34,7 +50,7 @@ Output = Annotated[str, typer.Option("--output", "-o", metavar="FILE|-", help="W
 Yes = Annotated[bool, typer.Option("--yes", help="Do it.")]
 
 
-@app.command("list")
+@app.command("list", epilog=LIST_EPILOG)
 def list_(json: Json = False) -> None:
     """Show how often each strategy was used, and what share of the missing score it won."""
     from ..priors import default_path, load
@@ -71,7 +87,7 @@ def _rows(total: Any) -> list[dict[str, Any]]:
     ]
 
 
-@app.command("export")
+@app.command("export", epilog=EXPORT_EPILOG)
 def export(target: Target) -> None:
     """Write this machine's memory to a file: strategy names, task kinds and numbers only."""
     from ..priors import default_path, dump, fresh, load
@@ -79,7 +95,7 @@ def export(target: Target) -> None:
     _write(target, dump(fresh(load(default_path()).priors)))
 
 
-@app.command("import")
+@app.command("import", epilog=IMPORT_EPILOG)
 def import_(given: Given) -> None:
     """Add another machine's memory to this one's. Doing it twice changes nothing."""
     from ..priors import Memory, default_path, update
@@ -90,7 +106,7 @@ def import_(given: Given) -> None:
     typer.echo(f"{given}: {count} lessons known now", err=True)
 
 
-@app.command("merge")
+@app.command("merge", epilog=MERGE_EPILOG)
 def merge(files: Several, output: Output = "-") -> None:
     """Join priors files into one, without touching this machine's memory."""
     from ..priors import Priors, dump, fresh
@@ -101,7 +117,7 @@ def merge(files: Several, output: Output = "-") -> None:
     _write(output, dump(fresh(joined)))
 
 
-@app.command("reset")
+@app.command("reset", epilog=RESET_EPILOG)
 def reset(yes: Yes = False) -> None:
     """Forget everything that was learnt on this machine."""
     from ..priors import default_path, reset

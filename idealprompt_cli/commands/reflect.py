@@ -67,7 +67,7 @@ BudgetText = Annotated[
         help="Evaluations, model time or tokens. Default: 20 evaluations per training picture.",
     ),
 ]
-Seed = Annotated[int | None, typer.Option(help="Seed. Default: the prompt file's.")]
+Seed = Annotated[int | None, typer.Option(metavar="N", help="Seed. Default: the prompt file's.")]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show the diagnosis and the proposals; change nothing.")
 ]

@@ -43,9 +43,10 @@ def report(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Show a run: verdict, scores, what changed, the tree, the confusions, the worst examples.
+    """Show a run as a page, as text or as pictures.
 
-    A run's folder holds all of it, an artifact alone only the first part. Needs no model.
+    Verdict, scores, what changed, the tree, the confusions, the worst examples. A run's folder
+    holds all of it, an artifact alone only the first part. Needs no model.
     """
     from .. import report as pages
     from ..console import Console, is_terminal

@@ -13,6 +13,7 @@ import typer
 
 from ..errors import ArtifactError, UsageError
 from ..files import check_writable, write_text
+from . import completion
 from .evaluate import Folder, MetricName, load
 from .models import (
     ModelFlags,
@@ -61,15 +62,27 @@ BudgetText = Annotated[
         help="Evaluations, model time or tokens. Default: 40 evaluations per training picture.",
     ),
 ]
-Seed = Annotated[int, typer.Option(help="Seed of the search.")]
+Seed = Annotated[int, typer.Option(metavar="N", help="Seed of the search.")]
 Prefer = Annotated[
     str, typer.Option(metavar="score|short", help="The best prompt, or the cheapest as good.")
 ]
 PolicyName = Annotated[
-    str, typer.Option("--policy", metavar="puct|best-first", help="Which edits are tried next.")
+    str,
+    typer.Option(
+        "--policy",
+        metavar="puct|best-first",
+        help="Which edits are tried next.",
+        autocompletion=completion.policies,
+    ),
 ]
 Strategies = Annotated[
-    list[str] | None, typer.Option("--strategy", help="Only this strategy (may be repeated).")
+    list[str] | None,
+    typer.Option(
+        "--strategy",
+        metavar="NAME",
+        help="Only this strategy (may be repeated).",
+        autocompletion=completion.strategies,
+    ),
 ]
 Reflect = Annotated[bool, typer.Option("--reflect", help="Reflect on what is left wrong.")]
 
