@@ -62,7 +62,7 @@ def make_task(tmp_path: Path, make_picture: MakePicture) -> MakeTask:
 def folder(make_task: MakeTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A task that the scripted model can learn, and a working folder of our own."""
     monkeypatch.chdir(tmp_path)
-    for name in ("IDEALPROMPT_MODEL", "IDEALPROMPT_MMPROJ"):
+    for name in ("IDEALPROMPT_MODEL", "IDEALPROMPT_MMPROJ", "IDEALPROMPT_SERVER"):
         monkeypatch.delenv(name, raising=False)
     return make_task(per_label=10)
 

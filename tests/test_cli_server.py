@@ -100,3 +100,22 @@ def test_a_server_without_pictures(task: Path, server: str, told: Behaviour) -> 
     told.vision = False
     message = complaint(call("search", task, "--server", server))
     assert message.endswith("the model toy takes no pictures; start llama-server with --mmproj")
+
+
+def test_a_server_that_is_lost_in_the_middle(task: Path, server: str, told: Behaviour) -> None:
+    words = ("search", task, "--server", server, "--budget", "60", "--no-priors", "--run-dir", "r")
+    fault = [(500, "out of memory")]
+    answers = 0
+
+    def lose(path: str) -> list[tuple[int, str]]:
+        nonlocal answers
+        answers += path == "/completion"
+        return fault if answers > 20 else []
+
+    told.fails = lose
+    message = complaint(call(*words, "-o", "p.yaml"))
+    assert "/completion: the server says 500: out of memory; what was computed is kept;" in message
+    assert "--run-dir r" in message
+    assert message.endswith("--resume")
+    told.fails = lambda _path: []
+    assert call(*words, "-o", "p.yaml", "--resume").exit_code == 0

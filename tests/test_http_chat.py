@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from idealprompt_cli.engines import EngineOptions, ServerRef, open_engine
-from idealprompt_cli.errors import ContextError, ServerError, UsageError
+from idealprompt_cli.errors import ContextError, ModelError, ServerError, UsageError
 from idealprompt_cli.interfaces import Engine
 from idealprompt_cli.types import GenerateRequest, ScoreRequest
 
@@ -189,7 +189,7 @@ def test_it_is_too_long(opened: Open, told: Behaviour, picture: Path) -> None:
 
 def test_a_model_without_eyes(opened: Open, told: Behaviour, picture: Path) -> None:
     told.kind, told.vision = "ollama", False
-    with pytest.raises(ServerError, match="takes no pictures; choose a model that does"):
+    with pytest.raises(ModelError, match="takes no pictures; choose a model that does"):
         scores(opened(), picture, *OPTIONS)
 
 

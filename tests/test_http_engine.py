@@ -261,7 +261,7 @@ def test_redirects_are_refused(opened: Open, told: Behaviour) -> None:
 def test_no_pictures(opened: Open, told: Behaviour, pictures: list[Path]) -> None:
     told.vision = False
     engine = opened()
-    with pytest.raises(ServerError, match="takes no pictures; start llama-server with --mmproj"):
+    with pytest.raises(ModelError, match="takes no pictures; start llama-server with --mmproj"):
         engine.score([ScoreRequest(ask("Q?"), (pictures[0],), OPTIONS)])
     assert engine.score([ScoreRequest(ask("Q?", 0), (), OPTIONS)])
 

@@ -14,7 +14,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -109,7 +109,7 @@ class Call:
 @dataclass
 class Behaviour:
     """What kind of server this is, and what goes wrong in it. `faults`: path -> answers
-    (status, body) that are given first, one a request."""
+    (status, body) that are given first, one a request; `fails` gives more, by path."""
 
     kind: str = "llama-server"
     models: tuple[str, ...] = ("toy",)
@@ -123,6 +123,7 @@ class Behaviour:
     key: str = ""
     old: bool = False
     faults: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    fails: Callable[[str], list[tuple[int, str]]] = lambda _path: []
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0
     calls: list[Call] = field(default_factory=list)
@@ -138,7 +139,7 @@ def serving(behaviour: Behaviour) -> Iterator[str]:
     class Bound(_Handler):
         told = behaviour
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Bound)
+    server = _Quiet(("127.0.0.1", 0), Bound)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
@@ -148,6 +149,11 @@ def serving(behaviour: Behaviour) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+class _Quiet(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """A client that hangs up is no news."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -170,8 +176,9 @@ class _Handler(BaseHTTPRequestHandler):
         told.calls.append(call)
         if told.delay:
             time.sleep(told.delay)
-        if told.faults.get(path):
-            status, text = told.faults[path].pop(0)
+        faults = told.faults.get(path) or list(told.fails(path))
+        if faults:
+            status, text = faults.pop(0)
             return self._reply(status, text.encode())
         if told.key and self.headers.get("Authorization") != f"Bearer {told.key}":
             return self._reply(401, b'{"error": {"message": "Invalid API Key"}}')

@@ -37,7 +37,7 @@ from .runs import (
 )
 from .shell import Talk, grouped
 from .stages import heard_by, settings_for, tested
-from .stopping import stoppable
+from .stopping import resumable, stoppable
 from .writers import ProposerName, check_proposer, met, own_flags, with_writer
 
 if TYPE_CHECKING:
@@ -151,6 +151,7 @@ def _run(plan: Plan, flags: ModelFlags, console: Console) -> tuple[Artifact, Pat
         with (
             stoppable(console.write, partial(again, folder)),
             shared_answers(engine, flags.chat_template, plan.no_cache, console.say) as cache,
+            resumable(partial(again, folder)),
         ):
             result = _reflected(
                 plan, artifact, task, budget, folder, engine, proposer, console, cache

@@ -33,7 +33,7 @@ from .runs import (
 )
 from .shell import Json, Talk, grouped
 from .stages import heard_by, settings_for, tested
-from .stopping import stoppable
+from .stopping import resumable, stoppable
 from .writers import ProposerName, check_proposer, own_flags, with_writer
 
 if TYPE_CHECKING:
@@ -163,6 +163,7 @@ def _run(plan: Plan, flags: ModelFlags, console: Console) -> tuple[Artifact, Pat
         opened(own, console.say, named=task.model) as model,
         with_writer(plan.proposer, model, flags, console.say) as (engine, proposer),
         shared_answers(engine, flags.chat_template, plan.no_cache, console.say) as cache,
+        resumable(partial(again, folder)),
     ):
         result = _search(plan, task, budget, folder, engine, proposer, console, cache)
     artifact = from_run(result)

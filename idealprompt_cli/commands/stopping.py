@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from ..errors import Interrupted
+from ..errors import Interrupted, ServerError
 
 SOON = 1.0
 SHOW_CURSOR = "\x1b[?25h"
@@ -31,6 +31,15 @@ def stoppable(say: Callable[[str], None], how: Callable[[], str]) -> Iterator[No
         except (Interrupted, KeyboardInterrupt) as stopped:
             why = str(stopped) or "interrupted; what was computed is kept"
             raise Interrupted(f"{why}; {how()}") from stopped
+
+
+@contextmanager
+def resumable(how: Callable[[], str]) -> Iterator[None]:
+    """Adds to the error of a server that was lost in the middle how the run is taken up again."""
+    try:
+        yield
+    except ServerError as lost:
+        raise ServerError(f"{lost}; what was computed is kept; {how()}", lost.status) from lost
 
 
 @contextmanager

@@ -25,7 +25,7 @@ _REFUSED = (400, 404, 422, 501)
 @dataclass(frozen=True)
 class Abilities:
     """`top`: how many of the likeliest tokens are listed, 0 for none; `continues`: whether a
-    last message of the assistant is gone on with; `schema`: whether answers can be held to one."""
+    last message of the assistant is gone on with."""
 
     top: int = 0
     continues: bool = False

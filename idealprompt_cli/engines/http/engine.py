@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from ...errors import ModelError, ServerError, UsageError
+from ...errors import ModelError, UsageError
 from ...types import (
     Generated,
     GenerateRequest,
@@ -97,7 +97,7 @@ class HttpEngine:
                     if self._server.kind == "llama-server"
                     else "choose a model that does with --server-model"
                 )
-                raise ServerError(
+                raise ModelError(
                     f"{self._server.url}: the model {self._server.model} takes no pictures; {cure}"
                 )
 
