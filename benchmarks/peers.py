@@ -17,9 +17,7 @@ from idealprompt_cli.policies import Move, Node, Tree
 
 def untried(node: Node, strategies: Sequence[Strategy]) -> list[Move]:
     """Moves that are left at a node, drafts that wait first."""
-    waiting = [
-        Move(node, s) for s in strategies if s.name in node.arms and node.arms[s.name].waiting
-    ]
+    waiting = [Move(node, s) for s in strategies if s.name in node.arms and node.arms[s.name].open]
     return waiting + [Move(node, s) for s in strategies if s.name not in node.arms]
 
 

@@ -112,7 +112,7 @@ class _Turns:
     def _session(self) -> Reflection:
         walk = self.walk
         beliefs = Beliefs.from_record(walk.journal.records("beliefs")[0]["table"])
-        settings = replace(self.settings, proposer=walk.proposer, beliefs=beliefs)
+        settings = replace(self.settings, proposer=walk.drafter.proposer, beliefs=beliefs)
         return Reflection(
             walk.task, walk.ledger, self.metric, walk.observer, settings, walk.journal, walk.seed,
             self.tell,

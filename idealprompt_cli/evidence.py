@@ -54,6 +54,10 @@ class ModelEvidence:
     def descriptions(self) -> Mapping[str, str]:
         return self._texts([DESCRIBE], DESCRIPTION_TOKENS)[0]
 
+    def described(self) -> bool:
+        known = self._heard.texts.get((DESCRIBE, DESCRIPTION_TOKENS), {})
+        return all(example.id in known for example in self.examples)
+
     def phrases(self, label: str, against: str | None = None, limit: int = 5) -> Sequence[str]:
         said = self.descriptions()
         inside = [said[e.id] for e in self.examples if e.answer == label]

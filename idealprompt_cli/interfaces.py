@@ -8,7 +8,7 @@ contract tests that run over every registry entry.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -80,6 +80,9 @@ class Evidence(Protocol):
     def descriptions(self) -> Mapping[str, str]:
         """example id -> the model's own one-sentence description."""
 
+    def described(self) -> bool:
+        """Whether all descriptions were asked for before, so that they cost nothing now."""
+
     def phrases(self, label: str, against: str | None = None, limit: int = 5) -> Sequence[str]:
         """Words of the descriptions that mark `label` (against one other label, or all), the
         most telling first; empty when nothing separates."""
@@ -134,19 +137,26 @@ class Draft:
     `refit` makes the same edit from other evidence (None when that evidence supports no such
     edit); it must be given whenever the edit learnt anything from labelled examples, so that each
     example can be scored by an edit that it did not inspire. An edit without it is transplanted
-    part by part.
+    part by part. `agreement` is the share of the pictures, in [0, 1], for which what the model said
+    unasked speaks for the draft (None: as for its parent); it decides between equal scores.
     """
 
     prompt: Prompt
     note: str
     refit: Callable[[Prompt, Evidence], Prompt | None] | None = None
+    agreement: float | None = None
 
 
 class Strategy(Protocol):
     """An operator on prompts.
 
     Contract: `propose` does not mutate its input, yields drafts that differ from the parent and
-    from each other, keeps the task's labels intact, and is deterministic given `context.rng`.
+    from each other, keeps the task's labels intact, and is deterministic given `context.rng`. It
+    may be a generator: drafts that nobody wants are then never made, nor is their evidence paid.
+
+    A strategy whose drafts follow from evidence may also have `outlook(prompt, context)`: the
+    share of right answers in [0, 1] that the evidence at hand lets expect, None where it says
+    nothing. It must ask the model nothing.
     """
 
     name: str
@@ -155,7 +165,14 @@ class Strategy(Protocol):
 
     def applies(self, prompt: Prompt, context: StrategyContext) -> bool: ...
 
-    def propose(self, prompt: Prompt, context: StrategyContext) -> Sequence[Draft]: ...
+    def propose(self, prompt: Prompt, context: StrategyContext) -> Iterable[Draft]: ...
+
+
+@runtime_checkable
+class Foresighted(Protocol):
+    """A strategy with an `outlook` (see `Strategy`)."""
+
+    def outlook(self, prompt: Prompt, context: StrategyContext) -> float | None: ...
 
 
 class Proposer(Protocol):

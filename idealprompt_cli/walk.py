@@ -5,21 +5,27 @@ The loop knows no concrete strategy, policy, metric or engine, and never sees th
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .budget import OutOfBudget
-from .crossfit import Candidate, deal, derive, shuffled
-from .errors import ContextError, UsageError
+from .crossfit import Candidate, deal, shuffled
+from .drafting import Drafter, Elsewhere
+from .errors import UsageError
 from .evaluate import REASONING_TOKENS, Evaluator
 from .evidence import ModelEvidence
-from .interfaces import Draft, Engine, Observer, Proposer, Strategy, StrategyContext
+from .interfaces import (
+    Engine,
+    Observer,
+    Proposer,
+    Strategy,
+)
 from .journal import Journal
-from .policies import Arm, Fresh, Move, Node, Policy, Tree
-from .prompts import fingerprint, length, render
-from .racing import Finish, race
+from .policies import Fresh, Move, Node, Policy, Tree
+from .prompts import length, render
+from .racing import LEAST, Finish, Race, Rules, race
 from .statistics import (
+    cautious_gain,
     compare,
     merit,
     paired_gain,
@@ -28,27 +34,26 @@ from .statistics import (
     verdict,
     within_one_error,
 )
-from .types import Evaluation, Outcome, Prefer, Prompt, RunResult, SplitScores, StopReason, Trial
+from .types import (
+    Evaluation,
+    Outcome,
+    Prefer,
+    Prompt,
+    RunResult,
+    SplitScores,
+    StopReason,
+    Trial,
+    TrialState,
+)
 
 # A prompt that is always right and this sure of it leaves nothing to find with these examples.
 SURE = 0.97
 
+# The rules of a race where the budget bears fewer than so many prompts in full.
+HARD_BELOW = 10.0
+HARD = Rules(first_block=6, level=0.9, leader_level=0.75)
+
 Child = tuple[Move, Fresh]
-
-
-@dataclass
-class Elsewhere:
-    """Stands for what made a prompt outside the walk, so that its arm can be gone down."""
-
-    name: str
-    summary: str = "made outside the search"
-    source: str = ""
-
-    def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
-        return False
-
-    def propose(self, prompt: Prompt, context: StrategyContext) -> Sequence[Draft]:
-        return []
 
 
 @dataclass
@@ -65,15 +70,15 @@ class Walk:
     prefer: Prefer = "score"
     tree: Tree = field(default_factory=Tree)
     trials: list[Trial] = field(default_factory=list)
-    seen: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.task, self.ledger = self.evaluator.task, self.evaluator.ledger
         self.examples = shuffled(self.task.train, self.seed)
-        self.evidence = ModelEvidence(self.ledger, self.task.labels, self.examples)
-        self.folds = deal(self.examples)
-        self.proposer: Proposer | None = None
-        self.fold_of = {i: place for place, fold in enumerate(self.folds) for i in fold}
+        folds = deal(self.examples)
+        self.fold_of = {i: place for place, fold in enumerate(folds) for i in fold}
+        evidence = ModelEvidence(self.ledger, self.task.labels, self.examples)
+        self.drafter = Drafter(self.task, self.ledger, evidence, folds, self.seed, self.observer)
+        self.tree.outlook = self.drafter.outlook
 
     # --- the loop ---------------------------------------------------------------------------------
 
@@ -82,25 +87,26 @@ class Walk:
         `enough` holds between two steps ("settled"). Called again it goes on where it stopped."""
         if not self.tree.nodes:
             self._plant()
-            self._meet_proposer()
+            self.strategies = self.drafter.ready(self.strategies, self.make_proposer)
         while not self._perfect():
             if enough is not None and enough():
                 return "settled"
+            self.tree.room = self.ledger.affordable() / len(self.examples)
             moves = self.policy.choose(self.tree, self.strategies)
             if not moves:
                 return "exhausted"
             try:
                 self._step(moves)
             except OutOfBudget as stop:
-                # Something cheaper may still fit, as long as one prompt can be scored in full.
-                if self.ledger.room() < len(self.examples):
+                # Something cheaper may still fit, as long as a first block can be scored.
+                if self.ledger.room() < HARD.first_block:
                     return stop.reason
         return "perfect"
 
     def _plant(self) -> None:
         """Score the seed prompt."""
         root = Candidate(Prompt(question=self.task.question))
-        self.seen.add(root.key())
+        self.drafter.seen.add(root.key())
         try:
             finish = race(self.evaluator, [root], None, self.examples, self.fold_of)[0]
         except OutOfBudget as stop:
@@ -112,104 +118,52 @@ class Walk:
             raise UsageError(f"the seed prompt cannot be scored: {finish.note}")
         self._tell(finish, None, "seed", "the seed prompt")
 
-    def _meet_proposer(self) -> None:
-        """Ask for a proposer if some strategy needs one; without one those are left out."""
-        needing = [s for s in self.strategies if getattr(s, "needs_proposer", False)]
-        if needing and self.make_proposer is not None:
-            try:
-                self.proposer = self.make_proposer(self.ledger)
-            except OutOfBudget:
-                self.proposer = None
-        if self.proposer is None:
-            self.strategies = [s for s in self.strategies if s not in needing]
-
     def _step(self, moves: Sequence[Move]) -> None:
         """Apply strategies to nodes and score all their drafts together."""
         children: list[Child] = []
         spent: OutOfBudget | None = None
         for move in moves:
             self.observer.trying(f"{move.strategy.name} on #{move.node.trial.id}")
-            try:
-                children += [(move, fresh) for fresh in self._drafts(move)]
-            except OutOfBudget as stop:
-                spent = stop
-        self._score(children)
+            drafts, stop = self.drafter.drafts(move)
+            children += [(move, fresh) for fresh in drafts]
+            spent = stop or spent
+        spent = self._score(children) or spent
         if spent is not None:
             raise spent
 
-    def _drafts(self, move: Move) -> list[Fresh]:
-        """The next drafts of a move; those beyond its number wait at the arm."""
-        arm = move.node.arms.get(move.strategy.name)
-        if arm is None:
-            arm = move.node.arms[move.strategy.name] = Arm()
-            arm.waiting = self._proposed(move)
-        now, arm.waiting = arm.waiting[: move.drafts], arm.waiting[move.drafts :]
-        return now
-
-    def _proposed(self, move: Move) -> list[Fresh]:
-        """What a strategy makes of a node, without what was proposed before."""
-        context = self._context(move)
-        if not move.strategy.applies(move.node.trial.prompt, context):
-            return []
-        try:
-            drafts = move.strategy.propose(move.node.trial.prompt, context)
-        except ContextError as error:
-            self.observer.message(f"{move.strategy.name} left out: {error}")
-            return []
-        pairs = [(d, derive(move.node.candidate, d, self.evidence, self.folds)) for d in drafts]
-        fresh: dict[str, Fresh] = {}
-        for draft, candidate in pairs:
-            if candidate.key() not in self.seen:
-                fresh.setdefault(candidate.key(), (draft, candidate))
-        self.seen.update(fresh)
-        return list(fresh.values())
-
-    def _context(self, move: Move) -> StrategyContext:
-        node = move.node
-        name = f"{self.seed} {fingerprint(node.trial.prompt)} {move.strategy.name}"
-        return StrategyContext(
-            self.task,
-            self.evidence,
-            random.Random(name),
-            node.trial.evaluation,
-            self.proposer,
-            len({render(p, self.task.labels) for p in node.candidate.variants.values()}) or 1,
-        )
-
-    def _score(self, children: Sequence[Child]) -> None:
-        """Race the children; where the budget does not bear all of them, one after another."""
+    def _score(self, children: Sequence[Child]) -> OutOfBudget | None:
+        """Race the children; what ended the race, if the budget did."""
         if not children:
-            return
+            return None
         names = ", ".join(dict.fromkeys(move.strategy.name for move, _ in children))
         self.observer.trying(names if len(children) == 1 else f"{len(children)} prompts ({names})")
         best = self._outcomes(self.tree.best())
         candidates = [candidate for _, (_, candidate) in children]
-        spent: OutOfBudget | None = None
-        try:
-            finishes = race(self.evaluator, candidates, best, self.examples, self.fold_of)
-        except OutOfBudget as stop:
-            spent, finishes = stop, self._one_by_one(candidates, best)
-        by_key = {finish.candidate.key(): finish for finish in finishes}
+        run = Race(self.evaluator, candidates, best, self.examples, self.fold_of, self._rules())
+        by_key = {finish.candidate.key(): finish for finish in run.run()}
         for move, (draft, candidate) in children:
-            if candidate.key() in by_key:
-                finish = by_key[candidate.key()]
-                value = self._tell(finish, move.node, move.strategy.name, draft.note)
-                share = (value - move.node.merit) / max(1e-9, 1.0 - move.node.merit)
-                self.tree.won(move.node, move.strategy.name, share)
-        if spent is not None:
-            raise spent
+            finish = by_key[candidate.key()]
+            if finish.evaluation is None and finish.state != "failed":
+                continue  # the budget did not reach it
+            value = self._tell(finish, move.node, move.strategy.name, draft.note, draft.agreement)
+            share = (value - move.node.merit) / max(1e-9, 1.0 - move.node.merit)
+            self.tree.won(move.node, move.strategy.name, share)
+        return run.spent
 
-    def _one_by_one(self, candidates: Sequence[Candidate], best: Sequence[Outcome]) -> list[Finish]:
-        finishes: list[Finish] = []
-        for candidate in candidates:
-            try:
-                finishes += race(self.evaluator, [candidate], best, self.examples, self.fold_of)
-            except OutOfBudget:
-                continue
-        return finishes
+    def _rules(self) -> Rules:
+        """With little left a race is harder: every evaluation for those who may win."""
+        return HARD if self.tree.room < HARD_BELOW else Rules()
 
-    def _tell(self, finish: Finish, parent: Node | None, strategy: str, note: str) -> float:
+    def _tell(
+        self,
+        finish: Finish,
+        parent: Node | None,
+        strategy: str,
+        note: str,
+        agreement: float | None = None,
+    ) -> float:
         """Record a finished candidate as a trial, and as a node if it is complete; its merit."""
+        finish, value = self._settled(finish)
         prompt, evaluation = finish.candidate.prompt, finish.evaluation
         trial = Trial(
             id=len(self.trials),
@@ -224,14 +178,35 @@ class Walk:
         )
         self.trials.append(trial)
         self.journal.append_trial(trial)
-        value = merit(evaluation.value, evaluation.outcomes) if evaluation else 0.0
-        self._grow(finish, trial, parent, value)
+        if agreement is None:
+            agreement = parent.agreement if parent else 1.0
+        self._grow(finish, trial, parent, value, agreement)
         budget, spent = self.ledger.budget, self.ledger.spent
         best = self.tree.best().trial
         self.observer.trial(trial, best, budget.spent(spent), budget.fraction(spent))
         return value if finish.state == "complete" else 0.0
 
-    def _grow(self, finish: Finish, trial: Trial, parent: Node | None, value: float) -> None:
+    def _settled(self, finish: Finish) -> tuple[Finish, float]:
+        """A finish with its merit. What the budget cut short counts as far as it can be counted
+        on: as the best prompt's merit and its own cautious gain over that, or not at all."""
+        if finish.evaluation is None:
+            return finish, 0.0
+        outcomes = finish.evaluation.outcomes
+        if not finish.cut:
+            return finish, merit(finish.evaluation.value, outcomes)
+        best = self.tree.best()
+        gain = cautious_gain(self._outcomes(best), outcomes, len(self.examples))
+        state: TrialState = "complete" if gain > 0.0 and len(outcomes) > LEAST else "pruned"
+        return replace(finish, state=state), best.merit + gain
+
+    def _grow(
+        self,
+        finish: Finish,
+        trial: Trial,
+        parent: Node | None,
+        value: float,
+        agreement: float = 1.0,
+    ) -> None:
         """Credit the gain to the arms above, and add a node if the trial is complete. A failed
         trial says nothing of its strategy's worth, and credits nothing."""
         gain = 0.0
@@ -243,7 +218,7 @@ class Walk:
         size = length(trial.prompt, self.task.labels)
         written = REASONING_TOKENS if trial.prompt.reasoning != "none" else 0
         tokens = trial.prompt_tokens + written
-        node = Node(trial, finish.candidate, value, size, parent, gain, tokens)
+        node = Node(trial, finish.candidate, value, size, parent, gain, tokens, agreement)
         self.tree.nodes.append(node)
         if parent is not None:
             parent.arms[trial.strategy].children.append(node)
@@ -271,7 +246,7 @@ class Walk:
             if trial.strategy not in {strategy.name for strategy in self.strategies}:
                 self.strategies = [*self.strategies, Elsewhere(trial.strategy)]
             candidate = Candidate(trial.prompt, dict(trial.variants))
-            self.seen.add(candidate.key())
+            self.drafter.seen.add(candidate.key())
             finish = Finish(candidate, trial.state, evaluation)
             self._grow(finish, trial, parent, merit(evaluation.value, evaluation.outcomes))
             nodes[trial.id] = self.tree.nodes[-1]

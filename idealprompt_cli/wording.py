@@ -15,7 +15,7 @@ _WORD = re.compile(r"[^\W_]+(?:[-'][^\W_]+)*")
 _NEGATIONS = frozenset({"no", "not", "without"})
 # Words that carry grammar only. Others that are everywhere drop out by their frequency, so that
 # descriptions in a language not listed here still work.
-_GRAMMAR = frozenset(
+GRAMMAR = frozenset(
     (
         *("a", "an", "the", "this", "that", "it", "its", "there", "s"),
         *("of", "on", "in", "at", "to", "with", "by", "from", "for", "as", "into"),
@@ -35,7 +35,7 @@ def terms(text: str) -> list[str]:
         elif word in _NEGATIONS and place + 1 < len(words):
             found.append(f"{word} {words[place + 1]}")
             skip = True
-        elif word not in _GRAMMAR and (len(word) > 1 or not word.isascii()):
+        elif word not in GRAMMAR and (len(word) > 1 or not word.isascii()):
             found.append(word)
     return found
 

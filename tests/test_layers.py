@@ -33,7 +33,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("evidence", "crossfit"),
     ("racing", "policies"),
     ("reflection",),
-    ("walk", "formats", "exports", "report", "live"),
+    ("drafting", "walk", "formats", "exports", "report", "live"),
     ("search", "pace"),
     ("observers",),
     ("both", "console"),

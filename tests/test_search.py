@@ -104,7 +104,8 @@ def test_the_budget_is_kept_and_the_reason_to_stop_told(budget: str) -> None:
     noise = replace(TASK, train=relabelled(TASK, 1))
     found = searched(budget, noise, engine, listener=listener)
     limit = Budget.parse(budget)
-    reasoned = sum("First describe" in str(r.messages) for r in engine.generated)
+    thoughts = ("First describe", "Think step by step")
+    reasoned = sum(any(t in str(r.messages) for t in thoughts) for r in engine.generated)
     assert found.cost.evaluations == engine.requests - reasoned
     assert limit.fraction(found.cost) <= 1.0
     assert found.stop in ("evaluations", "tokens", "exhausted")

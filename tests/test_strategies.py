@@ -139,7 +139,7 @@ def test_rules_join_attributes_by_and() -> None:
     assert texts["C"] == "scratched"
     assert set(texts["A"].split(" and ")) == {"intact", "plain or striped"}
     assert set(texts["B"].split(" and ")) == {"intact", "checked or dotted"}
-    assert [draft.prompt.reasoning for draft in made] == ["none", "describe"]
+    assert [draft.prompt.reasoning for draft in made[:2]] == ["none", "describe"]
 
 
 def test_a_rule_for_one_label_leaves_the_rest_to_the_other() -> None:

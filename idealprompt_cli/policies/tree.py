@@ -6,7 +6,7 @@ A policy reads it to choose moves; the walk grows it. It holds no pictures and n
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -16,20 +16,30 @@ from ..types import Trial
 
 Fresh = tuple[Draft, Candidate]
 
+# Drafts of a strategy that are scored at a time where nobody counts them.
+MANY = 5
+
 
 @dataclass
 class Arm:
     """One strategy at one node: drafts not scored yet, children, and what they have won.
 
-    `visits` counts drafts scored below this arm; `total` sums their paired gains over the arm's
-    node and `best` is the highest of them (both as backed up from any depth).
+    `more` makes further drafts when somebody wants them; None once there are no more. `visits`
+    counts drafts scored below this arm; `total` sums their paired gains over the arm's node and
+    `best` is the highest of them (both as backed up from any depth).
     """
 
     waiting: list[Fresh] = field(default_factory=list)
+    more: Iterator[Fresh] | None = None
     children: list[Node] = field(default_factory=list)
     visits: int = 0
     total: float = 0.0
     best: float = -math.inf
+
+    @property
+    def open(self) -> bool:
+        """Whether there may be drafts that were not scored."""
+        return bool(self.waiting) or self.more is not None
 
     def add(self, gain: float) -> None:
         self.visits += 1
@@ -41,7 +51,7 @@ class Arm:
 class Node:
     """A complete trial with its candidate and its merit. `arms` has a strategy as soon as it was
     tried here; `gain` is the paired gain over the parent; `tokens` are those of the prompt and of
-    what the model is made to write before its answer."""
+    what the model is made to write before its answer; `agreement` is the draft's (see `Draft`)."""
 
     trial: Trial
     candidate: Candidate
@@ -50,20 +60,35 @@ class Node:
     parent: Node | None = None
     gain: float = 0.0
     tokens: int = 0
+    agreement: float = 1.0
     arms: dict[str, Arm] = field(default_factory=dict)
 
-    def rank(self) -> tuple[float, int, int]:
-        """Sorts better nodes first: merit in steps of 0.01, then the shorter prompt, then age."""
-        return (-round(self.merit, 2), self.length, self.trial.id)
+    @property
+    def value(self) -> float:
+        """The metric's value."""
+        return self.trial.evaluation.value if self.trial.evaluation else self.merit
+
+    def rank(self) -> tuple[float, float, int, int]:
+        """Sorts better nodes first: merit in steps of 0.01, then agreement in steps of 0.1, then
+        the shorter prompt, then age."""
+        return (-round(self.merit, 2), -round(self.agreement, 1), self.length, self.trial.id)
+
+
+def _nothing_known(node: Node, strategy: Strategy) -> float | None:
+    del node, strategy
+    return None
 
 
 @dataclass
 class Tree:
     """All nodes, and per strategy and node (its trial's id) what its best draft has won there, as a
-    share of what was missing."""
+    share of what was missing. `room` is how many prompts the budget could still score in full;
+    `outlook` what the evidence at hand lets expect of a strategy at a node (see `Strategy`)."""
 
     nodes: list[Node] = field(default_factory=list)
     gains: dict[str, dict[int, float]] = field(default_factory=dict)
+    room: float = 1_000.0
+    outlook: Callable[[Node, Strategy], float | None] = _nothing_known
 
     def best(self) -> Node:
         return min(self.nodes, key=Node.rank)
@@ -92,19 +117,18 @@ class Tree:
 
 @dataclass(frozen=True)
 class Move:
-    """A strategy to apply to a node; at most `drafts` of its drafts are scored now, and the rest
-    wait at the arm."""
+    """A strategy to apply to a node; at most `drafts` of its drafts are made and scored now."""
 
     node: Node
     strategy: Strategy
-    drafts: int = 1_000
+    drafts: int = MANY
 
 
 class Policy(Protocol):
     """Chooses the next moves, all of which are scored in one call; none when there is none left.
 
-    Contract: a strategy without an arm at a node may be chosen, or one whose arm has drafts
-    waiting; nothing else. The choice depends on the arguments alone.
+    Contract: a strategy without an arm at a node may be chosen, or one whose arm is open; nothing
+    else. The choice depends on the arguments alone.
     """
 
     def choose(self, tree: Tree, strategies: Sequence[Strategy]) -> Sequence[Move]: ...

@@ -23,10 +23,12 @@ from .definition_style import DefinitionStyle
 from .demonstrations import Demonstrations
 from .describe_first import DescribeFirst
 from .domain_context import DomainContext
+from .grid_question import GridQuestion
 from .image_position import ImagePosition
 from .label_descriptions import LabelDescriptions
 from .label_order import LabelOrder
 from .label_words import LabelWords
+from .one_at_a_time import OneAtATime
 from .option_letters import OptionLetters
 from .output_format import OutputFormat
 from .paraphrase import Paraphrase
@@ -38,11 +40,12 @@ from .verbaliser_search import VerbaliserSearch
 
 STRATEGIES: Mapping[str, Strategy] = {
     "ask_anew": AskAnew(),
-    "reask": Reask(),
     "contrast_question": ContrastQuestion(),
-    "label_descriptions": LabelDescriptions(),
     "rule_descriptions": RuleDescriptions(),
+    "grid_question": GridQuestion(),
+    "reask": Reask(),
     "label_words": LabelWords(),
+    "label_descriptions": LabelDescriptions(),
     "verbaliser_search": VerbaliserSearch(),
     "definition_style": DefinitionStyle(),
     "describe_first": DescribeFirst(),
@@ -51,6 +54,7 @@ STRATEGIES: Mapping[str, Strategy] = {
     "option_letters": OptionLetters(),
     "contrastive_pair": ContrastivePair(),
     "label_order": LabelOrder(),
+    "one_at_a_time": OneAtATime(),
     "cues": Cues(),
     "demonstrations": Demonstrations(),
     "domain_context": DomainContext(),

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from ..interfaces import Draft, Evidence, StrategyContext
 from ..types import Prompt, Verbaliser
 from .reask import bare
-from .sources import Source, either, sources
+from .sources import Source, either, outlook, sources
 
 # Ordinary instruction English, fitted to no one model.
 PATTERNS = (
-    "Is the object {words}?",
-    "Which best describes the image: {words}?",
-    "What do you see: {words}?",
+    "Is the object{where} {words}?",
+    "Which best describes the image{where}: {words}?",
+    "What do you see{where}: {words}?",
 )
-MAX_DRAFTS = 5
+SOURCES = 2
+MAX_DRAFTS = 6
 
 
 class ContrastQuestion:
@@ -30,23 +31,28 @@ class ContrastQuestion:
     def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
         return len(context.task.labels) > 1 and not prompt.verbalisers
 
-    def propose(self, prompt: Prompt, context: StrategyContext) -> Sequence[Draft]:
-        labels, drafts = context.task.labels, {}
-        for source in sources(context.evidence, labels)[:2]:
+    def propose(self, prompt: Prompt, context: StrategyContext) -> Iterator[Draft]:
+        labels, seen = context.task.labels, set[Prompt]()
+        for source in sources(context.evidence, labels)[:SOURCES]:
             edits = [
                 partial(_refit, source=source, pattern=pattern, labels=labels)
                 for pattern in PATTERNS
             ]
             if len(labels) == 2:
-                edits += [
+                edits[1:1] = [
                     partial(_refit_yes, source=source, label=one, other=two)
                     for one, two in (labels, labels[::-1])
                 ]
             for refit in edits:
                 fitted = refit(prompt, context.evidence)
-                if fitted is not None and fitted not in drafts:
-                    drafts[fitted] = Draft(fitted, f'asks "{fitted.question}"', refit)
-        return list(drafts.values())[:MAX_DRAFTS]
+                if fitted is not None and fitted not in seen and len(seen) < MAX_DRAFTS:
+                    seen.add(fitted)
+                    note = f'asks "{fitted.question}"'
+                    yield Draft(fitted, note, refit, source.right(context.evidence, labels))
+
+    def outlook(self, prompt: Prompt, context: StrategyContext) -> float | None:
+        del prompt
+        return outlook(context.evidence, context.task.labels)
 
 
 def _refit(
@@ -57,7 +63,8 @@ def _refit(
     if len(found) < len(labels) or words <= {"yes", "no"}:
         return None
     # The alphabet keeps the question the same over most folds, and favours no label.
-    question = pattern.format(words=either(sorted(words)))
+    where = f" {source.where}" if source.where else ""
+    question = pattern.format(words=either(sorted(words)), where=where)
     verbalisers = tuple(Verbaliser(label, found[label]) for label in labels)
     return bare(prompt, question).with_(verbalisers=verbalisers)
 
@@ -66,9 +73,10 @@ def _refit_yes(
     prompt: Prompt, evidence: Evidence, *, source: Source, label: str, other: str
 ) -> Prompt | None:
     """With two labels the strongest mark of one of them alone decides: "Is it A?"."""
-    word = source.marks(evidence, (label, other), limit=1).get(label, ("",))[0]
-    if word in ("", "yes", "no"):
+    found = source.marks(evidence, (label, other), limit=2 if source.table else 1).get(label, ())
+    if len(found) != 1 or found[0] in ("yes", "no"):
         return None
     verbalisers = (Verbaliser(label, ("yes",)), Verbaliser(other, ("no",)))
-    asked = bare(prompt, f"Is the object {word}?")
+    where = f" {source.where}" if source.where else ""
+    asked = bare(prompt, f"Is the object{where} {found[0]}?")
     return asked.with_(verbalisers=verbalisers, output_format="Answer with yes or no.")

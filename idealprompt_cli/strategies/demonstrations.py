@@ -7,7 +7,7 @@ from functools import partial
 
 from ..interfaces import Draft, Evidence, StrategyContext
 from ..types import Demonstration, Prompt
-from .sources import Source, sources
+from .sources import Source, outlook, sources
 
 
 class Demonstrations:
@@ -26,6 +26,10 @@ class Demonstrations:
         refit = partial(_refit, source=sources(context.evidence, labels)[0], labels=labels)
         fitted = refit(prompt, context.evidence)
         return [Draft(fitted, "shows one example in words per label", refit)] if fitted else []
+
+    def outlook(self, prompt: Prompt, context: StrategyContext) -> float | None:
+        del prompt
+        return outlook(context.evidence, context.task.labels)
 
 
 def _refit(

@@ -7,7 +7,7 @@ from functools import partial
 
 from ..interfaces import Draft, Evidence, StrategyContext
 from ..types import LabelText, Prompt
-from .sources import Source, either, sources
+from .sources import Source, either, outlook, sources
 
 # Ordinary instruction English, fitted to no one model.
 ASK = "Answer with the correct label."
@@ -34,8 +34,13 @@ class LabelDescriptions:
                 fitted = refit(prompt, context.evidence)
                 if fitted is not None and fitted not in drafts:
                     said = "; ".join(f"{d.label}: {d.text}" for d in fitted.label_descriptions)
-                    drafts[fitted] = Draft(fitted, f"defines {said}", refit)
+                    right = source.right(context.evidence, labels)
+                    drafts[fitted] = Draft(fitted, f"defines {said}", refit, right)
         return list(drafts.values())
+
+    def outlook(self, prompt: Prompt, context: StrategyContext) -> float | None:
+        del prompt
+        return outlook(context.evidence, context.task.labels)
 
 
 def _refit(

@@ -8,7 +8,7 @@ from functools import partial
 
 from ..interfaces import Draft, Evidence, StrategyContext
 from ..types import Prompt, Verbaliser
-from .sources import Source, either, sources
+from .sources import Source, either, outlook, sources
 
 
 class LabelWords:
@@ -29,8 +29,13 @@ class LabelWords:
             refit = partial(_refit, source=source, labels=labels)
             fitted = refit(prompt, context.evidence)
             if fitted is not None and fitted not in drafts:
-                drafts[fitted] = Draft(fitted, f'asks "{fitted.question}"', refit)
+                right = source.right(context.evidence, labels)
+                drafts[fitted] = Draft(fitted, f'asks "{fitted.question}"', refit, right)
         return list(drafts.values())
+
+    def outlook(self, prompt: Prompt, context: StrategyContext) -> float | None:
+        del prompt
+        return outlook(context.evidence, context.task.labels)
 
 
 def _refit(

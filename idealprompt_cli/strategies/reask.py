@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from ..interfaces import Draft, Evidence, StrategyContext
 from ..types import Prompt
+from .bank import asked_sources, bank
 from .fitting import reading, refit_words
-from .sources import Source, sources
+from .sources import Source
 
 
 class Reask:
@@ -23,16 +24,18 @@ class Reask:
     def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
         return len(context.task.labels) > 1 and not prompt.verbalisers
 
-    def propose(self, prompt: Prompt, context: StrategyContext) -> Sequence[Draft]:
-        labels, drafts = context.task.labels, []
-        for source in sources(context.evidence, labels):
-            if not source.question:
-                continue
+    def propose(self, prompt: Prompt, context: StrategyContext) -> Iterator[Draft]:
+        labels = context.task.labels
+        for source in asked_sources(context.evidence, labels):
             refit = partial(_refit, source=source, labels=labels)
             if fitted := refit(prompt, context.evidence):
                 note = f'asks "{source.question}" and reads {reading(fitted)}'
-                drafts.append(Draft(fitted, note, refit))
-        return drafts
+                said = bank(context.evidence, labels).answers.get(source.question, {})
+                yield Draft(fitted, note, refit, spoken(fitted, said))
+
+    def outlook(self, prompt: Prompt, context: StrategyContext) -> float | None:
+        del prompt
+        return bank(context.evidence, context.task.labels).outlook()
 
 
 def bare(prompt: Prompt, question: str) -> Prompt:
@@ -45,6 +48,14 @@ def bare(prompt: Prompt, question: str) -> Prompt:
         verbalisers=(),
         output_format="",
     )
+
+
+def spoken(prompt: Prompt, said: Mapping[str, str]) -> float:
+    """Share of the model's free answers that are answer words of the prompt. A question may be
+    read by words that nobody would answer it with, because a model compares what it is offered;
+    one that is also answered so by itself is the sounder of two that score alike."""
+    words = {word.casefold() for v in prompt.verbalisers for word in v.words}
+    return sum(answer.casefold() in words for answer in said.values()) / max(1, len(said))
 
 
 def _refit(

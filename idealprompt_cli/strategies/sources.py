@@ -1,7 +1,7 @@
-"""Where the words for the labels are read from: answers to a question, or the descriptions.
+"""Where the words for the labels are read from: the model's descriptions, or answers to a question.
 
 Shared by the strategies that put private labels into the model's own words. Which questions are
-worth asking is found out once per run (`Evidence.once`), on a part of the budget.
+worth asking is found out by `questions.bank`, on a part of the budget, once somebody wants one.
 """
 
 from __future__ import annotations
@@ -12,105 +12,125 @@ from dataclasses import dataclass
 from functools import partial
 
 from ..interfaces import Evidence
-from ..types import Example, Prompt
+from ..types import Prompt
 from ..wording import features
 from .fitting import fitted_words
 from .marking import Marks, fit_marks
-from .questions import QUESTIONS
+from .tables import Table, either, tables
 
-MAX_QUESTIONS = 3
+__all__ = [
+    "MAX_WORDS",
+    "Source",
+    "described_marks",
+    "either",
+    "known_questions",
+    "outlook",
+    "sources",
+    "telling",
+]
+
 MAX_WORDS = 64
-# Share of the remaining budget that finding the questions may take.
-SCREEN_SHARE = 0.4
+# Values of an attribute that stand for one label.
+MAX_VALUES = 8
+# How much more words of no attribute must label right to be used.
+LOOSE = 0.04
+PARTS = 4
 
 
 @dataclass(frozen=True)
 class Source:
-    """A question with the words to look for in its answer; "" stands for the descriptions."""
+    """A question with the words to look for in its answer, or an attribute that the descriptions
+    speak of, or neither: then all words of the descriptions."""
 
     question: str = ""
     words: tuple[str, ...] = ()
+    table: Table | None = None
+
+    @property
+    def where(self) -> str:
+        """Where in the picture it is looked for: "on the right", or ""."""
+        return self.table.attributes[0].where if self.table else ""
+
+    def right(self, evidence: Evidence, labels: Sequence[str]) -> float:
+        """Share of the pictures that its words label right (leaving each out in turn)."""
+        if self.table is not None:
+            return self.table.right
+        if self.question:
+            return known_questions(evidence).get(self, 0.0)
+        return described_right(evidence, labels)
 
     def marks(self, evidence: Evidence, labels: Sequence[str], limit: int) -> Marks:
-        """label -> the words that say it, at most `limit`; a label that no word says is missing."""
+        """label -> the words that say it, at most `limit` (of an attribute, if several are asked
+        for, all); a label that no word says is missing."""
+        if self.table is not None:
+            return _valued(self.table, evidence, labels, limit if limit == 1 else MAX_VALUES)
         if not self.question:
             return described_marks(evidence, labels, limit)
         fitted = fitted_words(Prompt(self.question), self.words, labels, evidence)
         return {v.label: v.words[:limit] for v in fitted}
 
 
-def sources(evidence: Evidence, labels: Sequence[str]) -> Sequence[Source]:
-    """The most telling questions and the descriptions, best first; found once per run."""
-    return evidence.once("sources", lambda: _find(evidence, labels))
+def sources(evidence: Evidence, labels: Sequence[str]) -> list[Source]:
+    """What the words can be read from, the most telling first: the descriptions (asked for, if
+    they were not), and the questions whose words were scored on all pictures by now."""
+    evidence.descriptions()
+    found = [(table.right, Source(table=table)) for table in _singles(evidence, labels)]
+    found += [(worth, source) for source, worth in known_questions(evidence).items()]
+    if (right := _loose(evidence, labels)) is not None:
+        found.append((right, Source()))
+    return [source for _, source in sorted(found, key=lambda pair: -round(pair[0], 2))]
 
 
-def _find(evidence: Evidence, labels: Sequence[str]) -> Sequence[Source]:
-    asked = screen(QUESTIONS, evidence, len(labels))
-    scored = evidence.word_scores([(Prompt(s.question), s.words) for s in asked])
-    gold = {example.id: example.answer for example in evidence.examples}
-    ranked = [
-        (telling({i: max(row, key=lambda w: row[w]) for i, row in table.items()}, gold), source)
-        for source, table in zip(asked, scored, strict=True)
-    ]
-    ranked.append((_described_telling(evidence, labels), Source()))
-    return [source for _, source in sorted(ranked, key=lambda pair: -pair[0])]
+def outlook(evidence: Evidence, labels: Sequence[str]) -> float | None:
+    """The share of pictures that the best of these words would label right if the model kept to
+    them; None where nothing was said yet. Costs nothing."""
+    known = [*known_questions(evidence).values()]
+    if evidence.described():
+        known += [table.right for table in _singles(evidence, labels)]
+        known.append(_loose(evidence, labels) or 0.0)
+    return max(known, default=None)
 
 
-# --- questions ------------------------------------------------------------------------------------
+def _loose(evidence: Evidence, labels: Sequence[str]) -> float | None:
+    """What words of no attribute label right, where that is more than attributes do: any of a
+    hundred words is easily right by chance."""
+    right = described_right(evidence, labels)
+    best = max((table.right for table in tables(evidence, labels)), default=0.0)
+    return right if right > best + LOOSE else None
 
 
-def screen(questions: Sequence[str], evidence: Evidence, labels: int) -> list[Source]:
-    """The most telling questions with the words to score for each.
-
-    Successive halving (Karnin et al. 2013): all questions that the budget bears on a few pictures
-    per label, the better half on twice as many, and so on. Answers are kept, so each round pays
-    for its new pictures only.
-    """
-    everything = len(evidence.examples)
-    per_label = 3 if labels == 2 else 2
-    room = int(SCREEN_SHARE * max(0, evidence.affordable()))
-    # A round costs half as much as all those before it: three equal shares, and the word scores.
-    left = list(questions[: max(0, room // (3 * per_label * labels))])
-    while True:
-        part = evidence.sample(per_label)
-        answers = dict(zip(left, part.ask(left), strict=True))
-        left = _ranked(answers, part.examples)
-        if len(left) <= MAX_QUESTIONS or len(part.examples) == everything:
-            break
-        left = left[: max(MAX_QUESTIONS, len(left) // 2)]
-        per_label *= 2
-    afford = max(0, evidence.affordable()) // max(1, everything)
-    best = left[: min(MAX_QUESTIONS, afford)]
-    return [Source(question, _words(answers[question], evidence)) for question in best]
+def _singles(evidence: Evidence, labels: Sequence[str]) -> list[Table]:
+    return [table for table in tables(evidence, labels) if len(table.attributes) == 1]
 
 
-def _ranked(answers: Mapping[str, Mapping[str, str]], examples: Sequence[Example]) -> list[str]:
-    """Questions, the most telling first."""
-    gold = {example.id: example.answer for example in examples}
-    return sorted(answers, key=lambda question: -telling(answers[question], gold))
+def _valued(table: Table, evidence: Evidence, labels: Sequence[str], limit: int) -> Marks:
+    """label -> the values that go with it, the most frequent first."""
+    texts = evidence.descriptions().values()
+    counts = Counter(table.attributes[0].value(text) for text in texts)
+    found: dict[str, list[str]] = {}
+    for (value,), label in table.cells(evidence, labels).items():
+        found.setdefault(label, []).append(value)
+    return {
+        label: tuple(sorted(values, key=lambda v: (-counts[v], v))[:limit])
+        for label, values in found.items()
+    }
+
+
+def known_questions(evidence: Evidence) -> dict[Source, float]:
+    """Questions whose words were scored on all pictures -> how well they tell the labels apart."""
+    return evidence.once("known questions", dict[Source, float])
 
 
 def telling(answers: Mapping[str, str], gold: Mapping[str, str]) -> float:
     """How well answers tell the labels apart, in [0, 1]: the mean leave-one-out probability of the
     gold label among the other examples that got the same answer (add-one over the labels)."""
-    labels, total = len(set(gold.values())), 0.0
-    table = Counter((answers[i].casefold(), gold[i]) for i in gold)
-    sizes = Counter(answers[i].casefold() for i in gold)
-    for i, label in gold.items():
-        said = answers[i].casefold()
-        total += (table[said, label] - 1 + 1 / labels) / sizes[said]
-    return total / max(1, len(gold))
-
-
-def _words(answers: Mapping[str, str], evidence: Evidence) -> tuple[str, ...]:
-    """Words to score: the answers by frequency (with the other half of yes/no), then words of the
-    model's descriptions. Labels are not looked at, so the list is the same for every fold."""
-    counts = Counter(answer for answer in answers.values() if answer)
-    words = sorted(counts, key=lambda word: (-counts[word], word))
-    for yes, no in (("yes", "no"), ("Yes", "No")):
-        if yes in counts or no in counts:
-            return tuple(dict.fromkeys((*words, yes, no)))[:MAX_WORDS]
-    return tuple(dict.fromkeys((*words, *evidence.vocabulary(MAX_WORDS))))[:MAX_WORDS]
+    labels, total = len({gold[i] for i in answers}), 0.0
+    table = Counter((said.casefold(), gold[i]) for i, said in answers.items())
+    sizes = Counter(said.casefold() for said in answers.values())
+    for i, said in answers.items():
+        word = said.casefold()
+        total += (table[word, gold[i]] - 1 + 1 / labels) / sizes[word]
+    return total / max(1, len(answers))
 
 
 # --- descriptions ---------------------------------------------------------------------------------
@@ -131,24 +151,23 @@ def described_marks(evidence: Evidence, labels: Sequence[str], limit: int) -> Ma
     return evidence.once(f"marks {limit}: {labels}", make)
 
 
-def _described_telling(evidence: Evidence, labels: Sequence[str]) -> float:
-    """Like `telling`, for the words of the descriptions: on every fourth of the examples the share
-    of the marks found that are the gold label's, with marks from the other three quarters."""
+def described_right(evidence: Evidence, labels: Sequence[str], limit: int = 4) -> float:
+    """Share of the examples that the words of the descriptions label right: every fourth of them
+    by the marks found on the other three quarters. Chance where there are no descriptions yet:
+    finding them out is not this function's to pay for."""
+    if not evidence.described():
+        return 1 / len(labels)
+    return evidence.once(f"right {limit}", lambda: _described_right(evidence, labels, limit))
+
+
+def _described_right(evidence: Evidence, labels: Sequence[str], limit: int) -> float:
     total, examples = 0.0, evidence.examples
-    for part in range(4):
-        held = examples[part::4]
-        marks = described_marks(evidence.excluding([e.id for e in held]), labels, 3)
+    for part in range(PARTS):
+        held = examples[part::PARTS]
+        marks = described_marks(evidence.excluding([e.id for e in held]), labels, limit)
         for example in held:
             said = described_features(evidence)[example.id]
-            hits = Counter(
-                label for label, words in marks.items() for word in words if word in said
-            )
-            total += (hits[example.answer] + 1 / len(labels)) / (sum(hits.values()) + 1)
+            hits = {label: sum(word in said for word in marks.get(label, ())) for label in labels}
+            named = [label for label in labels if hits[label] == max(hits.values())]
+            total += (example.answer in named) / len(named)
     return total / max(1, len(examples))
-
-
-def either(words: Sequence[str]) -> str:
-    """ "a", "a or b", "a, b or c"."""
-    if len(words) < 2:
-        return "".join(words)
-    return f"{', '.join(words[:-1])} or {words[-1]}"

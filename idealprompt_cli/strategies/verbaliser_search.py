@@ -9,6 +9,7 @@ from functools import partial
 from ..interfaces import Draft, Evidence, StrategyContext
 from ..types import Prompt
 from .fitting import reading, refit_words
+from .reask import spoken
 
 MAX_WORDS = 48
 
@@ -35,7 +36,8 @@ class VerbaliserSearch:
         fitted = refit(prompt, evidence)
         if fitted is None or fitted == prompt:
             return []
-        return [Draft(fitted, f"reads {reading(fitted)}", refit)]
+        said = context.evidence.sample(3).ask([prompt.question])[0]
+        return [Draft(fitted, f"reads {reading(fitted)}", refit, spoken(fitted, said))]
 
 
 def _words(prompt: Prompt, context: StrategyContext) -> tuple[str, ...]:
