@@ -29,6 +29,8 @@ from idealprompt_cli.proposers.same_model import SameModel
 from idealprompt_cli.types import Cost, Example, Outcome, Prompt
 
 COMPONENT = "prompt"
+# (evaluations spent by then, prompt, score on the training pictures)
+Step = tuple[int, Prompt, float]
 REFLECTION_TOKENS = 160
 
 
@@ -39,6 +41,7 @@ class Adapter:
     evaluator: Evaluator
     read: Callable[[str], Prompt]
     seen: dict[str, dict[str, Outcome]] = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
     propose_new_texts: None = None
 
     def evaluate(
@@ -52,7 +55,7 @@ class Adapter:
             outcomes = [judged.outcome for judged in self.evaluator.judge(pairs)]
         except ContextError as error:
             outcomes = [Outcome(e.id, e.answer, "", 0.0, reply=str(error)) for e in batch]
-        self.seen.setdefault(text, {}).update({o.example_id: o for o in outcomes})
+        self._note(text, outcomes)
         scores = [o.score for o in outcomes]
         return EvaluationBatch(outcomes, scores, outcomes if capture_traces else None)
 
@@ -70,13 +73,14 @@ class Adapter:
         ]
         return dict.fromkeys(components_to_update, rows)
 
-    def best(self) -> tuple[str, float]:
-        """The candidate with the best mean among those scored on every training picture."""
-        n = len(self.evaluator.task.train)
-        full = {text: table for text, table in self.seen.items() if len(table) == n}
-        means = {text: sum(o.score for o in table.values()) / n for text, table in full.items()}
-        text = max(means, key=lambda t: (means[t], -len(t)))
-        return text, means[text]
+    def _note(self, text: str, outcomes: list[Outcome]) -> None:
+        """Keep answers; a candidate that has been scored on every training picture is a step."""
+        known, n = self.seen.setdefault(text, {}), len(self.evaluator.task.train)
+        before = len(known)
+        known.update({o.example_id: o for o in outcomes})
+        if before < n == len(known):
+            mean = sum(o.score for o in known.values()) / n
+            self.steps.append((self.evaluator.ledger.spent.evaluations, self.read(text), mean))
 
 
 class PoolProposer:
@@ -114,18 +118,24 @@ def write(prompt: Prompt) -> str:
     return json.dumps(to_dict(prompt), sort_keys=True)
 
 
+# Rounds in which nothing was asked that had not been asked before.
+IDLE_ROUNDS = 40
+
+
 @dataclass
 class _Enough:
     """Stops where not even one full scoring can be paid, or nothing new comes any more."""
 
     evaluator: Evaluator
-    rounds: int = 0
+    idle: int = 0
+    spent: int = -1
 
     def __call__(self, state: object) -> bool:
-        self.rounds += 1
-        limit = self.evaluator.ledger.budget.evaluations or 1_000
+        spent = self.evaluator.ledger.spent.evaluations
+        self.idle = self.idle + 1 if spent == self.spent else 0
+        self.spent = spent
         full = len(self.evaluator.task.train)
-        return self.evaluator.ledger.affordable() < full or self.rounds > limit
+        return self.evaluator.ledger.affordable() < full or self.idle > IDLE_ROUNDS
 
 
 def reflector(evaluator: Evaluator) -> Callable[[Any], str]:
@@ -142,10 +152,8 @@ def reflector(evaluator: Evaluator) -> Callable[[Any], str]:
     return reflect
 
 
-def optimise(
-    evaluator: Evaluator, pool: Sequence[Strategy], seed: int, own: bool
-) -> tuple[Prompt, float]:
-    """GEPA's best prompt and its score on the training pictures, within the ledger's budget."""
+def optimise(evaluator: Evaluator, pool: Sequence[Strategy], seed: int, own: bool) -> list[Step]:
+    """Every prompt that GEPA scored on all training pictures, within the ledger's budget."""
     import gepa  # type: ignore[import-not-found]
 
     question = evaluator.task.question
@@ -166,8 +174,7 @@ def optimise(
             stop_callbacks=_Enough(evaluator),
             logger=_Silent(), raise_on_exception=True, cache_evaluation=True, **options,
         )  # fmt: skip
-    text, value = adapter.best()
-    return read(text), value
+    return adapter.steps
 
 
 class _Silent:
