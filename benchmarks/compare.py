@@ -111,10 +111,14 @@ def kept(path: Path) -> list[Record]:
 
 
 def keep(path: Path, records: Iterable[Record]) -> None:
-    """Append runs, each line in one write: several processes may do so at a time."""
+    """Append runs, each line in one write: several processes may do so at a time. A line that a
+    crash tore is closed first."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    torn = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
     handle = os.open(path, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o644)
     try:
+        if torn:
+            os.write(handle, b"\n")
         for record in records:
             os.write(handle, (json.dumps(record) + "\n").encode())
     finally:

@@ -11,6 +11,7 @@ does not fit the model's context is empty: both are kinder than an error, which 
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 from types import SimpleNamespace
 from typing import Any
@@ -107,7 +108,11 @@ def optimise(evaluator: Evaluator, seed: int) -> list[Step]:
         prompt_model=model, task_model=model, auto=None, num_candidates=CANDIDATES, num_threads=1,
         max_bootstrapped_demos=0, max_labeled_demos=0, seed=seed, track_stats=False,
     )  # fmt: skip
-    with contextlib.suppress(_Done, OutOfBudget), dspy.context(lm=model, adapter=Lenient()):
+    with (
+        contextlib.suppress(_Done, OutOfBudget),
+        contextlib.redirect_stderr(io.StringIO()),  # a bar per trial
+        dspy.context(lm=model, adapter=Lenient()),
+    ):
         scores.of(task.question, task.train[0])
         optimizer.compile(
             Asker(), trainset=rows, valset=rows, num_trials=TRIALS, minibatch=False, seed=seed
@@ -125,8 +130,9 @@ def _flat(prompt: Any, messages: Any) -> str:
 def _write(evaluator: Evaluator, text: str) -> str:
     request = GenerateRequest((Message("user", (text,)),), (), REPLY_TOKENS)
     try:
-        return evaluator.ledger.generate([request])[0].text.strip()
+        # DSPy takes an empty reply for a fault of the server.
+        return evaluator.ledger.generate([request])[0].text.strip() or "-"
     except ContextError:
-        return ""
+        return "-"
     except OutOfBudget:
         raise _Done from None

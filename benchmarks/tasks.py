@@ -205,15 +205,15 @@ PRIORS = (
     ),
     recipe("g_sign", "G+ or G-?", ("G+", "G-"), _both, train=24, form="folders"),
     recipe(
-        "five_dyes", "Code P1, P2, P3, P4 or P5?", ("P1", "P2", "P3", "P4", "P5"),
+        "five_dyes", "Code Q1, Q2, Q3, Q4 or Q5?", ("Q1", "Q2", "Q3", "Q4", "Q5"),
         grouped("colour", {
-            "P1": ("red", "black"), "P2": ("yellow", "purple"), "P3": ("green", "pink"),
-            "P4": ("blue",), "P5": ("white", "orange"),
+            "Q1": ("red", "black"), "Q2": ("yellow", "purple"), "Q3": ("green", "pink"),
+            "Q4": ("blue",), "Q5": ("white", "orange"),
         }), train=30,
     ),
 )  # fmt: skip
 
-SETS: Mapping[str, tuple[Recipe, ...]] = {"held": HELD, "priors": PRIORS}
+SETS: dict[str, tuple[Recipe, ...]] = {"held": HELD, "priors": PRIORS}
 SEEDS = {"held": 77_001, "priors": 12_001}
 
 
