@@ -204,6 +204,16 @@ def test_the_contract(opened: Open) -> None:
     assert engine_for(ServerRef("http://127.0.0.1:1")) == "http"
 
 
+def test_a_server_of_several_models(opened: Open, told: Behaviour, pictures: list[Path]) -> None:
+    told.models = ("toy", "other")
+    assert "several models; choose with --server-model: toy, other" in fails(opened)
+    engine = opened("other")
+    assert engine.info().name == "other"
+    engine.score([ScoreRequest(ask("Q?"), (pictures[0],), OPTIONS)])
+    assert {body.get("model") for body in told.bodies("/completion")} == {"other"}
+    assert told.bodies("/tokenize")[-1]["model"] == "other"
+
+
 # --- what goes wrong ------------------------------------------------------------------------------
 
 
@@ -288,11 +298,11 @@ def test_an_error_of_the_server_is_one_short_line(
 
 
 def test_something_else_listens_there(opened: Open, told: Behaviour) -> None:
-    told.faults["/props"] = [(200, "<html>hello</html>")]
-    assert "not JSON; is it an inference server?" in fails(opened)
-    told.faults["/props"] = [(404, "no")]
-    told.faults["/v1/models"] = [(404, "no")]
-    assert "no inference server" in fails(opened)
+    for answer in ((200, "<html>hello</html>"), (404, "no")):
+        told.faults["/props"], told.faults["/v1/models"] = [answer], [answer]
+        assert "no inference server (it has no /v1/models)" in fails(opened)
+    told.faults["/completion"] = [(200, "<html>hello</html>")]
+    assert "/completion: answers with something that is not JSON" in fails(opened)
 
 
 def test_a_kept_connection_that_was_dropped(

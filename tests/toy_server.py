@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 import numpy.typing as npt
@@ -165,7 +166,7 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self) -> None:
-        self._serve(None)
+        self._serve(dict(parse_qsl(urlsplit(self.path).query)))
 
     def do_POST(self) -> None:
         self._serve(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
@@ -311,6 +312,8 @@ class _LlamaServer(_Chat):
 
     def answer(self, path: str, body: Any) -> Answer:
         told = self.told
+        if path == "/props" and len(told.models) > 1 and "model" not in body:
+            return {"role": "router", "default_generation_settings": {"n_ctx": 0}}
         if path == "/props":
             return {
                 "default_generation_settings": {"n_ctx": told.n_ctx},

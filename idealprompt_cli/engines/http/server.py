@@ -16,7 +16,8 @@ from ..llama_cpp.load import size_class
 from .wire import Wire
 
 Kind = Literal["llama-server", "ollama", "vllm", "openai"]
-_NO_SUCH = (400, 404, 405, 501)
+_NO_SUCH = (200, 400, 404, 405, 501)
+"""Statuses of a path that a server does not know; 200 comes with a page instead of JSON."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,10 @@ def meet(wire: Wire, wanted: str) -> Server:
 
     Raises `ServerError` if it is no inference server or has no such model.
     """
-    props = _ask(wire, f"/props?model={quote(wanted)}" if wanted else "/props")
+    props = _props(wire, wanted)
+    if props.get("role") == "router":  # a llama-server that loads models as they are asked for
+        wanted = _chosen(wire, _models(wire), wanted)
+        props = _props(wire, wanted)
     if "default_generation_settings" in props:
         return _llama_server(wire, props, wanted)
     models = _models(wire)
@@ -86,6 +90,10 @@ def meet(wire: Wire, wanted: str) -> Server:
         slots=8 if vllm else 2,
         identity=str(entry.get("root") or ""),
     )
+
+
+def _props(wire: Wire, model: str) -> dict[str, Any]:
+    return _ask(wire, f"/props?model={quote(model)}" if model else "/props")
 
 
 def _ask(wire: Wire, path: str) -> dict[str, Any]:

@@ -166,7 +166,8 @@ class Wire:
             except ValueError as error:
                 raise ServerError(
                     f"{self.line.url}{path}: answers with something that is not JSON; "
-                    "is it an inference server?"
+                    "is it an inference server?",
+                    status,
                 ) from error
         said, url = self.line.clean(_said(data)), self.line.url
         if status in (400, 413, 422) and any(w in _raw(data) for w in _CONTEXT_WORDS):
