@@ -127,6 +127,18 @@ def test_search_eval_predict_report(kind: str, task: Path) -> None:
     assert all(line["predicted"] == line["gold"] or kind == "text" for line in lines)
     found = json.loads(call("eval", "p.yaml", task, "--use", "baseline", "--json").stdout)
     assert found["worst"]
+    assert found["per_picture"]["tokens"] > 0
+    (task / "task.yaml").rename(task / "kept")
+    (task / "task.yaml").write_text("question: What?\nlabels: [x, y]\n")
+    (task / "metadata.csv").rename(task / "kept.csv")
+    rows = [f"{path.relative_to(task)},{'xy'[n % 2]}\n" for n, path in enumerate(
+        sorted((task / "pictures").iterdir()))]  # fmt: skip
+    (task / "metadata.csv").write_text("file_name,label\n" + "".join(rows))
+    other = call("eval", "p.yaml", task)
+    assert other.exit_code == 1
+    assert "asks for x, y: use a prompt that was made for this task" in other.stderr
+    (task / "kept").rename(task / "task.yaml")
+    (task / "kept.csv").rename(task / "metadata.csv")
     if kind == "json":
         assert found["per_field"]["number"]["share"] < 1.0
         assert "field" in again.stdout

@@ -67,4 +67,4 @@ def test_prompts_of_another_task(prompt: Path, folder: Path) -> None:
     other.write_text(prompt.read_text().replace("labels:\n  - A\n", "labels:\n  - C\n"))
     result = call("eval", prompt, folder, "--against", other)
     assert result.exit_code == 1
-    assert "compare prompts for the same task" in result.stderr
+    assert "other.yaml: the prompt answers with B, C, but " in result.stderr

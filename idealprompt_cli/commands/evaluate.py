@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ..errors import ArtifactError, TaskError, ThresholdNotMet, UsageError
+from ..errors import TaskError, ThresholdNotMet, UsageError
 from ..types import ModelInfo, Prompt, Split
 from . import completion
 from .models import (
@@ -26,6 +26,7 @@ from .versus import (
     Other,
     Worst,
     check_jsonl,
+    check_labels,
     others,
     rivals,
     write_jsonl,
@@ -116,18 +117,6 @@ def load(folder: Path, metric: str, console: Console) -> Task:
     task = load_task(folder, metric=metric, notify=console.say)
     metrics.for_task(task, metric)
     return task
-
-
-def check_labels(artifact: Artifact, task: Task) -> None:
-    if set(task.labels) != set(artifact.labels):
-        raise ArtifactError(
-            f"the prompt answers with {_list(artifact.labels)}, but {task.root} asks for "
-            f"{_list(task.labels)}: use a prompt that was made for this task"
-        )
-
-
-def _list(labels: tuple[str, ...]) -> str:
-    return ", ".join(labels) or "free text"
 
 
 def _report(

@@ -16,7 +16,7 @@ import typer
 from ..errors import ArtifactError, UsageError
 from ..files import check_writable, write_text
 from .diagnosis import as_events, as_text
-from .evaluate import Folder, MetricName, Source, Use, check_labels, choose_prompt, load
+from .evaluate import Folder, MetricName, Source, Use, choose_prompt, load
 from .models import (
     ModelFlags,
     named_by,
@@ -38,6 +38,7 @@ from .runs import (
 from .shell import Talk, grouped
 from .stages import heard_by, settings_for, tested
 from .stopping import resumable, stoppable
+from .versus import check_labels
 from .writers import ProposerName, check_proposer, met, own_flags, with_writer
 
 if TYPE_CHECKING:

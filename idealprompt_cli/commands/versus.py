@@ -13,6 +13,7 @@ import typer
 
 from ..errors import ArtifactError, UsageError
 from ..files import check_writable, write_text
+from ..forms import AnswerForm, AnswerKind
 from ..types import Evaluation, Example, Prompt
 
 if TYPE_CHECKING:
@@ -55,11 +56,32 @@ def others(names: Sequence[str], artifact: Artifact, task: Task) -> tuple[Other,
             found.append(Other("its seed prompt", artifact.baseline_prompt))
             continue
         other = read_artifact(name)
-        if set(other.labels) != set(task.labels):
-            theirs = ", ".join(other.labels) or "free text"
-            raise ArtifactError(f"{name}: answers with {theirs}: compare prompts for the same task")
+        try:
+            check_labels(other, task)
+        except ArtifactError as problem:
+            raise ArtifactError(f"{name}: {problem}") from None
         found.append(Other(name, other.prompt))
     return tuple(found)
+
+
+def check_labels(artifact: Artifact, task: Task) -> None:
+    """Raises `ArtifactError` where the prompt's answers are not those that the task asks for."""
+    made = answers_in_words(artifact.task.answer, artifact.labels, artifact.task.form)
+    asked = answers_in_words(task.answer, task.labels, task.form)
+    if made != asked:
+        raise ArtifactError(
+            f"the prompt answers with {made}, but {task.root} asks for {asked}: use a prompt that "
+            "was made for this task"
+        )
+
+
+def answers_in_words(kind: AnswerKind, labels: Sequence[str], form: AnswerForm) -> str:
+    """What is answered, the same for the same."""
+    if kind == "label":
+        return ", ".join(sorted(labels))
+    names = sorted((*form.options, *(field.name for field in form.fields)))
+    named = {"text": "free text", "number": "a number", "labels": "any of", "json": "JSON with"}
+    return " ".join([named[kind], ", ".join(names)]).strip()
 
 
 def rivals(

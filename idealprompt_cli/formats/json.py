@@ -47,12 +47,19 @@ class JsonFormat:
                     "tokens": evaluation.cost.tokens,
                     "seconds": round(evaluation.cost.seconds, 3),
                 },
+                "per_picture": _per_picture(evaluation),
             }
         )
 
 
 def _text(data: Any) -> str:
     return json.dumps(data, ensure_ascii=False, indent=2)
+
+
+def _per_picture(evaluation: Evaluation) -> dict[str, float]:
+    """Mean cost of an answer that had to be computed."""
+    n, cost = max(1, evaluation.cost.evaluations), evaluation.cost
+    return {"seconds": round(cost.seconds / n, 6), "tokens": round(cost.tokens / n, 3)}
 
 
 def _labels(evaluation: Evaluation, labels: tuple[str, ...]) -> dict[str, dict[str, int]]:
