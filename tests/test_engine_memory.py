@@ -79,7 +79,7 @@ def test_a_damaged_store_is_encoded_again(tmp_path: Path) -> None:
     request = ScoreRequest(ask("What?"), (image,), ("red", "blue"))
     with open_small(tmp_path, tmp_path / "cache") as engine:
         expected = engine.score([request])
-    for file in (tmp_path / "cache").rglob("*.emb"):
+    for file in (tmp_path / "cache").rglob("*.bin"):
         file.write_bytes(file.read_bytes()[:100])
     with open_small(tmp_path, tmp_path / "cache") as engine:
         assert engine.score([request]) == expected

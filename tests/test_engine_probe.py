@@ -1,4 +1,4 @@
-"""The crash probe chooses kernels and remembers; encoded pictures survive on disk."""
+"""The crash probe chooses kernels and remembers."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import signal
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from idealprompt_cli.engines import EngineOptions
 from idealprompt_cli.engines.llama_cpp import probe
 from idealprompt_cli.engines.llama_cpp.remember import Memory
-from idealprompt_cli.engines.llama_cpp.store import DiskEmbeddings
 from idealprompt_cli.errors import EngineCrash
 from idealprompt_cli.types import ModelRef
 
@@ -97,35 +95,3 @@ def test_memory_without_a_writable_folder(tmp_path: Path) -> None:
     memory = Memory(tmp_path / "file" / "below")
     memory.put("1", "a")
     assert memory.get("a") is None
-
-
-def embedding(value: float, rows: int = 8) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    return np.full((rows, 16), value, np.float32)
-
-
-def test_store_keeps_and_checks(tmp_path: Path) -> None:
-    store = DiskEmbeddings(tmp_path, "model", 1 << 20)
-    assert store.get("a") is None
-    store.put("a", embedding(1.5))
-    again = DiskEmbeddings(tmp_path, "model", 1 << 20).get("a")
-    assert again is not None
-    assert np.array_equal(again, embedding(1.5))
-    assert DiskEmbeddings(tmp_path, "another", 1 << 20).get("a") is None
-    (file,) = tmp_path.rglob("*.emb")
-    data = bytearray(file.read_bytes())
-    data[-3] ^= 1
-    for damage in (bytes(data), bytes(data[:40]), b""):
-        file.write_bytes(damage)
-        assert store.get("a") is None
-        assert not file.exists(), "a damaged entry is thrown away"
-
-
-def test_store_is_bounded(tmp_path: Path) -> None:
-    size = embedding(0).nbytes + 40
-    store = DiskEmbeddings(tmp_path, "model", 10 * size)
-    for index in range(40):
-        store.put(f"{index:02}", embedding(index))
-    kept = list(tmp_path.rglob("*.emb"))
-    assert 5 <= len(kept) <= 10
-    store.put("large", embedding(0, rows=1000))
-    assert store.get("large") is None

@@ -110,7 +110,9 @@ def test_a_state_is_good_for_any_number_of_slots(slot: int) -> None:
     buffer[: len(content)] = np.frombuffer(content, np.uint8)
     state = saved(buffer, len(content), slot, 4, simple=True)
     assert state.slots == 0
-    from_disk = restored(state.content.tobytes(), state.slots)
+    again = room(state.content.nbytes)
+    again[: state.content.nbytes] = state.content
+    from_disk = restored(again, state.content.nbytes, state.slots)
     for kept in (state, from_disk):
         for slots in (1, 4, 32):
             given = kept.for_slots(slots)

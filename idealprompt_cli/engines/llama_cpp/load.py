@@ -22,7 +22,7 @@ from .plain import PlainPath
 from .plan import Planner
 from .probe import needs_safe_kernels
 from .remember import Memory
-from .store import DiskEmbeddings
+from .store import DiskCache, DiskEmbeddings, DiskStates
 from .vision import Vision
 from .vocabulary import Vocabulary
 from .work import Path as WorkPath
@@ -47,6 +47,7 @@ class Loaded:
     vocab: Vocabulary
     planner: Planner
     pictures: Pictures
+    states: DiskStates | None
     clock: Clock
     n_ctx: int
     n_ubatch: int
@@ -157,6 +158,7 @@ class Paths:
                 loaded.clock,
                 loaded.options.state_bytes,
                 cuttable=not loaded.model.recurrent,
+                disk=loaded.states,
             )
             arena = Arena(loaded.context, heads, loaded.pictures, loaded.sizes, DecodeCost())
             self._fast = FastPath(arena, loaded.vocab)
@@ -192,6 +194,7 @@ def load(ref: ModelRef, options: EngineOptions) -> Loaded:
         model.close()
         raise
     n_ctx = _context_size(model, options)
+    embeddings, states = _disk(ref, options, fingerprint, flash)
     return Loaded(
         ref=ref,
         options=options,
@@ -203,7 +206,8 @@ def load(ref: ModelRef, options: EngineOptions) -> Loaded:
         vision=vision,
         vocab=vocab,
         planner=Planner(template, vocab),
-        pictures=Pictures(vision, options.embedding_bytes, _disk(ref, options)),
+        pictures=Pictures(vision, options.embedding_bytes, embeddings),
+        states=states,
         clock=clock,
         n_ctx=n_ctx,
         n_ubatch=max(options.n_ubatch, vision.longest_whole()),
@@ -220,12 +224,16 @@ def load(ref: ModelRef, options: EngineOptions) -> Loaded:
     )
 
 
-def _disk(ref: ModelRef, options: EngineOptions) -> DiskEmbeddings | None:
-    """The store of encoded pictures, by projector weights and library version."""
+def _disk(
+    ref: ModelRef, options: EngineOptions, fingerprint: str, flash: bool
+) -> tuple[DiskEmbeddings | None, DiskStates | None]:
+    """What is kept between runs: pictures by the projector's weights and the build of the library
+    (its preprocessing), prefixes also by the text model and how the context stores them."""
     if not options.disk_bytes:
-        return None
-    model = f"{files.fingerprint(ref.mmproj)}-{native.version()}"
-    return DiskEmbeddings(options.cache_folder(), model, options.disk_bytes)
+        return None, None
+    cache, build = DiskCache(options.cache_folder(), options.disk_bytes), native.build()
+    pictures = DiskEmbeddings(cache, f"{files.fingerprint(ref.mmproj)}-{build}")
+    return pictures, DiskStates(cache, f"{fingerprint}-{build}-{int(flash)}")
 
 
 def _context_size(model: native.TextModel, options: EngineOptions) -> int:

@@ -7,6 +7,7 @@ The library prints on stderr unless all three log callbacks are set and kept ali
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import importlib
 import threading
 from collections import deque
@@ -80,6 +81,13 @@ def native_detail() -> str:
 def version() -> str:
     """The version of the bindings, which pins the llama.cpp inside."""
     return str(importlib.import_module("llama_cpp").__version__)
+
+
+def build() -> str:
+    """The version of the bindings and 8 hex digits for how this build computes (instruction sets,
+    devices): two builds of one version may differ in the last bits."""
+    system: bytes = library().llama.llama_print_system_info()
+    return f"{version()}-{hashlib.sha256(system).hexdigest()[:8]}"
 
 
 class TextModel:

@@ -13,6 +13,9 @@ import tempfile
 from functools import lru_cache
 from pathlib import Path
 
+TEMPORARY = ".new-"
+"""What names of files begin with that are still being written."""
+
 
 class Memory:
     """String facts by key in `folder/machine.json`."""
@@ -39,14 +42,15 @@ class Memory:
         return facts if isinstance(facts, dict) else {}
 
 
-def write_whole(path: Path, data: bytes) -> bool:
+def write_whole(path: Path, *parts: bytes | memoryview) -> bool:
     """Write under a temporary name, then rename. False if the folder cannot be written."""
     temporary = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY)
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            for part in parts:
+                file.write(part)
         Path(temporary).replace(path)
     except OSError:
         if temporary:

@@ -69,8 +69,7 @@ def saved(buffer: Bytes, size: int, slot: int, slots: int, simple: bool) -> Stat
     return State(moved, last - first, 0)
 
 
-def restored(content: bytes, slots: int) -> State:
-    """A state from its `content`, as it was kept on disk, and what it said of `slots`."""
-    buffer = room(len(content))
-    buffer[: len(content)] = np.frombuffer(content, np.uint8)
-    return State(buffer, len(content) - _HEAD, slots)
+def restored(buffer: Bytes, size: int, slots: int) -> State:
+    """A state from its `content` in the first `size` bytes of a buffer made by `room`, as it was
+    kept on disk, and what it said of `slots`."""
+    return State(buffer, size - _HEAD, slots)
