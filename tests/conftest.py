@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,15 @@ SCRIPT = str(Path(__file__).parent / "script.yaml")
 def call(*words: object, stdin: str | None = None) -> Result:
     """A whole command."""
     return CliRunner().invoke(app, [str(word) for word in words], input=stdin)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache of the tests' own, and nothing measured: results do not hang on how busy it is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IDEALPROMPT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("IDEALPROMPT_TUNE", "off")
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,8 @@ from PIL import Image
 
 from idealprompt_cli.engines import EngineOptions
 from idealprompt_cli.engines.llama_cpp.engine import LlamaCppEngine, open_llama_cpp
+from idealprompt_cli.engines.options import in_words, parse_bytes
+from idealprompt_cli.errors import ModelError
 from idealprompt_cli.types import GenerateRequest, ImageSlot, Message, ModelRef, ScoreRequest
 
 from .tiny_models import write_pair
@@ -86,6 +88,76 @@ def test_a_damaged_store_is_encoded_again(tmp_path: Path) -> None:
         assert engine.stats()["images_encoded"] >= 1
 
 
-def test_memory_is_divided() -> None:
-    options = EngineOptions().with_memory(1 << 20)
-    assert options.kv_bytes + options.state_bytes + options.embedding_bytes == 1 << 20
+def budget(ref: ModelRef, cache: Path, memory: int, slots: int = 0) -> LlamaCppEngine:
+    options = EngineOptions(threads=1, n_ctx=1024, memory=memory, slots=slots, cache_dir=cache)
+    return open_llama_cpp(ref, options, pytest.fail)
+
+
+def least_memory(ref: ModelRef, cache: Path) -> int:
+    """What the engine says that it needs."""
+    with pytest.raises(ModelError, match=r"--memory 1KiB is too small.*at least") as lack:
+        budget(ref, cache, 1 << 10)
+    return parse_bytes(str(lack.value).rpartition(" ")[2])
+
+
+def test_little_memory_changes_no_answer(tmp_path: Path) -> None:
+    ref = ModelRef(*write_pair("janus", tmp_path))
+    images = new_pictures(tmp_path, 3, 12)
+    questions = ("What?", "What is in the picture?", "describe " * 40)
+    requests = [ScoreRequest(ask(q), (i,), ("red", "a cup")) for q in questions for i in images]
+    writing = [GenerateRequest(ask("?"), (image,), 4) for image in images]
+    with budget(ref, tmp_path / "rich", 1 << 30) as rich:
+        expected = np.array([answer.logprobs for answer in rich.score(requests)])
+        said = [answer.text for answer in rich.generate(writing)]
+        assert rich.stats()["heads_computed"] == len(images) + 2, "with the proof's two"
+    little = least_memory(ref, tmp_path) + 60_000
+    with budget(ref, tmp_path / "poor", little) as poor:
+        scores = np.array([answer.logprobs for answer in poor.score(requests)])
+        assert np.abs(scores - expected).max() < 1e-3
+        assert [answer.text for answer in poor.generate(writing)] == said
+        assert poor._loaded.memory.total <= little
+        stats = poor.stats()
+    assert stats["heads_restored"] > 0, "spilled to RAM"
+    assert stats["heads_computed"] > len(images) + 2, "and computed again where that was full"
+
+
+def test_recurrent_models_live_with_little_memory(tmp_path: Path) -> None:
+    ref = ModelRef(*write_pair("lfm2", tmp_path))
+    images = new_pictures(tmp_path, 4, 4)
+    requests = [ScoreRequest(ask(q), (i,), ("red", "a cup")) for q in "abc" for i in images]
+    answers = []
+    for states in (-1, 0):
+        options = EngineOptions(threads=1, n_ctx=512, state_bytes=states, cache_dir=tmp_path / "c")
+        with open_llama_cpp(ref, options, pytest.fail) as engine:
+            answers.append(np.array([answer.logprobs for answer in engine.score(requests)]))
+            assert engine.info().mode == "fast"
+    assert np.abs(answers[0] - answers[1]).max() < 1e-3
+
+
+def test_too_little_memory_is_one_clear_line(tmp_path: Path) -> None:
+    ref = ModelRef(*write_pair("janus", tmp_path))
+    (image,) = new_pictures(tmp_path, 5, 1)
+    with budget(ref, tmp_path, least_memory(ref, tmp_path)) as engine:
+        engine.score([ScoreRequest(ask("What?"), (image,), ("red", "a cup"))])
+        with pytest.raises(ModelError, match=r"key-value memory.*--memory"):
+            engine.score([ScoreRequest(ask("red cup " * 150), (image,), ("red", "a cup"))])
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("2GiB", 2 << 30), ("512M", 512 << 20), ("1.5 gb", 3 << 29), ("4096", 4096), ("auto", 0)],
+)
+def test_sizes_are_read(text: str, size: int) -> None:
+    assert parse_bytes(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "much", "-1G", "2 GiBs", "0", "1e9", "GiB", "12iB"])
+def test_other_sizes_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r".*"):
+        parse_bytes(text)
+
+
+def test_sizes_are_written_as_they_are_read() -> None:
+    for size in (1, 1023, 1024, 1536, 123_456_789, 3 << 29, 1 << 40):
+        assert parse_bytes(in_words(size)) == pytest.approx(size, rel=0.01)
+        assert parse_bytes(in_words(size, up=True)) >= size

@@ -7,6 +7,7 @@ import pytest
 
 from idealprompt_cli.engines.llama_cpp.arena import Sizes
 from idealprompt_cli.engines.llama_cpp.groups import DecodeCost, grouped
+from idealprompt_cli.engines.llama_cpp.pictures import Head
 from idealprompt_cli.engines.llama_cpp.residents import Residents
 from idealprompt_cli.engines.llama_cpp.states import State, restored, room, saved
 from idealprompt_cli.errors import ModelError
@@ -64,11 +65,15 @@ def test_several_micro_batches_cost_their_start_each() -> None:
     assert COST.of(5, 16, 64) == 20 + 80
 
 
+def head(key: str) -> Head:
+    return Head((), (), (), key)
+
+
 def test_heads_stay_where_they_are_and_new_ones_are_neighbours() -> None:
     slots = Residents(8, 100)
     assert slots.assign(["a", "b", "c"]) == [0, 1, 2]
     for slot, key in enumerate("abc"):
-        slots.hold(slot, key, 5, 5)
+        slots.hold(slot, head(key), 5, 5)
     assert slots.assign(["c", "d", "e", "a"]) == [2, 3, 4, 0]
 
 
@@ -80,16 +85,16 @@ def test_second_slots_lie_behind_first_ones() -> None:
 def test_copies_go_before_heads_and_old_heads_before_new_ones() -> None:
     slots = Residents(4, 100)
     for slot, key in enumerate("aabc"):
-        slots.hold(slot, key, 5, 5)
+        slots.hold(slot, head(key), 5, 5)
     slots.assign(["b"])
     assert slots.assign(["d"]) == [0]
-    slots.hold(0, "d", 5, 5)
+    slots.hold(0, head("d"), 5, 5)
     assert slots.assign(["e"]) == [1], "copies are gone now: the oldest goes"
 
 
 def test_room_shrinks_as_tokens_come() -> None:
     slots = Residents(1, 100)
-    slots.hold(0, "a", 7, 30)  # positions are fewer than cells under M-RoPE
+    slots.hold(0, head("a"), 7, 30)  # positions are fewer than cells under M-RoPE
     slots[0].extra += 4
     assert slots.position(0) == 11
     assert slots.room(0) == 66

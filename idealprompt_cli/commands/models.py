@@ -71,6 +71,14 @@ NCtx = Annotated[
         help="Context in tokens. Default: up to 4096.",
     ),
 ]
+Memory = Annotated[
+    str,
+    typer.Option(
+        metavar="SIZE",
+        show_default=False,
+        help="Memory for the model and what it keeps, such as 2GiB. Default: half of what is free.",
+    ),
+]
 ChatTemplate = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="A Jinja chat template in place of the model's own."),
@@ -105,6 +113,7 @@ class ModelFlags:
     threads: Threads = 0
     gpu_layers: GpuLayers = -1
     n_ctx: NCtx = 0
+    memory: Memory = ""
     chat_template: ChatTemplate = None
     server: Server = ""
     server_model: ServerModel = ""
@@ -167,6 +176,7 @@ def _server(flags: ModelFlags) -> ServerRef | None:
         "--threads": flags.threads > 0,
         "--gpu-layers": flags.gpu_layers >= 0,
         "--n-ctx": flags.n_ctx > 0,
+        "--memory": bool(flags.memory),
     }
     for option in (name for name, used in given.items() if used):
         raise UsageError(f"{option} is the server's own business: set it where it is started")
@@ -231,9 +241,20 @@ def engine_options(flags: ModelFlags, probe: bool = False) -> EngineOptions:
     )
     if flags.threads:
         options = replace(options, threads=flags.threads)
+    if flags.memory:
+        options = replace(options, memory=_memory(flags.memory))
     if flags.chat_template:
         options = replace(options, chat_template=read_text(flags.chat_template, ModelError))
     return options
+
+
+def _memory(text: str) -> int:
+    from ..engines.options import parse_bytes
+
+    try:
+        return parse_bytes(text)
+    except ValueError as error:
+        raise UsageError(f"--memory {text}: give a size such as 512MiB or 2GiB") from error
 
 
 def tell_if_other(now: ModelInfo, then: ModelInfo, say: Say) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
-from dataclasses import dataclass, replace
+import re
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 KernelChoice = Literal["auto", "fast", "safe"]
 FlashChoice = Literal["auto", "on", "off"]
+TuneChoice = Literal["auto", "off", "again"]
 
 
 def available_cores() -> int:
@@ -50,6 +53,37 @@ def user_cache_dir() -> Path:
     return base / "idealprompt"
 
 
+_UNITS = {"k": 10, "m": 20, "g": 30, "t": 40}
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b)?\s*", re.IGNORECASE)
+
+
+def parse_bytes(text: str) -> int:
+    """Bytes of a size such as "2GiB", "512M" or "1.5 gb" (all in powers of 1024), 0 for "auto".
+    Raises `ValueError`."""
+    if text.strip().lower() == "auto":
+        return 0
+    match = _SIZE.fullmatch(text)
+    unit = match[2].lower() if match else ""
+    if not match or (not unit and (match[3] or "").lower() == "ib"):
+        raise ValueError(text)
+    size = int(float(match[1]) * (1 << _UNITS.get(unit, 0)))
+    if size <= 0:
+        raise ValueError(text)
+    return size
+
+
+def in_words(size: int, up: bool = False) -> str:
+    """A size as `parse_bytes` reads it ("1.5GiB"), rounded to three digits, or upwards."""
+    for unit, power in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
+        if size >= 1 << power:
+            value = size / (1 << power)
+            digits = 0 if value >= 100 else 1 if value >= 10 else 2
+            scale: int = 10**digits
+            value = math.ceil(value * scale) / scale if up else round(value, digits)
+            return f"{value:g}{unit}"
+    return f"{size}B"
+
+
 @dataclass(frozen=True)
 class ServerRef:
     """Where a server with a model is, and which of its models is meant ("" for its only one).
@@ -64,14 +98,16 @@ class ServerRef:
 class EngineOptions:
     """Options of the engines; sizes are in tokens unless they say bytes.
 
-    `threads` 0 means one per available core, or one alone where that measures faster (a small
-    model on a busy machine). `gpu_layers` counts the layers computed on a GPU, -1 all of them, if
-    the library was built for one. `flash` "auto" uses flash attention on a GPU only: on a CPU it
-    is three times slower for prompts of less than 64 tokens (ggml falls back to a scalar kernel).
+    `threads`, `n_ubatch` (micro-batch) 0 and `flash` (attention) "auto" leave these to a short
+    measurement that is remembered; `tune` "off" takes defaults instead, "again" measures anew.
+    `gpu_layers` counts the layers computed on a GPU, -1 all of them, if the library was built for
+    one.
     `n_ctx` 0 means the smaller of the model's training context and 4096; `slots` 0 means as many
-    resident sequences as fit into `kv_bytes` (at most 32). `state_bytes` bounds the prefix states
-    kept in RAM, `embedding_bytes` the encoded pictures kept in RAM, `disk_bytes` those kept on
-    disk (0 keeps none). `fast` "off" takes the plain path always. `kernels` "safe" turns off the
+    resident sequences as are worth it and fit (at most 32). `memory` bounds the bytes of weights,
+    working memory and all that is kept in RAM; 0 takes half of what is free. `kv_bytes`,
+    `state_bytes` and `embedding_bytes` set its parts (resident sequences, saved prefixes, encoded
+    pictures), -1 leaves them to be derived. `disk_bytes` bounds what is kept on disk (0 keeps
+    nothing). `fast` "off" takes the plain path always. `kernels` "safe" turns off the
     special weight layouts that crash on some CPUs, "fast" keeps them without a probe. `timeout`
     is how many seconds a server may take for an answer.
     """
@@ -80,27 +116,22 @@ class EngineOptions:
     gpu_layers: int = -1
     n_ctx: int = 0
     n_batch: int = 2048
-    n_ubatch: int = 512
+    n_ubatch: int = 0
     slots: int = 0
-    kv_bytes: int = 1 << 30
-    state_bytes: int = 1 << 29
-    embedding_bytes: int = 1 << 28
+    memory: int = 0
+    kv_bytes: int = -1
+    state_bytes: int = -1
+    embedding_bytes: int = -1
     disk_bytes: int = 1 << 30
     chat_template: str | None = None
     fast: Literal["auto", "off"] = "auto"
     kernels: KernelChoice = "auto"
     flash: FlashChoice = "auto"
+    tune: TuneChoice = "auto"
     probe: bool = False
     cache_dir: Path | None = None
     tolerance: float = 0.05
     timeout: float = 300.0
-
-    def with_memory(self, total: int) -> EngineOptions:
-        """A copy that keeps at most about `total` bytes besides the weights: half of it for
-        resident sequences, a quarter each for saved prefixes and encoded pictures."""
-        return replace(
-            self, kv_bytes=total // 2, state_bytes=total // 4, embedding_bytes=total // 4
-        )
 
     def cache_folder(self) -> Path:
         """Where probe verdicts and encoded pictures are kept."""

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from ...errors import ModelError, ServerError
 from ...types import ModelInfo
 from ..llama_cpp.files import fingerprint, read_header
-from ..llama_cpp.load import size_class
+from ..llama_cpp.naming import size_class
 from .wire import Wire
 
 Kind = Literal["llama-server", "ollama", "vllm", "openai"]

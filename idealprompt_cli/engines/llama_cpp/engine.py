@@ -12,7 +12,8 @@ from pathlib import Path
 from ...errors import ContextError, ModelError
 from ...types import Generated, GenerateRequest, Message, ModelInfo, ModelRef, Scored, ScoreRequest
 from ..options import EngineOptions
-from .load import Loaded, Paths, load, open_ref
+from .load import Loaded, load, open_ref
+from .paths import Paths
 from .pictures import Head, make_head
 from .plan import Plan
 from .work import GenerateJob, ScoreJob
@@ -190,4 +191,4 @@ def _close_if_alive(reference: weakref.ref[LlamaCppEngine]) -> None:
 
 def open_llama_cpp(ref: ModelRef | Path, options: EngineOptions, notice: Notice) -> LlamaCppEngine:
     """Open a GGUF pair. Raises `ModelError` (one line: which file, what is wrong, the mend)."""
-    return LlamaCppEngine(load(open_ref(ref), options), notice)
+    return LlamaCppEngine(load(open_ref(ref), options, notice), notice)

@@ -14,7 +14,6 @@ from typing import Protocol
 
 import numpy as np
 
-from ...errors import ModelError
 from .clock import Clock
 from .context import Context
 from .pictures import Bounded, EncodedHead, Head, Key, Part, Pictures
@@ -92,10 +91,9 @@ class Heads:
             self.context.cut(slot, resident.n_pos + depth)
             resident.extra = depth
         else:
-            assert resident.key is not None
+            assert resident.head is not None
             self._clear(slot)
-            if not self._restore(slot, resident.key, resident.n_pos, resident.cells):
-                raise ModelError("a prefix that is needed again is gone; use a larger --memory")
+            self._fill([(slot, resident.head)])
 
     def advance(self, slot: int, count: int) -> None:
         """Note that so many tokens were decoded in the slot."""
@@ -136,10 +134,10 @@ class Heads:
         unknown: dict[Key, tuple[int, Head]] = {}
         for slot, head in missing:
             if not head.images:
-                self.residents.hold(slot, head.key, 0, 0)
+                self.residents.hold(slot, head, 0, 0)
             elif head.key in unknown or self.resident(head):
                 copies.append((slot, head))
-            elif not self._restore(slot, head.key, *self._size(head)):
+            elif not self._restore(slot, head):
                 unknown[head.key] = (slot, head)
         computed = self._compute(list(unknown.values()))
         for slot, head in copies:
@@ -151,21 +149,18 @@ class Heads:
         cells, n_pos = self._pictures.measure(head)
         return n_pos, cells
 
-    def _restore(self, slot: int, key: Key, n_pos: int, cells: int) -> bool:
+    def _restore(self, slot: int, head: Head) -> bool:
         """Load a saved state from RAM or disk into an empty slot, if there is one."""
-        state = self._states.get(key)
+        state = self._states.get(head.key)
         if state is None and self._disk is not None:
-            state = self._disk.get(key)
+            state = self._disk.get(head.key)
             if state is not None:
                 self._clock.heads_from_disk += 1
-                self._states.put(key, state)
-        if state is None:
-            return False
-        if not self.context.load(slot, state):
-            self.context.cut(slot, 0)
+                self._states.put(head.key, state)
+        if state is None or not self.context.load(slot, state):
             return False
         self._clock.heads_restored += 1
-        self.residents.hold(slot, key, n_pos, cells)
+        self.residents.hold(slot, head, *self._size(head))
         return True
 
     def _copy(self, slot: int, head: Head) -> None:
@@ -177,9 +172,9 @@ class Heads:
                 state = self.context.save(source)
                 self._states.put(head.key, state)
             if self.context.load(slot, state):
-                self.residents.hold(slot, head.key, *self._size(head))
+                self.residents.hold(slot, head, *self._size(head))
                 return
-        if not self._restore(slot, head.key, *self._size(head)):
+        if not self._restore(slot, head):
             self._compute([(slot, head)])
 
     # --- computing ----------------------------------------------------------------------------
@@ -196,7 +191,7 @@ class Heads:
             for slot, encoded in batch:
                 n_pos = sum(part.n_pos for part in encoded.parts)
                 computed[slot] = sum(part.n_tokens for part in encoded.parts)
-                self.residents.hold(slot, encoded.head.key, n_pos, computed[slot])
+                self.residents.hold(slot, encoded.head, n_pos, computed[slot])
                 self._keep(slot, encoded.head.key, seconds / len(batch))
         return computed
 

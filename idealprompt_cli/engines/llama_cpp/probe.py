@@ -109,10 +109,11 @@ def main(arguments: Sequence[str]) -> int:
         threads=1,
         n_ctx=512,
         disk_bytes=0,
+        tune="off",
         chat_template="{{ messages[0]['content'] }}",
     )
     try:
-        loaded = load(ModelRef(Path(text), Path(mmproj)), options)
+        loaded = load(ModelRef(Path(text), Path(mmproj)), options, lambda line: None)
         context = loaded.context(1, 256)
         context.decode_tokens(0, (0,) * 32, 0, outputs=1)
         with tempfile.TemporaryDirectory() as folder:

@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import tempfile
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,11 +18,14 @@ TEMPORARY = ".new-"
 """What names of files begin with that are still being written."""
 
 
-class Memory:
-    """String facts by key in `folder/machine.json`."""
+_told: set[Path] = set()
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "machine.json"
+
+class Memory:
+    """String facts by key in `folder/machine.json`. `say` is told once if the file is damaged."""
+
+    def __init__(self, folder: Path, say: Callable[[str], None] | None = None) -> None:
+        self._path, self._say = folder / "machine.json", say
 
     def get(self, *key: str) -> str | None:
         """The fact kept under `key`, or None."""
@@ -37,9 +41,16 @@ class Memory:
     def _read(self) -> dict[str, object]:
         try:
             facts = json.loads(self._path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except OSError:
             return {}
-        return facts if isinstance(facts, dict) else {}
+        except ValueError:
+            facts = None
+        if isinstance(facts, dict):
+            return facts
+        if self._say and self._path not in _told:
+            _told.add(self._path)
+            self._say(f"{self._path}: damaged and ignored; what it said is measured again")
+        return {}
 
 
 def write_whole(path: Path, *parts: bytes | memoryview) -> bool:

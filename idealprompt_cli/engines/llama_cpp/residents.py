@@ -6,19 +6,23 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from .pictures import Key
+from .pictures import Head, Key
 
 
 @dataclass
 class Resident:
-    """A slot's contents: the head `key` (None: nothing) of `n_pos` positions and `cells` cells,
-    and `extra` tokens decoded after it."""
+    """A slot's contents: a head (None: nothing) of `n_pos` positions and `cells` cells, and
+    `extra` tokens decoded after it."""
 
-    key: Key | None = None
+    head: Head | None = None
     n_pos: int = 0
     cells: int = 0
     extra: int = 0
     used: int = 0
+
+    @property
+    def key(self) -> Key | None:
+        return self.head.key if self.head else None
 
 
 class Residents:
@@ -45,9 +49,9 @@ class Residents:
         resident = self._slots[slot]
         return self.capacity - resident.cells - resident.extra
 
-    def hold(self, slot: int, key: Key, n_pos: int, cells: int) -> None:
+    def hold(self, slot: int, head: Head, n_pos: int, cells: int) -> None:
         """Note that the slot holds exactly this head now."""
-        self._slots[slot] = Resident(key, n_pos, cells, 0, self._tick)
+        self._slots[slot] = Resident(head, n_pos, cells, 0, self._tick)
 
     def empty(self, slot: int) -> None:
         self._slots[slot] = Resident()
