@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
 from .types import (
@@ -54,6 +55,24 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Free everything; further calls raise `ModelError`. Safe to call twice."""
+
+
+@runtime_checkable
+class Accountable(Protocol):
+    """What an engine may offer besides: an account of its work, for summaries and estimates."""
+
+    def stats(self) -> Mapping[str, float]:
+        """Counts and seconds since it was opened; `tokens`, `tokens_without_sharing` and
+        `tokens_saved` at least."""
+
+    def encoded(self, images: Sequence[Path]) -> int:
+        """How many of these pictures were encoded before and need not be again."""
+
+    def check(self) -> str:
+        """Make sure now that quick ways of computing are right; why they are not used, or ""."""
+
+    def reasons(self) -> Sequence[str]:
+        """Why its settings are what they are, a clause each."""
 
 
 class Metric(Protocol):

@@ -1,116 +1,137 @@
-"""`idealprompt doctor`: this machine, the model, and whether the two work together."""
+"""`idealprompt doctor`: this machine, the model, whether the two work together, and what a search
+will cost."""
 
 from __future__ import annotations
 
 import json as jsonlib
-import os
-import platform
 import tempfile
 import time
-from importlib import metadata
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .. import __version__
-from ..errors import ModelError
-from ..types import ImageSlot, Message, ModelRef, ScoreRequest
-from .models import (
-    ModelFlags,
-    choose,
-    engine_options,
-    opened,
-)
+from ..errors import ModelError, UsageError
+from ..interfaces import Accountable
+from ..types import ModelRef
+from .advice import advice
+from .forecast import Speeds, forecast, measure
+from .machine import machine
+from .models import ModelFlags, choose, engine_options
+from .search import BudgetText, budget_for
 from .shell import Json, Talk, grouped
 
 if TYPE_CHECKING:
     from ..console import Console
     from ..engines import Ref
     from ..interfaces import Engine
+    from ..types import Task
 
 EPILOG = """\b
 Examples:
   idealprompt doctor
+  idealprompt doctor my_task --budget 2000
   idealprompt doctor -m model.gguf --mmproj mmproj.gguf --json"""
 
+TaskFolder = Annotated[
+    Path | None,
+    typer.Argument(metavar="TASK", help="A task folder: what a search on it would cost."),
+]
+Retune = Annotated[
+    bool, typer.Option("--retune", help="Measure the model's settings again, for all later runs.")
+]
 Report = dict[str, dict[str, Any]]
 
 
 @grouped
 def doctor(
+    task: TaskFolder = None,
+    budget: BudgetText = "",
+    retune: Retune = False,
     *,
     flags: ModelFlags,
     json: Json = False,
     talk: Talk,
 ) -> None:
-    """Say what machine this is, which model would be used, and whether it answers."""
+    """Say what machine this is, which model would be used, whether it answers, and what a search
+    would cost."""
     from ..console import Console
+    from ..task import load_task
 
+    if budget and task is None:
+        raise UsageError("--budget is for an estimate: name the task folder too")
     console = Console(talk.level)
-    report: Report = {"machine": _machine(flags)}
+    wanted = load_task(task, notify=console.say) if task else None
+    report: Report = {"machine": machine(engine_options(flags).cache_folder())}
     problem: ModelError | None = None
     try:
-        report |= _model(flags, console)
+        report |= _model(flags, wanted, budget, retune, console)
     except ModelError as error:
         problem = error
         report["model"] = {"problem": str(error)}
-    typer.echo(jsonlib.dumps(report, ensure_ascii=False, indent=2) if json else _lines(report))
+    suggestions = advice(report)
+    if json:
+        whole = {**report, "suggestions": suggestions}
+        typer.echo(jsonlib.dumps(whole, ensure_ascii=False, indent=2))
+    else:
+        typer.echo(_lines(report, suggestions))
     if problem is not None:
         raise problem
 
 
-def _machine(flags: ModelFlags) -> dict[str, Any]:
-    options = engine_options(flags)
-    return {
-        "idealprompt": __version__,
-        "llama-cpp-python": _version("llama-cpp-python"),
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "cpus": os.cpu_count() or 0,
-        "memory_gib": _memory(),
-        "cache": str(options.cache_folder()),
-    }
+def _model(
+    flags: ModelFlags, task: Task | None, budget: str, retune: bool, console: Console
+) -> Report:
+    """The report's parts on the model, its speed and the search."""
+    from ..engines import ServerRef, engine_for, open_engine
 
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "missing"
-
-
-def _memory() -> float | None:
-    """Physical memory, where the system says."""
-    try:
-        pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return None
-    return round(pages * size / 2**30, 1)
-
-
-def _model(flags: ModelFlags, console: Console) -> Report:
-    chosen = choose(flags, None, console.say)
-    from ..engines import ServerRef
-
+    named = task.model if task else None
+    chosen = choose(flags, named, console.say)
     tell = console.say if isinstance(chosen, ServerRef) else lambda line: None
+    options = engine_options(flags)
+    if retune:
+        options = replace(options, tune="again")
     start = time.perf_counter()
-    with opened(flags, tell) as engine:
+    engine = open_engine(engine_for(chosen), chosen, options, tell)
+    try:
         loaded = time.perf_counter() - start
-        info = engine.info()
-        found: dict[str, Any] = {
-            "name": info.name,
-            **_place(chosen, info.path),
-            "engine": info.engine,
-            "architecture": info.architecture,
-            "family": info.family,
-            "quantisation": info.quantisation,
-            "n_ctx": info.n_ctx,
-            "mode": info.mode,
-            "fingerprint": info.fingerprint,
-            **info.details,
-        }
-        return {"model": found, "speed": {"load_seconds": round(loaded, 2), **_speed(engine)}}
+        fault = engine.check() if isinstance(engine, Accountable) else ""
+        with tempfile.TemporaryDirectory() as folder:
+            speeds = measure(engine, Path(folder))
+        report: Report = {"model": _described(engine, chosen, fault)}
+        report["speed"] = {"load_seconds": round(loaded, 2), **speeds.as_dict()}
+        if task is not None:
+            report["search"] = _search(task, budget, engine, speeds)
+        return report
+    finally:
+        engine.close()
+
+
+def _search(task: Task, budget: str, engine: Engine, speeds: Speeds) -> dict[str, Any]:
+    limit = budget_for(budget, len(task.train))
+    assert limit is not None
+    return {"task": task.name, **forecast(task, limit, engine, speeds)}
+
+
+def _described(engine: Engine, chosen: Ref, fault: str) -> dict[str, Any]:
+    info = engine.info()
+    found: dict[str, Any] = {
+        "name": info.name,
+        **_place(chosen, info.path),
+        "engine": info.engine,
+        "architecture": info.architecture,
+        "family": info.family,
+        "quantisation": info.quantisation,
+        "n_ctx": info.n_ctx,
+        "mode": info.mode,
+        "fingerprint": info.fingerprint,
+        **info.details,
+    }
+    if isinstance(engine, Accountable):
+        found["fast_path_fault"] = fault
+        found["chosen_because"] = list(engine.reasons())
+    return found
 
 
 def _place(chosen: Ref, address: str) -> dict[str, Any]:
@@ -120,36 +141,31 @@ def _place(chosen: Ref, address: str) -> dict[str, Any]:
     if isinstance(chosen, ServerRef):
         return {"address": address}
     paths = [chosen.text, chosen.mmproj] if isinstance(chosen, ModelRef) else [chosen]
-    return {"files": {str(path): _mebibytes(path) for path in paths}}
+    weights = sum(path.stat().st_size for path in paths if path.exists())
+    return {
+        "files": {str(path): _mebibytes(path) for path in paths},
+        "weights_gib": round(weights / 2**30, 2),
+    }
 
 
 def _mebibytes(path: Path) -> str:
     return f"{path.stat().st_size / 2**20:.1f} MiB" if path.exists() else "missing"
 
 
-def _speed(engine: Engine) -> dict[str, float]:
-    """Seconds for a new picture, and for another prompt on a picture already seen."""
-    from PIL import Image
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "grey.png"
-        Image.new("RGB", (224, 224), (128, 96, 64)).save(path)
-        seconds = []
-        for question in ("What colour is it?", "What is shown?"):
-            message = Message("user", (ImageSlot(), question))
-            start = time.perf_counter()
-            engine.score([ScoreRequest((message,), (path,), ("yes", "no"))])
-            seconds.append(round(time.perf_counter() - start, 4))
-    return {"new_picture_seconds": seconds[0], "next_prompt_seconds": seconds[1]}
-
-
-def _lines(report: Report) -> str:
+def _lines(report: Report, suggestions: list[str]) -> str:
     lines: list[str] = []
     for part, values in report.items():
         lines.append(part)
         for key, value in values.items():
-            if isinstance(value, dict):
-                lines.extend(f"  {key}: {name} ({size})" for name, size in value.items())
-            elif value not in ("", None):
-                lines.append(f"  {key.replace('_', ' ')}: {value}")
+            lines += _entry(key.replace("_", " "), value)
+    if suggestions:
+        lines += ["suggestions", *(f"  {line}" for line in suggestions)]
     return "\n".join(lines)
+
+
+def _entry(key: str, value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [f"  {key}: {name} ({size})" for name, size in value.items()]
+    if isinstance(value, list):
+        return [f"  {key}: {item}" for item in value]
+    return [f"  {key}: {value}"] if value not in ("", None) else []

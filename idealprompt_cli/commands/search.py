@@ -152,9 +152,9 @@ def _run(plan: Plan, flags: ModelFlags, console: Console) -> tuple[Artifact, Pat
     from ..artifact import dump, from_run
 
     strategies.select(plan.strategy)
-    budget = _budget(plan.budget, None)
+    budget = budget_for(plan.budget, None)
     task = load(plan.task, plan.metric, console)
-    budget = budget or _budget(plan.budget, len(task.train))
+    budget = budget or budget_for(plan.budget, len(task.train))
     assert budget is not None
     folder = run_folder(plan.run_dir, task.name, plan.resume)
     own = own_flags(plan.proposer, flags)
@@ -173,7 +173,7 @@ def _run(plan: Plan, flags: ModelFlags, console: Console) -> tuple[Artifact, Pat
     return artifact, kept
 
 
-def _budget(text: str, pictures: int | None) -> Budget | None:
+def budget_for(text: str, pictures: int | None) -> Budget | None:
     """The budget given, or the default one as soon as the number of pictures is known."""
     from ..budget import Budget
 

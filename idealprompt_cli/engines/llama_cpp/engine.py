@@ -126,6 +126,21 @@ class LlamaCppEngine:
             "decodes": clock.decodes,
         }
 
+    def encoded(self, images: Sequence[Path]) -> int:
+        """How many of these pictures are in the cache. Raises `ImageError`."""
+        self._check_open()
+        return sum(map(self._loaded.pictures.known, images))
+
+    def check(self) -> str:
+        """Prove the fast path now; why it is off, or nothing."""
+        self._check_open()
+        self._paths.best(with_pictures=True)
+        return self._paths.fault
+
+    def reasons(self) -> tuple[str, ...]:
+        """Why the settings are what they are."""
+        return self._loaded.settings.reasons
+
     def close(self) -> None:
         """Free everything. Safe to call twice."""
         if not self._closed:

@@ -36,6 +36,7 @@ class Loaded:
     text_header: files.Header
     mmproj_header: files.Header
     fingerprint: str
+    safe_kernels: bool
     settings: tune.Settings
     model: native.TextModel
     vision: Vision
@@ -72,13 +73,20 @@ class Loaded:
                 "threads": str(self.settings.threads),
                 "flash_attention": "auto" if self.settings.flash else "off",
                 "micro_batch": str(self.n_ubatch),
+                "kernels": "safe" if self.safe_kernels else "all",
+                "gpu_offload": "yes" if self.gpu_offload() else "no",
                 "weight_layouts": "special" if self.settings.extra_buffers else "plain",
                 "settings": self.settings.source,
                 "memory": self.memory.describe(),
                 "template": self.template_habits,
-                "llama_cpp_python": native.version(),
+                "llama_cpp_python": native.build(),
             },
         )
+
+    def gpu_offload(self) -> bool:
+        """Whether layers are computed on a GPU."""
+        supported = bool(self.model.lib.llama.llama_supports_gpu_offload())
+        return supported and self.options.gpu_layers != 0
 
     def context(self, slots: int, cells: int) -> Context:
         """A new context of `slots` sequences of `cells` cells."""
@@ -135,6 +143,7 @@ def load(ref: ModelRef, options: EngineOptions, say: Callable[[str], None]) -> L
             text_header=text,
             mmproj_header=mmproj,
             fingerprint=fingerprint,
+            safe_kernels=safe,
             settings=chosen,
             model=model,
             vision=vision,

@@ -24,6 +24,7 @@ class Paths:
         self._fast: FastPath | None = None
         self._plain: PlainPath | None = None
         self._proved = False
+        self.fault = "" if loaded.options.fast == "auto" else "it was switched off"
         self.mode = "fast" if loaded.options.fast == "auto" else "plain"
 
     def best(self, with_pictures: bool) -> WorkPath:
@@ -60,7 +61,7 @@ class Paths:
         if not fault:
             memory.put("agrees", *key)
         if fault:
-            self.mode = "plain"
+            self.mode, self.fault = "plain", fault
             self._notice(f"the fast path is off for this model: {fault}; it will be slower")
             if self._fast is not None:
                 self._fast.close()

@@ -145,6 +145,11 @@ class Pictures:
             self._sizes[key] = known
         return known
 
+    def known(self, image: Path) -> bool:
+        """Whether a picture's embeddings are kept, on its own at least. Raises `ImageError`."""
+        with self._vision.chunks([Picture(image, content_hash(image))], measure=True) as chunks:
+            return all(c.tokens is not None or self._find(c) is not None for c in chunks)
+
     @contextmanager
     def encoded(self, head: Head) -> Iterator[EncodedHead]:
         """The head's parts in order, each picture part with its embedding (n_tokens, width).

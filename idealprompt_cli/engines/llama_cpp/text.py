@@ -19,7 +19,7 @@ from .chat import load_template
 from .clock import Clock
 from .context import Context
 from .fast import log_sum_exp
-from .load import quantisation, size_class
+from .naming import quantisation, size_class
 from .pictures import EMPTY
 from .plan import Plan, Planner
 from .probe import AMX
@@ -54,15 +54,16 @@ class TextEngine:
             raise
 
     def _make_context(self, options: EngineOptions) -> Context:
+        chosen = tune.defaults(self._model, options, safe=False)
         wanted = options.n_ctx or min(_MOST_CTX, self._model.n_ctx_train or _MOST_CTX)
         return Context(
             self._model,
             n_ctx=wanted,
             slots=1,
             n_batch=min(options.n_batch, wanted),
-            n_ubatch=options.n_ubatch,
-            threads=tune.threads(self._model, options),
-            flash=tune.flash(self._model, options),
+            n_ubatch=chosen.n_ubatch,
+            threads=chosen.threads,
+            flash=chosen.flash,
             clock=Clock(),
         )
 

@@ -1,0 +1,80 @@
+"""What would make things quicker or possible here, from what `doctor` found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_SLOW_SECONDS = 2 * 3600.0
+
+
+def advice(report: dict[str, dict[str, Any]]) -> list[str]:
+    """Suggestions, the most useful first; empty when all is well."""
+    machine, model = report["machine"], report.get("model", {})
+    return [
+        *_build(machine, model),
+        *_weights(machine, model),
+        *_fast_path(model),
+        *_noise(machine, model),
+        *_length(report.get("search", {})),
+    ]
+
+
+def _build(machine: dict[str, Any], model: dict[str, Any]) -> list[str]:
+    lines = []
+    if machine.get("gpu") and model.get("gpu_offload") == "no":
+        lines.append(
+            f"this machine has a GPU and llama.cpp was built without {machine['gpu']}: the README "
+            "says under 'GPU' how to build it"
+        )
+    if model.get("kernels") == "safe":
+        lines.append(
+            "llama.cpp's AMX code crashes with this model, so special weight layouts are off: a "
+            "build with -mno-amx-tile among the C and C++ flags of CMAKE_ARGS is quicker"
+        )
+    return lines
+
+
+def _weights(machine: dict[str, Any], model: dict[str, Any]) -> list[str]:
+    lines = []
+    if model.get("quantisation") in ("F32", "F16", "BF16") and model.get("gpu_offload") != "yes":
+        lines.append(
+            f"the text model's weights are {model['quantisation']}: a Q8_0 file answers nearly the "
+            "same and is read in half the time or less"
+        )
+    free = machine.get("memory_free_gib")
+    weights = model.get("weights_gib", 0.0)
+    if free is not None and weights > 0.8 * free:
+        lines.append(
+            f"the weights take {weights} GiB and {free} GiB of memory are free: close other "
+            "programs, or take a smaller quantisation"
+        )
+    return lines
+
+
+def _fast_path(model: dict[str, Any]) -> list[str]:
+    fault = model.get("fast_path_fault")
+    if not fault:
+        return []
+    return [f"the fast path is off ({fault}): every prompt computes its picture again"]
+
+
+def _noise(machine: dict[str, Any], model: dict[str, Any]) -> list[str]:
+    load, cores = machine.get("load"), machine.get("cores_used_at_most", 1)
+    lines = []
+    if load is not None and load > 0.7 * cores:
+        lines.append(
+            f"other programs keep this machine busy (load {load} on {cores} cores): the speeds are "
+            "those of a busy machine"
+        )
+    if model.get("settings") == "default":
+        lines.append("settings were not measured: `idealprompt doctor --retune` when it is quiet")
+    return lines
+
+
+def _length(search: dict[str, Any]) -> list[str]:
+    if search.get("seconds", 0.0) < _SLOW_SECONDS:
+        return []
+    return [
+        "the search is long: a smaller --budget, fewer pixels per picture or a smaller model "
+        "shorten it; it can be broken off and continued with --resume"
+    ]
