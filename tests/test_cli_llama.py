@@ -36,6 +36,7 @@ def test_search_eval_predict(folder: Path, pair: tuple[Path, Path]) -> None:
     made = call("search", folder, "-m", text, "-o", "p.yaml", "--budget", "60")
     assert made.exit_code == 0, made.stderr
     assert "Using the vision projector beside the model" in made.stderr
+    assert "saved by shared prefixes and kept pictures" in made.stdout
     recorded = yaml.safe_load(Path("p.yaml").read_text())["scores"]["winner"]["test"]
     result = call("eval", "p.yaml", folder, "--json")  # the file names its model
     assert result.exit_code == 0, result.stderr
@@ -48,6 +49,15 @@ def test_search_eval_predict(folder: Path, pair: tuple[Path, Path]) -> None:
     lines = [json.loads(line) for line in result.stdout.splitlines()]
     assert ["label" in line for line in lines] == [True, False, True]
     assert "damaged" in lines[1]["error"]
+
+
+def test_the_account_of_the_work_as_json(folder: Path, pair: tuple[Path, Path]) -> None:
+    made = call("search", folder, "-m", pair[0], "--budget", "40", "--no-cache", "--json")
+    assert made.exit_code == 0, made.stderr
+    work = json.loads(made.stdout)["work"]
+    assert work["tokens"] + work["tokens_saved"] == work["tokens_without_sharing"]
+    assert work["tokens_saved"] > 0
+    assert 0 < work["native_seconds"]
 
 
 def test_an_mmproj_of_another_model(folder: Path, pair: tuple[Path, Path], tmp_path: Path) -> None:

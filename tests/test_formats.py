@@ -47,6 +47,18 @@ def test_the_table() -> None:
     )
 
 
+def test_what_sharing_spared_is_shown() -> None:
+    artifact = from_run(run_result())
+    work = {"tokens": 2500.0, "tokens_without_sharing": 10_000.0, "tokens_saved": 7500.0}
+    text = get("table").run(artifact, "out.yaml", Screen(), work)
+    assert text.splitlines()[-1] == (
+        "Of 10,000 tokens asked for 2,500 were computed: 75% saved by shared prefixes and kept "
+        "pictures."
+    )
+    assert json.loads(get("json").run(artifact, "", Screen(), work))["work"] == work
+    assert "work" not in json.loads(get("json").run(artifact, "", Screen()))
+
+
 def test_the_table_fits_a_narrow_terminal() -> None:
     artifact = from_run(run_result(winner=Prompt(question="word " * 60)))
     lines = get("table").run(artifact, "", Screen(width=72)).splitlines()

@@ -18,6 +18,7 @@ import typer
 from ..errors import ModelError, UsageError
 from ..files import read_text
 from ..hub import fetch, fetch_projector, is_reference
+from ..interfaces import Accountable
 from ..types import ModelInfo, ModelRef
 
 if TYPE_CHECKING:
@@ -246,6 +247,11 @@ def engine_options(flags: ModelFlags, probe: bool = False) -> EngineOptions:
     if flags.chat_template:
         options = replace(options, chat_template=read_text(flags.chat_template, ModelError))
     return options
+
+
+def work_of(engine: Engine) -> dict[str, float]:
+    """The engine's account of its work, empty where it gives none."""
+    return dict(engine.stats()) if isinstance(engine, Accountable) else {}
 
 
 def _memory(text: str) -> int:

@@ -22,6 +22,7 @@ from .models import (
     named_by,
     opened,
     tell_if_other,
+    work_of,
 )
 from .runs import (
     NoCache,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from ..budget import Budget
     from ..cache import AnswerCache
     from ..console import Console
+    from ..formats.base import Work
     from ..interfaces import Engine
     from ..reflection import Start
     from ..types import RunResult, Task
@@ -130,8 +132,8 @@ def _check(plan: Plan, output: str) -> None:
         check_writable(Path(output), ArtifactError)
 
 
-def _run(plan: Plan, flags: ModelFlags, console: Console) -> tuple[Artifact, Path] | None:
-    """The artifact and where it was kept; None for a dry run."""
+def _run(plan: Plan, flags: ModelFlags, console: Console) -> tuple[Artifact, Path, Work] | None:
+    """The artifact, where it was kept, and what the model had to do; None for a dry run."""
     from ..artifact import dump, read_artifact
 
     task = load(plan.task, plan.metric, console)
@@ -157,10 +159,11 @@ def _run(plan: Plan, flags: ModelFlags, console: Console) -> tuple[Artifact, Pat
             result = _reflected(
                 plan, artifact, task, budget, folder, engine, proposer, console, cache
             )
+            work = work_of(model)
     made = continued(artifact, result)
     kept = folder / "prompt.yaml"
     write_text(kept, dump(made), ArtifactError)
-    return made, kept
+    return made, kept, work
 
 
 def _budget(text: str, pictures: int) -> Budget:
@@ -285,7 +288,7 @@ def _print_event(kind: str, data: Mapping[str, Any]) -> None:
     typer.echo(jsonlib.dumps({"event": kind, **data}, ensure_ascii=False))
 
 
-def _deliver(artifact: Artifact, kept: Path, output: str, json: bool) -> None:
+def _deliver(artifact: Artifact, kept: Path, work: Work, output: str, json: bool) -> None:
     """The YAML to where it was asked for; the summary (or the last event) beside it."""
     from .. import formats
     from ..artifact import dump, to_data
@@ -295,10 +298,11 @@ def _deliver(artifact: Artifact, kept: Path, output: str, json: bool) -> None:
         write_text(Path(output), dump(artifact), ArtifactError)
     written = str(kept) if output in ("", "-") else output
     if json:
-        _print_event("result", {**to_data(artifact), "written": written})
+        account = {"work": work} if work else {}
+        _print_event("result", {**to_data(artifact), "written": written, **account})
         return
     if output == "-":
         typer.echo(dump(artifact), nl=False)
     stream = sys.stderr if output == "-" else sys.stdout
-    shown = formats.get("table").run(artifact, written, screen_of(stream))
+    shown = formats.get("table").run(artifact, written, screen_of(stream), work)
     typer.echo(shown, err=output == "-")

@@ -18,6 +18,7 @@ from .evaluate import Folder, MetricName, load
 from .models import (
     ModelFlags,
     opened,
+    work_of,
 )
 from .runs import (
     NoCache,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from ..budget import Budget
     from ..cache import AnswerCache
     from ..console import Console
+    from ..formats.base import Work
     from ..interfaces import Engine
     from ..types import RunResult, Task
     from .writers import Maker
@@ -125,10 +127,10 @@ def search(
     console = Console(talk.level)
     _check(plan)
     try:
-        artifact, kept = _run(plan, flags, console)
+        made = _run(plan, flags, console)
     finally:
         console.close()
-    _deliver(artifact, kept, output, json)
+    _deliver(*made, output, json)
 
 
 def _check(plan: Plan) -> None:
@@ -146,8 +148,8 @@ def _check(plan: Plan) -> None:
         load(default_path())
 
 
-def _run(plan: Plan, flags: ModelFlags, console: Console) -> tuple[Artifact, Path]:
-    """The artifact, and where it was written inside the run's folder."""
+def _run(plan: Plan, flags: ModelFlags, console: Console) -> tuple[Artifact, Path, Work]:
+    """The artifact, where it was written inside the run's folder, and what the model had to do."""
     from .. import outcomes, strategies
     from ..artifact import dump, from_run
 
@@ -166,11 +168,12 @@ def _run(plan: Plan, flags: ModelFlags, console: Console) -> tuple[Artifact, Pat
         resumable(partial(again, folder)),
     ):
         result = _search(plan, task, budget, folder, engine, proposer, console, cache)
+        work = work_of(model)
     artifact = from_run(result)
     outcomes.save(folder, result)
     kept = folder / "prompt.yaml"
     write_text(kept, dump(artifact), ArtifactError)
-    return artifact, kept
+    return artifact, kept, work
 
 
 def budget_for(text: str, pictures: int | None) -> Budget | None:
@@ -233,7 +236,7 @@ def _search(
         journal.close()
 
 
-def _deliver(artifact: Artifact, kept: Path, output: str, json: bool) -> None:
+def _deliver(artifact: Artifact, kept: Path, work: Work, output: str, json: bool) -> None:
     """The YAML to where it was asked for; the summary to stdout, or to stderr if the YAML is
     there."""
     from .. import formats
@@ -247,4 +250,4 @@ def _deliver(artifact: Artifact, kept: Path, output: str, json: bool) -> None:
     if output == "-":
         typer.echo(dump(artifact), nl=False)
     shown = formats.get("json" if json else "table")
-    typer.echo(shown.run(artifact, written, screen_of(stream)), err=output == "-")
+    typer.echo(shown.run(artifact, written, screen_of(stream), work), err=output == "-")

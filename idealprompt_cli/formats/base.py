@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from ..artifact import Artifact
 from ..types import Comparison, Evaluation, ModelInfo, Split, Task
+
+Work = Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,15 @@ class EvalReport:
 
 
 class Format(Protocol):
-    """`run` shows a search's artifact and the file it was written to ('' for none); `evaluation`
-    shows what `eval` found. Both return text that ends without a newline."""
+    """`run` shows a search's artifact, the file it was written to ('' for none) and the engine's
+    account of its work, if it gives one; `evaluation` shows what `eval` found. Both return text
+    that ends without a newline."""
 
     name: str
     summary: str
 
-    def run(self, artifact: Artifact, written: str, screen: Screen) -> str: ...
+    def run(
+        self, artifact: Artifact, written: str, screen: Screen, work: Work | None = None
+    ) -> str: ...
 
     def evaluation(self, report: EvalReport, screen: Screen) -> str: ...

@@ -8,18 +8,22 @@ from typing import Any
 from ..artifact import Artifact, to_data
 from ..outcomes import confusion, data_of, per_field, per_label, per_option, worst
 from ..types import Evaluation
-from .base import EvalReport, Rival, Screen
+from .base import EvalReport, Rival, Screen, Work
 
 
 class JsonFormat:
-    """The artifact's keys (and `written`), or the evaluation with its labels."""
+    """The artifact's keys (with `written`, and `work` where the engine gives an account of it), or
+    the evaluation with its labels."""
 
     name = "json"
     summary = "one JSON object, for programs"
 
-    def run(self, artifact: Artifact, written: str, screen: Screen) -> str:
+    def run(
+        self, artifact: Artifact, written: str, screen: Screen, work: Work | None = None
+    ) -> str:
         del screen
-        return _text({**to_data(artifact), "written": written})
+        account = {"work": {key: round(value, 3) for key, value in work.items()}} if work else {}
+        return _text({**to_data(artifact), "written": written, **account})
 
     def evaluation(self, report: EvalReport, screen: Screen) -> str:
         del screen

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from ..artifact import Artifact, Score, Scores
 from ..types import Cost, Evaluation, ImageSlot, Message, StopReason
-from .base import EvalReport, Screen
+from .base import EvalReport, Screen, Work
 from .detail import show_parts, show_rivals, show_worst
 
 _STOPPED: Mapping[StopReason, str] = {
@@ -34,7 +34,9 @@ class TableFormat:
     name = "table"
     summary = "tables and sentences, for people"
 
-    def run(self, artifact: Artifact, written: str, screen: Screen) -> str:
+    def run(
+        self, artifact: Artifact, written: str, screen: Screen, work: Work | None = None
+    ) -> str:
         console = _console(screen)
         console.print(_scores(artifact))
         if artifact.winner.test:
@@ -53,6 +55,8 @@ class TableFormat:
         if written:
             _say(console, f"Written to {written}")
         _say(console, f"Cost: {_cost(artifact.cost)}; stopped because {_STOPPED[artifact.stop]}.")
+        if work and work.get("tokens_saved", 0) > 0:
+            _say(console, _saving(work))
         return _finish(console)
 
     def evaluation(self, report: EvalReport, screen: Screen) -> str:
@@ -77,6 +81,15 @@ class TableFormat:
         show_worst(console, report)
         _say(console, f"Cost: {_cost(evaluation.cost)}, {_each(evaluation)}")
         return _finish(console)
+
+
+def _saving(work: Work) -> str:
+    """What sharing spared, in tokens."""
+    asked, computed = work["tokens_without_sharing"], work["tokens"]
+    return (
+        f"Of {asked:,.0f} tokens asked for {computed:,.0f} were computed: "
+        f"{1 - computed / asked:.0%} saved by shared prefixes and kept pictures."
+    )
 
 
 def _console(screen: Screen) -> Console:
