@@ -1,7 +1,6 @@
 """Intervals, paired tests and bounds for few examples.
 
-Everything here is about numbers of one run: it knows nothing of prompts or engines. scipy is
-imported on use, because it is slow to load.
+Everything here is about numbers of one run: it knows nothing of prompts or engines.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Literal
 
 from .interfaces import Metric
@@ -172,11 +172,28 @@ def _mixed(outcome: Outcome) -> float:
     return (outcome.score + _soft(outcome)) / 2
 
 
+@lru_cache(maxsize=256)
 def _t_quantile(level: float, freedom: int) -> float:
-    # scipy.special loads much faster than scipy.stats.
-    from scipy.special import stdtrit
+    """The quantile of Student's t at a level above one half, by bisection on the angle."""
+    low, high = 0.0, math.pi / 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (low, middle) if _t_share(middle, freedom) > 2 * level - 1 else (middle, high)
+    return math.tan(low) * math.sqrt(freedom)
 
-    return float(stdtrit(freedom, level))
+
+def _t_share(angle: float, freedom: int) -> float:
+    """The share of Student's t within +-tan(angle) * sqrt(freedom); a finite sum for whole degrees
+    of freedom (Abramowitz & Stegun 1964, 26.7.3 and 26.7.4)."""
+    sine, cosine = math.sin(angle), math.cos(angle)
+    odd = freedom % 2
+    term = total = cosine if odd else 1.0
+    for k in range(2 + odd, freedom - 1, 2):
+        term *= cosine * cosine * (k - 1) / k
+        total += term
+    if odd:
+        return 2 / math.pi * (angle + sine * total * (freedom > 1))
+    return sine * total
 
 
 # --- in words -------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from scipy import stats
 
 from idealprompt_cli.metrics import METRICS
 from idealprompt_cli.statistics import (
+    _t_quantile,
     cannot_win,
     compare,
     interval,
@@ -26,6 +27,12 @@ def graded(scores: str, margin: float = 0.0) -> list[Outcome]:
         Outcome(str(i), "a", "a" if s == "1" else "b", float(s), margin)
         for i, s in enumerate(scores)
     ]
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 7, 30, 31, 200])
+def test_students_t_equals_scipy(freedom: int) -> None:
+    for level in (0.6, 0.9, 0.975, 0.999):
+        assert _t_quantile(level, freedom) == pytest.approx(stats.t.ppf(level, freedom), rel=1e-9)
 
 
 @pytest.mark.parametrize(("hits", "n"), [(0, 10), (5, 10), (57, 60), (60, 60)])
