@@ -55,7 +55,7 @@ def probes(
     per_label = 3 if labels == 2 else 2
     order = _ordered(evidence, cases, per_label)
     room = int(SHARE * evidence.affordable()) - KEPT * len(evidence.examples)
-    left = list(questions[: max(0, room // (2 * per_label * max(1, labels)))])
+    left = _affordable(questions, _part(evidence, order, per_label), room // 2)
     answers: Mapping[str, Mapping[str, str]] = {}
     while left:
         part = _part(evidence, order, per_label)
@@ -65,6 +65,17 @@ def probes(
             break
         left, per_label = left[: max(KEPT, len(left) // 2)], 2 * per_label
     return tuple(Probe(q, _words(answers[q], evidence)) for q in left[:KEPT])
+
+
+def _affordable(questions: Sequence[str], part: Evidence, room: int) -> list[str]:
+    """The first questions that the room bears; those whose answers are known cost nothing."""
+    found, spent = [], 0
+    for question in questions:
+        price = part.price([question])
+        if price == 0 or spent + price <= room:
+            found.append(question)
+            spent += price
+    return found
 
 
 def _ranked(

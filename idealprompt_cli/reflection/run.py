@@ -164,7 +164,8 @@ class Reflected:
 
 
 class Reflection:
-    """Reflects on one task with one ledger, as often as it is asked; what was rejected stays so."""
+    """Reflects on one task with one ledger, as often as it is asked; what was rejected stays so.
+    `evidence`: a search's on the same pictures and seed, whose answers are used again."""
 
     def __init__(
         self,
@@ -176,6 +177,7 @@ class Reflection:
         journal: Journal | None,
         seed: int,
         tell: Tell | None,
+        evidence: ModelEvidence | None = None,
     ) -> None:
         if not task.train:
             raise UsageError(f"task {task.name}: no training pictures to reflect on")
@@ -186,7 +188,7 @@ class Reflection:
         self.evaluator = Evaluator(ledger, task, metric)
         self.clinic = Clinic(
             self.evaluator,
-            ModelEvidence(ledger, task.labels, self.examples),
+            evidence or ModelEvidence(ledger, task.labels, self.examples),
             self.examples,
             self.settings.questions,
             self.settings.blank,
@@ -300,7 +302,7 @@ def _result(done: Reflected, start: Start, task: Task, ledger: Ledger, seed: int
     seeded = next(t for t in done.trials if t.prompt == start.baseline and t.evaluation)
     assert seeded.evaluation is not None, "the filter holds"
     before, after = seeded.evaluation, done.standing.evaluation
-    tried = max(1, sum(trial.state == "complete" for trial in done.trials) - 1)
+    tried = max(1, sum(trial.evaluation is not None for trial in done.trials) - 1)
     split = SplitScores(before, after, compare(before.outcomes, after.outcomes, tried))
     return RunResult(
         task=task,
