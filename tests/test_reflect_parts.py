@@ -21,9 +21,8 @@ from idealprompt_cli.reflection.acceptance import (
 from idealprompt_cli.reflection.bias import added, batch, contextual, fitted, lean, order_bias
 from idealprompt_cli.reflection.cases import confusions, ranked
 from idealprompt_cli.reflection.merging import merges
-from idealprompt_cli.reflection.probing import telling
 from idealprompt_cli.reflection.proposal import differences, key
-from idealprompt_cli.reflection.tables import phrases_of
+from idealprompt_cli.reflection.tables import phrases_of, telling
 from idealprompt_cli.reflection.words import fit_words, likelihood
 from idealprompt_cli.types import LabelText, Outcome, Prompt, Verbaliser
 
@@ -82,9 +81,18 @@ def test_sign_flip_is_exact_for_few_and_close_for_many() -> None:
     assert sign_flip([*gains, 0.01]) == pytest.approx(exact, rel=0.5)
 
 
-def test_the_levels_of_all_rounds_sum_to_alpha() -> None:
-    total = sum(level(number, 0.1) for number in range(1, 1000))
-    assert total == pytest.approx(0.1, rel=0.01)
+def test_the_level_falls_round_by_round() -> None:
+    assert [level(number, 0.4) for number in (1, 2, 3)] == [0.4, 0.2, 0.1]
+
+
+def test_a_kind_that_was_believed_in_needs_less() -> None:
+    rng = random.Random(2)
+    old = [outcome(str(i), "A", 0.4) for i in range(16)]
+    new = [[outcome(str(i), "A", rng.uniform(0.2, 0.8)) for i in range(16)] for _ in range(5)]
+    even = judge_all(old, [Challenge(each) for each in new])
+    tilted = judge_all(old, [Challenge(new[0], weight=5.0), *map(Challenge, new[1:])])
+    assert tilted[0].p_value < even[0].p_value
+    assert all(a.p_value >= b.p_value for a, b in zip(tilted[1:], even[1:], strict=True))
 
 
 def test_under_chance_an_edit_is_rarely_accepted() -> None:

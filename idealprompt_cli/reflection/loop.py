@@ -16,7 +16,7 @@ from ..prompts import length, render
 from ..racing import Finish, race
 from ..statistics import merit, within_one_error
 from ..types import Example, Prompt, StopReason, Trial
-from .acceptance import ALPHA, Challenge, hopeless, judge, judge_all, level, worst_first
+from .acceptance import ALPHA, FREE_ALPHA, Challenge, hopeless, judge, judge_all, level, worst_first
 from .cases import Confusion, confusions
 from .offers import Answered, Offer, Offers, name_of
 from .proposal import Proposal
@@ -74,9 +74,7 @@ class Rounds:
                 return "exhausted"
             self.tell("confusion", confusion_data(confusion))
             try:
-                if self._tried_together(
-                    self.offers.free(self.incumbent), confusion, level(1, self.alpha)
-                ):
+                if self._tried_together(self.offers.free(self.incumbent), confusion, FREE_ALPHA):
                     continue
                 accepted = self._round(confusion, found)
             except OutOfBudget as stop:
@@ -136,7 +134,11 @@ class Rounds:
 
     def _judged(self, scored: Sequence[tuple[Proposal, Finish]], bar: float) -> list[Tried]:
         challenges = [
-            Challenge(f.evaluation.outcomes if f.evaluation else (), p.untested())
+            Challenge(
+                f.evaluation.outcomes if f.evaluation else (),
+                p.untested(),
+                self.offers.worth(self.incumbent, p),
+            )
             for p, f in scored
         ]
         judgements = judge_all(self.incumbent.outcomes, challenges)
