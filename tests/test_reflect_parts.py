@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from idealprompt_cli.crossfit import Candidate
+from idealprompt_cli.edits import EditReport
+from idealprompt_cli.priors import ANY, Belief, Beliefs, lessons
 from idealprompt_cli.reflection.acceptance import (
     Challenge,
     hopeless,
@@ -24,7 +27,18 @@ from idealprompt_cli.reflection.merging import merges
 from idealprompt_cli.reflection.proposal import differences, key
 from idealprompt_cli.reflection.tables import phrases_of, telling
 from idealprompt_cli.reflection.words import fit_words, likelihood
-from idealprompt_cli.types import LabelText, Outcome, Prompt, Verbaliser
+from idealprompt_cli.reflection.worth import left_out, worth
+from idealprompt_cli.types import (
+    Evaluation,
+    Interval,
+    LabelText,
+    Outcome,
+    Prompt,
+    Trial,
+    Verbaliser,
+)
+
+from .factories import run_result
 
 LABELS = ("A", "B")
 
@@ -254,3 +268,37 @@ def test_merges_take_what_the_incumbent_left_alone() -> None:
     assert merge.draft.prompt == Prompt("What?", role="mine", context="all")
     assert merge.versions[0].context == "without 0"
     assert merges(incumbent, [Candidate(Prompt("Else?"))], seed, 2) == []
+
+
+# --- what earlier runs taught ---------------------------------------------------------------------
+
+
+def test_rejected_kinds_come_last_and_are_left_out_in_the_end() -> None:
+    assert worth(Beliefs(), "reask", "question") > worth(Beliefs(), "reask", "cue")
+    taught = {"reflect-cue": Belief(0.05, 0.0, 14), "reflect-question": Belief(0.05, 0.0, 14)}
+    beliefs = Beliefs({ANY: taught})
+    assert left_out(beliefs, "reflect calibration-mean", "cue")
+    assert not left_out(beliefs, "reask", "question")
+    assert 0 < worth(beliefs, "reask", "question") < worth(Beliefs(), "reask", "question")
+
+
+def test_the_memory_keeps_kinds_of_edits_and_nothing_of_what_they_say() -> None:
+    asked = Prompt("Which?")
+    before = Trial(0, None, "seed", asked, "complete", evaluation_of([0.2, 0.3, 0.4, 0.3]))
+    reports = (EditReport((), "why", p_value=0.01, level=0.5), EditReport((), "", p_value=0.9))
+    better = evaluation_of([0.9, 0.9, 0.9, 0.9])
+    trials = (
+        before,
+        Trial(1, 0, "reflect question", asked, "complete", better, edit=reports[0]),
+        Trial(2, 0, "reflect cue", asked, "pruned", better, edit=replace(reports[1], level=0.1)),
+    )
+    taught = dict(lessons(replace(run_result(), trials=trials)))
+    found = {key.strategy: won for key, won in taught.items()}
+    assert found["reflect-question"] > 0.5
+    assert found["reflect-cue"] == 0.0
+    assert {key.parent for key in taught} == {"seed"}
+
+
+def evaluation_of(chances: Sequence[float]) -> Evaluation:
+    outcomes = tuple(outcome(str(i), "A", chance) for i, chance in enumerate(chances))
+    return Evaluation("accuracy", 0.5, Interval(0, 1), outcomes)

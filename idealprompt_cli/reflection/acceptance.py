@@ -23,9 +23,9 @@ from ..types import Outcome
 # an edit is kept that does better than the luckiest of as many worthless edits would in half of all
 # cases: what is kept by mistake is as good as before on average, what is missed is lost. The
 # verdict of a run does not rest on it.
-ALPHA = 0.4
+ALPHA = 0.5
 # The level of edits that cost nothing to try, and of which there could be any number.
-FREE_ALPHA = 0.1
+FREE_ALPHA = 0.05
 # Up to this many pairs every pattern of signs is counted; beyond, `DRAWS` random ones.
 _EXACT = 14
 DRAWS = 10_000
@@ -116,13 +116,18 @@ def hopeless(incumbent: Sequence[Outcome], seen: Sequence[Outcome], level: float
 
 
 def worst_first(outcomes: Sequence[Outcome]) -> list[str]:
-    """Ids by how badly they are answered: where an edit can gain is seen first."""
-    return [o.example_id for o in sorted(outcomes, key=lambda o: (_mixed(o), o.example_id))]
+    """Ids by how badly they are answered, the labels by turns: where an edit can gain is seen
+    first, and no edit looks good by giving one label always."""
+    piles: dict[str, list[str]] = {}
+    for o in sorted(outcomes, key=lambda o: (_mixed(o), o.example_id)):
+        piles.setdefault(o.gold, []).append(o.example_id)
+    longest = max((len(pile) for pile in piles.values()), default=0)
+    return [pile[row] for row in range(longest) for pile in piles.values() if row < len(pile)]
 
 
 def level(round_number: int, alpha: float = ALPHA) -> float:
     """The level of a round, counted from 1 since the last acceptance."""
-    return alpha / 2 ** (round_number - 1)
+    return float(alpha * 0.5 ** (round_number - 1))
 
 
 # --- tests ----------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from .diagnosis import Clinic
 from .merging import evened, merges
 from .proposal import Proposal, differences, key
 from .record import Standing
-from .worth import hopeless_kind, worth
+from .worth import left_out, worth
 
 MAX_EDITS = 16
 
@@ -98,7 +98,7 @@ class Offers:
     def _fresh(self, incumbent: Standing, offered: Sequence[Proposal]) -> list[Offer]:
         """Those that were not tried or rejected before, with their candidates."""
         parent = incumbent.trial.strategy
-        left = [p for p in offered if not hopeless_kind(self.beliefs, parent, p.kind)]
+        left = [p for p in offered if not left_out(self.beliefs, parent, p.kind)]
         left.sort(key=lambda p: -self.worth(incumbent, p))
         fresh: dict[str, Offer] = {}
         for proposal in left:
