@@ -24,8 +24,10 @@ from ..types import Outcome
 # cases: what is kept by mistake is as good as before on average, what is missed is lost. The
 # verdict of a run does not rest on it.
 ALPHA = 0.5
-# The level of edits that cost nothing to try, and of which there could be any number.
-FREE_ALPHA = 0.05
+# Offsets cost nothing to try, and of them there could be any number: they need a lower level, and
+# a gain of two examples and of this share at least.
+FREE_ALPHA = 0.25
+FREE_GAIN = 0.08
 # Up to this many pairs every pattern of signs is counted; beyond, `DRAWS` random ones.
 _EXACT = 14
 DRAWS = 10_000
@@ -46,8 +48,9 @@ class Judgement:
     fixed: tuple[str, ...]
     broke: tuple[str, ...]
 
-    def better(self, level: float) -> bool:
-        return self.n > 0 and self.gain >= 0.0 and self.p_value <= level
+    def better(self, level: float, least: float = 0.0) -> bool:
+        """Whether it passes at a level, with a mean gain in score of at least `least`."""
+        return self.n > 0 and self.gain >= least and self.p_value <= level
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,11 @@ def worst_first(outcomes: Sequence[Outcome]) -> list[str]:
         piles.setdefault(o.gold, []).append(o.example_id)
     longest = max((len(pile) for pile in piles.values()), default=0)
     return [pile[row] for row in range(longest) for pile in piles.values() if row < len(pile)]
+
+
+def least_gain(n: int, free: bool) -> float:
+    """The gain that an edit scored on `n` examples must show; `free`: it only offsets labels."""
+    return max(FREE_GAIN, 2 / max(1, n)) - 1e-9 if free else 0.0
 
 
 def level(round_number: int, alpha: float = ALPHA) -> float:
