@@ -13,7 +13,7 @@ from ..crossfit import Candidate, Fold, derive
 from ..interfaces import Draft, Observer
 from ..journal import Journal
 from ..prompts import length, render
-from ..racing import Finish, race
+from ..racing import Finish, Race, Rules, race
 from ..statistics import merit, within_one_error
 from ..types import Example, Prompt, StopReason, Trial
 from .acceptance import ALPHA, FREE_ALPHA, Challenge, hopeless, judge, judge_all, level, worst_first
@@ -30,6 +30,8 @@ Review = Callable[[Trial, Prompt], Prompt | None]
 PATIENCE = 3
 # Edits of a round that are judged without their lean too.
 EVENED = 3
+# How sure one must be that an edit stays behind the one in front: there are many of them.
+LEADER_LEVEL = 0.98
 
 
 @dataclass
@@ -128,9 +130,14 @@ class Rounds:
         """The badly answered examples come first: an edit that mends none of them is dropped."""
         outcomes = self.incumbent.outcomes
         by_id = {example.id: example for example in self.examples}
-        order = [by_id[i] for i in worst_first(outcomes)]
+        order = [by_id.pop(i) for i in worst_first(outcomes)] + list(by_id.values())
         lost = partial(hopeless, outcomes, level=bar)
-        return race(self.evaluator, candidates, outcomes, order, self.fold_of, lost, rivals=True)
+        rules = Rules(leader_level=LEADER_LEVEL, hopeless=lost)
+        run = Race(self.evaluator, candidates, outcomes, order, self.fold_of, rules)
+        finishes = run.run()
+        if run.spent is not None:
+            raise run.spent
+        return finishes
 
     def _judged(self, scored: Sequence[tuple[Proposal, Finish]], bar: float) -> list[Tried]:
         challenges = [
