@@ -275,9 +275,9 @@ def jobs_of(
 # --- the work -------------------------------------------------------------------------------------
 
 
-def opened() -> MemoEngine:
-    """The demonstration model, with the answers of earlier runs."""
-    ref = ModelRef(DEMO / "model.gguf", DEMO / "mmproj.gguf")
+def opened(folder: Path) -> MemoEngine:
+    """The model in a folder, with the answers of earlier runs."""
+    ref = ModelRef(folder / "model.gguf", folder / "mmproj.gguf")
     engine = open_engine("llama_cpp", ref, EngineOptions(), print)
     WORK.mkdir(parents=True, exist_ok=True)
     cache = open_cache(WORK / "answers.sqlite", engine.info(), print, limit=CACHE_BYTES)
@@ -303,9 +303,10 @@ def main() -> None:
     parser.add_argument("--budgets", type=int, nargs="+", default=[800])
     parser.add_argument("--shard", default="1/1", help="i/n: every n-th run, from the i-th")
     parser.add_argument("--runs", type=Path, default=WORK / "reflect.jsonl")
+    parser.add_argument("--model", type=Path, default=DEMO, help="folder of the two GGUF files")
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name} and stop")
     options = parser.parse_args()
-    engine = opened()
+    engine = opened(options.model)
     model = engine.info().fingerprint
     if options.write:
         rows = sorted(known(options.runs, model), key=lambda row: str(row["key"]))

@@ -115,5 +115,5 @@ class _Turns:
         settings = replace(self.settings, proposer=walk.drafter.proposer, beliefs=beliefs)
         return Reflection(
             walk.task, walk.ledger, self.metric, walk.observer, settings, walk.journal, walk.seed,
-            self.tell,
+            self.tell, walk.drafter.evidence,
         )  # fmt: skip

@@ -119,6 +119,10 @@ class ModelEvidence:
     def affordable(self) -> int:
         return self._ledger.affordable()
 
+    def price(self, questions: Sequence[str]) -> int:
+        known = [self._heard.texts.get((q, ANSWER_TOKENS), {}) for q in questions]
+        return sum(e.id not in answers for answers in known for e in self.examples)
+
     def _texts(self, questions: Sequence[str], tokens: int) -> list[Mapping[str, str]]:
         """Per question: example id -> what the model writes. All that is new in one call."""
         missing = [

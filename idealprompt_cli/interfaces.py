@@ -132,6 +132,9 @@ class Evidence(Protocol):
     def affordable(self) -> int:
         """Evaluations that the budget still allows; evidence costs one per new answer."""
 
+    def price(self, questions: Sequence[str]) -> int:
+        """The number of new answers that `ask` would need: what was asked before is free."""
+
 
 @dataclass(frozen=True)
 class StrategyContext:

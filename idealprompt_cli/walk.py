@@ -256,7 +256,7 @@ class Walk:
     def result(self, stop: StopReason) -> RunResult:
         winner = self._winner()
         before, after = self._evaluation(self.tree.nodes[0]), self._evaluation(winner)
-        tried = max(1, len(self.tree.nodes) - 1)
+        tried = max(1, sum(trial.evaluation is not None for trial in self.trials) - 1)
         split = SplitScores(before, after, compare(before.outcomes, after.outcomes, tried))
         return RunResult(
             task=self.task,

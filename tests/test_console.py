@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import re
+from typing import Any
 
 import pytest
 
 from idealprompt_cli.console import Console, SilentObserver, screen_of
+from idealprompt_cli.live import Stage
 from idealprompt_cli.observers import LineObserver
 from idealprompt_cli.pace import Pace, duration
 
@@ -184,3 +186,55 @@ def test_counting(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "100%" not in shown, "full before it is done"
     with Console(-1, stream).counting("test pictures", 4) as add:
         add(4)
+
+
+# --- reflection -----------------------------------------------------------------------------------
+
+CONFUSION = {"confusion": "A taken for B", "weight": 0.61, "cases": [{}, {}, {}]}
+JUDGED = {"fixed": ["x", "y"], "broke": [], "p_value": 0.0123, "value": 0.875}
+EVENTS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("confusion", CONFUSION),
+    ("testing", {"confusion": "A taken for B", "edits": ["rule", "cue"], "level": 0.5}),
+    ("edit", {**JUDGED, "edit": "cue", "state": "rejected"}),
+    ("incumbent", {"trial": 4, "value": 0.875, "strategy": "reflect rule"}),
+    ("edit", {**JUDGED, "edit": "rule", "state": "accepted"}),
+)
+
+
+def test_reflection_in_lines() -> None:
+    stream = io.StringIO()
+    console = Console(stream=stream)
+    console.observer(Clock())
+    for kind, data in EVENTS:
+        console.event(kind, data)
+    assert stream.getvalue().splitlines() == [
+        "Working on A taken for B (3 pictures, 61 % of the loss): 2 edits (rule, cue) under test.",
+        "  accepted rule, 87.5 % (2 fixed, 0 broken, p = 0.012)",
+    ]
+
+
+def test_reflection_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    stage = Stage()
+    assert stage.rows() == []
+    for kind, data in EVENTS:
+        stage.heard(kind, data)
+    assert stage.rows() == [
+        ("incumbent", "reflect rule, 87.5 %"),
+        ("working on", "A taken for B (3 pictures, 61 % of the loss)"),
+        ("under test", "2 edits (rule, cue)"),
+        ("last edit", "accepted rule, 87.5 % (2 fixed, 0 broken, p = 0.012)"),
+    ]
+    stream = Terminal()
+    console = Console(stream=stream)
+    observer = console.observer(Clock())
+    observer.started(task(), model(), "The plan.")
+    observer.trial(TRIALS[3], TRIALS[3], "5/300 evaluations", 0.02)
+    for kind, data in EVENTS:
+        console.event(kind, data)
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", stream.getvalue())
+    assert "working on A taken for B (3 pictures" in shown
+    assert "accepted rule, 87.5 %" in shown
+    observer.finished("Stopped.")
+    stage.heard("stop", {})
+    assert stage.rows() == []

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from idealprompt_cli.crossfit import Candidate
+from idealprompt_cli.edits import EditReport
+from idealprompt_cli.priors import ANY, Belief, Beliefs, lessons
 from idealprompt_cli.reflection.acceptance import (
     Challenge,
     hopeless,
@@ -21,11 +24,21 @@ from idealprompt_cli.reflection.acceptance import (
 from idealprompt_cli.reflection.bias import added, batch, contextual, fitted, lean, order_bias
 from idealprompt_cli.reflection.cases import confusions, ranked
 from idealprompt_cli.reflection.merging import merges
-from idealprompt_cli.reflection.probing import telling
 from idealprompt_cli.reflection.proposal import differences, key
-from idealprompt_cli.reflection.tables import phrases_of
+from idealprompt_cli.reflection.tables import phrases_of, telling
 from idealprompt_cli.reflection.words import fit_words, likelihood
-from idealprompt_cli.types import LabelText, Outcome, Prompt, Verbaliser
+from idealprompt_cli.reflection.worth import left_out, worth
+from idealprompt_cli.types import (
+    Evaluation,
+    Interval,
+    LabelText,
+    Outcome,
+    Prompt,
+    Trial,
+    Verbaliser,
+)
+
+from .factories import run_result
 
 LABELS = ("A", "B")
 
@@ -82,9 +95,18 @@ def test_sign_flip_is_exact_for_few_and_close_for_many() -> None:
     assert sign_flip([*gains, 0.01]) == pytest.approx(exact, rel=0.5)
 
 
-def test_the_levels_of_all_rounds_sum_to_alpha() -> None:
-    total = sum(level(number, 0.1) for number in range(1, 1000))
-    assert total == pytest.approx(0.1, rel=0.01)
+def test_the_level_falls_round_by_round() -> None:
+    assert [level(number, 0.4) for number in (1, 2, 3)] == [0.4, 0.2, 0.1]
+
+
+def test_a_kind_that_was_believed_in_needs_less() -> None:
+    rng = random.Random(2)
+    old = [outcome(str(i), "A", 0.4) for i in range(16)]
+    new = [[outcome(str(i), "A", rng.uniform(0.2, 0.8)) for i in range(16)] for _ in range(5)]
+    even = judge_all(old, [Challenge(each) for each in new])
+    tilted = judge_all(old, [Challenge(new[0], weight=5.0), *map(Challenge, new[1:])])
+    assert tilted[0].p_value < even[0].p_value
+    assert all(a.p_value >= b.p_value for a, b in zip(tilted[1:], even[1:], strict=True))
 
 
 def test_under_chance_an_edit_is_rarely_accepted() -> None:
@@ -246,3 +268,37 @@ def test_merges_take_what_the_incumbent_left_alone() -> None:
     assert merge.draft.prompt == Prompt("What?", role="mine", context="all")
     assert merge.versions[0].context == "without 0"
     assert merges(incumbent, [Candidate(Prompt("Else?"))], seed, 2) == []
+
+
+# --- what earlier runs taught ---------------------------------------------------------------------
+
+
+def test_rejected_kinds_come_last_and_are_left_out_in_the_end() -> None:
+    assert worth(Beliefs(), "reask", "question") > worth(Beliefs(), "reask", "cue")
+    taught = {"reflect-cue": Belief(0.05, 0.0, 14), "reflect-question": Belief(0.05, 0.0, 14)}
+    beliefs = Beliefs({ANY: taught})
+    assert left_out(beliefs, "reflect calibration-mean", "cue")
+    assert not left_out(beliefs, "reask", "question")
+    assert 0 < worth(beliefs, "reask", "question") < worth(Beliefs(), "reask", "question")
+
+
+def test_the_memory_keeps_kinds_of_edits_and_nothing_of_what_they_say() -> None:
+    asked = Prompt("Which?")
+    before = Trial(0, None, "seed", asked, "complete", evaluation_of([0.2, 0.3, 0.4, 0.3]))
+    reports = (EditReport((), "why", p_value=0.01, level=0.5), EditReport((), "", p_value=0.9))
+    better = evaluation_of([0.9, 0.9, 0.9, 0.9])
+    trials = (
+        before,
+        Trial(1, 0, "reflect question", asked, "complete", better, edit=reports[0]),
+        Trial(2, 0, "reflect cue", asked, "pruned", better, edit=replace(reports[1], level=0.1)),
+    )
+    taught = dict(lessons(replace(run_result(), trials=trials)))
+    found = {key.strategy: won for key, won in taught.items()}
+    assert found["reflect-question"] > 0.5
+    assert found["reflect-cue"] == 0.0
+    assert {key.parent for key in taught} == {"seed"}
+
+
+def evaluation_of(chances: Sequence[float]) -> Evaluation:
+    outcomes = tuple(outcome(str(i), "A", chance) for i, chance in enumerate(chances))
+    return Evaluation("accuracy", 0.5, Interval(0, 1), outcomes)

@@ -2,8 +2,10 @@
 
 A one-sided sign-flip permutation test (Fisher 1935) on paired differences of (score + squashed
 margin) / 2: with few examples the score alone moves in steps too coarse to test. Edits tried
-together are corrected for together, by the step-down largest statistic under common sign flips
-(Westfall & Young 1993): edits that do much the same cost much less than Bonferroni would take.
+together are corrected for together, by the smallest weighted p-value under common sign flips
+(Westfall & Young 1993; weights as in Genovese, Roeder & Wasserman 2006): edits that do much the
+same cost much less than Bonferroni would take, and a kind of edit that seldom helped has to show
+more than one that often did.
 """
 
 from __future__ import annotations
@@ -17,11 +19,19 @@ import numpy as np
 from ..statistics import squash
 from ..types import Outcome
 
-# The chance that any edit at all is accepted where none is better, over a whole run.
-ALPHA = 0.25
+# The level of the first round; it is halved with every round in which nothing was accepted. At 1/2
+# an edit is kept that does better than the luckiest of as many worthless edits would in half of all
+# cases: what is kept by mistake is as good as before on average, what is missed is lost. The
+# verdict of a run does not rest on it.
+ALPHA = 0.5
+# Offsets cost nothing to try, and of them there could be any number: they need a lower level, and
+# a gain of two examples and of this share at least.
+FREE_ALPHA = 0.25
+FREE_GAIN = 0.08
 # Up to this many pairs every pattern of signs is counted; beyond, `DRAWS` random ones.
 _EXACT = 14
 DRAWS = 10_000
+_TINY = 1e-9
 # A smaller difference on an example counts as none: surer where it was sure already is no gain.
 NEGLIGIBLE = 0.02
 
@@ -38,16 +48,19 @@ class Judgement:
     fixed: tuple[str, ...]
     broke: tuple[str, ...]
 
-    def better(self, level: float) -> bool:
-        return self.n > 0 and self.gain >= 0.0 and self.p_value <= level
+    def better(self, level: float, least: float = 0.0) -> bool:
+        """Whether it passes at a level, with a mean gain in score of at least `least`."""
+        return self.n > 0 and self.gain >= least and self.p_value <= level
 
 
 @dataclass(frozen=True)
 class Challenge:
-    """What an edit answered; `inspired` are the examples that must not score it."""
+    """What an edit answered; `inspired` are the examples that must not score it; `weight` is how
+    much was believed in it beforehand (only proportions count)."""
 
     outcomes: Sequence[Outcome]
     inspired: Collection[str] = ()
+    weight: float = 1.0
 
 
 def judge(
@@ -73,7 +86,7 @@ def judge_all(
         for old, new in outside:
             gains[place[new.example_id], column] = _mixed(new) - _mixed(old)
         found.append((shared, outside))
-    p_values = stepped_down(gains)
+    p_values = corrected(gains, [challenge.weight for challenge in challengers])
     return tuple(
         _judgement(p, shared, outside) for p, (shared, outside) in zip(p_values, found, strict=True)
     )
@@ -106,17 +119,23 @@ def hopeless(incumbent: Sequence[Outcome], seen: Sequence[Outcome], level: float
 
 
 def worst_first(outcomes: Sequence[Outcome]) -> list[str]:
-    """Ids by how badly they are answered: where an edit can gain is seen first."""
-    return [o.example_id for o in sorted(outcomes, key=lambda o: (_mixed(o), o.example_id))]
+    """Ids by how badly they are answered, the labels by turns: where an edit can gain is seen
+    first, and no edit looks good by giving one label always."""
+    piles: dict[str, list[str]] = {}
+    for o in sorted(outcomes, key=lambda o: (_mixed(o), o.example_id)):
+        piles.setdefault(o.gold, []).append(o.example_id)
+    longest = max((len(pile) for pile in piles.values()), default=0)
+    return [pile[row] for row in range(longest) for pile in piles.values() if row < len(pile)]
+
+
+def least_gain(n: int, free: bool) -> float:
+    """The gain that an edit scored on `n` examples must show; `free`: it only offsets labels."""
+    return max(FREE_GAIN, 2 / max(1, n)) - 1e-9 if free else 0.0
 
 
 def level(round_number: int, alpha: float = ALPHA) -> float:
-    """The level of a round, counted from 1 since the last acceptance: alpha / (r (r + 1)).
-
-    These shares sum to alpha, so as long as nothing is better, something is accepted with a chance
-    of at most alpha, however many rounds are made.
-    """
-    return alpha / (round_number * (round_number + 1))
+    """The level of a round, counted from 1 since the last acceptance."""
+    return float(alpha * 0.5 ** (round_number - 1))
 
 
 # --- tests ----------------------------------------------------------------------------------------
@@ -124,27 +143,34 @@ def level(round_number: int, alpha: float = ALPHA) -> float:
 
 def sign_flip(gains: Sequence[float], draws: int = DRAWS, seed: int = 0) -> float:
     """One-sided p-value of a mean above zero under random signs; 1.0 where nothing differs."""
-    return float(stepped_down(np.array(gains, dtype=float)[:, None], draws, seed)[0])
+    column = np.array(gains, dtype=float)[:, None]
+    return corrected(column, [1.0], draws, seed)[0]
 
 
-def stepped_down(gains: np.ndarray, draws: int = DRAWS, seed: int = 0) -> list[float]:
+def corrected(
+    gains: np.ndarray, weights: Sequence[float], draws: int = DRAWS, seed: int = 0
+) -> list[float]:
     """Corrected one-sided p-values of (examples, edits) paired differences; an example that an
     edit was not scored on has 0 there. 1.0 for an edit that changes nothing."""
     gains = np.where(np.abs(gains) < NEGLIGIBLE, 0.0, gains)
     rows = gains[gains.any(axis=1)]
-    if not rows.size:
-        return [1.0] * gains.shape[1]
-    scale = np.sqrt((rows**2).sum(axis=0))
-    scale[scale == 0.0] = np.inf
-    observed = rows.sum(axis=0) / scale
-    flipped = _signs(len(rows), draws, seed) @ (rows / scale)
-    order = np.argsort(-observed, kind="stable")
-    # The largest statistic among the edits that are not ahead in order, per pattern of signs.
-    largest = np.maximum.accumulate(flipped[:, order[::-1]], axis=1)[:, ::-1]
-    counts = (largest >= observed[order] - 1e-9).mean(axis=0)
     found = np.ones(gains.shape[1])
-    found[order] = np.maximum.accumulate(counts)
-    found[np.isinf(scale)] = 1.0
+    used = np.flatnonzero(rows.any(axis=0)) if rows.size else np.zeros(0, dtype=int)
+    if not len(used):
+        return [1.0] * gains.shape[1]
+    sums = _signs(len(rows), draws, seed) @ rows[:, used]
+    own = rows[:, used].sum(axis=0)
+    share = np.maximum(1e-6, np.array(weights, dtype=float)[used])
+    share *= len(used) / share.sum()
+    # Every pattern's own p-value, among all patterns: how many sums are at least as large.
+    ranked = np.sort(sums, axis=0)
+    under = [np.searchsorted(ranked[:, k], sums[:, k] - _TINY) for k in range(len(used))]
+    each = 1.0 - np.stack(under, axis=1) / len(sums)
+    observed = [1.0 - np.searchsorted(ranked[:, k], own[k] - _TINY) / len(sums)
+                for k in range(len(used))]  # fmt: skip
+    smallest = (each / share).min(axis=1)
+    for k, column in enumerate(used):
+        found[column] = float((smallest <= observed[k] / share[k] + _TINY).mean())
     return [float(p) for p in found]
 
 

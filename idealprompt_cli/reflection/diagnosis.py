@@ -117,8 +117,8 @@ class Clinic:
         name = fingerprint(incumbent.prompt)
         if self.kept_for != name:
             found = probes(self.evidence, ranked(every), self.questions, replies)
-            if found and self.evidence.affordable() >= len(self.examples) * len(found):
-                self.kept = found
+            if self.evidence.affordable() >= len(self.examples):
+                self.kept = found or self.kept
             self.kept_for = name
         return self.kept
 

@@ -13,12 +13,12 @@ from ..crossfit import Candidate, Fold, derive
 from ..interfaces import Draft, Observer
 from ..journal import Journal
 from ..prompts import length, render
-from ..racing import Finish, race
-from ..statistics import merit
+from ..racing import Finish, Race, Rules, race
+from ..statistics import merit, within_one_error
 from ..types import Example, Prompt, StopReason, Trial
-from .acceptance import ALPHA, Challenge, hopeless, judge, judge_all, level, worst_first
+from .acceptance import ALPHA, FREE_ALPHA, Challenge, hopeless, judge, judge_all, level, worst_first
 from .cases import Confusion, confusions
-from .offers import Offer, Offers, name_of
+from .offers import Answered, Offer, Offers, name_of
 from .proposal import Proposal
 from .record import Standing, Tried, confusion_data, edit_data, testing_data
 from .worth import strategy_of
@@ -28,6 +28,10 @@ Tell = Callable[[str, Mapping[str, Any]], None]
 Review = Callable[[Trial, Prompt], Prompt | None]
 
 PATIENCE = 3
+# Edits of a round that are judged without their lean too.
+EVENED = 3
+# How sure one must be that an edit stays behind the one in front: there are many of them.
+LEADER_LEVEL = 0.98
 
 
 @dataclass
@@ -72,9 +76,7 @@ class Rounds:
                 return "exhausted"
             self.tell("confusion", confusion_data(confusion))
             try:
-                if self._tried_together(
-                    self.offers.free(self.incumbent), confusion, level(1, self.alpha)
-                ):
+                if self._tried_together(self.offers.free(self.incumbent), confusion, FREE_ALPHA):
                     continue
                 accepted = self._round(confusion, found)
             except OutOfBudget as stop:
@@ -104,12 +106,7 @@ class Rounds:
         if not scored:
             raise OutOfBudget(self._tightest())
         self.past.tried |= {finish.candidate.key() for _, finish in scored}
-        complete = [
-            (p.why, f.candidate, f.evaluation.outcomes)
-            for p, f in scored
-            if f.state == "complete" and f.evaluation and not f.candidate.prompt.calibration
-        ]
-        scored += self._scored(self.offers.evened(self.incumbent, complete), bar)
+        scored += self._scored(self.offers.evened(self.incumbent, _leading(scored)), bar)
         return self._decide(self._judged(scored, bar))
 
     def _scored(self, offered: Sequence[Offer], bar: float) -> list[tuple[Proposal, Finish]]:
@@ -133,13 +130,22 @@ class Rounds:
         """The badly answered examples come first: an edit that mends none of them is dropped."""
         outcomes = self.incumbent.outcomes
         by_id = {example.id: example for example in self.examples}
-        order = [by_id[i] for i in worst_first(outcomes)]
+        order = [by_id.pop(i) for i in worst_first(outcomes)] + list(by_id.values())
         lost = partial(hopeless, outcomes, level=bar)
-        return race(self.evaluator, candidates, outcomes, order, self.fold_of, lost)
+        rules = Rules(leader_level=LEADER_LEVEL, hopeless=lost)
+        run = Race(self.evaluator, candidates, outcomes, order, self.fold_of, rules)
+        finishes = run.run()
+        if run.spent is not None:
+            raise run.spent
+        return finishes
 
     def _judged(self, scored: Sequence[tuple[Proposal, Finish]], bar: float) -> list[Tried]:
         challenges = [
-            Challenge(f.evaluation.outcomes if f.evaluation else (), p.untested())
+            Challenge(
+                f.evaluation.outcomes if f.evaluation else (),
+                p.untested(),
+                self.offers.worth(self.incumbent, p),
+            )
             for p, f in scored
         ]
         judgements = judge_all(self.incumbent.outcomes, challenges)
@@ -152,7 +158,7 @@ class Rounds:
 
     def _decide(self, tried: Sequence[Tried]) -> bool:
         """Keep the best edit that passed and that nobody refuses; remember the others."""
-        passed = sorted((one for one in tried if one.passed), key=self._rank)
+        passed = self._simplest_first(sorted((t for t in tried if t.passed), key=self._rank))
         states = {one.name: "passed" if one.passed else "rejected" for one in tried}
         before = self.incumbent
         for one in passed:
@@ -210,6 +216,20 @@ class Rounds:
         share = round(ledger.budget.fraction(ledger.spent), 4)
         return {"spent": ledger.budget.spent(ledger.spent), "fraction": share}
 
+    def _simplest_first(self, passed: Sequence[Tried]) -> list[Tried]:
+        """Best first, but one without offsets before one with them that is hardly better (the
+        one-standard-error rule): offsets that were picked after the fact fit what was picked."""
+        best = passed[0].finish.evaluation if passed else None
+        if best is None:
+            return []
+
+        def plain(one: Tried) -> bool:
+            seen = one.finish.evaluation
+            same = seen is not None and within_one_error(best.outcomes, seen.outcomes)
+            return same and not one.finish.candidate.prompt.calibration
+
+        return sorted(passed, key=lambda one: not plain(one))
+
     def _rank(self, one: Tried) -> tuple[float, int]:
         """Better first: merit in steps of 0.01, then the shorter prompt."""
         evaluation = one.finish.evaluation
@@ -264,3 +284,14 @@ class Rounds:
     def _tightest(self) -> StopReason:
         ledger = self.evaluator.ledger
         return ledger.budget.tightest(ledger.spent)
+
+
+def _leading(scored: Sequence[tuple[Proposal, Finish]]) -> list[Answered]:
+    """The best few that were scored in full and have no offsets."""
+    plain = [
+        (p.why, f.candidate, f.evaluation)
+        for p, f in scored
+        if f.state == "complete" and f.evaluation and not f.candidate.prompt.calibration
+    ]
+    plain.sort(key=lambda one: -merit(one[2].value, one[2].outcomes))
+    return [(why, candidate, seen.outcomes) for why, candidate, seen in plain[:EVENED]]

@@ -15,7 +15,7 @@ from .diagnosis import Clinic
 from .merging import evened, merges
 from .proposal import Proposal, differences, key
 from .record import Standing
-from .worth import hopeless_kind, worth
+from .worth import left_out, worth
 
 MAX_EDITS = 16
 
@@ -80,6 +80,10 @@ class Offers:
         labels, evidence = self.clinic.evaluator.task.labels, self.clinic.evidence
         return self._fresh(incumbent, evened(others, evidence, labels, self.folds))
 
+    def worth(self, incumbent: Standing, proposal: Proposal) -> float:
+        """What is believed of the edit before it is tried."""
+        return worth(self.beliefs, incumbent.trial.strategy, proposal.kind)
+
     def _combined(self, incumbent: Candidate, carried: Sequence[Draft]) -> list[Proposal]:
         """Edits that passed beside the one that became the incumbent: on top of it."""
         found = []
@@ -94,8 +98,8 @@ class Offers:
     def _fresh(self, incumbent: Standing, offered: Sequence[Proposal]) -> list[Offer]:
         """Those that were not tried or rejected before, with their candidates."""
         parent = incumbent.trial.strategy
-        left = [p for p in offered if not hopeless_kind(self.beliefs, parent, p.kind)]
-        left.sort(key=lambda p: -worth(self.beliefs, parent, p.kind))
+        left = [p for p in offered if not left_out(self.beliefs, parent, p.kind)]
+        left.sort(key=lambda p: -self.worth(incumbent, p))
         fresh: dict[str, Offer] = {}
         for proposal in left:
             name = name_of(incumbent, proposal)

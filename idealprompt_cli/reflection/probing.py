@@ -14,13 +14,18 @@ from dataclasses import dataclass
 
 from ..interfaces import Evidence
 from ..types import Example, Prompt
-from ..wording import contrast, features
+from ..wording import contrast, features, terms
 from .cases import Case
+from .tables import telling, telling_together
 
-KEPT = 3
+KEPT = 4
+# Of these, how many are asked again for the chance of every word.
+FITTED = 2
 MAX_WORDS = 32
 # Share of the remaining budget that the questions may take.
-SHARE = 0.35
+SHARE = 0.5
+# Questions that are put to more than the first few pictures.
+SECOND = 2 * KEPT
 # A contrast below this z score is as likely to be chance as not.
 MIN_Z = 1.0
 _POLAR = frozenset({"yes", "no"})
@@ -28,9 +33,10 @@ _POLAR = frozenset({"yes", "no"})
 
 @dataclass(frozen=True)
 class Probe:
-    """A question with the words to score as its answer."""
+    """A question, example id -> what it was answered, and the words to score as its answer."""
 
     question: str
+    answers: Mapping[str, str]
     words: tuple[str, ...]
 
     @property
@@ -47,40 +53,85 @@ def probes(
     """The most telling questions, best first; () where the budget bears none.
 
     `known`: example id -> what the incumbent says, which a question may complete: a rule about two
-    attributes needs the second one. Successive halving (Karnin et al. 2013): all questions on a
-    few pictures per label, the better half on twice as many, and so on; answers are kept, so a
-    round pays for its new pictures only.
+    attributes needs the second one. All questions are put to a few pictures per label, the best
+    `SECOND` of them to twice as many, and so on until the best few are put to all (successive
+    halving, Karnin et al. 2013). What was not asked is read off the descriptions meanwhile.
     """
-    labels = len({example.answer for example in evidence.examples})
-    per_label = 3 if labels == 2 else 2
+    said = known or {}
+    gold = {example.id: example.answer for example in evidence.examples}
+    read = {i: set(terms(text)) for i, text in evidence.descriptions().items()}
+    per_label = _first_round(evidence, questions)
     order = _ordered(evidence, cases, per_label)
     room = int(SHARE * evidence.affordable()) - KEPT * len(evidence.examples)
-    left = list(questions[: max(0, room // (2 * per_label * max(1, labels)))])
+    left = _affordable(questions, _part(evidence, order, per_label), room // 2)
     answers: Mapping[str, Mapping[str, str]] = {}
     while left:
         part = _part(evidence, order, per_label)
         answers = dict(zip(left, part.ask(left), strict=True))
-        left = _ranked(answers, {e.id: e.answer for e in part.examples}, known or {})
+        full = {q: filled(heard, read) for q, heard in answers.items()}
+        left = _ranked(full, gold, said)
         if len(left) <= KEPT or len(part.examples) == len(evidence.examples):
             break
-        left, per_label = left[: max(KEPT, len(left) // 2)], 2 * per_label
-    return tuple(Probe(q, _words(answers[q], evidence)) for q in left[:KEPT])
+        left, per_label = left[: SECOND if len(left) > SECOND else KEPT], 2 * per_label
+    best = left[:KEPT]
+    if best and evidence.price(best) <= evidence.affordable():
+        answers = dict(zip(best, evidence.ask(best), strict=True))
+        best.sort(key=lambda question: -telling(answers[question], gold))
+        return tuple(Probe(q, answers[q], _words(answers[q], evidence)) for q in best)
+    return ()
+
+
+def _first_round(evidence: Evidence, questions: Sequence[str]) -> int:
+    """Pictures per label for the first round: as many as a search asks about, one where those
+    answers are not there and would take too much."""
+    wanted = 3 if len({example.answer for example in evidence.examples}) == 2 else 2
+    price = evidence.sample(wanted).price(questions)
+    return wanted if price <= SHARE * evidence.affordable() / 3 else 1
+
+
+def filled(answers: Mapping[str, str], read: Mapping[str, set[str]]) -> dict[str, str]:
+    """The answers, and for every picture that was not asked about the one answer that a word of its
+    description gives; "" where none or several would."""
+    words = {answer.casefold(): answer for answer in answers.values() if answer}
+    found = {}
+    for i, heard in read.items():
+        hits = [answer for word, answer in words.items() if word in heard]
+        found[i] = answers.get(i) or (hits[0] if len(hits) == 1 else "")
+    return found
+
+
+def _affordable(questions: Sequence[str], part: Evidence, room: int) -> list[str]:
+    """The first questions that the room bears; those whose answers are known cost nothing."""
+    found, spent = [], 0
+    for question in questions:
+        price = part.price([question])
+        if price == 0 or spent + price <= room:
+            found.append(question)
+            spent += price
+    return found
 
 
 def _ranked(
     answers: Mapping[str, Mapping[str, str]], gold: Mapping[str, str], known: Mapping[str, str]
 ) -> list[str]:
-    """By turns the question that tells most alone and the one that adds most to what is known."""
+    """The question that adds most to what is known, the one that tells most alone, and so on, two
+    of the first kind to one of the second; of those with the same answers the first."""
     alone = {q: telling(said, gold) for q, said in answers.items()}
-    joint = {
-        q: telling({i: f"{known.get(i, '')} {text}" for i, text in said.items()}, gold)
-        for q, said in answers.items()
-    }
-    first = sorted(answers, key=lambda q: -alone[q])
     if not known:
-        return first
-    second = sorted(answers, key=lambda q: (-joint[q], -alone[q]))
-    return list(dict.fromkeys(q for pair in zip(first, second, strict=True) for q in pair))
+        return _distinct(sorted(answers, key=lambda q: -alone[q]), answers)
+    joint = {q: telling_together(known, said, gold) for q, said in answers.items()}
+    adding = _distinct(sorted(answers, key=lambda q: (-joint[q], -alone[q])), answers)
+    telling_most = _distinct(sorted(answers, key=lambda q: (-alone[q], -joint[q])), answers)
+    turns = zip(adding[::2], telling_most, adding[1::2], strict=False)
+    return list(dict.fromkeys([*(q for turn in turns for q in turn), *adding]))
+
+
+def _distinct(questions: Sequence[str], answers: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Without those that are answered like an earlier one."""
+    seen: dict[tuple[str, ...], str] = {}
+    for question in questions:
+        seen.setdefault(tuple(answers[question].values()), question)
+    return list(seen.values())
 
 
 def _ordered(evidence: Evidence, cases: Sequence[Case], per_label: int) -> tuple[Example, ...]:
@@ -124,17 +175,6 @@ def _part(evidence: Evidence, order: Sequence[Example], per_label: int) -> Evide
     return evidence.excluding([e.id for e in evidence.examples if e.id not in kept])
 
 
-def telling(answers: Mapping[str, str], gold: Mapping[str, str]) -> float:
-    """Mean leave-one-out probability of the gold label among the examples that got the same
-    answer (add-one over the labels)."""
-    labels = max(1, len(set(gold.values())))
-    table = Counter((answers[i].casefold(), gold[i]) for i in gold)
-    sizes = Counter(answers[i].casefold() for i in gold)
-    own = ((answers[i].casefold(), gold[i]) for i in gold)
-    total = sum((table[said, x] - 1 + 1 / labels) / sizes[said] for said, x in own)
-    return total / max(1, len(gold))
-
-
 def _words(answers: Mapping[str, str], evidence: Evidence) -> tuple[str, ...]:
     """The answers by frequency (with the other half of yes and no), then words of the
     descriptions. Labels are not looked at, so the list is the same for every fold."""
@@ -150,19 +190,18 @@ def _words(answers: Mapping[str, str], evidence: Evidence) -> tuple[str, ...]:
 
 
 def said(evidence: Evidence, kept: Sequence[Probe]) -> Mapping[str, str]:
-    """example id -> its description and its likeliest answers to the kept questions."""
+    """example id -> its description and its answers to the kept questions."""
 
     def make() -> Mapping[str, str]:
         texts = dict(evidence.descriptions())
-        tables = evidence.word_scores([(probe.prompt, probe.words) for probe in kept])
-        for table in tables:
-            for i, row in table.items():
-                word = max(row, key=lambda w: row[w], default="")
-                if word.casefold() not in _POLAR:
-                    texts[i] = f"{texts[i].rstrip('. ')}. {word}"
+        for probe in kept:
+            for i, text in texts.items():
+                word = probe.answers.get(i, "")
+                if word and word.casefold() not in _POLAR:
+                    texts[i] = f"{text.rstrip('. ')}. {word}"
         return texts
 
-    return evidence.once(f"said {kept}", make)
+    return evidence.once(f"said {[probe.question for probe in kept]}", make)
 
 
 def phrases(

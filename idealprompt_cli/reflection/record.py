@@ -10,7 +10,7 @@ from ..crossfit import Candidate
 from ..edits import EditReport
 from ..racing import Finish
 from ..types import Evaluation, Outcome, Prompt, Trial
-from .acceptance import Judgement
+from .acceptance import Judgement, least_gain
 from .cases import Case, Confusion, ranked
 from .proposal import Proposal, differences
 
@@ -44,7 +44,8 @@ class Tried:
 
     @property
     def passed(self) -> bool:
-        return self.finish.state == "complete" and self.judgement.better(self.level)
+        least = least_gain(self.judgement.n, self.proposal.kind.startswith("calibration"))
+        return self.finish.state == "complete" and self.judgement.better(self.level, least)
 
     def report(self, parent: Prompt) -> EditReport:
         """What the artifact's trail says of it."""

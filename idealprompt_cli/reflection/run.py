@@ -3,66 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 from ..budget import OutOfBudget
-from ..crossfit import Candidate, deal, shuffled
 from ..edits import Change
-from ..errors import Interrupted, UsageError
-from ..evaluate import Evaluator
-from ..evidence import ModelEvidence
-from ..interfaces import Metric, Observer, Proposer
+from ..errors import Interrupted
+from ..interfaces import Metric, Observer
 from ..journal import Journal
 from ..ledger import Ledger
-from ..priors import Beliefs
-from ..prompts import render
-from ..racing import race
-from ..statistics import compare, merit, recommended, verdict
-from ..types import Prompt, RunResult, SplitScores, StopReason, Task, Trial
-from .acceptance import ALPHA
+from ..statistics import compare, recommended, verdict
+from ..types import Prompt, RunResult, SplitScores, Task
 from .cases import Case, Confusion, confusions, ranked
-from .diagnosis import Clinic
-from .loop import PATIENCE, Review, Rounds, Tell
-from .offers import Offers, Past
+from .loop import Rounds, Tell
 from .proposal import Proposal, differences
-from .record import Standing
-
-# Other good prompts of a search that parts are taken from.
-BEST_FEW = 3
-_STOP_TEXT: Mapping[StopReason, str] = {
-    "evaluations": "the budget of evaluations is spent",
-    "seconds": "the time is up",
-    "tokens": "the budget of tokens is spent",
-    "exhausted": "the evidence speaks for no further edit",
-    "settled": "no confusion is left open",
-    "patience": "no edit was accepted several times in a row",
-}
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What reflection may use beside the model: probing questions, a picture without content, a
-    proposer, a person's review; and when it gives up."""
-
-    questions: Sequence[str] = ()
-    blank: Path | None = None
-    proposer: Proposer | None = None
-    review: Review | None = None
-    beliefs: Beliefs = field(default_factory=Beliefs)
-    patience: int = PATIENCE
-    alpha: float = ALPHA
-
-
-@dataclass(frozen=True)
-class Start:
-    """Where reflection starts. `trials` are those of a search (none: the prompts are scored
-    first); `prompt` is what it improves."""
-
-    baseline: Prompt
-    prompt: Prompt
-    trials: tuple[Trial, ...] = ()
+from .session import STOP_TEXT, Reflected, Reflection, Settings, Start
 
 
 @dataclass(frozen=True)
@@ -79,16 +33,6 @@ class Diagnosis:
     def changes(self, proposal: Proposal) -> tuple[Change, ...]:
         """The parts that a proposal would change."""
         return differences(self.prompt, proposal.draft.prompt)
-
-
-def from_search(result: RunResult) -> Start:
-    """The best few of a search."""
-    return Start(result.baseline, result.winner, result.trials)
-
-
-def from_prompt(baseline: Prompt, prompt: Prompt) -> Start:
-    """A prompt on its own, as from an artifact."""
-    return Start(baseline, prompt)
 
 
 def reflect(
@@ -118,7 +62,7 @@ def reflect(
         observer.finished(f"Interrupted after {spent}.")
         raise Interrupted(f"interrupted after {spent}; what was computed is kept") from error
     spent = ledger.budget.spent(ledger.spent)
-    observer.finished(f"Reflection stopped: {_STOP_TEXT[done.stop]} ({spent}).")
+    observer.finished(f"Reflection stopped: {STOP_TEXT[done.stop]} ({spent}).")
     return _result(done, start, task, ledger, seed)
 
 
@@ -152,87 +96,6 @@ def diagnose(
 # --- inside ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Reflected:
-    """What one reflection came to: all trials up to its end, the ids of those that it accepted,
-    and the one that stands."""
-
-    trials: tuple[Trial, ...]
-    accepted: frozenset[int]
-    standing: Standing
-    stop: StopReason
-
-
-class Reflection:
-    """Reflects on one task with one ledger, as often as it is asked; what was rejected stays so."""
-
-    def __init__(
-        self,
-        task: Task,
-        ledger: Ledger,
-        metric: Metric,
-        observer: Observer,
-        settings: Settings | None,
-        journal: Journal | None,
-        seed: int,
-        tell: Tell | None,
-    ) -> None:
-        if not task.train:
-            raise UsageError(f"task {task.name}: no training pictures to reflect on")
-        self.settings = settings or Settings()
-        self.observer, self.seed, self.tell = observer, seed, tell or _silent
-        self.journal = journal or Journal.memory()
-        self.examples = shuffled(task.train, seed)
-        self.evaluator = Evaluator(ledger, task, metric)
-        self.clinic = Clinic(
-            self.evaluator,
-            ModelEvidence(ledger, task.labels, self.examples),
-            self.examples,
-            self.settings.questions,
-            self.settings.blank,
-            self.settings.proposer,
-        )
-        self.past = Past(known=len(self.journal.records("edit")))
-
-    def on(self, start: Start) -> Reflected:
-        """One reflection. OutOfBudget ends it; KeyboardInterrupt passes through."""
-        rounds = self.rounds(start)
-        stop = rounds.go()
-        ledger = self.evaluator.ledger
-        why = {"reason": stop, "why": _STOP_TEXT[stop], "evaluations": ledger.spent.evaluations}
-        self.tell("stop", why)
-        return Reflected(tuple(rounds.trials), frozenset(rounds.accepted), rounds.incumbent, stop)
-
-    def rounds(self, start: Start) -> Rounds:
-        """The rounds before the first one, with the prompts to start from scored."""
-        trials = list(start.trials)
-        if not trials:
-            trials = _scored(self.evaluator, start, self.seed)
-            for trial in trials:
-                self.journal.append_trial(trial)
-        standing, folds = _standings(trials, start.prompt), deal(self.examples)
-        return Rounds(
-            offers=Offers(
-                self.clinic,
-                standing[1 : BEST_FEW + 1],
-                start.baseline,
-                folds,
-                self.settings.beliefs,
-                self.past,
-            ),
-            incumbent=standing[0],
-            examples=self.examples,
-            folds=folds,
-            trials=trials,
-            journal=self.journal,
-            observer=self.observer,
-            tell=self.tell,
-            review=self.settings.review,
-            patience=self.settings.patience,
-            alpha=self.settings.alpha,
-        )
-
-
 def _offered(rounds: Rounds, found: Sequence[Confusion]) -> list[Proposal]:
     """What would be tried first for the heaviest confusion."""
     if not found:
@@ -240,53 +103,6 @@ def _offered(rounds: Rounds, found: Sequence[Confusion]) -> list[Proposal]:
     offers = rounds.offers.free(rounds.incumbent)
     offers += rounds.offers.priced(rounds.incumbent, found[0], found)
     return [proposal for proposal, _ in offers]
-
-
-def _silent(kind: str, data: Mapping[str, Any]) -> None:
-    del kind, data
-
-
-def _scored(evaluator: Evaluator, start: Start, seed: int) -> list[Trial]:
-    """The seed prompt and the given one as trials."""
-    examples = shuffled(evaluator.task.train, seed)
-    given = [("seed", "the seed prompt", start.baseline)]
-    if start.prompt != start.baseline:
-        given.append(("given", "the prompt to reflect on", start.prompt))
-    try:
-        finishes = race(
-            evaluator,
-            [Candidate(p) for _, _, p in given],
-            None,
-            examples,
-            {example.id: 0 for example in examples},
-        )
-    except OutOfBudget as stop:
-        raise UsageError(
-            f"a budget of {evaluator.ledger.budget.describe()} does not cover the prompt to start "
-            f"from on {len(examples)} training pictures; give more"
-        ) from stop
-    trials = []
-    for place, ((name, note, prompt), finish) in enumerate(zip(given, finishes, strict=True)):
-        if finish.state != "complete":
-            raise UsageError(f"{note} cannot be scored: {finish.note}")
-        tokens = evaluator.ledger.count_tokens(render(prompt, evaluator.task.labels))
-        parent = place - 1 if place else None
-        trials.append(
-            Trial(place, parent, name, prompt, "complete", finish.evaluation, tokens, note)
-        )
-    return trials
-
-
-def _standings(trials: Sequence[Trial], prompt: Prompt) -> list[Standing]:
-    """Complete trials, that of `prompt` first, then by merit."""
-    complete = [t for t in trials if t.state == "complete" and t.evaluation is not None]
-    found = [Standing(trial, Candidate(trial.prompt, dict(trial.variants))) for trial in complete]
-
-    def rank(standing: Standing) -> tuple[bool, float, int]:
-        value = merit(standing.evaluation.value, standing.outcomes)
-        return (standing.trial.prompt != prompt, -value, standing.trial.id)
-
-    return sorted(found, key=rank)
 
 
 def plan(task: Task, ledger: Ledger) -> str:
@@ -300,7 +116,7 @@ def _result(done: Reflected, start: Start, task: Task, ledger: Ledger, seed: int
     seeded = next(t for t in done.trials if t.prompt == start.baseline and t.evaluation)
     assert seeded.evaluation is not None, "the filter holds"
     before, after = seeded.evaluation, done.standing.evaluation
-    tried = max(1, sum(trial.state == "complete" for trial in done.trials) - 1)
+    tried = max(1, sum(trial.evaluation is not None for trial in done.trials) - 1)
     split = SplitScores(before, after, compare(before.outcomes, after.outcomes, tried))
     return RunResult(
         task=task,

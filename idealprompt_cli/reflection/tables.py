@@ -16,6 +16,45 @@ PURE = 0.85
 MAX_PHRASES = 5
 
 
+def telling(answers: Answers, gold: Answers) -> float:
+    """How well answers tell the labels apart, in [0, 1]: the mean leave-one-out probability of the
+    gold label among the examples that got the same answer (add-one over the labels)."""
+    labels = max(1, len(set(gold.values())))
+    table = Counter((answers[i].casefold(), gold[i]) for i in gold)
+    sizes = Counter(answers[i].casefold() for i in gold)
+    own = ((answers[i].casefold(), x) for i, x in gold.items())
+    total = sum((table[said, x] - 1 + 1 / labels) / sizes[said] for said, x in own)
+    return total / max(1, len(gold))
+
+
+def telling_together(first: Answers, second: Answers, gold: Answers) -> float:
+    """The same for two answers at once: pair by pair, or each on its own way to the label (naive
+    Bayes), whichever tells more. The first finds any rule, the second needs fewer examples."""
+    pairs = {i: f"{first.get(i, '')} {second.get(i, '')}" for i in gold}
+    return max(telling(pairs, gold), _apart(first, second, gold))
+
+
+def _apart(first: Answers, second: Answers, gold: Answers) -> float:
+    """Mean leave-one-out probability of the gold label under naive Bayes with add-half counts."""
+    sizes = Counter(gold.values())
+    sides = []
+    for answers in (first, second):
+        said = {i: answers.get(i, "").casefold() for i in gold}
+        counts = Counter((said[i], x) for i, x in gold.items())
+        sides.append((said, counts, len(set(said.values()))))
+    total = 0.0
+    for i, own in gold.items():
+        odds = {}
+        for label, size in sizes.items():
+            left = size - (label == own)
+            odds[label] = left + 0.5
+            for said, counts, values in sides:
+                seen = counts[said[i], label] - (label == own)
+                odds[label] *= (seen + 0.5) / (left + 0.5 * values)
+        total += odds[own] / sum(odds.values())
+    return total / max(1, len(gold))
+
+
 def phrases_of(
     first: Answers, second: Answers, gold: Answers, labels: Sequence[str]
 ) -> dict[str, tuple[str, ...]] | None:

@@ -15,9 +15,9 @@ from ..interfaces import Draft, Evidence
 from ..prompts import words_for
 from ..types import LabelText, Prompt, Verbaliser
 from .cases import Confusion
-from .probing import Probe, phrases, telling
+from .probing import FITTED, Probe, phrases
 from .proposal import Proposal
-from .tables import phrases_of
+from .tables import phrases_of, telling_together
 from .words import fit_words, likelihood
 
 ASK = "Answer with the correct label."
@@ -176,11 +176,12 @@ def _phrased(
         speaking = [one for one in told if not _mute(one, labels)]
         pairs = sorted(
             combinations(speaking, 2),
-            key=lambda two: -telling({i: f"{two[0][i]} {two[1][i]}" for i in gold}, gold),
+            key=lambda two: -telling_together(two[0], two[1], gold),
         )
         return phrases_of(*pairs[0], gold, labels) if pairs else None
 
-    return evidence.once(f"phrased {labels} {kept} {sorted(replies.items())}", make)
+    asked = [probe.question for probe in kept]
+    return evidence.once(f"phrased {labels} {asked} {sorted(replies.items())}", make)
 
 
 def _mute(answers: Mapping[str, str], labels: Sequence[str]) -> bool:
@@ -262,16 +263,18 @@ def _telling_words(
 ) -> tuple[Probe, tuple[Verbaliser, ...]] | None:
     def make() -> tuple[Probe, tuple[Verbaliser, ...]] | None:
         gold = {example.id: example.answer for example in evidence.examples}
-        tables = evidence.word_scores([(probe.prompt, probe.words) for probe in kept])
+        first = kept[:FITTED]
+        tables = evidence.word_scores([(probe.prompt, probe.words) for probe in first])
         best, found = -float("inf"), None
-        for probe, scores in zip(kept, tables, strict=True):
+        for probe, scores in zip(first, tables, strict=True):
             fitted = fit_words(scores, gold, labels)
             value = likelihood(scores, gold, labels, fitted) if fitted else best
             if fitted and value > best:
                 best, found = value, (probe, fitted)
         return found
 
-    return evidence.once(f"telling words {labels} {kept}", make)
+    asked = [(probe.question, probe.words) for probe in kept]
+    return evidence.once(f"telling words {labels} {asked}", make)
 
 
 def _words(prompt: Prompt, evidence: Evidence, *, labels: Sequence[str]) -> Prompt | None:

@@ -8,25 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..priors import Beliefs
+from ..priors import Belief, Beliefs
 
-# The share of what is missing that an edit is believed to win, from experience on drawn tasks.
+# The share of what is missing that an edit is believed to win, from runs on drawn tasks that
+# measure nothing.
 BASE: Mapping[str, float] = {
-    "calibration-labels": 0.12,
-    "calibration-mean": 0.1,
-    "evened": 0.1,
+    "question": 0.25,
+    "rule-question": 0.25,
+    "contrast": 0.15,
+    "rule": 0.12,
+    "rule-first": 0.12,
+    "answers": 0.1,
     "combined": 0.1,
-    "question": 0.3,
-    "contrast": 0.2,
-    "rule": 0.2,
-    "rule-first": 0.2,
-    "rule-question": 0.15,
-    "rule-described": 0.15,
-    "words": 0.15,
+    "merge": 0.08,
+    "evened": 0.06,
+    "words": 0.06,
+    "rule-described": 0.06,
 }
-OTHER = 0.08
-# An edit that was tried at least so often and is believed to win less is left out.
-LESSONS, LEAST = 12, 0.01
+OTHER = 0.04
+# No experience makes a kind worth less than this share of what was believed without any: on tasks
+# that a search had solved already nothing can win.
+FLOOR = 0.2
+# A kind that was never among the promising ones is left out after so many uses that won nothing.
+USES, NOTHING = 12, 0.005
 
 
 def strategy_of(kind: str) -> str:
@@ -36,12 +40,15 @@ def strategy_of(kind: str) -> str:
 
 def worth(beliefs: Beliefs, parent: str, kind: str) -> float:
     """The believed share, after `parent` made the incumbent."""
-    name = strategy_of(kind).replace(" ", "-")
-    return beliefs.of(parent.replace(" ", "-"), name).mean(BASE.get(kind, OTHER))
+    base = BASE.get(kind, OTHER)
+    return max(FLOOR * base, _belief(beliefs, parent, kind).mean(base))
 
 
-def hopeless_kind(beliefs: Beliefs, parent: str, kind: str) -> bool:
+def left_out(beliefs: Beliefs, parent: str, kind: str) -> bool:
     """Whether the kind was rejected so often that it is not worth a try."""
-    name = strategy_of(kind).replace(" ", "-")
-    belief = beliefs.of(parent.replace(" ", "-"), name)
-    return belief.n >= LESSONS and worth(beliefs, parent, kind) < LEAST
+    belief = _belief(beliefs, parent, kind)
+    return kind not in BASE and belief.n >= USES and belief.mean(OTHER) < NOTHING
+
+
+def _belief(beliefs: Beliefs, parent: str, kind: str) -> Belief:
+    return beliefs.of(parent.replace(" ", "-"), strategy_of(kind).replace(" ", "-"))
