@@ -164,6 +164,16 @@ def test_targets_are_met_missed_or_not_measured() -> None:
     assert "38: 80, 92: 200." in text
 
 
+def test_a_ratio_is_to_the_better_of_a_rival_s_two_ways() -> None:
+    ways = {"seconds_per_evaluation": {"median": 0.3}, "search_seconds": 300}
+    flash = {"seconds_per_evaluation": {"median": 0.4}, "search_seconds": 200}
+    ours = {"seconds_per_evaluation": {"median": 0.1}, "search_seconds": 100}
+    found = {"server-tuned": ways, "server-tuned-flash": flash, "ours": ours}
+    assert table.each(found, "server-tuned") == pytest.approx(3)
+    assert table.whole(found, "server-tuned") == pytest.approx(2)
+    assert table.whole(found, "naive") is None
+
+
 def test_rounds_are_kept_for_their_plan_and_results_for_their_machine(tmp_path: Path) -> None:
     rounds, chosen = store.Rounds(tmp_path), plan.PLANS["demo"]
     assert rounds.get("demo", "naive", 0, chosen) is None

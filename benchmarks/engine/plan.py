@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 CONTENDERS = ("naive", "server", "server-tuned", "ours", "batched-bench", "search")
-"""In the order in which they run. "ours" and "server-tuned" give two results each: four generated
-tokens, and labels scored."""
+"""In the order in which they run. "ours" and "server-tuned" give more than one result: four
+generated tokens, and labels scored."""
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,8 @@ class Plan:
     """`prompts` x `images` is the search that is reported. Measured are: `naive_calls` calls;
     `server_calls` calls of the default server; `tuned_prompts` prompts on `measured_images`
     pictures for the tuned server; `own_prompts` prompts on as many pictures for ours. `growth`
-    also times other sizes, `second` a second search on the same pictures, `search_budget` a real
-    search of so many evaluations (0 for none)."""
+    also times other sizes, `flash` the tuned server with flash attention too, `second` a second
+    search on the same pictures, `search_budget` a real search of so many evaluations (0: none)."""
 
     prompts: int = 50
     images: int = 16
@@ -28,6 +28,7 @@ class Plan:
     own_prompts: int = 50
     measured_images: int = 16
     growth: bool = False
+    flash: bool = False
     second: bool = False
     search_budget: int = 0
     rounds: int = 1
@@ -39,11 +40,12 @@ PLANS: dict[str, Plan] = {
         server_calls=128,
         tuned_prompts=50,
         growth=True,
+        flash=True,
         second=True,
         search_budget=600,
         rounds=3,
     ),
-    "smolvlm-256m-q8_0": Plan(growth=True, second=True, search_budget=200),
+    "smolvlm-256m-q8_0": Plan(growth=True, flash=True, second=True, search_budget=200),
     "smolvlm-256m-q4_0": Plan(own_prompts=26, measured_images=8),
     "qwen2vl-2b-q8_0": Plan(
         naive_calls=2, server_calls=4, tuned_prompts=4, own_prompts=6, measured_images=4

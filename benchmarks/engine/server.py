@@ -2,9 +2,9 @@
 
 "server" is what GEPA or DSPy drive: four slots, prompt cache on, the candidate text before the
 picture. "server-tuned" is what somebody gets who knows the server well: the picture first, one
-slot pinned to each picture so that its prefix stays, all pictures in flight together, flash
-attention off (slower for short prompts on a CPU), no copies of prompts to the RAM cache, pictures
-read from a folder instead of from the request.
+slot pinned to each picture so that its prefix stays, all pictures in flight together, no copies of
+prompts to the RAM cache, pictures read from a folder instead of from the request. Flash attention
+makes a new picture faster and a short prompt slower, so both are tried.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from .workload import ANSWER_TOKENS, OPTIONS, key, pictures, prompts
 
 SLOTS = 4
 _SLOT_TOKENS = 1024
+_FLASH_PICTURES = 8
 _START_SECONDS = 600
 
 
@@ -115,13 +116,22 @@ def measure(job: Job) -> list[Measured]:
 
 def measure_tuned(job: Job) -> list[Measured]:
     """Prompt after prompt on all pictures at a time: first cold, then with prefixes kept; and the
-    same with one token and its log-probabilities, which is how labels are scored over HTTP."""
-    folder = job.cache / "pictures"
-    urls = [f"file://{path.name}" for path in pictures(job.plan.measured_images, folder)]
-    count, n = job.plan.tuned_prompts, len(urls)
+    same with one token and its log-probabilities, which is how labels are scored over HTTP. With
+    flash attention on fewer pictures, where the plan asks for that too."""
+    found = _tuned(job, "server-tuned", job.plan.measured_images, "off")
+    if job.plan.flash:
+        few = min(_FLASH_PICTURES, job.plan.measured_images)
+        found += _tuned(job, "server-tuned-flash", few, "on")[:1]
+    return found
+
+
+def _tuned(job: Job, name: str, n: int, flash: str) -> list[Measured]:
+    """Generated and scored, `n` slots for `n` pictures."""
+    folder, count = job.cache / "pictures", job.plan.tuned_prompts
+    urls = [f"file://{path.name}" for path in pictures(n, folder)]
     texts = prompts(2 * count)
     options = ["--parallel", str(n), "--ctx-size", str(n * _SLOT_TOKENS), "--no-kv-unified"]
-    options += ["--flash-attn", "off", "--cache-ram", "0", "--media-path", str(folder)]
+    options += ["--flash-attn", flash, "--cache-ram", "0", "--media-path", str(folder)]
 
     def row(text: str, labels: bool) -> list[Question]:
         return [Question(text, url, True, slot, labels) for slot, url in enumerate(urls)]
@@ -131,29 +141,15 @@ def measure_tuned(job: Job) -> list[Measured]:
         steps, replies = _timed(pool, server, [row(text, False) for text in texts[1:count]])
         scored, marks = _timed(pool, server, [row(text, True) for text in texts[count:]])
         peak = peak_bytes(server.pid) + peak_bytes()
-    generate = Measured(
-        contender="server-tuned",
-        asks=ASKS,
-        images=n,
-        warm=steps,
-        cold=cold,
-        tokens=_computed(replies),
-        peak_bytes=peak,
-        answers={
-            key(*divmod(index, n)): reply["choices"][0]["message"]["content"]
-            for index, reply in enumerate(first + replies)
-        },
-    )
-    score = Measured(
-        contender="server-tuned-score",
-        asks="log-probabilities of one token",
-        images=n,
-        warm=scored,
-        cold=cold,
-        tokens=_computed(marks),
-        peak_bytes=peak,
-    )
-    return [generate, score]
+    answers = {
+        key(*divmod(index, n)): reply["choices"][0]["message"]["content"]
+        for index, reply in enumerate(first + replies)
+    }
+    labels = "log-probabilities of one token"
+    return [
+        Measured(name, ASKS, n, steps, cold, _computed(replies), 0, peak, answers),
+        Measured(f"{name}-score", labels, n, scored, cold, _computed(marks), 0, peak),
+    ]
 
 
 @contextmanager
