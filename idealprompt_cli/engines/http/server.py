@@ -60,6 +60,7 @@ class Server:
                 "parameters": str(self.n_params or ""),
                 "pictures": seen,
                 "side_by_side": str(self.slots),
+                "template": _digest_of(str(self.props.get("chat_template") or "")),
             },
         )
 
@@ -189,6 +190,11 @@ def _ollama(wire: Wire, model: str) -> Server:
         n_params=int(facts.get("general.parameter_count") or 0),
         identity=_digest(wire, model),
     )
+
+
+def _digest_of(text: str) -> str:
+    """What tells one chat template from another, "" for none."""
+    return hashlib.sha256(text.encode()).hexdigest()[:8] if text else ""
 
 
 def _digest(wire: Wire, model: str) -> str:
