@@ -98,6 +98,7 @@ def test_a_model_that_is_busy() -> None:
     assert process.stderr is not None
     with process:
         assert process.stdout.readline() == "ready\n"
+        time.sleep(1.0)  # until it is within the native call
         process.send_signal(signal.SIGINT)
         assert process.stderr.readline().startswith("Stopping when the model has answered;")
         process.send_signal(signal.SIGINT)
