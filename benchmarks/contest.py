@@ -71,13 +71,11 @@ def contest(
         )
     records = []
     for budget in budgets:
-        records += _timed(
-            method,
-            engine,
-            task,
-            seed,
-            lambda b=budget: [_search(method, engine, task, seed, b, shuffled)],
-        )
+
+        def searched(amount: int = budget) -> list[Found]:
+            return [_search(method, engine, task, seed, amount, shuffled)]
+
+        records += _timed(method, engine, task, seed, searched)
     return records
 
 

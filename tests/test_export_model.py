@@ -15,6 +15,7 @@ from idealprompt_cli.artifact import Artifact, from_run
 from idealprompt_cli.engines import EngineOptions, open_engine
 from idealprompt_cli.evaluate import predict
 from idealprompt_cli.exports import EXPORTS
+from idealprompt_cli.forms import PLAIN, AnswerForm, AnswerKind, Field
 from idealprompt_cli.task import load_task
 from idealprompt_cli.types import Example, ModelRef, Prompt, Verbaliser
 
@@ -53,6 +54,12 @@ PROMPTS = {
     ),
     "described": COLOURS.with_(reasoning="describe"),
 }
+FIELDS = (Field("colour", "choice", ("red", "blue", "green")), Field("count", "integer"))
+WRITTEN: dict[AnswerKind, tuple[AnswerForm, Prompt]] = {
+    "text": (PLAIN, Prompt("Describe this image in one sentence.")),
+    "json": (AnswerForm(fields=FIELDS), Prompt("What is it?")),
+    "labels": (AnswerForm(options=("red", "striped", "mug")), Prompt("Check: red, striped, mug.")),
+}
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +73,15 @@ def ours(examples: tuple[Example, ...], tmp_path_factory: pytest.TempPathFactory
     engine = open_engine("llama_cpp", REF, options)
     labels = ("D0", "D4", "D9")
     try:
-        return {
+        chosen = {
             name: [one.predicted for one in predict(engine, prompt, labels, examples)]
             for name, prompt in PROMPTS.items()
         }
+        written = {
+            kind: [one.reply for one in predict(engine, prompt, (), examples[:6], kind, form)]
+            for kind, (form, prompt) in WRITTEN.items()
+        }
+        return {**chosen, **written}
     finally:
         engine.close()
 
@@ -108,6 +120,19 @@ def test_the_script_answers_like_eval(
     share = agreement(ours[name], theirs)
     print(f"python export, {name}: {share:.1%} of {len(theirs)} answers agree with eval")
     assert share >= LEAST_AGREEMENT
+
+
+@pytest.mark.parametrize("kind", WRITTEN)
+def test_the_script_writes_like_eval(
+    kind: AnswerKind, ours: Any, llama: Any, examples: tuple[Example, ...]
+) -> None:
+    form, prompt = WRITTEN[kind]
+    found = artifact(prompt)
+    found = replace(found, labels=(), task=replace(found.task, answer=kind, form=form))
+    script: dict[str, Any] = {"__name__": "exported"}
+    exec(EXPORTS["python"].render(found, prompt), script)
+    theirs = [script["answer"](llama, example.images[0]) for example in examples[:6]]
+    assert agreement(ours[kind], theirs) >= 5 / 6
 
 
 def say(llama: Any, request: dict[str, Any], url: str) -> str:

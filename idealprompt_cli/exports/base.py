@@ -44,12 +44,20 @@ def grammar(artifact: Artifact, prompt: Prompt) -> str:
     A blank may stand before the answer, because some chat templates end without one.
     """
     if not artifact.labels:
-        task = artifact.task
-        return KINDS[task.answer].grammar(task.form) or "" if task.answer in KINDS else ""
+        return written_grammar(artifact, prompt)
     if not thinks(artifact, prompt):
         return f'root ::= " "? answer\n{choices(artifact, prompt)}'
     root = f"root ::= thought {quoted(ANSWER_CUE + ' ')} answer"
     return f"{root}\nthought ::= [^\\n]{{1,300}}\n{choices(artifact, prompt)}"
+
+
+def written_grammar(artifact: Artifact, prompt: Prompt) -> str:
+    """GBNF of a written answer, "" where nothing limits it: for text and numbers, and where a
+    thought comes first, which the same request writes."""
+    task = artifact.task
+    if task.answer not in KINDS or prompt.reasoning != "none":
+        return ""
+    return KINDS[task.answer].grammar(task.form) or ""
 
 
 def choices(artifact: Artifact, prompt: Prompt) -> str:

@@ -7,7 +7,7 @@ import pprint
 from ..artifact import Artifact
 from ..evaluate import REASONING_TOKENS
 from ..types import Prompt
-from .base import answers, chat, max_tokens, stops, thinks
+from .base import answers, chat, max_tokens, stops, thinks, written_grammar
 
 _SCRIPT = '''\
 """{title}
@@ -21,7 +21,7 @@ import json
 import sys
 
 import numpy as np
-from llama_cpp import Llama, LogitsProcessorList
+from llama_cpp import Llama, LlamaGrammar, LogitsProcessorList
 from llama_cpp.llama_chat_format import MTMDChatHandler
 from PIL import Image, ImageOps
 
@@ -31,6 +31,8 @@ IMAGES = {images}  # pictures for one answer
 MESSAGES = {messages}
 # The words by which this model says each label.
 ANSWERS = {answers}
+# What a written answer may look like, in llama.cpp's notation; "" for anything.
+GRAMMAR = {grammar}
 THINKS = {thinks}
 
 
@@ -65,8 +67,8 @@ def only(llm, texts):
     return LogitsProcessorList([limit]), max(len(way) for way in ways)
 
 
-def ask(llm, messages, max_tokens, stop=(), texts=()):
-    """The model's words, one of `texts` if there are any."""
+def ask(llm, messages, max_tokens, stop=(), texts=(), grammar=""):
+    """The model's words, one of `texts` if there are any, or as the grammar has them."""
     limit = None
     if texts:
         limit, max_tokens = only(llm, texts)
@@ -77,6 +79,7 @@ def ask(llm, messages, max_tokens, stop=(), texts=()):
         temperature=0,
         repeat_penalty=1.0,
         logits_processor=limit,
+        grammar=LlamaGrammar.from_string(grammar, verbose=False) if grammar else None,
     )
     return reply["choices"][0]["message"]["content"].strip()
 
@@ -99,7 +102,7 @@ def answer(llm, *pictures):
     if THINKS:  # the model writes its thought first, then answers after it
         thought = ask(llm, messages, {thought_tokens}, ["\\n", "Answer:"])
         before = thought + "\\nAnswer: " if thought else ""
-    word = ask(llm, messages, {max_tokens}, {stop}, [before + word for word in ANSWERS])
+    word = ask(llm, messages, {max_tokens}, {stop}, [before + word for word in ANSWERS], GRAMMAR)
     word = word.rpartition("Answer:")[2].strip() if THINKS else word
     return ANSWERS.get(word, word)
 
@@ -109,6 +112,7 @@ if __name__ == "__main__":
     for start in range(1, len(sys.argv), IMAGES):
         group = sys.argv[start : start + IMAGES]
         print(*group, answer(llm, *group), sep="\\t")
+    llm.close()
 '''
 
 
@@ -126,6 +130,7 @@ class Python:
             images=artifact.task.images,
             messages=_pretty(chat(artifact, prompt)),
             answers=_pretty(answers(artifact, prompt)),
+            grammar=_pretty("" if artifact.labels else written_grammar(artifact, prompt)),
             n_ctx=artifact.model.n_ctx or 4096,
             max_tokens=max_tokens(artifact, prompt),
             stop=stops(artifact, prompt),
