@@ -37,11 +37,12 @@ def strategies_page() -> str:
         "Made by `python -m docs.generate` from `idealprompt_cli/strategies/`; do not edit.",
         "The order is the one in which a search without experience tries them.",
         "",
-        "| `--strategy` | what it does | source |",
-        "|---|---|---|",
+        "| `--strategy` | what it does | why it helps a small model | source |",
+        "|---|---|---|---|",
     ]
     for name, strategy in STRATEGIES.items():
-        cells = (f"`{name}`", strategy.summary, strategy.source)
+        why = " ".join((type(strategy).__doc__ or "").split())
+        cells = (f"`{name}`", strategy.summary, why, strategy.source)
         lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
     return "\n".join(lines) + "\n"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -10,19 +11,24 @@ import pytest
 from idealprompt_cli.errors import UsageError
 from idealprompt_cli.evaluate import Evaluator
 from idealprompt_cli.evidence import ModelEvidence
-from idealprompt_cli.interfaces import Draft, StrategyContext
+from idealprompt_cli.guard import copies
+from idealprompt_cli.interfaces import Draft, Foresighted, StrategyContext
 from idealprompt_cli.ledger import Ledger
 from idealprompt_cli.metrics import METRICS
 from idealprompt_cli.prompts import from_dict, render, to_dict
 from idealprompt_cli.strategies import STRATEGIES, select
+from idealprompt_cli.strategies.attributes import attributes
 from idealprompt_cli.strategies.fitting import fit_verbalisers
+from idealprompt_cli.strategies.reask import spoken
 from idealprompt_cli.strategies.rules import fit_rule
 from idealprompt_cli.strategies.sources import telling
-from idealprompt_cli.types import GenerateRequest, LabelText, Prompt, Task, Verbaliser
+from idealprompt_cli.strategies.tables import tables
+from idealprompt_cli.types import Example, GenerateRequest, LabelText, Prompt, Task, Verbaliser
 
-from .fake_vlm import FakeVlm, graded_task, shop_task
+from .fake_vlm import WORLD, FakeVlm, graded_task, shop_task
 
 TASK = shop_task()
+RNG = random.Random(0)
 SEED = Prompt(TASK.question)
 VERBALISED = Prompt(
     "The pattern of the item?",
@@ -96,7 +102,7 @@ def test_refitting_on_the_same_evidence_gives_the_same_prompt(name: str, parent:
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_every_strategy_has_something_to_offer_somewhere(name: str) -> None:
     written = replace(TASK, labels=(), answer="text", metric="normalised_match")
-    tasks = (TASK, graded_task(), written)
+    tasks = (TASK, graded_task(), written, replace(TASK, language="de"))
     assert any(drafts(name, prompt, task) for task in tasks for prompt in PARENTS.values())
 
 
@@ -213,3 +219,98 @@ def test_ask_anew_finds_the_question_that_is_meant() -> None:
     assert drafts("ask_anew", Prompt("Code?")) == [], "labels have strategies of their own"
     assert all(s.name != "ask_anew" for s in select())
     assert select(answer="text")[0].name == "ask_anew"
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_no_description_of_a_training_picture_is_copied_in(name: str) -> None:
+    """Not five words in a row of what was said of a picture stand in a prompt."""
+    for task in (TASK, graded_task()):
+        said = list(context(task).evidence.descriptions().values())
+        for parent in PARENTS.values():
+            for draft in drafts(name, parent, task):
+                assert not copies(str(to_dict(draft.prompt)), said)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_an_outlook_asks_the_model_nothing(name: str) -> None:
+    strategy = STRATEGIES[name]
+    if not isinstance(strategy, Foresighted):
+        return
+    engine = FakeVlm()
+    evidence = ModelEvidence(Ledger(engine), TASK.labels, TASK.train)
+    around = StrategyContext(TASK, evidence, random.Random(0))
+    assert strategy.outlook(SEED, around) is None
+    assert engine.calls == 0
+    evidence.descriptions()
+    calls, found = engine.calls, strategy.outlook(SEED, around)
+    assert engine.calls == calls
+    assert found is None or 0.0 <= found <= 1.0
+
+
+def test_a_grid_offers_combinations_where_two_attributes_decide() -> None:
+    made = drafts("grid_question", SEED, graded_task(48))
+    words = {v.label: v.words for v in made[0].prompt.verbalisers}
+    assert words["C"] == ("scratched",)
+    kinds = {frozenset(word.split(" and ")) for word in words["A"]}
+    assert kinds == {frozenset({"intact", "plain"}), frozenset({"intact", "striped"})}
+
+
+def test_the_language_of_the_task_is_used_and_left() -> None:
+    german = replace(TASK, language="de-AT")
+    first, second, *rest = drafts("language", SEED, german)
+    assert first.prompt.output_format.startswith("Antworte")
+    assert "German" in second.prompt.context
+    assert not drafts("language", SEED)
+    assert all("K7" in draft.prompt.question for draft in rest)
+
+
+def test_two_things_are_compared_where_their_likeness_decides() -> None:
+    def said(one: str, two: str, surface: str) -> str:
+        return f"a {one} mug on the left and a {two} hat on the right, on a {surface} table."
+
+    colours, surfaces = ("red", "blue", "green"), ("dark", "light")
+    texts, gold = {}, {}
+    for i in range(24):
+        one, two = colours[i % 3], colours[i % 3 if i % 2 else (i + 1 + i // 6 % 2) % 3]
+        texts[str(i)], gold[str(i)] = said(one, two, surfaces[i // 2 % 2]), "PQ"[one == two]
+    examples = tuple(Example(i, (), gold[i], "") for i in texts)
+    evidence = Told(Ledger(FakeVlm()), ("P", "Q"), examples, texts)
+    found = tables(evidence, ("P", "Q"))
+    assert found[0].relates
+    assert found[0].right == 1.0
+    task = replace(TASK, labels=("P", "Q"), train=examples)
+    made = next(iter(STRATEGIES["compare"].propose(SEED, StrategyContext(task, evidence, RNG))))
+    assert [(v.label, v.words) for v in made.prompt.verbalisers] == [
+        ("Q", ("same",)),
+        ("P", ("different",)),
+    ]
+    sided = {(a.which, a.where) for a in attributes(evidence) if "red" in a.values}
+    assert sided == {("first", "on the left"), ("last", "on the right"), ("both", "")}
+
+
+class Told(ModelEvidence):
+    """Evidence with descriptions of our own."""
+
+    def __init__(
+        self, ledger: Ledger, labels: tuple[str, ...], kept: Sequence[Example], said: dict[str, str]
+    ) -> None:
+        super().__init__(ledger, labels, kept)
+        self._said = said
+
+    def descriptions(self) -> dict[str, str]:
+        return {example.id: self._said[example.id] for example in self.examples}
+
+    def described(self) -> bool:
+        return True
+
+
+def test_attributes_are_found_without_labels() -> None:
+    evidence = context(graded_task(48)).evidence
+    found = {frozenset(one.values) for one in attributes(evidence)}
+    assert {frozenset(values) for values in WORLD.values()} <= found
+
+
+def test_of_equal_questions_the_one_that_is_answered_so_by_itself_is_kept() -> None:
+    read = Prompt("q", verbalisers=(Verbaliser("K7", ("yes",)), Verbaliser("M2", ("no",))))
+    assert spoken(read, {"a": "Yes", "b": "no", "c": "a mug", "d": "no"}) == 0.75
+    assert spoken(read, {}) == 0.0

@@ -14,6 +14,7 @@ from ..errors import UsageError
 from ..forms import AnswerKind
 from ..interfaces import Strategy
 from .ask_anew import AskAnew
+from .compare import Compare
 from .compression import Compression
 from .constraints import Constraints
 from .contrast_question import ContrastQuestion
@@ -28,6 +29,7 @@ from .image_position import ImagePosition
 from .label_descriptions import LabelDescriptions
 from .label_order import LabelOrder
 from .label_words import LabelWords
+from .language import Language
 from .one_at_a_time import OneAtATime
 from .option_letters import OptionLetters
 from .output_format import OutputFormat
@@ -43,6 +45,7 @@ STRATEGIES: Mapping[str, Strategy] = {
     "contrast_question": ContrastQuestion(),
     "rule_descriptions": RuleDescriptions(),
     "grid_question": GridQuestion(),
+    "compare": Compare(),
     "reask": Reask(),
     "label_words": LabelWords(),
     "label_descriptions": LabelDescriptions(),
@@ -61,6 +64,7 @@ STRATEGIES: Mapping[str, Strategy] = {
     "role": Role(),
     "constraints": Constraints(),
     "image_position": ImagePosition(),
+    "language": Language(),
     "compression": Compression(),
     "rewrite": Rewrite(),
 }

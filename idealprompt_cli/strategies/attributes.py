@@ -29,12 +29,14 @@ _TOKEN = re.compile(r"[^\W_]+(?:[-'][^\W_]+)*|[.,;:!?]")
 _BREAKS = frozenset((*".,;:!?", "and", "with", "while", "but", "which", "that"))
 _SIDES = ("left", "right", "top", "bottom", "front", "back", "first", "second")
 _EDGE = "\n"
+SAME, DIFFERENT = "same", "different"
 
 
 @dataclass(frozen=True)
 class Attribute:
     """Values that exclude each other; `which` of the mentions in a text counts ("first", "last",
-    or "only" where no text has two), and `where` a text says that it is ("on the right")."""
+    "only" where no text has two), and `where` a text says that it is ("on the right"). For "both"
+    the value is whether the first and the last mention are the same."""
 
     values: tuple[str, ...]
     which: str = "only"
@@ -43,6 +45,8 @@ class Attribute:
     def value(self, text: str) -> str:
         """The value that a text gives, "" for none."""
         found = [word for word in tokens(text) if word in self.values]
+        if self.which == "both":
+            return "" if len(found) < 2 else SAME if found[0] == found[-1] else DIFFERENT
         return "" if not found else found[-1 if self.which == "last" else 0]
 
 
@@ -73,9 +77,9 @@ def discover(texts: Sequence[str]) -> tuple[Attribute, ...]:
     for _ in range(PASSES):
         groups = _merged(names, words, {w: f"#{i}" for i, g in enumerate(groups) for w in g})
     found = []
-    for group in groups:
+    for group in (part for whole in groups for part in _parted(whole, texts)):
         covered = len(set().union(*(words[word].texts for word in group)))
-        if covered >= COVERS * len(texts):
+        if len(group) > 1 and covered >= COVERS * len(texts):
             found += [(covered, one) for one in _sided(tuple(group), texts)]
     return tuple(one for _, one in sorted(found, key=lambda pair: (-pair[0], pair[1].values)))
 
@@ -116,7 +120,7 @@ def _merged(
         alike = (vectors @ vectors.T) / np.maximum(np.outer(norms, norms), 1e-9)
         sizes = texts.sum(axis=1)
         both = (texts @ texts.T) / np.maximum(np.minimum.outer(sizes, sizes), 1.0)
-        alike = np.where((clauses @ clauses.T) > 0, -1.0, alike * (1.0 - both**2))
+        alike = np.where((clauses @ clauses.T) > 0, -1.0, alike * (1.0 - 0.5 * both))
         alike[~alive, :] = alike[:, ~alive] = -1.0
         np.fill_diagonal(alike, -1.0)
         one, two = np.unravel_index(int(alike.argmax()), alike.shape)
@@ -156,13 +160,31 @@ def _contexts(word: _Word, known: dict[str, str]) -> Counter[tuple[int, str]]:
     return found
 
 
+def _parted(group: list[str], texts: Sequence[str]) -> list[list[str]]:
+    """The group, or two of it where one half of its words always comes before the other: those
+    are two attributes that are named one after the other, and not one of two things."""
+    first, last = Counter[str](), Counter[str]()
+    for text in texts:
+        found = [word for word in tokens(text) if word in group]
+        if len(found) > 1:
+            first[found[0]] += 1
+            last[found[-1]] += 1
+    early = [word for word in group if first[word] > last[word]]
+    late = [word for word in group if word not in early]
+    strays = sum(min(first[word], last[word]) for word in group)
+    if not early or not late or sum(first.values()) < 0.5 * len(texts):
+        return [group]
+    return [early, late] if strays <= 0.1 * sum(first.values()) else [group]
+
+
 def _sided(values: tuple[str, ...], texts: Sequence[str]) -> list[Attribute]:
     """The attribute, or where many texts give two values, the first and the last of them."""
     given = [[w for w in tokens(text) if w in values] for text in texts]
     several = sum(len(set(found)) > 1 for found in given)
     if several < 0.3 * len(texts):
         return [Attribute(values)]
-    return [Attribute(values, which, _where(values, which, texts)) for which in ("first", "last")]
+    sides = [Attribute(values, which, _where(values, which, texts)) for which in ("first", "last")]
+    return [*sides, Attribute(values, "both")]
 
 
 def _where(values: tuple[str, ...], which: str, texts: Sequence[str]) -> str:

@@ -28,7 +28,8 @@ class OneAtATime:
     def propose(self, prompt: Prompt, context: StrategyContext) -> Sequence[Draft]:
         drafts: dict[tuple[str, ...], Draft] = {}
         context.evidence.descriptions()
-        for table in tables(context.evidence, context.task.labels)[:2]:
+        found = tables(context.evidence, context.task.labels)
+        for table in [table for table in found if not table.relates][:2]:
             values = [sorted(one.values) for one in table.attributes]
             cues = tuple(
                 step.format(words=either(words[:MAX_VALUES]))

@@ -100,7 +100,7 @@ def _loose(evidence: Evidence, labels: Sequence[str]) -> float | None:
 
 
 def _singles(evidence: Evidence, labels: Sequence[str]) -> list[Table]:
-    return [table for table in tables(evidence, labels) if len(table.attributes) == 1]
+    return [t for t in tables(evidence, labels) if len(t.attributes) == 1 and not t.relates]
 
 
 def _valued(table: Table, evidence: Evidence, labels: Sequence[str], limit: int) -> Marks:

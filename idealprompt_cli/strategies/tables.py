@@ -36,6 +36,11 @@ class Table:
     right: float
     likelihood: float
 
+    @property
+    def relates(self) -> bool:
+        """Whether it is about two things being alike: no word of a description says that."""
+        return any(one.which == "both" for one in self.attributes)
+
     def cells(self, evidence: Evidence, labels: Sequence[str]) -> dict[Cell, str]:
         """Every combination of the values that were seen -> the label that goes with it."""
         return evidence.once(f"cells {self.attributes}", lambda: self._cells(evidence, labels))
@@ -61,7 +66,8 @@ def tables(evidence: Evidence, labels: Sequence[str]) -> list[Table]:
 def _find(evidence: Evidence, labels: Sequence[str]) -> list[Table]:
     gold, found = _gold(evidence), []
     singles = attributes(evidence)
-    pairs = [(a, b) for i, a in enumerate(singles) for b in singles[i + 1 :]]
+    plain = [one for one in singles if one.which != "both"]
+    pairs = [(a, b) for i, a in enumerate(plain) for b in plain[i + 1 :]]
     for group in [*((one,) for one in singles), *pairs]:
         right, likelihood = _held_out(_values(evidence, group), gold, labels)
         found.append(Table(group, right, likelihood))
@@ -150,6 +156,8 @@ def clauses(table: Table, evidence: Evidence, labels: Sequence[str]) -> dict[str
     """label -> "(values of one attribute) and (values of the other)" that go with it, "" for the
     one label that is left when the others are said. None where more than one label does not come
     down to one such pair."""
+    if table.relates:
+        return None
     cells, said = table.cells(evidence, labels), {}
     for label in labels:
         own = [cell for cell, named in cells.items() if named == label]
