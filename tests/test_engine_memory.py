@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.engine.writer import Shape
 from idealprompt_cli.engines import EngineOptions
 from idealprompt_cli.engines.llama_cpp.engine import LlamaCppEngine, open_llama_cpp
 from idealprompt_cli.engines.options import in_words, parse_bytes
-from idealprompt_cli.errors import ModelError
+from idealprompt_cli.errors import ContextError, ImageError, ModelError
 from idealprompt_cli.types import GenerateRequest, ImageSlot, Message, ModelRef, ScoreRequest
 
 from .tiny_models import write_pair
@@ -63,6 +64,35 @@ def test_many_evaluations_do_not_grow_the_process(tmp_path: Path) -> None:
             work(engine, tmp_path, seed)
             sizes.append(int(STATM.read_text().split()[1]))
     assert sizes[-1] < 1.05 * sizes[5], "resident pages after 600 and after 1,600"
+
+
+@pytest.mark.skipif(not STATM.exists(), reason="reads the resident set from /proc")
+def test_failures_leave_nothing_behind(tmp_path: Path) -> None:
+    """Bad pictures, prompts and grammars, models that do not fit, engines opened and closed."""
+    ref = ModelRef(*write_pair("janus", tmp_path))
+    _, other = write_pair("smolvlm", tmp_path / "other", shape=Shape(width=32))
+    (image,) = new_pictures(tmp_path, 7, 1)
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(image.read_bytes()[:-40])
+    long = ScoreRequest(ask("red cup " * 600), (image,), ("red", "a cup"))
+    bad = ScoreRequest(ask("What?"), (broken,), ("red", "a cup"))
+    wrong = GenerateRequest(ask("?"), (image,), 4, grammar="root ::= [")
+    good = ScoreRequest(ask("What?"), (image,), ("red", "a cup"))
+    sizes = []
+    for _turn in range(12):
+        with open_small(tmp_path, tmp_path / "cache") as engine:
+            for _ in range(10):
+                with pytest.raises(ImageError):
+                    engine.score([good, bad])
+                with pytest.raises(ContextError):
+                    engine.score([long])
+                with pytest.raises(ModelError):
+                    engine.generate([wrong])
+            engine.score([good])
+        with pytest.raises(ModelError):
+            open_llama_cpp(ModelRef(ref.text, other), EngineOptions(threads=1), pytest.fail)
+        sizes.append(int(STATM.read_text().split()[1]))
+    assert sizes[-1] < 1.03 * sizes[4], "resident pages after five rounds and after twelve"
 
 
 def test_a_second_run_encodes_nothing(tmp_path: Path) -> None:

@@ -169,7 +169,9 @@ _SMOL = ("<fake_token_around_image>", "<global-img>", *_ROWS, "<end_of_utterance
 _QWEN = ("<|vision_start|>", "<|vision_end|>")
 _GEMMA = ("<bos>", "<start_of_turn>", "<end_of_turn>", "<start_of_image>", "<end_of_image>")
 _LFM2 = ("<|image_start|>", "<|image_end|>", "<|img_thumbnail|>", *_LFM2_ROWS)
+_MINICPM = ("<image>", "</image>", "<slice>", "</slice>")
 _POOLED = Shape(image=64)
+_RESAMPLED = Shape(width=128, feed=64)
 
 SPECS: dict[str, Spec] = {
     "janus": Spec("llama", CHATML, _CHATML, "<|im_end|>", vision.janus, _llama_text),
@@ -198,6 +200,16 @@ SPECS: dict[str, Spec] = {
     ),
     "lfm2": Spec(
         "lfm2", CHATML, _CHATML + _LFM2, "<|im_end|>", vision.lfm2, _lfm2_text, None, _POOLED
+    ),
+    "minicpmv": Spec(
+        "qwen2",
+        CHATML,
+        _CHATML + _MINICPM,
+        "<|im_end|>",
+        vision.minicpmv,
+        _llama_text,
+        None,
+        _RESAMPLED,
     ),
 }
 

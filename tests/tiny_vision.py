@@ -123,3 +123,21 @@ def lfm2(writer: Writer) -> None:
     writer.norm("mm.input_norm", 4 * width, bias=True)
     writer.linear("mm.1", width, 4 * width)
     writer.linear("mm.2", width, width)
+
+
+def minicpmv(writer: Writer) -> None:
+    """MiniCPM-V 2.6: slices by aspect ratio and an overview, positions by place in a grid of 70,
+    and a resampler whose few queries attend to all patches (one head of 128)."""
+    width, queries = writer.shape.width, 8
+    vit(writer, "resampler", positions=70 * 70)
+    writer.bias("v.patch_embd.bias", width)
+    writer.file.add_int32("clip.minicpmv_version", 3)
+    writer.key("clip.minicpmv_query_num", queries)
+    writer.weight("resampler.pos_embed_k", 16, width)  # loaded, but computed anew
+    writer.weight("resampler.query", queries, width)
+    writer.weight("resampler.proj.weight", width, width)
+    writer.weight("resampler.kv.weight", width, width)
+    for part in ("q", "k", "v", "out"):
+        writer.linear(f"resampler.attn.{part}", width, width)
+    for part in ("q", "kv", "post"):
+        writer.norm(f"resampler.ln_{part}", width, bias=True)

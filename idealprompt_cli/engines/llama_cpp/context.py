@@ -204,7 +204,7 @@ class Context:
         if chunk.tokens is None and chunk.n_tokens > self.n_ubatch and vision.non_causal(chunk):
             raise ModelError(
                 f"a picture of {chunk.n_tokens} tokens must be computed in one piece; "
-                f"use --n-ubatch {chunk.n_tokens} (it is {self.n_ubatch})"
+                f"the micro-batch holds {self.n_ubatch}: use a smaller picture"
             )
 
     def last_logits(self) -> Floats:
