@@ -1,0 +1,228 @@
+"""Tables and plots of the comparison of searches: `python -m benchmarks.compare_report`.
+
+Reads `results/compare.json`, writes `plots/compare.png` and `.svg` (with matplotlib, from the extra
+"bench"; `--no-plots` goes without) and the part of `README.md` between `<!-- compare -->` and
+`<!-- /compare -->`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .contest import METHODS
+from .ranking import Curves, Estimate, Run, area, compared, curves, estimated, reached
+
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results" / "compare.json"
+README = HERE / "README.md"
+NAMES = {
+    "seed": "seed prompt", "random": "random, same pool", "best-of-n": "best of N, same pool",
+    "hill-climbing": "hill climbing, same pool", "beam": "beam (ProTeGi), same pool",
+    "best-first": "best first, same pool", "puct": "ours without priors",
+    "puct+priors": "**ours** (shipped priors)", "gepa": "GEPA, own reflection",
+    "gepa+pool": "GEPA, our pool", "mipro": "MIPROv2",
+}  # fmt: skip
+OURS = ("puct+priors", "puct")
+
+
+def methods_in(runs: Sequence[Run]) -> list[str]:
+    return [method for method in METHODS if any(run["method"] == method for run in runs)]
+
+
+def share(value: float) -> str:
+    return "" if math.isnan(value) else f"{100 * value:.1f}"
+
+
+def with_interval(one: Estimate) -> str:
+    return f"{share(one.value)} [{share(one.low)}, {share(one.high)}]"
+
+
+def scores_table(runs: Sequence[Run]) -> str:
+    """Mean test score per method and budget, area, and cost at the largest budget."""
+    budgets = curves(runs, methods_in(runs)[0]).budgets
+    head = [*(str(b) for b in budgets), "area", f"at {budgets[-1]}, 95 % interval"]
+    head += ["tokens of the prompt", "model s", "own s"]
+    lines = [f"| method | {' | '.join(head)} |", "|---" * (len(head) + 1) + "|"]
+    best = _best(runs)
+    for method in methods_in(runs):
+        one = curves(runs, method)
+        cells = [
+            f"**{share(v)}**" if v >= best[i] - 5e-4 else share(v) for i, v in enumerate(one.mean())
+        ]
+        areas = area(one.budgets, one.scores)
+        last = estimated(one.scores[:, :, -1])
+        rest = [
+            float(np.nanmean(curves(runs, method, field).scores[:, :, -1]))
+            for field in ("prompt_tokens", "seconds", "own_seconds")
+        ]
+        cells += [share(float(np.nanmean(areas))), with_interval(last)]
+        cells += [f"{rest[0]:.0f}", f"{rest[1]:.1f}", f"{rest[2]:.1f}"]
+        lines.append(f"| {NAMES[method]} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _best(runs: Sequence[Run]) -> np.ndarray:
+    return np.asarray(np.nanmax([curves(runs, m).mean() for m in methods_in(runs)], axis=0))
+
+
+def differences_table(runs: Sequence[Run], ours: str) -> str:
+    """Ours less each peer, per budget, with a star where the paired test says so."""
+    own = curves(runs, ours)
+    lines = [f"| {NAMES[ours].replace('*', '')} less | {' | '.join(map(str, own.budgets))} |"]
+    lines.append("|---" * (len(own.budgets) + 1) + "|")
+    for method in [m for m in methods_in(runs) if m not in OURS or (ours, m) == OURS]:
+        other, cells = curves(runs, method), []
+        for place in range(len(own.budgets)):
+            gap = compared(own.scores[:, :, place], other.scores[:, :, place])
+            star = "*" if gap.p_value <= 0.05 else ""
+            cells.append(f"{100 * gap.value:+.1f}{star}")
+        lines.append(f"| {NAMES[method].replace('*', '')} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def savings(runs: Sequence[Run]) -> str:
+    """How many evaluations ours needs for a peer's last score, and what priors save."""
+    found = []
+    ours = next(method for method in OURS if method in methods_in(runs))
+    own = curves(runs, ours)
+    for method in [m for m in methods_in(runs) if m not in (*OURS, "seed")]:
+        goal = float(curves(runs, method).mean()[-1])
+        needs = reached(own.budgets, own.mean(), goal)
+        text = (
+            "never"
+            if math.isinf(needs)
+            else f"at most {needs:.0f}"
+            if needs <= own.budgets[0]
+            else f"{needs:.0f}"
+        )
+        found.append(f"{NAMES[method]} ({share(goal)} % at {own.budgets[-1]}): {text}")
+    lines = ["Evaluations after which ours reaches a peer's last mean: " + "; ".join(found) + "."]
+    if set(OURS) <= set(methods_in(runs)):
+        lines.append(_priors_worth(own, curves(runs, "puct")))
+    return "\n\n".join(lines)
+
+
+def _priors_worth(with_: Curves, without: Curves) -> str:
+    """Evaluations with the shipped priors as a share of those without, over goals between the
+    first and the last score of the search without."""
+    means = without.mean()
+    goals = np.linspace(means[0], np.max(means), 6)[1:]
+    shares = [
+        reached(with_.budgets, with_.mean(), goal) / reached(without.budgets, means, goal)
+        for goal in goals
+    ]
+    text = ", ".join(
+        f"{share(goal)} %: " + ("never" if math.isinf(value) else f"{100 * value:.0f} %")
+        for goal, value in zip(goals, shares, strict=True)
+    )
+    return f"Evaluations with the shipped priors as a share of those without, to reach {text}."
+
+
+def report(runs: Sequence[Run]) -> str:
+    """The part of the README that is made from the results."""
+    if not runs:
+        return "Not measured yet."
+    parts = []
+    tasks = sorted({(run["set"], run["task"]) for run in runs})
+    seeds = len({run["seed"] for run in runs})
+    names = sorted({name for name, _ in tasks})
+    count = " and ".join(f"{sum(t[0] == name for t in tasks)} {name}" for name in names)
+    parts.append(
+        f"Mean share of right answers on held-out pictures in %, over {count} tasks and {seeds} "
+        f"seeds ({len(runs)} runs on model `{runs[0]['model'][:12]}`); bold: best at that budget."
+    )
+    parts.append(scores_table(runs))
+    for name in names if len(names) > 1 else ():
+        part = [run for run in runs if run["set"] == name]
+        parts += [f"The {name} tasks alone:", scores_table(part)]
+    ours = next((method for method in OURS if method in methods_in(runs)), None)
+    if ours is not None:
+        parts.append(
+            "Paired differences over tasks and seeds (a star: permutation test, p <= 0.05; not "
+            "corrected for the number of cells):"
+        )
+        parts += [differences_table(runs, ours), savings(runs)]
+    return "\n\n".join(parts)
+
+
+def plot(runs: Sequence[Run], folder: Path) -> None:
+    """Mean test score against evaluations, one panel per set of tasks."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot
+
+    names = sorted({run["set"] for run in runs})
+    figure, axes = pyplot.subplots(1, len(names), figsize=(6.2 * len(names), 4.4), squeeze=False)
+    for axis, name in zip(axes[0], names, strict=True):
+        part = [run for run in runs if run["set"] == name]
+        for place, method in enumerate(methods_in(part)):
+            one = curves(part, method)
+            own = method in OURS
+            colour = f"C{place % 10}" if not own else ("black" if method == OURS[0] else "0.45")
+            axis.plot(
+                one.budgets, 100 * one.mean(), label=NAMES[method].replace("*", ""), color=colour,
+                linewidth=2.4 if own else 1.3, marker="o", markersize=3,
+            )  # fmt: skip
+            if method == OURS[0]:
+                bands = [estimated(one.scores[:, :, i]) for i in range(len(one.budgets))]
+                low, high = [100 * b.low for b in bands], [100 * b.high for b in bands]
+                axis.fill_between(one.budgets, low, high, color=colour, alpha=0.12, linewidth=0)
+        axis.set_xscale("log")
+        axis.set_xticks(one.budgets, [str(b) for b in one.budgets])
+        axis.minorticks_off()
+        axis.set_xlabel("evaluations")
+        axis.set_ylabel("right on held-out pictures, %")
+        axis.set_title(f"{name} tasks")
+        axis.grid(alpha=0.25)
+    axes[0][-1].legend(fontsize=7, loc="lower right")
+    figure.tight_layout()
+    folder.mkdir(parents=True, exist_ok=True)
+    figure.savefig(folder / "compare.png", dpi=110)
+    mpl.rcParams["svg.hashsalt"] = "compare"
+    figure.savefig(folder / "compare.svg", metadata={"Date": None})
+    pyplot.close(figure)
+
+
+def filled(readme: str, text: str) -> str:
+    """The README with its part about the comparison up to date."""
+    pattern = re.compile(r"(<!-- compare -->\n).*?(<!-- /compare -->)", re.DOTALL)
+    return pattern.sub(lambda match: f"{match[1]}{text}\n{match[2]}", readme)
+
+
+def load(path: Path) -> list[Any]:
+    """The results; those of the model with most runs, pool in its usual order."""
+    runs = json.loads(path.read_text("utf-8")) if path.exists() else []
+    runs = [run for run in runs if run["pool"] == "by strength"]
+    models = [run["model"] for run in runs]
+    usual = max(set(models), key=models.count, default=None)
+    return [run for run in runs if run["model"] == usual]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--readme", type=Path, default=README)
+    parser.add_argument("--plots", type=Path, default=HERE / "plots")
+    parser.add_argument("--no-plots", action="store_true")
+    options = parser.parse_args()
+    runs = load(options.results)
+    text = report(runs)
+    print(text)
+    options.readme.write_text(filled(options.readme.read_text("utf-8"), text), encoding="utf-8")
+    if runs and not options.no_plots:
+        plot(runs, options.plots)
+
+
+if __name__ == "__main__":
+    main()
