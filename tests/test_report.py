@@ -18,6 +18,8 @@ from idealprompt_cli.edits import Change, EditReport
 from idealprompt_cli.forms import PLAIN, AnswerForm, Field
 from idealprompt_cli.outcomes import Kept, Which
 from idealprompt_cli.report import Node, Report, drawings, html, text
+from idealprompt_cli.report.draw import interval_svg
+from idealprompt_cli.report.gather import gather
 from idealprompt_cli.report.tree import lay_out
 from idealprompt_cli.report.words import changes
 from idealprompt_cli.types import Outcome, Prompt
@@ -106,6 +108,12 @@ def test_text(run: Path) -> None:
         assert part in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 100
     assert "\x1b" not in result.stdout
+
+
+def test_text_in_a_narrow_terminal(run: Path) -> None:
+    shown = text(gather(str(run)), 44).splitlines()
+    assert max(map(len, shown)) <= 44
+    assert "    selection  50.0 % [25, 75]" in shown
 
 
 def test_an_artifact_alone(prompt: Path) -> None:
@@ -226,3 +234,28 @@ def test_the_parts_of_an_answer() -> None:
     assert "  n       0.0 % 100.0 %" in text(report)
     none = Report(replace(artifact, task=replace(artifact.task, form=PLAIN)), "run", (), kept)
     assert "Part by part" not in html(none)
+
+
+def test_why_a_run_stopped_is_said_in_words() -> None:
+    report = Report(from_run(run_result()), "run", nodes(3))
+    for shown in (html(report), text(report)):
+        assert "stopped because the budget of evaluations was spent." in " ".join(shown.split())
+
+
+def test_how_many_wrong_answers_there_are_is_said() -> None:
+    wrong = [Kept("test", "winner", Outcome(f"{n}.png", "K7", "M2", 0.0), ()) for n in range(13)]
+    for count, page, lines in (
+        (1, "One wrong answer.", "Surest wrong answers:"),
+        (8, "All 8 wrong answers, the surest first.", "Surest wrong answers:"),
+        (13, "12 of 13 wrong answers, the surest first.", "Surest wrong answers (8 of 13):"),
+    ):
+        report = Report(from_run(run_result()), "run", nodes(3), tuple(wrong[:count]))
+        assert page in html(report)
+        assert lines in text(report)
+
+
+def test_a_full_score_is_drawn_inside_its_picture() -> None:
+    for value in (0.0, 1.0):
+        picture = interval_svg(value, value, value, strong=True)
+        middle, radius = (float(found) for found in re.findall(r'c?[xr]="([\d.]+)"', picture)[:2])
+        assert radius <= middle <= 260 - radius

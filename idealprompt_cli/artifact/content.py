@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -23,6 +24,16 @@ from ..types import (
 SCHEMA = 1
 Recommended = Literal["winner", "baseline"]
 STOP_REASONS: tuple[StopReason, ...] = get_args(StopReason)
+STOPPED: Mapping[StopReason, str] = {
+    "evaluations": "the budget of evaluations was spent",
+    "seconds": "the time was up",
+    "tokens": "the budget of tokens was spent",
+    "exhausted": "every strategy had been tried",
+    "perfect": "nothing was left to gain on the training pictures",
+    "interrupted": "it was interrupted",
+    "settled": "no confusion was left open",
+    "patience": "reflection found nothing better several times in a row",
+}
 
 
 @dataclass(frozen=True)
@@ -90,6 +101,11 @@ class Artifact:
     stop: StopReason
     seed: int
     trail: tuple[Step, ...]
+
+    @property
+    def stopped_because(self) -> str:
+        """Why the run stopped, as the end of a sentence."""
+        return STOPPED[self.stop]
 
     def rendered_now(self) -> tuple[Message, ...]:
         """What this version of the package makes of `prompt`; differs from `messages` where the

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
 
 from rich import box
 from rich.console import Console
@@ -12,20 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ..artifact import Artifact, Score, Scores
-from ..types import Cost, Evaluation, ImageSlot, Message, StopReason
+from ..types import Cost, Evaluation, ImageSlot, Message
 from .base import EvalReport, Screen, Work
 from .detail import show_parts, show_rivals, show_worst
-
-_STOPPED: Mapping[StopReason, str] = {
-    "evaluations": "the budget of evaluations was spent",
-    "seconds": "the time was up",
-    "tokens": "the budget of tokens was spent",
-    "exhausted": "every strategy had been tried",
-    "perfect": "nothing was left to gain on the training pictures",
-    "interrupted": "it was interrupted",
-    "settled": "no confusion was left open",
-    "patience": "reflection found nothing better several times in a row",
-}
 
 
 class TableFormat:
@@ -54,7 +42,7 @@ class TableFormat:
         console.print()
         if written:
             _say(console, f"Written to {written}")
-        _say(console, f"Cost: {_cost(artifact.cost)}; stopped because {_STOPPED[artifact.stop]}.")
+        _say(console, f"Cost: {_cost(artifact.cost)}; stopped because {artifact.stopped_because}.")
         if work and work.get("tokens_saved", 0) > 0:
             _say(console, _saving(work))
         return _finish(console)

@@ -60,7 +60,7 @@ def _mark(spot: Spot) -> str:
     return (
         f"<g><title>{tip}</title>"
         f'<circle cx="{x}" cy="{y}" r="5" fill="{fill}" stroke="{colour}" stroke-width="1.5"/>'
-        f'<rect x="{x + 9}" y="{y - 9}" width="{size:.0f}" height="18" fill="#ffffff"/>'
+        f'<rect x="{x + 6}" y="{y - 9}" width="{size + 3:.0f}" height="18" fill="#ffffff"/>'
         f'<text x="{x + 11}" y="{y + 4}" fill="{colour}"{bold}>{escape(label)}{star}</text></g>'
     )
 
@@ -83,7 +83,7 @@ def curve_svg(nodes: Sequence[Node], points: Sequence[Point]) -> str:
         return round(12 + (HEIGHT - BOTTOM - 12) * (1 - value), 1)
 
     dots = [
-        f'<circle cx="{x(n.spent)}" cy="{y(n.value)}" r="3" fill="#9aa7b3">'
+        f'<circle cx="{x(n.spent)}" cy="{y(n.value)}" r="3.5" fill="#9aa7b3" stroke="#ffffff">'
         f"<title>{escape(n.strategy)} {100 * n.value:.1f} %</title></circle>"
         for n in nodes
         if n.state == "complete" and n.value is not None
@@ -92,7 +92,7 @@ def curve_svg(nodes: Sequence[Node], points: Sequence[Point]) -> str:
     for point in points[1:]:
         way += f" H{x(point.spent)} V{y(point.best)}"
     line = f'<path d="{way} H{x(top)}" fill="none" stroke="#0b6e4f" stroke-width="2.5"/>'
-    return _svg(WIDTH, HEIGHT, "score against evaluations", [*_axes(top, x, y), *dots, line])
+    return _svg(WIDTH, HEIGHT, "score against evaluations", [*_axes(top, x, y), line, *dots])
 
 
 def _axes(top: int, x: object, y: object) -> list[str]:
@@ -119,14 +119,14 @@ def interval_svg(value: float, low: float, high: float, strong: bool) -> str:
     colour = "#0b6e4f" if strong else "#5b6b7b"
 
     def x(share: float) -> float:
-        return round(4 + 252 * share, 1)
+        return round(7 + 246 * share, 1)
 
     return _svg(
         260,
         18,
         f"{100 * value:.1f} %",
         [
-            '<path d="M4 9 H256" stroke="#e3e8ec" stroke-width="2"/>',
+            '<path d="M7 9 H253" stroke="#e3e8ec" stroke-width="2"/>',
             f'<path d="M{x(low)} 9 H{x(high)}" stroke="{colour}" stroke-width="4" opacity=".45"/>',
             f'<circle cx="{x(value)}" cy="9" r="5.5" fill="{colour}"/>',
         ],

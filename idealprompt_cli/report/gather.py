@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from ..prompts import from_dict
 from ..types import Outcome, Prompt, Split
 
 ARTIFACT = "prompt.yaml"
+ALL = sys.maxsize
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from ..images import open_rgb
 from ..outcomes import Kept, confusion
 from ..types import Outcome
 from .draw import curve_svg, interval_svg, tree_svg
-from .gather import Report
+from .gather import ALL, Report
 from .parts import parts
 from .words import changes, prompt_text
 
@@ -58,7 +58,7 @@ def _values(report: Report, images: bool) -> dict[str, Any]:
         "part_kind": part_kind,
         "parts": found,
         "worst": [_worst(report, kept, images) for kept in report.worst(WORST)],
-        "wrong": len(report.worst(10**9)),
+        "wrong": len(report.worst(ALL)),
         "images": images,
         "source": Path(report.source).name,
     }

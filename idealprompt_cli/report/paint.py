@@ -123,7 +123,7 @@ def _mark(sheet: Sheet, spot: Spot, x: float, y: float) -> None:
     sheet.dot(x, y, 5, colour, filled=spot.node is not None)
     # White behind the text first, so that no edge runs through it.
     end = sheet.text(x + 11, y, label, "#ffffff")
-    sheet.line([(x + 9, y), (end + 3, y)], "#ffffff", 16)
+    sheet.line([(x + 6, y), (end + 3, y)], "#ffffff", 16)
     sheet.text(x + 11, y, label, colour)
 
 
@@ -141,10 +141,11 @@ def curve_png(report: Report) -> bytes:
     sheet.text(LEFT, TOP / 2, title, INK)
     top = max(max(node.spent for node in nodes), 1)
     _axes(sheet, top)
+    sheet.line(_steps(points, top), GOOD, 2.5)
     for node in nodes:
         if node.state == "complete" and node.value is not None:
+            sheet.dot(_x(node.spent, top), _y(node.value), 4, "#ffffff")
             sheet.dot(_x(node.spent, top), _y(node.value), 3, "#9aa7b3")
-    sheet.line(_steps(points, top), GOOD, 2.5)
     return sheet.png()
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from ..artifact import Score
+from ..artifact import Artifact, Score
 from ..outcomes import confusion
-from .gather import Report
+from .gather import ALL, Report
 from .parts import parts
 from .tree import Spot, lay_out
 from .words import changes, prompt_text
@@ -19,22 +19,33 @@ def text(report: Report, width: int = 80) -> str:
     """Sections in the order of the page; lines are at most `width` wide where words allow."""
     artifact = report.artifact
     blocks = [
-        [artifact.task.name, *textwrap.wrap(artifact.verdict, width)],
-        _scores(report),
+        [artifact.task.name, *_folded(artifact.verdict, width)],
+        _scores(report, width),
         ["Prompt ({+added+}, [-removed-]):", *_prompt(report, width)],
         _tree(report, width),
-        _matrices(report),
+        _matrices(report, width),
         _parts(report),
         _worst(report),
-        [
-            f"Cost: {artifact.cost.evaluations:,} evaluations, {artifact.cost.tokens:,} tokens, "
-            f"{artifact.cost.seconds:.1f} seconds; stopped: {artifact.stop}"
-        ],
+        _cost(artifact, width),
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
-def _scores(report: Report) -> list[str]:
+def _folded(sentence: str, width: int) -> list[str]:
+    return textwrap.wrap(sentence, width, break_on_hyphens=False)
+
+
+def _cost(artifact: Artifact, width: int) -> list[str]:
+    cost = artifact.cost
+    return _folded(
+        f"Cost: {cost.evaluations:,} evaluations, {cost.tokens:,} tokens, {cost.seconds:.1f} "
+        f"seconds; stopped because {artifact.stopped_because}.",
+        width,
+    )
+
+
+def _scores(report: Report, width: int) -> list[str]:
+    """A prompt a line, or a part a line where both do not fit."""
     lines = [report.artifact.task.metric]
     for name, scores in (
         ("seed prompt", report.artifact.baseline),
@@ -42,7 +53,9 @@ def _scores(report: Report) -> list[str]:
     ):
         parts = [("test", scores.test), ("selection", scores.selection)]
         shown = [f"{part} {_percent(score)}" for part, score in parts if score is not None]
-        lines.append(f"  {name:<15} {'   '.join(shown)}")
+        line = f"  {name:<15} {'   '.join(shown)}"
+        apart = [f"  {name}", *(f"    {part}" for part in shown)]
+        lines += [line] if len(line) <= width else apart
     return lines
 
 
@@ -77,14 +90,14 @@ def _branch(spot: Spot) -> str:
     return f"  {'  ' * spot.depth}{mark} {spot.label}"
 
 
-def _matrices(report: Report) -> list[str]:
+def _matrices(report: Report, width: int) -> list[str]:
     labels = report.artifact.labels
     if not report.kept or not labels:
         return []
     counts = confusion(report.outcomes("winner"), labels)
     part = "held-out" if report.split() == "test" else "selection"
     head = f"Adapted prompt on the {part} pictures (rows: right, columns: answered):"
-    return [head, *matrix_lines(labels, counts)]
+    return [*_folded(head, width), *matrix_lines(labels, counts)]
 
 
 def _parts(report: Report) -> list[str]:
@@ -113,7 +126,9 @@ def _worst(report: Report) -> list[str]:
     worst = report.worst(WORST)
     if not worst:
         return []
-    lines = ["Surest wrong answers:" if report.artifact.labels else "Worst answers:"]
+    kind = "Surest wrong answers" if report.artifact.labels else "Worst answers"
+    wrong = len(report.worst(ALL))
+    lines = [f"{kind}{f' ({len(worst)} of {wrong})' if wrong > len(worst) else ''}:"]
     for kept in worst:
         one = kept.outcome
         share = one.probabilities.get(one.predicted)
