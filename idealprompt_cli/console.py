@@ -88,18 +88,23 @@ class Console:
 
 def is_terminal(stream: TextIO) -> bool:
     """Whether a person is likely to watch the stream as it comes."""
+    return _has_columns(stream) and os.environ.get("TERM") != "dumb"
+
+
+def _has_columns(stream: TextIO) -> bool:
+    """Whether the stream ends on a screen, be it one that cannot move its cursor."""
     try:
-        return stream.isatty() and os.environ.get("TERM") != "dumb"
+        return stream.isatty()
     except ValueError:  # closed
         return False
 
 
 def screen_of(stream: TextIO) -> Screen:
     """Columns and colour for text that is printed on a stream."""
-    if not is_terminal(stream):
+    if not _has_columns(stream):
         return Screen()
     width = min(shutil.get_terminal_size().columns, 120)
-    return Screen(width=width, colour="NO_COLOR" not in os.environ)
+    return Screen(width=width, colour=is_terminal(stream) and "NO_COLOR" not in os.environ)
 
 
 class SilentObserver:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from idealprompt_cli.console import Console, SilentObserver, screen_of
+from idealprompt_cli.formats import Screen
 from idealprompt_cli.live import Stage
 from idealprompt_cli.observers import LineObserver
 from idealprompt_cli.pace import Pace, duration
@@ -130,6 +131,15 @@ def test_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not screen_of(io.StringIO()).colour
     monkeypatch.setenv("NO_COLOR", "1")
     assert not screen_of(Terminal()).colour
+
+
+def test_a_dumb_terminal_has_columns_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("COLUMNS", "60")
+    for term, colour in (("dumb", False), ("xterm", True)):
+        monkeypatch.setenv("TERM", term)
+        assert screen_of(Terminal()) == Screen(60, colour)
+    assert screen_of(io.StringIO()).width == 100
 
 
 def test_what_is_tried_and_answers_in_the_midst_of_it() -> None:

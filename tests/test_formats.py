@@ -47,6 +47,17 @@ def test_the_table() -> None:
     )
 
 
+@pytest.mark.parametrize("width", [40, 60])
+def test_the_table_on_a_narrow_screen(width: int) -> None:
+    lines = get("table").run(from_run(run_result()), "", Screen(width)).splitlines()
+    table = lines[: next(place for place, line in enumerate(lines) if not line.strip())]
+    assert max(map(len, table)) <= width
+    assert table[0].split() == ["codes:", "selection", "held-out", "test"]
+    assert table[5].startswith("adapted prompt" if width == 60 else "adapted  ")
+    assert table[5].endswith("83.3 %         77.8 %")
+    assert "…" not in "".join(table)
+
+
 def test_what_sharing_spared_is_shown() -> None:
     artifact = from_run(run_result())
     work = {"tokens": 2500.0, "tokens_without_sharing": 10_000.0, "tokens_saved": 7500.0}

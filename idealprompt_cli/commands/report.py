@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -49,7 +48,7 @@ def report(
     holds all of it, an artifact alone only the first part. Needs no model.
     """
     from .. import report as pages
-    from ..console import Console, is_terminal
+    from ..console import Console, screen_of
 
     del debug
     if not text and not output and png is None:
@@ -62,8 +61,11 @@ def report(
         for name, data in pages.drawings(found).items():
             write_bytes(png / name, data, ArtifactError)
             console.say(f"Written to {png / name}")
-    width = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else 100
-    page = pages.text(found, width) if text else pages.html(found, images=not no_images)
+    page = (
+        pages.text(found, screen_of(sys.stdout).width)
+        if text
+        else pages.html(found, images=not no_images)
+    )
     if output not in ("", "-"):
         write_text(Path(output), page + "\n", ArtifactError)
         console.say(f"Written to {output}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 
 from rich import box
 from rich.console import Console
@@ -15,6 +16,11 @@ from ..types import Cost, Evaluation, ImageSlot, Message
 from .base import EvalReport, Screen, Work
 from .detail import show_parts, show_rivals, show_worst
 
+_FLATTERS = (
+    "The search chose by the selection pictures, so that column flatters the adapted prompt; it "
+    "never saw the held-out pictures."
+)
+
 
 class TableFormat:
     """The default: scores side by side, the verdict, the prompt as it is sent, the cost."""
@@ -26,10 +32,10 @@ class TableFormat:
         self, artifact: Artifact, written: str, screen: Screen, work: Work | None = None
     ) -> str:
         console = _console(screen)
-        console.print(_scores(artifact))
+        console.print(_scores(artifact, screen.width))
         if artifact.winner.test:
-            _say(console, "The search chose by the selection pictures, so that column flatters the")
-            _say(console, "adapted prompt; it never saw the held-out pictures.")
+            for line in textwrap.wrap(_FLATTERS, min(screen.width, 72)):
+                _say(console, line)
         _heading(console, artifact.verdict)
         if artifact.recommended == "baseline":
             _say(
@@ -108,23 +114,32 @@ def _heading(console: Console, text: str) -> None:
     console.print(Text(text, style="bold"), soft_wrap=True)
 
 
-def _scores(artifact: Artifact) -> Table:
+def _scores(artifact: Artifact, width: int) -> Table:
+    """A row for each prompt; where the screen is narrow, figures and intervals on two lines."""
+    wide = _score_table(artifact, " ", "  ")
+    fits = Console(file=io.StringIO(), width=1000).measure(wide).maximum <= width
+    return wide if fits else _score_table(artifact, "\n", "\n")
+
+
+def _score_table(artifact: Artifact, blank: str, gap: str) -> Table:
+    """`blank` stands between the words of a heading, `gap` between a figure and its interval."""
+    winner = artifact.winner
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column(f"{artifact.task.name}: {artifact.winner.selection.metric}")
-    table.add_column(f"selection ({artifact.winner.selection.n} pictures)", no_wrap=True)
-    if artifact.winner.test:
-        table.add_column(f"held-out test ({artifact.winner.test.n} pictures)", no_wrap=True)
-    table.add_row("seed prompt", *_cells(artifact.baseline))
-    table.add_row(Text("adapted prompt", style="bold"), *_cells(artifact.winner))
+    table.add_column(f"{artifact.task.name}:{blank}{winner.selection.metric}")
+    table.add_column(f"selection{blank}({winner.selection.n} pictures)", no_wrap=True)
+    if winner.test:
+        table.add_column(f"held-out test{blank}({winner.test.n} pictures)", no_wrap=True)
+    table.add_row("seed prompt", *_cells(artifact.baseline, gap))
+    table.add_row(Text("adapted prompt", style="bold"), *_cells(winner, gap))
     return table
 
 
-def _cells(scores: Scores) -> list[str]:
-    return [_percent(score) for score in (scores.selection, scores.test) if score]
+def _cells(scores: Scores, gap: str) -> list[str]:
+    return [_percent(score, gap) for score in (scores.selection, scores.test) if score]
 
 
-def _percent(score: Score) -> str:
-    return f"{100 * score.value:5.1f} %  [{100 * score.low:.1f}, {100 * score.high:.1f}]"
+def _percent(score: Score, gap: str = "  ") -> str:
+    return f"{100 * score.value:5.1f} %{gap}[{100 * score.low:.1f}, {100 * score.high:.1f}]"
 
 
 def _messages(console: Console, messages: tuple[Message, ...]) -> None:
