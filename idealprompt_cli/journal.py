@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from .errors import JournalError
+from .files import reason
 from .prompts import to_dict
 from .types import ModelInfo, Task, Trial
 
@@ -50,7 +51,9 @@ class Journal:
                 f"{path}: this run folder is in use; give --resume or another --run-dir"
             ) from error
         except OSError as error:
-            raise JournalError(f"{path}: cannot be written ({error.strerror})") from error
+            raise JournalError(
+                f"{path}: cannot be written ({reason(error)}): name another place with --run-dir"
+            ) from error
         journal = Journal(path, stream, [])
         journal.append([{"kind": "header", "version": VERSION, **header}])
         return journal

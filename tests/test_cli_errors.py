@@ -14,7 +14,7 @@ from idealprompt_cli.cli import app
 from idealprompt_cli.commands import models
 from idealprompt_cli.types import ModelInfo, ModelRef
 
-from .conftest import SCRIPT
+from .conftest import SCRIPT, call
 from .factories import model
 
 
@@ -193,3 +193,26 @@ def test_which_model_an_artifact_names(folder: Path, monkeypatch: pytest.MonkeyP
     assert models.named_by(info("gone.gguf"), models.ModelFlags(model=Path("m.gguf"))) is None
     monkeypatch.setenv("IDEALPROMPT_MODEL", "m.gguf")
     assert models.named_by(info("gone.gguf"), models.ModelFlags()) is None
+
+
+def test_nothing_is_lost_where_the_output_cannot_be_written(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from idealprompt_cli.commands import search
+
+    monkeypatch.setattr(search, "check_writable", lambda *_: Path("late").rmdir())
+    Path("late").mkdir()
+    result = call("search", folder, "-m", SCRIPT, "-o", "late/p.yaml", "--run-dir", "run", "-q")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "error: late/p.yaml: cannot be written (no such file or directory); the result is in "
+        "run/prompt.yaml\n"
+    )
+    assert call("eval", "run/prompt.yaml", folder, "-m", SCRIPT).exit_code == 0
+
+
+def test_a_run_folder_that_cannot_be_made(folder: Path) -> None:
+    Path("file").touch()
+    result = call("search", folder, "-m", SCRIPT, "--run-dir", "file/run", "-q")
+    assert result.exit_code == 1
+    assert "(not a directory): name another place with --run-dir" in result.stderr

@@ -123,6 +123,21 @@ def test_an_artifact_alone(prompt: Path) -> None:
     assert "Cost" in call("report", "-", "--text", stdin=prompt.read_text()).stdout
 
 
+def test_the_last_run_is_taken_where_none_is_named(folder: Path) -> None:
+    none = call("report", "--text")
+    assert none.exit_code == 1
+    assert (
+        none.stderr == "error: runs: holds no run that ended: name a run's folder or an artifact\n"
+    )
+    told = call("search", folder, "-m", SCRIPT, "--strategy", "role").stderr.splitlines()[-1]
+    (made,) = Path("runs").iterdir()
+    assert told == f"All of the run: idealprompt report {made} --text, or -o report.html"
+    Path("runs/broken").mkdir()
+    result = call("report", "--text")
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr == f"The run in {made}.\n"
+
+
 def test_errors(run: Path, tmp_path: Path) -> None:
     assert "holds no prompt.yaml: no run's folder" in call("report", tmp_path, "--text").stderr
     assert call("report", run).exit_code == 2

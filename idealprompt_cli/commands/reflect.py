@@ -25,6 +25,7 @@ from .models import (
     work_of,
 )
 from .runs import (
+    KEPT,
     NoCache,
     NoPriors,
     NoTest,
@@ -32,9 +33,11 @@ from .runs import (
     Resume,
     RunDir,
     again,
+    deliver,
     learned,
     run_folder,
     shared_answers,
+    tell_of_report,
 )
 from .shell import Talk, grouped
 from .stages import heard_by, settings_for, tested
@@ -118,6 +121,7 @@ def reflect(plan: Plan, *, output: Output = "", flags: ModelFlags, talk: Talk) -
         console.close()
     if made is not None:
         _deliver(*made, output, plan.json)
+        tell_of_report(made[1], console)
 
 
 def _check(plan: Plan, output: str) -> None:
@@ -161,7 +165,7 @@ def _run(plan: Plan, flags: ModelFlags, console: Console) -> tuple[Artifact, Pat
             )
             work = work_of(model)
     made = continued(artifact, result)
-    kept = folder / "prompt.yaml"
+    kept = folder / KEPT
     write_text(kept, dump(made), ArtifactError)
     return made, kept, work
 
@@ -291,18 +295,14 @@ def _print_event(kind: str, data: Mapping[str, Any]) -> None:
 def _deliver(artifact: Artifact, kept: Path, work: Work, output: str, json: bool) -> None:
     """The YAML to where it was asked for; the summary (or the last event) beside it."""
     from .. import formats
-    from ..artifact import dump, to_data
+    from ..artifact import to_data
     from ..console import screen_of
 
-    if output and output != "-":
-        write_text(Path(output), dump(artifact), ArtifactError)
-    written = str(kept) if output in ("", "-") else output
+    written = deliver(artifact, kept, output)
     if json:
         account = {"work": work} if work else {}
         _print_event("result", {**to_data(artifact), "written": written, **account})
         return
-    if output == "-":
-        typer.echo(dump(artifact), nl=False)
     stream = sys.stderr if output == "-" else sys.stdout
     shown = formats.get("table").run(artifact, written, screen_of(stream), work)
     typer.echo(shown, err=output == "-")

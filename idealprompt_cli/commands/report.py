@@ -10,17 +10,24 @@ import typer
 
 from ..errors import ArtifactError, UsageError
 from ..files import check_writable, write_bytes, write_text
+from .runs import last_run
 from .shell import Debug, Quiet, level_of
 
 EPILOG = """\b
 Examples:
+  idealprompt report --text
   idealprompt report runs/my_task-20250101-120000 -o report.html
   idealprompt report runs/my_task-20250101-120000 --text
   idealprompt report runs/my_task-20250101-120000 --png pictures
 The page is one file: no scripts, no network. --no-images leaves the pictures out of it."""
 
 Run = Annotated[
-    str, typer.Argument(metavar="RUN|PROMPT|-", help="A run's folder, or a YAML artifact.")
+    str,
+    typer.Argument(
+        metavar="RUN|PROMPT|-",
+        show_default=False,
+        help="A run's folder, or a YAML artifact. Default: the run under runs/ that ended last.",
+    ),
 ]
 Output = Annotated[
     str, typer.Option("--output", "-o", metavar="FILE|-", help="Where to write the HTML page.")
@@ -34,7 +41,7 @@ NoImages = Annotated[bool, typer.Option("--no-images", help="No pictures, for sh
 
 
 def report(
-    run: Run,
+    run: Run = "",
     output: Output = "",
     text: AsText = False,
     png: Png = None,
@@ -55,8 +62,11 @@ def report(
         raise UsageError("say where the page goes (-o report.html), or take --text or --png FOLDER")
     if output not in ("", "-"):
         check_writable(Path(output), ArtifactError)
-    found = pages.gather(run)
     console = Console(level_of(quiet, False))
+    if not run:
+        run = str(last_run())
+        console.say(f"The run in {run}.")
+    found = pages.gather(run)
     if png is not None:
         for name, data in pages.drawings(found).items():
             write_bytes(png / name, data, ArtifactError)

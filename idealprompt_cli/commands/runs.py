@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import JournalError, ModelError, PriorsError
-from ..files import read_text
+from ..errors import ArtifactError, JournalError, ModelError, PriorsError
+from ..files import read_text, write_text
 
 if TYPE_CHECKING:
+    from ..artifact import Artifact
     from ..cache import AnswerCache
     from ..console import Console
     from ..interfaces import Engine
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 RUNS = Path("runs")
 JOURNAL = "journal.jsonl"
+KEPT = "prompt.yaml"
 
 Output = Annotated[
     str, typer.Option("--output", "-o", metavar="FILE|-", help="Where to write the YAML artifact.")
@@ -58,6 +60,36 @@ def run_folder(given: Path | None, task: str, resume: bool) -> Path:
 
 def _is_of(folder: Path, stem: str) -> bool:
     return re.fullmatch(re.escape(stem) + r"-\d{8}-\d{6}", folder.name) is not None
+
+
+def last_run() -> Path:
+    """The run under runs/ that ended last. Raises `ArtifactError` if there is none."""
+    ended = [path for path in RUNS.glob(f"*/{KEPT}") if path.is_file()]
+    if not ended:
+        raise ArtifactError(f"{RUNS}: holds no run that ended: name a run's folder or an artifact")
+    return max(ended, key=lambda path: path.stat().st_mtime).parent
+
+
+def deliver(artifact: Artifact, kept: Path, output: str) -> str:
+    """Write the YAML to where -o says, and return the file that has it (`kept` is the run's own).
+    Raises `ArtifactError`, which says that nothing is lost."""
+    from ..artifact import dump
+
+    if output == "-":
+        typer.echo(dump(artifact), nl=False)
+    elif output:
+        try:
+            write_text(Path(output), dump(artifact), ArtifactError)
+        except ArtifactError as error:
+            raise ArtifactError(f"{error}; the result is in {kept}") from None
+        return output
+    return str(kept)
+
+
+def tell_of_report(kept: Path, console: Console) -> None:
+    """Where the whole of a run is, and how to look at it."""
+    run = shlex.quote(str(kept.parent))
+    console.say(f"All of the run: idealprompt report {run} --text, or -o report.html")
 
 
 def again(folder: Path) -> str:

@@ -21,6 +21,7 @@ from .models import (
     work_of,
 )
 from .runs import (
+    KEPT,
     NoCache,
     NoPriors,
     NoTest,
@@ -28,9 +29,11 @@ from .runs import (
     Resume,
     RunDir,
     again,
+    deliver,
     learned,
     run_folder,
     shared_answers,
+    tell_of_report,
 )
 from .shell import Json, Talk, grouped
 from .stages import heard_by, settings_for, tested
@@ -131,6 +134,7 @@ def search(
     finally:
         console.close()
     _deliver(*made, output, json)
+    tell_of_report(made[1], console)
 
 
 def _check(plan: Plan) -> None:
@@ -171,7 +175,7 @@ def _run(plan: Plan, flags: ModelFlags, console: Console) -> tuple[Artifact, Pat
         work = work_of(model)
     artifact = from_run(result)
     outcomes.save(folder, result)
-    kept = folder / "prompt.yaml"
+    kept = folder / KEPT
     write_text(kept, dump(artifact), ArtifactError)
     return artifact, kept, work
 
@@ -240,14 +244,9 @@ def _deliver(artifact: Artifact, kept: Path, work: Work, output: str, json: bool
     """The YAML to where it was asked for; the summary to stdout, or to stderr if the YAML is
     there."""
     from .. import formats
-    from ..artifact import dump
     from ..console import screen_of
 
-    if output and output != "-":
-        write_text(Path(output), dump(artifact), ArtifactError)
-    written = str(kept) if output in ("", "-") else output
+    written = deliver(artifact, kept, output)
     stream = sys.stderr if output == "-" else sys.stdout
-    if output == "-":
-        typer.echo(dump(artifact), nl=False)
     shown = formats.get("json" if json else "table")
     typer.echo(shown.run(artifact, written, screen_of(stream), work), err=output == "-")
