@@ -42,6 +42,11 @@ def test_a_file_that_is_no_gguf(folder: Path) -> None:
     Path("mmproj.gguf").write_bytes(b"not a model" * 100)
     message = complaint("search", folder, "-m", "model.gguf")
     assert message.startswith("error: model.gguf: ")
+    Path("mmproj.gguf").unlink()
+    message = complaint("search", folder, "-m", "model.gguf")
+    assert message == "error: model.gguf: not a GGUF file: check the path of the model"
+    message = complaint("search", folder, "-m", folder)
+    assert message.endswith("is a folder: name the text model's GGUF file in it")
 
 
 def test_the_projector_is_not_named(folder: Path) -> None:
@@ -216,3 +221,14 @@ def test_a_run_folder_that_cannot_be_made(folder: Path) -> None:
     result = call("search", folder, "-m", SCRIPT, "--run-dir", "file/run", "-q")
     assert result.exit_code == 1
     assert "(not a directory): name another place with --run-dir" in result.stderr
+
+
+def test_the_line_of_a_metric_that_task_yaml_misspells(folder: Path) -> None:
+    (folder / "task.yaml").write_text("question: Which code?\nmetric: acuracy\n")
+    line = f"error: {folder}/task.yaml:2: metric: unknown metric 'acuracy': did you mean accuracy?"
+    assert complaint("search", folder, "-m", SCRIPT) == line
+    assert complaint("eval", "p.yaml", folder) == line
+    (folder / "task.yaml").write_text("question: Which code?\nmetric: anls\n")
+    assert complaint("search", folder).startswith(
+        f"error: {folder}/task.yaml:2: metric: metric anls"
+    )

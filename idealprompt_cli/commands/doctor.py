@@ -144,7 +144,7 @@ def _place(chosen: Ref, address: str) -> dict[str, Any]:
     weights = sum(path.stat().st_size for path in paths if path.exists())
     return {
         "files": {str(path): _mebibytes(path) for path in paths},
-        "weights_gib": round(weights / 2**30, 2),
+        "weights_gib": round(weights / 2**30, 3),
     }
 
 

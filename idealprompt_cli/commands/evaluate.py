@@ -109,13 +109,20 @@ def evaluate(
 
 
 def load(folder: Path, metric: str, console: Console) -> Task:
+    """The task, with the metric given in place of its own. Raises `TaskError` with the line of
+    task.yaml where its own is not known or does not suit, `UsageError` for the one given."""
     from .. import metrics
-    from ..task import load_task
+    from ..task import load_task, read_settings
 
     if metric:
         metrics.get(metric)
     task = load_task(folder, metric=metric, notify=console.say)
-    metrics.for_task(task, metric)
+    try:
+        metrics.for_task(task, metric)
+    except UsageError as error:
+        if metric:
+            raise
+        raise read_settings(folder).fail("metric", str(error)) from None
     return task
 
 

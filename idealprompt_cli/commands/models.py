@@ -200,8 +200,21 @@ def _pair(model: Path, mmproj: Path | None, source: str, say: Say) -> ModelRef |
     if len(beside) == 1:
         say(f"Using the vision projector beside the model: {beside[0]}")
         return ModelRef(model, beside[0])
+    if model.is_dir():
+        raise ModelError(f"{model}: is a folder: name the text model's GGUF file in it")
+    if not begins_as_gguf(model):
+        raise ModelError(f"{model}: not a GGUF file: check the path of the model")
     found = f" ({len(beside)} lie beside it)" if beside else ""
     raise UsageError(f"{model}: its vision projector is not named{found}: give {source}")
+
+
+def begins_as_gguf(path: Path) -> bool:
+    """Whether a file has GGUF's mark; also where it may not be read, which is told later."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"GGUF"
+    except OSError:
+        return True
 
 
 def embedded_model() -> ModelRef | None:

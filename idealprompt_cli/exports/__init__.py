@@ -37,5 +37,6 @@ __all__ = ["EXPORTS", "Export", "get"]
 def get(name: str) -> Export:
     """The export of that name. Raises `UsageError` naming the nearest for any other."""
     if name not in EXPORTS:
-        raise UsageError(f"--to {name}: unknown form: {did_you_mean(name, EXPORTS)}")
+        hint, known = did_you_mean(name, EXPORTS), f"known: {', '.join(EXPORTS)}"
+        raise UsageError(f"--to {name}: unknown form: {hint}{'' if hint == known else f' {known}'}")
     return EXPORTS[name]

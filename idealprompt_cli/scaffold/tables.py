@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import TaskError
 from ..files import read_text
+from ..task.examples import is_picture_name
 from ..yamlio import did_you_mean
 from .kinds import columns_as_json
 
@@ -21,6 +22,7 @@ SPLIT_COLUMNS = ("split", "set", "partition")
 SPLITS = {"train": "train", "training": "train", "val": "train", "valid": "train",
           "validation": "train", "dev": "train", "test": "test"}  # fmt: skip
 MAX_BYTES = 256 * 1024 * 1024
+LOOKED_AT = 100
 _JOINED = "\0answer"
 
 
@@ -54,12 +56,14 @@ def read_sheet(table: Path, file_column: str = "", label_columns: Sequence[str] 
     if not rows:
         raise TaskError(f"{table}: holds no rows: it needs a header and a row per picture")
     columns = list(rows[0][0])
-    file = _column(columns, file_column, FILE_COLUMNS, "--file-column", table)
+    split = next((name for name in columns if name.lower() in SPLIT_COLUMNS), "")
+    pictures = _of_pictures(columns, [row for row, _ in rows[:LOOKED_AT]], table.parent)
+    file = _column(columns, file_column, FILE_COLUMNS, pictures, "--file-column", table)
+    others = [name for name in columns if name not in (file, split)]
     labels = [
-        _column(columns, given, LABEL_COLUMNS, "--label-column", table)
+        _column(columns, given, LABEL_COLUMNS, others, "--label-column", table)
         for given in label_columns or ("",)
     ]
-    split = next((name for name in columns if name.lower() in SPLIT_COLUMNS), "")
     if len(labels) > 1:
         objects = columns_as_json({name: [_cell(row[name]) for row, _ in rows] for name in labels})
         rows = [
@@ -105,20 +109,37 @@ def _json_rows(text: str, table: Path) -> list[tuple[dict[str, Any], str]]:
     return rows
 
 
+def _of_pictures(columns: Sequence[str], rows: Sequence[dict[str, Any]], folder: Path) -> list[str]:
+    """The columns in which all these rows name files that are there."""
+
+    def there(value: Any) -> bool:
+        name = value.strip().replace("\\", "/") if isinstance(value, str) else ""
+        return bool(name) and is_picture_name(name) and (folder / name).is_file()
+
+    return [name for name in columns if all(there(row.get(name)) for row in rows)]
+
+
 def _column(
-    columns: Sequence[str], given: str, usual: Iterable[str], flag: str, table: Path
+    columns: Sequence[str],
+    given: str,
+    usual: Iterable[str],
+    likely: Sequence[str],
+    flag: str,
+    table: Path,
 ) -> str:
-    """The column that was named, or the first one of a usual name."""
+    """The column that was named, the first one of a usual name, or the only likely one."""
     if given:
         if given not in columns:
             raise TaskError(f"{table}:1: no column {given!r}: {did_you_mean(given, columns)}")
         return given
     by_name = {name.strip().lower(): name for name in reversed(columns)}
     found = next((by_name[name] for name in usual if name in by_name), None)
+    if found is None and len(likely) == 1:
+        return likely[0]
     if found is None:
-        what = "picture" if flag == "--file-column" else "label"
+        what, left = ("picture", columns) if flag == "--file-column" else ("label", likely)
         raise TaskError(
-            f"{table}:1: none of the columns {', '.join(columns)} looks like the {what}: name it "
+            f"{table}:1: none of the columns {', '.join(left)} looks like the {what}: name it "
             f"with {flag}"
         )
     return found

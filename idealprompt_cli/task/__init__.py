@@ -21,7 +21,7 @@ from .pictures import contents_of
 from .settings import Settings, read_settings
 from .split import Parts, split_rows
 
-__all__ = ["load_task"]
+__all__ = ["load_task", "read_settings"]
 
 Notify = Callable[[str], None]
 
