@@ -11,6 +11,7 @@ from .gather import Report
 from .parts import parts
 from .tree import Spot, lay_out
 from .words import changes, prompt_text
+from .work import lines as work_lines
 
 WORST = 8
 
@@ -26,6 +27,7 @@ def text(report: Report, width: int = 80) -> str:
         _matrices(report),
         _parts(report),
         _worst(report),
+        work_lines(report.work),
         [
             f"Cost: {artifact.cost.evaluations:,} evaluations, {artifact.cost.tokens:,} tokens, "
             f"{artifact.cost.seconds:.1f} seconds; stopped: {artifact.stop}"
