@@ -4,11 +4,11 @@
 
 Every run is appended to `.work/compare.jsonl` as soon as it is known, with all answers of the model
 beside it in `.work/answers.sqlite`, so the command can be broken off, called again and called
-several times at once (`--shard 0/2` and `--shard 1/2` divide the tasks). When all runs of a call
-are there it writes `results/compare.json` (`--collect` does only that). `--tasks` takes "samples",
-"held" (drawn by `benchmarks.tasks`, nothing is tuned on them), sample tasks, task folders, folders
-of task folders, or `fake:pattern` and the like for the pretend model of the tests. Tables and plots
-are made of the results by `python -m benchmarks.compare_report`.
+several times at once (`--shard 0/2` and `--shard 1/2` divide the pairs of task and seed). When all
+runs of a call are there it writes `results/compare.json` (`--collect` does only that). `--tasks`
+takes "samples", "held" (drawn by `benchmarks.tasks`, nothing is tuned on them), sample tasks, task
+folders, folders of task folders, or `fake:pattern` and the like for the pretend model of the tests.
+Tables and plots are made of the results by `python -m benchmarks.compare_report`.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--shuffle-pool", action="store_true", help="the pool's order tells nothing (by seed)"
     )
-    parser.add_argument("--shard", default="0/1", help="this call's part of the tasks, as 0/2")
+    parser.add_argument("--shard", default="0/1", help="this call's part of the work, as 0/2")
     parser.add_argument("--collect", action="store_true", help="only write the results file")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--model", type=Path)
@@ -176,30 +176,39 @@ def main() -> None:
 
 
 def run_all(options: argparse.Namespace, engine: MemoEngine, lines: Path) -> None:
-    """All runs of a call that are not there yet, task by task, so that the engine's pictures and
-    answers of one task serve all methods."""
+    """All runs of a call that are not there yet, seed by seed, so that a part of them is a fair
+    sample; all methods one after another on a task, whose pictures and answers serve them all."""
     part, parts = (int(number) for number in options.shard.split("/"))
-    pool = "shuffled" if options.shuffle_pool else "by strength"
-    name, done = engine.info().fingerprint, {place_of(record) for record in kept(lines)}
-    for task in tasks_of(options.tasks, options.work)[part::parts]:
+    tasks = tasks_of(options.tasks, options.work)
+    done = {place_of(record) for record in kept(lines)}
+    for seed, task in [(seed, task) for seed in options.seeds for task in tasks][part::parts]:
         start = time.perf_counter()
-        for seed in options.seeds:
-            for method in options.methods:
-                head = {"model": name, "pool": pool, "set": kind_of_task(task)}
-                place = (name, method, task.name, task.fingerprint, seed)
-                budgets = [b for b in options.budgets if (*place, b, pool) not in done]
-                if not budgets:
-                    continue
-                try:
-                    found = contest(method, engine, task, seed, budgets, options.shuffle_pool)
-                except (UsageError, OutOfBudget) as problem:
-                    print(f"{method} {task.name} {seed}: {problem}", flush=True)
-                    continue
-                keep(lines, [{**head, **record} for record in found])
-                tests = " ".join(f"{100 * record['test']:.0f}" for record in found)
-                print(f"{task.name} {seed} {method}: {tests}", flush=True)
+        for method in options.methods:
+            _run(options, engine, lines, done, method, task, seed)
         took = time.perf_counter() - start
-        print(f"{task.name}: {took:.0f} s, {engine.computed} answers computed so far", flush=True)
+        print(f"{task.name} {seed}: {took:.0f} s, {engine.computed} answers so far", flush=True)
+
+
+def _run(
+    options: argparse.Namespace, engine: MemoEngine, lines: Path, done: set[tuple[Any, ...]],
+    method: str, task: Task, seed: int,
+) -> None:  # fmt: skip
+    """The runs of a method on a task with a seed, at the budgets that are not there yet."""
+    name = engine.info().fingerprint
+    pool = "shuffled" if options.shuffle_pool else "by strength"
+    place = (name, method, task.name, task.fingerprint, seed)
+    budgets = [b for b in options.budgets if (*place, b, pool) not in done]
+    if not budgets:
+        return
+    try:
+        found = contest(method, engine, task, seed, budgets, options.shuffle_pool)
+    except (UsageError, OutOfBudget) as problem:
+        print(f"{method} {task.name} {seed}: {problem}", flush=True)
+        return
+    head = {"model": name, "pool": pool, "set": kind_of_task(task)}
+    keep(lines, [{**head, **record} for record in found])
+    tests = " ".join(f"{100 * record['test']:.0f}" for record in found)
+    print(f"{task.name} {seed} {method}: {tests}", flush=True)
 
 
 if __name__ == "__main__":

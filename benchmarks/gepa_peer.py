@@ -47,7 +47,7 @@ class Adapter:
     def evaluate(
         self, batch: list[Example], candidate: dict[str, str], capture_traces: bool = False
     ) -> Any:
-        from gepa.core.adapter import EvaluationBatch  # type: ignore[import-not-found]
+        from gepa.core.adapter import EvaluationBatch
 
         text = candidate[COMPONENT]
         try:
@@ -154,7 +154,7 @@ def reflector(evaluator: Evaluator) -> Callable[[Any], str]:
 
 def optimise(evaluator: Evaluator, pool: Sequence[Strategy], seed: int, own: bool) -> list[Step]:
     """Every prompt that GEPA scored on all training pictures, within the ledger's budget."""
-    import gepa  # type: ignore[import-not-found]
+    import gepa
 
     question = evaluator.task.question
     read: Callable[[str], Prompt] = Prompt if own else lambda text: from_dict(json.loads(text))

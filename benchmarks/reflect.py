@@ -275,12 +275,12 @@ def jobs_of(
 # --- the work -------------------------------------------------------------------------------------
 
 
-def opened(folder: Path) -> MemoEngine:
+def opened(folder: Path, work: Path = WORK, threads: int = 0) -> MemoEngine:
     """The model in a folder, with the answers of earlier runs."""
     ref = ModelRef(folder / "model.gguf", folder / "mmproj.gguf")
-    engine = open_engine("llama_cpp", ref, EngineOptions(), print)
-    WORK.mkdir(parents=True, exist_ok=True)
-    cache = open_cache(WORK / "answers.sqlite", engine.info(), print, limit=CACHE_BYTES)
+    engine = open_engine("llama_cpp", ref, EngineOptions(threads=threads), print)
+    work.mkdir(parents=True, exist_ok=True)
+    cache = open_cache(work / "answers.sqlite", engine.info(), print, limit=CACHE_BYTES)
     return MemoEngine(engine, cache)
 
 
@@ -302,18 +302,20 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(10)))
     parser.add_argument("--budgets", type=int, nargs="+", default=[800])
     parser.add_argument("--shard", default="1/1", help="i/n: every n-th run, from the i-th")
-    parser.add_argument("--runs", type=Path, default=WORK / "reflect.jsonl")
+    parser.add_argument("--work", type=Path, default=WORK, help="where runs and answers are kept")
+    parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--model", type=Path, default=DEMO, help="folder of the two GGUF files")
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name} and stop")
     options = parser.parse_args()
-    engine = opened(options.model)
+    engine = opened(options.model, options.work, options.threads)
+    runs = options.work / "reflect.jsonl"
     model = engine.info().fingerprint
     if options.write:
-        rows = sorted(known(options.runs, model), key=lambda row: str(row["key"]))
+        rows = sorted(known(runs, model), key=lambda row: str(row["key"]))
         write_text(RESULTS, json.dumps(rows, indent=0) + "\n", ArtifactError)
     else:
         place, count = (int(part) for part in options.shard.split("/"))
-        _work(engine, model, options.runs, list(jobs(options))[place - 1 :: count])
+        _work(engine, model, runs, list(jobs(options))[place - 1 :: count])
     engine.close()
 
 

@@ -17,7 +17,7 @@ from .ledger import Ledger
 from .policies import Policy, Puct
 from .priors import Beliefs
 from .reflection import Reflection, Settings, Start
-from .reflection.loop import Tell
+from .reflection.memory import Tell
 from .search import begin, going, stopped
 from .types import Prefer, RunResult, StopReason, Task
 from .walk import Walk

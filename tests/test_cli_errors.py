@@ -111,7 +111,7 @@ def test_usage(folder: Path, words: tuple[str, ...], message: str) -> None:
 
 def test_unknown_metric_in_task_yaml(folder: Path) -> None:
     (folder / "task.yaml").write_text("question: q\nmetric: acuracy\n")
-    assert "did you mean" in complaint("search", folder, "-m", SCRIPT, code=2)
+    assert "did you mean" in complaint("search", folder, "-m", SCRIPT)
 
 
 def test_unknown_options_and_commands() -> None:

@@ -281,6 +281,46 @@ def test_a_person_can_refuse_and_change() -> None:
     assert any(trial.prompt == by_hand for trial in result.trials)
 
 
+def test_a_person_is_asked_once_however_often_a_run_breaks(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def change(trial: Trial, before: Prompt) -> Prompt | None:
+        asked.append(trial.strategy)
+        return None if len(asked) == 1 else replace(trial.prompt, role="You see goods.")
+
+    engine, whole = FakeVlm(), Journal.memory()
+    unbroken = reflected(engine=engine, journal=whole, review=change)
+    first, header = list(asked), header_for(TASK, engine.info(), 0)
+    assert len(first) > 1
+    asked.clear()
+    with Journal.create(tmp_path, header) as journal:
+        for answered in range(1, len(first)):
+
+            def leave(trial: Trial, before: Prompt, answered: int = answered) -> Prompt | None:
+                if len(asked) == answered:
+                    raise KeyboardInterrupt
+                return change(trial, before)
+
+            with pytest.raises(Interrupted):
+                reflected(engine=FakeVlm(), journal=journal, review=leave)
+        resumed = reflected(engine=FakeVlm(), journal=journal, review=change)
+    assert asked == first
+    assert timeless(resumed) == timeless(unbroken)
+
+
+def test_what_was_looked_at_is_in_the_journal_once(tmp_path: Path) -> None:
+    header = header_for(TASK, FakeVlm().info(), 0)
+    events: list[tuple[str, Mapping[str, Any]]] = []
+    with Journal.create(tmp_path, header) as journal:
+        reflected(journal=journal, events=events)
+    with Journal.resume(tmp_path, header) as journal:
+        reflected(journal=journal)
+        kept = journal.records("confusion")
+    told = [{"kind": kind, **data} for kind, data in events if kind == "confusion"]
+    assert kept
+    assert kept == [one for place, one in enumerate(told) if one not in told[:place]]
+
+
 def test_a_diagnosis_changes_nothing() -> None:
     ledger = Ledger(FakeVlm(), None, Budget.parse("600"))
     found = diagnose(

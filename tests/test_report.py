@@ -88,6 +88,22 @@ def test_the_page_of_a_run(run: Path) -> None:
     assert "https://" not in page
 
 
+def test_what_reflection_looked_at(folder: Path) -> None:
+    words = ("search", folder, "-m", SCRIPT, "-q", "--run-dir", "run", "--reflect")
+    assert call(*words, "--strategy", "role").exit_code == 0
+    told = call("report", "run", "--text").stdout
+    part = told.split("Reflection looked at (the most consequential first):")[1]
+    assert re.search(r"\w taken for \w: +\d+ % of the loss", part)
+    assert re.search(r"(?:wrong|barely right): \w 0\.\d\d against \w", part)
+    assert "kept: " in part
+    assert call("report", "run", "-o", "r.html").exit_code == 0
+    parser = Balanced()
+    parser.feed(page := Path("r.html").read_text())
+    assert not parser.open
+    assert "What reflection looked at" in page
+    assert "against" in page
+
+
 def test_without_images(run: Path) -> None:
     assert call("report", run, "-o", "r.html", "--no-images", "-q").exit_code == 0
     page = Path("r.html").read_text()

@@ -1,8 +1,10 @@
-"""Ctrl-C, once and twice, at several moments: a resumed run ends like the unbroken one."""
+"""Ctrl-C, once and twice, and kill -9: a resumed run ends like the unbroken one."""
 
 from __future__ import annotations
 
+import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -77,6 +79,53 @@ def test_nothing_is_lost(slow: list[str]) -> None:
     for data in made:
         data["cost"].pop("seconds")
     assert made[0] == made[1]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such signals")
+@pytest.mark.parametrize("seed", [1, 2])
+def test_killed_at_random_points(slow: list[str], seed: int) -> None:
+    """Both stages on a cold cache: same result, same journal, and nothing asked twice."""
+    words = [word for word in slow if word not in ("--no-cache", "--no-priors")] + ["--reflect"]
+
+    def started(name: str, *more: str) -> subprocess.Popen[bytes]:
+        own = {kind: f"{name}.{kind.lower()}" for kind in ("ANSWERS", "PRIORS")}
+        return subprocess.Popen(
+            [*words, "--run-dir", name, "-o", f"{name}.yaml", "-q", *more],
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, **{f"IDEALPROMPT_{kind}": file for kind, file in own.items()}},
+        )
+
+    assert started("whole").wait(60) == 0
+    journal, rng = Path("broken/journal.jsonl"), random.Random(seed)
+    more: tuple[str, ...] = ()
+    length = lines(Path("whole/journal.jsonl"))
+    for moment in sorted(rng.sample(range(1, length), 4)):
+        process = started("broken", *more)
+        while lines(journal) < moment and process.poll() is None:
+            time.sleep(0.001)
+        process.kill()
+        assert process.wait(60) in (0, -signal.SIGKILL)
+        more = ("--resume",)
+    assert started("broken", *more).wait(60) == 0
+    assert made("whole") == made("broken")
+    kept = [records(Path(name, "journal.jsonl")) for name in ("whole", "broken")]
+    assert kept[0] == kept[1]
+    assert {"score", "text", "edit", "confusion"} <= {record["kind"] for record in kept[1]}
+    learnt = [json.loads(Path(f"{name}.priors").read_text()) for name in ("whole", "broken")]
+    assert [*learnt[0]["boxes"].values()] == [*learnt[1]["boxes"].values()]
+
+
+def made(name: str) -> object:
+    """An artifact without the time that it took."""
+    data = yaml.safe_load(Path(f"{name}.yaml").read_text())
+    data["cost"].pop("seconds")
+    return data
+
+
+def records(journal: Path) -> list[dict[str, object]]:
+    """All of a journal but times and the name of the cache, in order."""
+    found = [json.loads(line) for line in journal.read_text().splitlines()]
+    return [{k: v for k, v in one.items() if k not in ("seconds", "mark")} for one in found]
 
 
 BUSY = """

@@ -1,12 +1,55 @@
-"""A diagnosis as text for people and as events for programs (for `reflect --dry-run`)."""
+"""`reflect --dry-run`: a diagnosis as text for people and as events for programs."""
 
 from __future__ import annotations
 
 import json
+import tempfile
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
+from .stages import settings_for
+from .writers import met
+
 if TYPE_CHECKING:
-    from ..reflection import Diagnosis
+    from ..budget import Budget
+    from ..console import Console
+    from ..interfaces import Engine
+    from ..reflection import Diagnosis, Start
+    from ..types import Task
+    from .writers import Maker
+
+
+def dry_run(
+    task: Task,
+    budget: Budget,
+    engine: Engine,
+    proposer: Maker,
+    start: Start,
+    seed: int,
+    console: Console,
+    events: bool,
+) -> None:
+    """Print what goes wrong and what would be tried; nothing is kept."""
+    from .. import metrics
+    from ..ledger import Ledger
+    from ..reflection import diagnose
+
+    ledger = Ledger(engine, None, budget)
+    with tempfile.TemporaryDirectory() as folder:
+        found = diagnose(
+            task,
+            ledger,
+            metrics.get(task.metric),
+            start,
+            observer=console.observer(),
+            settings=replace(settings_for(Path(folder)), proposer=met(proposer, ledger)),
+            seed=seed,
+        )
+    console.close()
+    typer.echo(as_events(found) if events else as_text(found))
 
 
 def as_text(found: Diagnosis) -> str:
@@ -14,7 +57,9 @@ def as_text(found: Diagnosis) -> str:
     lines = [f"The prompt scores {100 * found.value:.1f} % on the training pictures."]
     for confusion in found.confusions:
         share = f"{100 * confusion.weight:.0f} % of the loss"
-        lines += ["", f"{confusion.name}: {len(confusion.cases)} pictures, {share}"]
+        count = len(confusion.cases)
+        pictures = "1 picture" if count == 1 else f"{count} pictures"
+        lines += ["", f"{confusion.name}: {pictures}, {share}"]
         for case in confusion.cases:
             said = found.said.get(case.example_id, "")
             lines.append(f"  {case.example_id}: {case.reason}" + (f" ({said})" if said else ""))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json as jsonlib
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,7 +14,7 @@ import typer
 
 from ..errors import ArtifactError, UsageError
 from ..files import check_writable, write_text
-from .diagnosis import as_events, as_text
+from .diagnosis import dry_run
 from .evaluate import Folder, MetricName, Source, Use, choose_prompt, load
 from .models import (
     ModelFlags,
@@ -125,6 +124,8 @@ def reflect(plan: Plan, *, output: Output = "", flags: ModelFlags, talk: Talk) -
 
 
 def _check(plan: Plan, output: str) -> None:
+    from ..priors import default_path, load
+
     if plan.json and output == "-":
         raise UsageError("--json and -o - both want stdout: write the YAML to a file, or drop one")
     if plan.interactive and plan.prompt == "-":
@@ -134,6 +135,8 @@ def _check(plan: Plan, output: str) -> None:
     check_proposer(plan.proposer)
     if output not in ("", "-"):
         check_writable(Path(output), ArtifactError)
+    if not plan.no_priors:
+        load(default_path())
 
 
 def _run(plan: Plan, flags: ModelFlags, console: Console) -> tuple[Artifact, Path, Work] | None:
@@ -152,7 +155,8 @@ def _run(plan: Plan, flags: ModelFlags, console: Console) -> tuple[Artifact, Pat
     ):
         tell_if_other(engine.info(), artifact.model, console.say)
         if plan.dry_run:
-            _dry_run(plan, artifact, task, budget, engine, proposer, console)
+            start, seed = _start(plan, artifact), _seed(plan, artifact)
+            dry_run(task, budget, engine, proposer, start, seed, console, plan.json)
             return None
         folder = run_folder(plan.run_dir, f"{task.name}-reflect", plan.resume)
         with (
@@ -246,37 +250,6 @@ def continued(artifact: Artifact, result: RunResult) -> Artifact:
     steps = tuple(step for step in made.trail if step.strategy not in ("seed", "given"))
     trail = (*artifact.trail, *steps) if artifact.trail else made.trail
     return replace(made, trail=trail)
-
-
-# --- a dry run ------------------------------------------------------------------------------------
-
-
-def _dry_run(
-    plan: Plan,
-    artifact: Artifact,
-    task: Task,
-    budget: Budget,
-    engine: Engine,
-    proposer: Maker,
-    console: Console,
-) -> None:
-    from .. import metrics
-    from ..ledger import Ledger
-    from ..reflection import diagnose
-
-    ledger = Ledger(engine, None, budget)
-    with tempfile.TemporaryDirectory() as folder:
-        found = diagnose(
-            task,
-            ledger,
-            metrics.get(task.metric),
-            _start(plan, artifact),
-            observer=console.observer(),
-            settings=replace(settings_for(Path(folder)), proposer=met(proposer, ledger)),
-            seed=_seed(plan, artifact),
-        )
-    console.close()
-    typer.echo(as_events(found) if plan.json else as_text(found))
 
 
 # --- the result -----------------------------------------------------------------------------------

@@ -3,7 +3,7 @@ stop. Knows no concrete engine or metric, and never sees the test split."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -18,14 +18,11 @@ from ..statistics import merit, within_one_error
 from ..types import Example, Prompt, StopReason, Trial
 from .acceptance import ALPHA, FREE_ALPHA, Challenge, hopeless, judge, judge_all, level, worst_first
 from .cases import Confusion, confusions
+from .memory import Review, Tell
 from .offers import Answered, Offer, Offers, name_of
 from .proposal import Proposal
 from .record import Standing, Tried, confusion_data, edit_data, testing_data
 from .worth import strategy_of
-
-Tell = Callable[[str, Mapping[str, Any]], None]
-# What a person makes of an accepted edit: the prompt to go on with, or None to refuse it.
-Review = Callable[[Trial, Prompt], Prompt | None]
 
 PATIENCE = 3
 # Edits of a round that are judged without their lean too.

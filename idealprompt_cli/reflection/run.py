@@ -14,7 +14,8 @@ from ..ledger import Ledger
 from ..statistics import compare, recommended, verdict
 from ..types import Prompt, RunResult, SplitScores, Task
 from .cases import Case, Confusion, confusions, ranked
-from .loop import Rounds, Tell
+from .loop import Rounds
+from .memory import Tell
 from .proposal import Proposal, differences
 from .session import STOP_TEXT, Reflected, Reflection, Settings, Start
 

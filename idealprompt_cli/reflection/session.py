@@ -22,7 +22,8 @@ from ..statistics import merit
 from ..types import Prompt, RunResult, StopReason, Task, Trial
 from .acceptance import ALPHA
 from .diagnosis import Clinic
-from .loop import PATIENCE, Review, Rounds, Tell
+from .loop import PATIENCE, Rounds
+from .memory import Review, Tell, noted, remembered
 from .offers import Offers, Past
 from .record import Standing
 
@@ -102,8 +103,11 @@ class Reflection:
         if not task.train:
             raise UsageError(f"task {task.name}: no training pictures to reflect on")
         self.settings = settings or Settings()
-        self.observer, self.seed, self.tell = observer, seed, tell or _silent
+        self.observer, self.seed = observer, seed
         self.journal = journal or Journal.memory()
+        self.tell = noted(tell or _silent, self.journal)
+        review = self.settings.review
+        self.review = remembered(review, self.journal) if review else None
         self.examples = shuffled(task.train, seed)
         self.evaluator = Evaluator(ledger, task, metric)
         self.clinic = Clinic(
@@ -149,7 +153,7 @@ class Reflection:
             journal=self.journal,
             observer=self.observer,
             tell=self.tell,
-            review=self.settings.review,
+            review=self.review,
             patience=self.settings.patience,
             alpha=self.settings.alpha,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ..journal import read_records
 from ..outcomes import Kept, Which
 from ..prompts import from_dict
 from ..types import Outcome, Prompt, Split
+from .work import Worked, worked
 
 ARTIFACT = "prompt.yaml"
 ALL = sys.maxsize
@@ -46,12 +48,14 @@ class Point:
 
 @dataclass(frozen=True)
 class Report:
-    """All that is known of a run; `nodes` and `kept` are empty where only the artifact is."""
+    """All that is known of a run; `nodes`, `kept` and `work` are empty where only the artifact
+    is."""
 
     artifact: Artifact
     source: str
     nodes: tuple[Node, ...] = ()
     kept: tuple[Kept, ...] = ()
+    work: tuple[Worked, ...] = ()
 
     def path(self) -> tuple[int, ...]:
         """Ids from the seed to the winner, () where no trial is the winner's."""
@@ -104,21 +108,24 @@ def gather(source: str) -> Report:
         artifact = read_artifact(source)
         if source == "-" or path.name != ARTIFACT or not (folder / JOURNAL).is_file():
             return Report(artifact, source)
-        return Report(artifact, source, _nodes(folder), tuple(outcomes.load(folder)))
+        return _of_run(artifact, source, folder)
     if not (path / ARTIFACT).is_file():
         there = (path / JOURNAL).is_file()
         why = "the run did not end: go on with search --resume" if there else "no run's folder"
         raise ArtifactError(f"{path}: holds no {ARTIFACT}: {why}")
-    artifact = read_artifact(str(path / ARTIFACT))
-    return Report(artifact, source, _nodes(path), tuple(outcomes.load(path)))
+    return _of_run(read_artifact(str(path / ARTIFACT)), source, path)
 
 
-def _nodes(folder: Path) -> tuple[Node, ...]:
-    if not (folder / JOURNAL).is_file():
-        return ()
+def _of_run(artifact: Artifact, source: str, folder: Path) -> Report:
+    records = read_records(folder) if (folder / JOURNAL).is_file() else []
+    kept = tuple(outcomes.load(folder))
+    return Report(artifact, source, _nodes(records), kept, worked(records))
+
+
+def _nodes(records: Sequence[dict[str, Any]]) -> tuple[Node, ...]:
     spent = 0
     nodes: list[Node] = []
-    for record in read_records(folder):
+    for record in records:
         if record["kind"] in ("score", "text"):
             spent += int(record.get("evaluations", 0))
         elif record["kind"] == "trial":

@@ -59,6 +59,7 @@ def _values(report: Report, images: bool) -> dict[str, Any]:
         "parts": found,
         "worst": [_worst(report, kept, images) for kept in report.worst(WORST)],
         "wrong": len(report.worst(ALL)),
+        "work": report.work,
         "images": images,
         "source": Path(report.source).name,
     }

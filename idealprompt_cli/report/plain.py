@@ -11,6 +11,7 @@ from .gather import ALL, Report
 from .parts import parts
 from .tree import Spot, lay_out
 from .words import changes, prompt_text
+from .work import lines as work_lines
 
 WORST = 8
 
@@ -26,6 +27,7 @@ def text(report: Report, width: int = 80) -> str:
         _matrices(report, width),
         _parts(report),
         _worst(report),
+        work_lines(report.work),
         _cost(artifact, width),
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block)
