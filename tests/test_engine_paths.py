@@ -216,6 +216,23 @@ def test_siblings_share_their_common_prefix(tmp_path: Path, pictures: list[Path]
         assert stats["tokens"] == sum(answer.tokens for answer in answers)
 
 
+def test_siblings_that_are_answered_in_text_share_their_common_prefix(
+    engines: dict[str, LlamaCppEngine], tmp_path: Path, pictures: list[Path]
+) -> None:
+    start = "What is in the picture? " * 16
+    ends = ("red", "blue", "green", "a hat", "red cup", "red cup red")
+    asked = [ask(start + end, image) for end, image in product(ends, pictures[:3])]
+    writing = [GenerateRequest(r.messages, r.images, 2 + i % 4) for i, r in enumerate(asked)]
+    with open_tiny(tmp_path, slots=3) as engine:
+        engine.score(asked[:3])  # the pictures
+        answers = engine.generate(writing)
+        plain = engines["plain"].generate(writing)
+        assert [a.text for a in answers] == [a.text for a in plain]
+        assert [a.finish for a in answers] == [a.finish for a in plain]
+        alone = sum(engine.generate([request])[0].tokens for request in writing)
+        assert sum(answer.tokens for answer in answers) < 0.5 * alone
+
+
 def test_an_option_that_begins_another_is_closed(
     engines: dict[str, LlamaCppEngine], pictures: list[Path]
 ) -> None:

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from idealprompt_cli.engines.llama_cpp.tree import Step, Tokens, walk
+from idealprompt_cli.engines.llama_cpp.tree import Step, Tokens, shared, walk
 
 Path = tuple[Tokens, list[Tokens]]
 Seen = tuple[Tokens, int, int]
@@ -73,3 +73,17 @@ def test_thousands_of_tokens_do_not_recurse() -> None:
 def test_owners_pay_for_what_they_first_need() -> None:
     steps = walk([((1, 2, 3), [(9,)]), ((1, 2, 4, 5), [(9,)])], 100)
     assert [step.owners for step in steps] == [(0, 0, 0), (1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("before", "tokens", "count"),
+    [
+        ((), (1, 2), 0),
+        ((1, 2, 3), (1, 2, 4), 2),
+        ((1, 2), (1, 2, 3), 2),
+        ((1, 2, 3), (1, 2), 1),
+        ((1,), (1,), 0),
+    ],
+)
+def test_the_last_token_is_never_shared(before: Tokens, tokens: Tokens, count: int) -> None:
+    assert shared(before, tokens) == count

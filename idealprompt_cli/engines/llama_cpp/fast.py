@@ -24,9 +24,6 @@ from .tree import Step, walk
 from .vocabulary import Vocabulary
 from .work import GenerateJob, ScoreJob
 
-_COPY_SHARE = 0.02
-"""Copying a head to another slot costs about this share of computing it."""
-
 
 @dataclass(frozen=True)
 class Compiled:
@@ -113,7 +110,7 @@ class FastPath:
         make larger batches. Takes the cheapest of 1, 2, 4, ... parts."""
         most = min(len(plans), self._arena.context.slots // n_groups)
         best, least = [plans], self._cost([plans], n_groups)
-        copy = _COPY_SHARE * self._arena.cells(head) * self._arena.cost.per_token * n_groups
+        copy = self._arena.cost.copying(self._arena.cells(head)) * n_groups
         count = 2
         while self._branching and count <= most:
             parts = [

@@ -13,6 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+_COPY_SHARE = 0.02
+"""Copying a head to another slot costs about this share of computing it."""
+
 
 @dataclass(frozen=True)
 class DecodeCost:
@@ -21,6 +24,10 @@ class DecodeCost:
     fixed: float = 12.0
     per_sequence: float = 0.0
     per_token: float = 1.0
+
+    def copying(self, cells: int) -> float:
+        """Copying a head of so many cells to another slot."""
+        return _COPY_SHARE * cells * self.per_token
 
     def of(self, sequences: int, length: int, n_ubatch: int) -> float:
         """Computing `length` tokens of each of `sequences` sequences, in as many micro-batches

@@ -1,11 +1,16 @@
-"""Greedy generation: choosing tokens, ending; and many generations at once on many slots."""
+"""Greedy generation: choosing tokens, ending; and many generations at once on many slots.
+
+A slot answers the prompts about one head in the order of their tokens, so that each needs only the
+tokens that the one before it did not have; the slots go on together, in few batches.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from itertools import zip_longest
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -15,9 +20,11 @@ from .context import Floats
 from .grammar import Grammar
 from .pictures import Head, Key
 from .pieces import Piece, decode
+from .tree import Tokens, shared
 from .vocabulary import Vocabulary
 from .work import GenerateJob
 
+Item = TypeVar("Item")
 _REFILL = 0.25
 """New jobs are begun together, as soon as this share of the slots has nothing to do."""
 
@@ -78,11 +85,11 @@ def generate(arena: Arena, vocab: Vocabulary, jobs: Sequence[GenerateJob]) -> li
     first: dict[object, int] = {}
     owner = [first.setdefault(_identity(job), index) for index, job in enumerate(jobs)]
     queues: dict[Key, _Queue] = {}
-    for index in first.values():
+    for index in sorted(first.values(), key=lambda index: jobs[index].plan.suffix):
         head = jobs[index].head
         queues.setdefault(head.key, _Queue(head)).jobs.append(index)
     results: dict[int, Generated] = {}
-    for wave in _waves(arena, list(queues.values())):
+    for wave in _waves(arena, jobs, list(queues.values())):
         results.update(_run(arena, vocab, jobs, wave))
     return [
         results[own] if own == index else Generated(results[own].text, 0, results[own].finish)
@@ -102,21 +109,66 @@ def _identity(job: GenerateJob) -> object:
     return job.head.key, id(job.plan), job.max_tokens, job.stop, job.grammar
 
 
-def _waves(arena: Arena, queues: list[_Queue]) -> Iterable[list[_Queue]]:
+def _waves(
+    arena: Arena, jobs: Sequence[GenerateJob], queues: list[_Queue]
+) -> Iterable[list[_Queue]]:
     """Queues for all slots at a time: heads that are there already first; where there are fewer
-    heads than slots, their jobs are dealt to several slots each."""
+    heads than slots, their jobs are dealt to several slots each if that is cheaper."""
     slots = arena.context.slots
     queues.sort(key=lambda queue: not arena.heads.resident(queue.head))
     if len(queues) >= slots or not arena.heads.cuttable:
         for begin in range(0, len(queues), slots):
             yield queues[begin : begin + slots]
         return
-    each = slots // len(queues)
-    dealt = []
+    dealt: dict[Tokens, int] = {}
+    hands = []
     for queue in queues:
-        hands = min(each, len(queue.jobs))
-        dealt += [_Queue(queue.head, deque(list(queue.jobs)[i::hands])) for i in range(hands)]
-    yield dealt
+        kind = tuple(id(jobs[index].plan) for index in queue.jobs)
+        if kind not in dealt:
+            dealt[kind] = _hands(arena, [jobs[index] for index in queue.jobs], len(queues))
+        order, count = list(queue.jobs), dealt[kind]
+        hands += [_Queue(queue.head, deque(part)) for part in _dealt(order, count)]
+    yield hands
+
+
+def _hands(arena: Arena, jobs: Sequence[GenerateJob], n_heads: int) -> int:
+    """The cheapest of 1, 2, 4, ... slots for a head's jobs, where so many heads have like ones:
+    one slot shares the most, several make larger batches."""
+    most = min(len(jobs), arena.context.slots // n_heads)
+    copy = arena.cost.copying(arena.cells(jobs[0].head)) * n_heads
+    best, least, count = 1, _cost(arena, jobs, 1, n_heads), 2
+    while count <= most:
+        cost = _cost(arena, jobs, count, n_heads) + copy * (count - 1)
+        if cost >= least:
+            break
+        best, least, count = count, cost, count * 2
+    return best
+
+
+def _cost(arena: Arena, jobs: Sequence[GenerateJob], count: int, n_heads: int) -> float:
+    """What these jobs cost on each of `n_heads` heads with `count` slots for each."""
+    n_ubatch, total = arena.context.n_ubatch, 0.0
+    for together in zip_longest(*(_news(part) for part in _dealt(jobs, count))):
+        found = [new for new in together if new]
+        sequences, longest = n_heads * len(found), max(new for new, _ in found)
+        steps = max(more for _, more in found)
+        total += arena.cost.of(sequences, longest, n_ubatch)
+        total += steps * arena.cost.of(sequences, 1, n_ubatch)
+    return total
+
+
+def _news(jobs: Sequence[GenerateJob]) -> Iterable[tuple[int, int]]:
+    """(prompt tokens that the job before does not have, tokens to decode after them) of each."""
+    before: Tokens = ()
+    for job in jobs:
+        suffix = job.plan.suffix
+        yield len(suffix) - shared(before, suffix), max(0, job.max_tokens - 1)
+        before = suffix
+
+
+def _dealt(jobs: Sequence[Item], count: int) -> list[Sequence[Item]]:
+    """Neighbours stay together."""
+    return [jobs[len(jobs) * i // count : len(jobs) * (i + 1) // count] for i in range(count)]
 
 
 def _run(
@@ -160,6 +212,7 @@ class _Lane:
         self.queue, self.slot, self._cost = queue, slot, cells
         self.results: dict[int, Generated] = {}
         self.pending: Sequence[int] = ()
+        self._prompt: Tokens = ()
         self._words: Continuation | None = None
         self._index = -1
 
@@ -171,10 +224,12 @@ class _Lane:
         """Start the queue's next job."""
         self._index = self.queue.jobs.popleft()
         job = self._jobs[self._index]
-        self._arena.heads.rewind(self.slot, 0)
+        common = shared(self._prompt, job.plan.suffix) if self._arena.heads.cuttable else 0
+        self._arena.heads.rewind(self.slot, common)
+        self._prompt = job.plan.suffix
         used = self._arena.cells(job.head) + len(job.plan.suffix)
         self._words = Continuation(job, self._vocab, self._arena.limit - used)
-        self.pending = job.plan.suffix
+        self.pending = job.plan.suffix[common:]
         if self._words.done:
             self._finish()
 

@@ -65,6 +65,13 @@ def walk(
     return tuple(step for run in _runs(root, branching) for step in _cut(run, limit))
 
 
+def shared(before: Tokens, tokens: Tokens) -> int:
+    """How many first tokens of `tokens` need not be computed again after `before`: those that both
+    begin with, but never the last one, whose logits are wanted."""
+    most = min(len(before), len(tokens) - 1)
+    return next((i for i in range(most) if before[i] != tokens[i]), max(0, most))
+
+
 def _descend(node: _Node, tokens: Iterable[int], owner: int) -> _Node:
     for token in tokens:
         child = node.children.get(token)
