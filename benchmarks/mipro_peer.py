@@ -59,7 +59,7 @@ class _Done(BaseException):
 
 def optimise(evaluator: Evaluator, seed: int) -> list[Step]:
     """Every prompt that MIPROv2 scored on all training pictures, within the ledger's budget."""
-    import dspy  # type: ignore[import-not-found]
+    import dspy
 
     logging.getLogger("dspy").setLevel(logging.CRITICAL)
     scores = Scores(evaluator)

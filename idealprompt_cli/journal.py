@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import IO, Any
 
 from .errors import JournalError
@@ -20,6 +21,8 @@ from .types import ModelInfo, Task, Trial
 
 FILE_NAME = "journal.jsonl"
 VERSION = 1
+# How every journal begins.
+_FIRST = b'{"kind": "header", "version": '
 
 Record = dict[str, Any]
 
@@ -31,7 +34,7 @@ class Journal:
         self.path = path
         self._stream = stream
         self._records = records
-        self._known_trials = {int(r["id"]) for r in records if r.get("kind") == "trial"}
+        self._known_trials = {r["id"]: r for r in in_force(records)}
 
     @staticmethod
     def memory() -> Journal:
@@ -54,23 +57,31 @@ class Journal:
             raise JournalError(
                 f"{path}: cannot be written ({reason(error)}): name another place with --run-dir"
             ) from error
-        journal = Journal(path, stream, [])
-        journal.append([{"kind": "header", "version": VERSION, **header}])
-        return journal
+        return Journal._begun(path, stream, header)
 
     @staticmethod
     def resume(run_dir: Path, header: Mapping[str, str]) -> Journal:
-        """The journal of a broken (or finished) run, ready for more.
+        """The journal of a broken (or finished) run, ready for more. A run that broke before its
+        first line was whole begins anew.
 
         Raises JournalError where there is none, or it belongs to another task, model or seed.
         """
         path = run_dir / FILE_NAME
         records, size = _read(path)
-        _check_header(path, records, header)
+        unborn = not records and path.read_bytes().startswith(_FIRST[: path.stat().st_size])
+        if not unborn:
+            _check_header(path, records, header)
         stream = path.open("r+b")
         stream.truncate(size)
         stream.seek(size)
-        return Journal(path, stream, records)
+        return Journal._begun(path, stream, header) if unborn else Journal(path, stream, records)
+
+    @staticmethod
+    def _begun(path: Path, stream: IO[bytes], header: Mapping[str, str]) -> Journal:
+        """With the header as its first line."""
+        journal = Journal(path, stream, [])
+        journal.append([{"kind": "header", "version": VERSION, **header}])
+        return journal
 
     def append(self, records: Sequence[Record]) -> None:
         """Write records and wait until they are on the disk."""
@@ -82,11 +93,26 @@ class Journal:
         self._stream.flush()
         os.fsync(self._stream.fileno())
 
+    def agree(self, what: str, value: str, mend: str) -> None:
+        """Keep what a run began with, or raise JournalError where a resumed one has another."""
+        kept = self.records(what)
+        if not kept:
+            self.append([{"kind": what, "name": value}])
+        elif kept[0]["name"] != value:
+            raise JournalError(
+                f"{self.path}: the run began with {what} {_short(kept[0]['name'])}, now "
+                f"{_short(value)}; {mend}, or start anew with another --run-dir"
+            )
+
     def append_trial(self, trial: Trial) -> None:
-        """Write a trial, unless a resumed run has it already."""
-        if trial.id not in self._known_trials:
-            self._known_trials.add(trial.id)
-            self.append([trial_record(trial)])
+        """Write a trial, unless a resumed run has it already. Where that goes another way (it may
+        have been given more budget), what it had from there on is superseded."""
+        record = trial_record(trial)
+        if _same(self._known_trials.get(trial.id), record):
+            return
+        self._known_trials = {k: r for k, r in self._known_trials.items() if k < trial.id}
+        self._known_trials[trial.id] = record
+        self.append([record])
 
     def records(self, kind: str) -> list[Record]:
         """All records of a kind ("score", "text", "trial", ...) in order."""
@@ -94,7 +120,7 @@ class Journal:
 
     def trials(self) -> list[Record]:
         """The trials so far, as plain data."""
-        return self.records("trial")
+        return in_force(self._records)
 
     def close(self) -> None:
         """Close the file; safe to call twice."""
@@ -133,6 +159,27 @@ def trial_record(trial: Trial) -> Record:
         "prompt_tokens": trial.prompt_tokens,
         **scores,
     }
+
+
+def in_force(records: Sequence[Record]) -> list[Record]:
+    """The trials in the order of their numbers, each with the records of the way that was taken
+    last."""
+    found: list[Record] = []
+    for record in records:
+        if record.get("kind") == "trial":
+            while found and found[-1]["id"] >= record["id"]:
+                found.pop()
+            found.append(record)
+    return found
+
+
+def _same(known: Record | None, record: Record) -> bool:
+    """Whether two records say the same on the disk."""
+    return known is not None and json.dumps(known) == json.dumps(record)
+
+
+def _short(text: str) -> str:
+    return shorten(text, 60, placeholder=" ...")
 
 
 def read_records(run_dir: Path) -> list[Record]:

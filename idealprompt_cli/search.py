@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from .budget import Budget
-from .errors import Interrupted, JournalError, UsageError
+from .errors import Interrupted, UsageError
 from .evaluate import Evaluator
 from .interfaces import Engine, Metric, Observer, Proposer, Strategy
 from .journal import Journal
@@ -93,7 +93,8 @@ def begin(
     evaluator = Evaluator(ledger, task, metric)
     observer.started(task, engine.info(), plan(task, budget))
     rule = policy(snapshot(journal, beliefs))
-    _check_policy(journal, type(rule).__name__)
+    journal.agree("policy", type(rule).__name__, "take the same --policy")
+    journal.agree("pool", ", ".join(s.name for s in strategies), "take the same --strategy")
     return Walk(evaluator, strategies, rule, observer, journal, seed, proposer, prefer)
 
 
@@ -122,18 +123,6 @@ def snapshot(journal: Journal, beliefs: Beliefs | None) -> Beliefs:
         kept = [{"kind": "beliefs", "table": (beliefs or Beliefs()).to_record()}]
         journal.append(kept)
     return Beliefs.from_record(kept[0]["table"])
-
-
-def _check_policy(journal: Journal, name: str) -> None:
-    """A broken run goes on with the policy that it began with, or not at all."""
-    kept = journal.records("policy")
-    if not kept:
-        journal.append([{"kind": "policy", "name": name}])
-    elif kept[0]["name"] != name:
-        raise JournalError(
-            f"{journal.path}: the run began with policy {kept[0]['name']}, now {name}; "
-            "take the same --policy, or start anew with another --run-dir"
-        )
 
 
 def final_test(

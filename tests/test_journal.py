@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,35 @@ def test_memory_keeps_and_writes_nothing() -> None:
     assert journal.path is None
     assert len(journal.trials()) == 1
     journal.close()
+
+
+@pytest.mark.parametrize("torn", ["", '{"kind', '{"kind": "header", "version": 1, "ta'])
+def test_a_run_that_broke_in_its_first_line_begins_anew(tmp_path: Path, torn: str) -> None:
+    (tmp_path / FILE_NAME).write_text(torn)
+    with Journal.resume(tmp_path, HEADER) as journal:
+        journal.append_trial(trial(0))
+    with Journal.resume(tmp_path, HEADER) as journal:
+        assert len(journal.trials()) == 1
+
+
+def test_a_run_goes_on_as_it_began(tmp_path: Path) -> None:
+    with Journal.create(tmp_path, HEADER) as journal:
+        journal.agree("proposer", "none", "take the same --proposer")
+    with Journal.resume(tmp_path, HEADER) as journal:
+        journal.agree("proposer", "none", "take the same --proposer")
+        with pytest.raises(JournalError, match=r"began with proposer none, now same; take the sam"):
+            journal.agree("proposer", "same", "take the same --proposer")
+
+
+def test_trials_of_another_way_are_superseded(tmp_path: Path) -> None:
+    with Journal.create(tmp_path, HEADER) as journal:
+        for number in range(3):
+            journal.append_trial(trial(number))
+    with Journal.resume(tmp_path, HEADER) as journal:
+        journal.append_trial(trial(0))
+        journal.append_trial(replace(trial(1), note="another"))
+        assert [(t["id"], t["note"]) for t in journal.trials()] == [(0, ""), (1, "another")]
+        journal.append_trial(trial(2))
+    with Journal.resume(tmp_path, HEADER) as journal:
+        assert [t["id"] for t in journal.trials()] == [0, 1, 2]
+        assert len(journal.records("trial")) == 5

@@ -238,3 +238,16 @@ def test_a_damaged_memory_stops_a_search_before_it_starts(folder: Path, memory: 
     assert not Path("r").exists()
     assert call("search", folder, "--prefer", "long").exit_code == 2
     assert call("search", folder, "--policy", "ucb").exit_code == 2
+
+
+def test_what_is_no_priors_file_is_not_written_over(memory: Path, tmp_path: Path) -> None:
+    learn(run_result())
+    foreign = tmp_path / "notes.json"
+    foreign.write_text('{"mine": 1}')
+    for words in (("export", foreign), ("merge", memory, "-o", foreign)):
+        result = call("priors", *words)
+        assert result.exit_code == 1
+        assert result.stderr.count("\n") == 1
+        assert foreign.read_text() == '{"mine": 1}'
+    again = tmp_path / "again.json"
+    assert [call("priors", "export", again).exit_code for _ in range(2)] == [0, 0]

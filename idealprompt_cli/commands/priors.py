@@ -139,5 +139,8 @@ def _write(target: str, text: str) -> None:
     if target == "-":
         typer.echo(text, nl=False)
         return
+    from ..priors import load
+
     check_writable(Path(target), PriorsError)
+    load(Path(target))  # what is there and is no priors file is not written over
     write_text(Path(target), text, PriorsError)

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from ..console import Console
     from ..formats.base import Work
     from ..interfaces import Engine
+    from ..journal import Journal
     from ..reflection import Start
     from ..types import RunResult, Task
     from .writers import Maker
@@ -210,6 +211,7 @@ def _reflected(
     observer = console.observer(bar=not plan.interactive)
     ledger = heard_by(observer, Ledger(engine, journal, budget, cache=cache))
     try:
+        _agree(plan, journal)
         result = run_reflection(
             task,
             ledger,
@@ -230,6 +232,13 @@ def _reflected(
         return tested(result, Ledger(engine, journal, cache=cache), metric, console)
     finally:
         journal.close()
+
+
+def _agree(plan: Plan, journal: Journal) -> None:
+    """A broken run goes on as what it began as, or not at all."""
+    journal.agree("proposer", plan.proposer, "take the same --proposer")
+    judge, mend = ("a person", "leave out") if plan.interactive else ("nobody", "add")
+    journal.agree("judge", judge, f"{mend} --interactive")
 
 
 def _start(plan: Plan, artifact: Artifact) -> Start:

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from ..console import Console
     from ..formats.base import Work
     from ..interfaces import Engine
+    from ..journal import Journal
     from ..types import RunResult, Task
     from .writers import Maker
 
@@ -217,6 +218,7 @@ def _search(
     if plan.reflect:
         first = partial(run_both, settings=settings_for(folder), tell=console.event)
     try:
+        _agree(plan, journal)
         result = first(
             task,
             ledger,
@@ -238,6 +240,13 @@ def _search(
         return tested(result, Ledger(engine, journal, cache=cache), metric, console)
     finally:
         journal.close()
+
+
+def _agree(plan: Plan, journal: Journal) -> None:
+    """A broken run goes on as what it began as, or not at all."""
+    stages = "search and reflection" if plan.reflect else "search alone"
+    journal.agree("stages", stages, f"{'leave out' if plan.reflect else 'add'} --reflect")
+    journal.agree("proposer", plan.proposer, "take the same --proposer")
 
 
 def _deliver(artifact: Artifact, kept: Path, work: Work, output: str, json: bool) -> None:

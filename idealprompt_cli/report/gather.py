@@ -129,7 +129,9 @@ def _nodes(records: Sequence[dict[str, Any]]) -> tuple[Node, ...]:
         if record["kind"] in ("score", "text"):
             spent += int(record.get("evaluations", 0))
         elif record["kind"] == "trial":
-            nodes.append(_node(record, spent))
+            node = _node(record, spent)
+            # A run that went on with another budget may have gone another way from here.
+            nodes = [*(known for known in nodes if known.id < node.id), node]
     return tuple(nodes)
 
 
