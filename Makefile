@@ -13,8 +13,8 @@ help: ## List the targets
 setup: ## Make .venv with all that is needed (compiles llama.cpp once)
 	@sh .ci/setup dev
 
-demo: setup ## Adapt a prompt on a sample task with the embedded model
-	.venv/bin/idealprompt search $(DEMO_TASK) --budget $(DEMO_BUDGET) -o $(DEMO_OUT)
+demo: setup ## Adapt a prompt on a sample task with the embedded model, in both stages
+	.venv/bin/idealprompt search $(DEMO_TASK) --reflect --budget $(DEMO_BUDGET) -o $(DEMO_OUT)
 
 test: setup ## Run the tests
 	$(PY) -m pytest

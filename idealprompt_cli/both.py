@@ -75,7 +75,7 @@ def run_both(
     )  # fmt: skip
     turns = _Turns(walk, metric, settings, tell)
     stop = going(walk, turns.go)
-    observer.finished(stopped(walk, stop))
+    observer.finished(f"{stopped(walk, stop)} {turns.told()}")
     return walk.result(stop)
 
 
@@ -86,6 +86,16 @@ class _Turns:
     settings: Settings
     tell: Tell | None
     session: Reflection | None = None
+    reflected: int = 0
+    kept: int = 0
+
+    def told(self) -> str:
+        """What reflection had its hands on, for the end of the run."""
+        if self.session is None:
+            return "Reflection was not needed: nothing was left wrong."
+        prompts = "1 prompt" if self.reflected == 1 else f"{self.reflected} prompts"
+        edits = "1 edit" if self.kept == 1 else f"{self.kept or 'no'} edits"
+        return f"Reflection worked on {prompts} and kept {edits}."
 
     def go(self) -> StopReason:
         """Search and reflect by turns until the budget is spent or neither finds anything new."""
@@ -107,6 +117,7 @@ class _Turns:
         root, best = walk.tree.nodes[0].trial, walk.tree.best().trial
         made = self.session.on(Start(root.prompt, best.prompt, tuple(walk.trials)))
         walk.adopt(made.trials[len(walk.trials) :], made.accepted)
+        self.reflected, self.kept = self.reflected + 1, self.kept + len(made.accepted)
         return {walk.tree.best().trial.id, *made.accepted}
 
     def _session(self) -> Reflection:

@@ -7,6 +7,7 @@ that leads (as in F-races, Birattari et al. 2002).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -149,6 +150,18 @@ def blocks(
         parts.append(examples[start : start + size])
         start, size = start + size, start + size
     return parts
+
+
+def bought(evaluations: int, pictures: int) -> str:
+    """What so many evaluations buy on so many pictures, in words. The depth is what searches on the
+    sample tasks came to: a level for every doubling of the prompts, from four of them on."""
+    few, many = evaluations // pictures, evaluations // min(FIRST_BLOCK, pictures)
+    depth = max(1, round(math.log2(max(1, many))) - 2)
+    edits = "1 edit" if depth == 1 else f"{depth} edits"
+    return (
+        f"{few} prompts scored on every picture, or up to {many} where racing drops the weak ones "
+        f"early, up to about {edits} deep."
+    )
 
 
 def race(

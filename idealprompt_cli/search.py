@@ -19,7 +19,7 @@ from .journal import Journal
 from .ledger import Ledger
 from .policies import Policy, Puct
 from .priors import Beliefs
-from .racing import FIRST_BLOCK
+from .racing import bought
 from .statistics import compare, recommended, verdict
 from .types import Prefer, RunResult, SplitScores, StopReason, Task
 from .walk import Walk
@@ -155,10 +155,12 @@ def plan(task: Task, budget: Budget) -> str:
     n = len(task.train)
     text = f"{n} training pictures; budget: {budget.describe()}"
     if budget.evaluations is None:
-        return f"{text}; the seed prompt takes {n} evaluations, the model's descriptions {n} more."
+        return (
+            f"{text}. What it buys is told as soon as the seed prompt ({n} evaluations) shows the "
+            "model's pace."
+        )
     room = max(0, budget.evaluations - 2 * n)
-    few, many = room // n, room // min(FIRST_BLOCK, n)
     return (
-        f"{text}. After the seed prompt ({n}) and the model's descriptions ({n}) this buys {few} "
-        f"prompts scored on every picture, or up to {many} where racing drops the weak ones early."
+        f"{text}. After the seed prompt ({n}) and the model's descriptions ({n}) this buys "
+        f"{bought(room, n)}"
     )

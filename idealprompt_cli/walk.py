@@ -23,7 +23,7 @@ from .interfaces import (
 from .journal import Journal
 from .policies import Fresh, Move, Node, Policy, Tree
 from .prompts import length, render
-from .racing import LEAST, Finish, Race, Rules, race
+from .racing import LEAST, Finish, Race, Rules, bought, race
 from .statistics import (
     cautious_gain,
     compare,
@@ -117,6 +117,12 @@ class Walk:
         if finish.evaluation is None or finish.state != "complete":
             raise UsageError(f"the seed prompt cannot be scored: {finish.note}")
         self._tell(finish, None, "seed", "the seed prompt")
+        room, n = self.ledger.room(), len(self.examples)
+        if self.ledger.budget.evaluations is None and self.ledger.spent.evaluations:
+            pace = f"At the seed prompt's pace the budget bears {room} evaluations more, of which"
+            self.observer.message(
+                f"{pace} the descriptions take {n}: {bought(max(0, room - n), n)}"
+            )
 
     def _step(self, moves: Sequence[Move]) -> None:
         """Apply strategies to nodes and score all their drafts together."""

@@ -27,7 +27,7 @@ from .fake_vlm import FakeVlm, graded_task, picture, shop_task
 METRIC = METRICS["accuracy"]
 POOL = tuple(STRATEGIES.values())
 WEAK = (STRATEGIES["role"], STRATEGIES["constraints"])
-GRADED = graded_task()
+GRADED, SHOP = graded_task(), shop_task()
 
 
 def both(
@@ -37,6 +37,7 @@ def both(
     engine: FakeVlm | None = None,
     journal: Journal | None = None,
     events: list[tuple[str, Mapping[str, Any]]] | None = None,
+    observer: SilentObserver | None = None,
 ) -> RunResult:
     log = events if events is not None else []
     return run_both(
@@ -45,7 +46,7 @@ def both(
         METRIC,
         pool,
         Budget.parse(budget),
-        observer=SilentObserver(),
+        observer=observer or SilentObserver(),
         settings=Settings(QUESTIONS, picture(7)),
         journal=journal,
         tell=lambda kind, data: log.append((kind, data)),
@@ -98,3 +99,21 @@ def test_a_broken_run_resumes_to_the_same_result(tmp_path: Path, broken_at: int)
 def test_the_budget_is_kept(budget: str) -> None:
     result = both(budget=budget, pool=POOL)
     assert Budget.parse(budget).fraction(result.cost) <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("budget", "pool", "told"),
+    [
+        ("700", WEAK, r"Reflection worked on \d prompts? and kept [1-9] edits?\.$"),
+        ("1500", POOL, r"Reflection was not needed: nothing was left wrong\.$"),
+    ],
+)
+def test_the_end_says_what_reflection_did(budget: str, pool: Any, told: str) -> None:
+    ends: list[str] = []
+
+    class Heard(SilentObserver):
+        def finished(self, stop: str) -> None:
+            ends.append(stop)
+
+    both(SHOP if pool is POOL else GRADED, budget, pool, observer=Heard())
+    assert re.search(told, ends[-1]), ends

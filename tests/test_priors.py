@@ -12,6 +12,7 @@ import pytest
 
 from idealprompt_cli.errors import PriorsError
 from idealprompt_cli.priors import (
+    START,
     Belief,
     Beliefs,
     Key,
@@ -26,6 +27,7 @@ from idealprompt_cli.priors import (
     reset,
     update,
 )
+from idealprompt_cli.strategies import STRATEGIES
 from idealprompt_cli.types import Example
 
 from .conftest import SCRIPT, call
@@ -187,11 +189,24 @@ def test_the_packaged_file_is_readable_and_counts(
     assert beliefs.of("seed", "reask").mean(0.0) > 0.5
 
 
+def test_the_packaged_file_holds_names_of_the_pool_and_numbers() -> None:
+    total = load(START).priors.total()
+    assert total
+    pool = {*STRATEGIES, "seed"}
+    assert {key.parent for key in total} | {key.strategy for key in total} <= pool
+    assert all(re.fullmatch(r"(label-(2|few|many)|[a-z]+)(-pair)?", key.kind) for key in total)
+    assert all(re.fullmatch(r"[0-9a-f]{12}", key.model) for key in total)
+    project = (Path(__file__).parent.parent / "pyproject.toml").read_text()
+    assert f'"{START.name}"' in project
+
+
 # --- the command ----------------------------------------------------------------------------------
 
 
 def test_priors_travel_between_machines(memory: Path, tmp_path: Path) -> None:
     assert "nothing learnt yet" in call("priors", "list").stdout
+    assert "--packaged" in call("priors", "list").stdout
+    assert "seed" in call("priors", "list", "--packaged").stdout
     learn(run_result())
     out = tmp_path / "out.json"
     assert call("priors", "export", out).exit_code == 0

@@ -188,9 +188,22 @@ def test_the_plan_says_what_the_budget_buys() -> None:
     assert plan(TASK, Budget.parse("300")) == (
         "16 training pictures; budget: 300 evaluations. After the seed prompt (16) and the model's "
         "descriptions (16) this buys 16 prompts scored on every picture, or up to 33 where racing "
-        "drops the weak ones early."
+        "drops the weak ones early, up to about 3 edits deep."
     )
     assert "10 min 0 s" in plan(TASK, Budget.parse("10m"))
+
+
+def test_a_budget_in_tokens_is_told_in_prompts_after_the_seed_prompt() -> None:
+    said: list[str] = []
+
+    class Heard(Listener):
+        def message(self, text: str) -> None:
+            said.append(text)
+
+    for budget in ("9ktok", "300"):
+        run(TASK, FakeVlm(), METRIC, POOL, Budget.parse(budget), observer=Heard())
+    assert len(said) == 1
+    assert re.search(r"bears \d+ evaluations more, .* up to about \d edits? deep", said[0])
 
 
 def test_a_task_without_training_pictures_is_refused() -> None:

@@ -30,6 +30,7 @@ app = typer.Typer(
 LIST_EPILOG = """\b
 Examples:
   idealprompt priors list
+  idealprompt priors list --packaged
   idealprompt priors list --json | jq '.lessons[0]'"""
 EXPORT_EPILOG = """\b
 Example:
@@ -47,22 +48,32 @@ Target = Annotated[str, typer.Argument(metavar="FILE|-", help="Where to write.")
 Given = Annotated[Path, typer.Argument(metavar="FILE", help="A priors file.")]
 Several = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Priors files.")]
 Output = Annotated[str, typer.Option("--output", "-o", metavar="FILE|-", help="Where to write.")]
+Packaged = Annotated[
+    bool, typer.Option("--packaged", help="What the package comes with, in place of your own.")
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it.")]
 
 
 @app.command("list", epilog=LIST_EPILOG)
-def list_(json: Json = False) -> None:
+def list_(packaged: Packaged = False, json: Json = False) -> None:
     """Show how often each strategy was used, and what share of the missing score it won."""
-    from ..priors import default_path, load
+    from ..priors import START, default_path, load
 
-    path = default_path()
+    path = START if packaged else default_path()
     rows = _rows(load(path).priors.total())
+    start = sum(tally.n for tally in load(START).priors.total().values())
     if json:
-        typer.echo(jsonlib.dumps({"file": str(path), "lessons": rows}))
+        typer.echo(jsonlib.dumps({"file": str(path), "lessons": rows, "packaged": start}))
         return
-    if not rows:
+    if rows:
+        _show(rows)
+    else:
         typer.echo(f"{path}: nothing learnt yet")
-        return
+    if start and not packaged:
+        typer.echo(f"Searches also use the {start:,} uses that the package comes with: --packaged")
+
+
+def _show(rows: list[dict[str, Any]]) -> None:
     head = {"family": "family", "kind": "kind", "parent": "after", "strategy": "strategy"}
     width = {name: max(len(row[name]) for row in (head, *rows)) for name in head}
     typer.echo("  ".join(f"{head[n]:{width[n]}}" for n in head) + "   uses     won")
@@ -119,7 +130,7 @@ def merge(files: Several, output: Output = "-") -> None:
 
 @app.command("reset", epilog=RESET_EPILOG)
 def reset(yes: Yes = False) -> None:
-    """Forget everything that was learnt on this machine."""
+    """Forget everything that was learnt on this machine; what the package comes with stays."""
     from ..priors import default_path, reset
 
     if not yes:

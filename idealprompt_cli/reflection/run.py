@@ -11,6 +11,7 @@ from ..errors import Interrupted
 from ..interfaces import Metric, Observer
 from ..journal import Journal
 from ..ledger import Ledger
+from ..racing import FIRST_BLOCK
 from ..statistics import compare, recommended, verdict
 from ..types import Prompt, RunResult, SplitScores, Task
 from .cases import Case, Confusion, confusions, ranked
@@ -110,7 +111,11 @@ def plan(task: Task, ledger: Ledger) -> str:
     """What the budget buys, in a sentence."""
     n = len(task.train)
     text = f"{n} training pictures; budget: {ledger.budget.describe()}"
-    return f"{text}; scoring a prompt takes {n} evaluations, a weak edit is dropped after 8."
+    text += f"; scoring a prompt takes {n} evaluations, a weak edit is dropped after {FIRST_BLOCK}."
+    if ledger.budget.evaluations is None:
+        return text
+    few, many = (ledger.budget.evaluations // size for size in (n, min(n, FIRST_BLOCK)))
+    return f"{text} This buys {few} edits in full, or up to {many} weak ones, less the evidence."
 
 
 def _result(done: Reflected, start: Start, task: Task, ledger: Ledger, seed: int) -> RunResult:
