@@ -258,6 +258,11 @@ def test_drawings(run: Path) -> None:
     other = call("report", run, "--png", "pictures", "-o", "r.html", "-q")
     assert other.stderr == ""
     assert Path("r.html").is_file()
+    alone = call("report", run / "prompt.yaml", "--png", "other")
+    assert alone.exit_code == 1
+    assert "has no tree to draw, it is the artifact alone" in alone.stderr
+    into = call("report", run, "--png", "r.html")
+    assert into.stderr == "error: r.html: is a file: name a folder for the pictures\n"
 
 
 def test_drawings_of_a_large_run_and_of_none() -> None:
