@@ -93,7 +93,7 @@ def _check_size(path: Path, size: tuple[int, int]) -> None:
 
 def _unreadable(path: Path, error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
-        return f"{path}: no such picture; check the path or remove its row from the task"
+        return f"{path}: no such picture; check the path"
     if isinstance(error, IsADirectoryError):
         return f"{path}: is a folder, not a picture; name a file inside it"
     if isinstance(error, PermissionError):

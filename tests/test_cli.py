@@ -80,6 +80,9 @@ def test_no_test_leaves_the_held_out_part_alone(folder: Path) -> None:
 
 def test_pipeline(folder: Path) -> None:
     made = call("search", folder, "-m", SCRIPT, "-o", "-")
+    still = call("search", folder, "-m", SCRIPT, "-o", "-", "-q")
+    assert (bool(made.stderr), still.stderr) == (True, "")
+    assert still.stdout.startswith("# An adapted prompt")
     assert made.stdout.startswith("# An adapted prompt")
     assert "adapted prompt" in made.stderr
     result = call("eval", "-", folder, stdin=made.stdout)

@@ -114,6 +114,19 @@ def test_unknown_metric_in_task_yaml(folder: Path) -> None:
     assert "did you mean" in complaint("search", folder, "-m", SCRIPT)
 
 
+def test_a_seed_below_nothing(folder: Path) -> None:
+    """Python takes -1 for 1."""
+    with (folder / "task.yaml").open("a") as file:
+        file.write("seed: -1\n")
+    assert "seed: is -1: should be 0 or more" in complaint("search", folder, "-m", SCRIPT)
+
+
+def test_a_model_that_is_no_model(folder: Path) -> None:
+    Path("other.yaml").write_bytes(bytes(range(128, 256)))
+    message = complaint("search", folder, "-m", "other.yaml")
+    assert "other.yaml: is neither a GGUF file nor the YAML script" in message
+
+
 def test_unknown_options_and_commands() -> None:
     for words, message in (
         (["searhc"], "No such command 'searhc'. Did you mean 'search'?"),

@@ -175,3 +175,26 @@ def test_the_result_can_be_searched(
     assert call("init", "task", "--from", source).exit_code == 0
     result = call("search", "task", "-m", SCRIPT, "-q")
     assert result.exit_code == 0, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("rows", "problem"),
+    [
+        (["a.png;K7", "b.png;M2", "a.png;M2"], "l.csv:4: 'a.png' is listed twice (first: "),
+        (["a.png;K7", "b.png;K7"], "l.csv: every picture has the label 'K7' (by columns"),
+        (["a.png;K7", "bad.png;M2"], "bad.png: not a picture in a known format"),
+    ],
+)
+def test_what_cannot_be_used_leaves_nothing_behind(
+    tmp_path: Path, make_picture: MakePicture, rows: list[str], problem: str
+) -> None:
+    source = fill(tmp_path / "in", ["a.png", "b.png"], make_picture)
+    (source / "bad.png").write_text("rubbish")
+    (source / "l.csv").write_text("\n".join(["picture;code", *rows]))
+    result = call("init", tmp_path / "task", "--from", source / "l.csv")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"error: {source}/{problem}")
+    assert not (tmp_path / "task").exists()
+    (tmp_path / "mine").mkdir()
+    assert call("init", tmp_path / "mine", "--from", source / "l.csv").exit_code == 1
+    assert list((tmp_path / "mine").iterdir()) == [], "a folder that was there stays"

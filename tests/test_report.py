@@ -18,9 +18,9 @@ from idealprompt_cli.edits import Change, EditReport
 from idealprompt_cli.forms import PLAIN, AnswerForm, Field
 from idealprompt_cli.outcomes import Kept, Which
 from idealprompt_cli.report import Node, Report, drawings, html, text
-from idealprompt_cli.report.draw import interval_svg
+from idealprompt_cli.report.draw import interval_svg, tree_svg
 from idealprompt_cli.report.gather import gather
-from idealprompt_cli.report.tree import lay_out
+from idealprompt_cli.report.tree import LONGEST, Spot, cut, lay_out, shortened
 from idealprompt_cli.report.words import changes
 from idealprompt_cli.types import Outcome, Prompt
 
@@ -102,6 +102,9 @@ def test_what_reflection_looked_at(folder: Path) -> None:
     assert not parser.open
     assert "What reflection looked at" in page
     assert "against" in page
+    assert "; a confusion with" not in page, "said once, at the confusion"
+    narrow = text(gather("run"), 44).splitlines()
+    assert max(len(line) for line in narrow) <= 44
 
 
 def test_without_images(run: Path) -> None:
@@ -193,6 +196,22 @@ def test_large_trees_stay_readable() -> None:
     assert lay_out((), ()) == []
 
 
+def test_labels_are_cut_where_another_stands_to_their_right_and_behind_a_word() -> None:
+    long = "14 pruned: " + ", ".join(f"reflect edit-{number}" for number in range(9))
+    inner, last = (Spot(0, 0, None, long, "", "pruned", last=last) for last in (False, True))
+    assert len(shortened(inner)) <= LONGEST < len(shortened(last))
+    assert cut("6 pruned: reflect calibration-mean, reflect it", 38) == (
+        "6 pruned: reflect calibration-mean …"
+    )
+    assert cut("short", 5) == "short"
+    assert len(cut("x" * 40, 20)) <= 20
+    many = tuple(replace(node, strategy=f"a_long_strategy_{node.id}") for node in nodes(40))
+    drawn = tree_svg(many, (0, 4))
+    width = int(re.search(r'width="(\d+)"', drawn)[1])  # type: ignore[index]
+    places = re.findall(r'<text x="([\d.]+)"[^>]*>([^<]*)', drawn)
+    assert all(float(x) + 6.3 * len(words) <= width for x, words in places), "inside the picture"
+
+
 def test_changes_put_together_are_both_texts() -> None:
     before, after = "Which code is it?", "Look at it. Which pattern is it, striped?"
     found = changes(before, after)
@@ -239,6 +258,11 @@ def test_drawings(run: Path) -> None:
     other = call("report", run, "--png", "pictures", "-o", "r.html", "-q")
     assert other.stderr == ""
     assert Path("r.html").is_file()
+    alone = call("report", run / "prompt.yaml", "--png", "other")
+    assert alone.exit_code == 1
+    assert "has no tree to draw, it is the artifact alone" in alone.stderr
+    into = call("report", run, "--png", "r.html")
+    assert into.stderr == "error: r.html: is a file: name a folder for the pictures\n"
 
 
 def test_drawings_of_a_large_run_and_of_none() -> None:

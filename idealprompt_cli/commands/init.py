@@ -100,23 +100,25 @@ def init(
     draft = plan(folder, found, question=question, copy=copy)
     if not dry_run:
         write(draft)
-    task = None if dry_run else _checked(folder, console.say)
+    task = None if dry_run else _checked(draft, console.say)
     data = _data(found, draft, task)
     typer.echo(jsonlib.dumps(data, ensure_ascii=False, indent=2) if json else _text(found, data))
     if not json and not dry_run:
         console.say(_next(folder, draft, guessed=not question))
 
 
-def _checked(folder: Path, say: Any) -> Task:
-    """The task as search will read it. Raises `TaskError` naming what remains to be mended."""
+def _checked(draft: Draft, say: Any) -> Task:
+    """The task as search will read it. Raises `TaskError` naming what is to be mended, and leaves
+    nothing written then."""
+    from ..scaffold import in_terms_of_the_source, undo
     from ..task import load_task
 
     try:
-        return load_task(folder, notify=say)
+        return load_task(draft.folder, notify=say)
     except IdealPromptError as problem:
-        raise TaskError(
-            f"{folder / 'task.yaml'} is written, but the task cannot be used yet: {problem}"
-        ) from problem
+        undo(draft)
+        told = in_terms_of_the_source(draft, str(problem))
+        raise TaskError(f"{told} (nothing is written)") from problem
 
 
 def _data(found: Found, draft: Draft, task: Task | None) -> dict[str, Any]:

@@ -73,7 +73,9 @@ BudgetText = Annotated[
         help="Evaluations, model time or tokens. Default: 20 evaluations per training picture.",
     ),
 ]
-Seed = Annotated[int | None, typer.Option(metavar="N", help="Seed. Default: the prompt file's.")]
+Seed = Annotated[
+    int | None, typer.Option(min=0, metavar="N", help="Seed. Default: the prompt file's.")
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show the diagnosis and the proposals; change nothing.")
 ]
@@ -120,7 +122,7 @@ def reflect(plan: Plan, *, output: Output = "", flags: ModelFlags, talk: Talk) -
     finally:
         console.close()
     if made is not None:
-        _deliver(*made, output, plan.json)
+        _deliver(*made, output, plan.json, talk.quiet)
         tell_of_report(made[1], console)
 
 
@@ -274,8 +276,11 @@ def _print_event(kind: str, data: Mapping[str, Any]) -> None:
     typer.echo(jsonlib.dumps({"event": kind, **data}, ensure_ascii=False))
 
 
-def _deliver(artifact: Artifact, kept: Path, work: Work, output: str, json: bool) -> None:
-    """The YAML to where it was asked for; the summary (or the last event) beside it."""
+def _deliver(
+    artifact: Artifact, kept: Path, work: Work, output: str, json: bool, quiet: bool
+) -> None:
+    """The YAML to where it was asked for; the summary (or the last event) beside it, but none on
+    stderr if quiet."""
     from .. import formats
     from ..artifact import to_data
     from ..console import screen_of
@@ -284,6 +289,8 @@ def _deliver(artifact: Artifact, kept: Path, work: Work, output: str, json: bool
     if json:
         account = {"work": work} if work else {}
         _print_event("result", {**to_data(artifact), "written": written, **account})
+        return
+    if quiet and output == "-":
         return
     stream = sys.stderr if output == "-" else sys.stdout
     shown = formats.get("table").run(artifact, written, screen_of(stream), work)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +13,9 @@ from ..errors import ArtifactError, UsageError
 from ..files import check_writable, write_bytes, write_text
 from .runs import last_run
 from .shell import Debug, Quiet, level_of
+
+if TYPE_CHECKING:
+    from ..report import Report
 
 EPILOG = """\b
 Examples:
@@ -68,9 +72,7 @@ def report(
         console.say(f"The run in {run}.")
     found = pages.gather(run)
     if png is not None:
-        for name, data in pages.drawings(found).items():
-            write_bytes(png / name, data, ArtifactError)
-            console.say(f"Written to {png / name}")
+        _draw(found, png, console.say)
     page = (
         pages.text(found, screen_of(sys.stdout).width)
         if text
@@ -83,3 +85,19 @@ def report(
         typer.echo(page)
     if not found.nodes and not text:
         console.say("Note: this is the artifact alone; the run's folder has the tree and examples.")
+
+
+def _draw(found: Report, folder: Path, say: Callable[[str], None]) -> None:
+    """The pictures, for which a run's folder is needed."""
+    from ..report import drawings
+
+    if folder.is_file():
+        raise ArtifactError(f"{folder}: is a file: name a folder for the pictures")
+    drawn = drawings(found)
+    if not drawn:
+        raise ArtifactError(
+            f"{found.source}: has no tree to draw, it is the artifact alone: name the run's folder"
+        )
+    for name, data in drawn.items():
+        write_bytes(folder / name, data, ArtifactError)
+        say(f"Written to {folder / name}")

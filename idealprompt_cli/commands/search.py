@@ -68,7 +68,7 @@ BudgetText = Annotated[
         help="Evaluations, model time or tokens. Default: 40 evaluations per training picture.",
     ),
 ]
-Seed = Annotated[int, typer.Option(metavar="N", help="Seed of the search.")]
+Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the search.")]
 Prefer = Annotated[
     str, typer.Option(metavar="score|short", help="The best prompt, or the cheapest as good.")
 ]
@@ -134,7 +134,7 @@ def search(
         made = _run(plan, flags, console)
     finally:
         console.close()
-    _deliver(*made, output, json)
+    _deliver(*made, output, json, talk.quiet)
     tell_of_report(made[1], console)
 
 
@@ -249,13 +249,17 @@ def _agree(plan: Plan, journal: Journal) -> None:
     journal.agree("proposer", plan.proposer, "take the same --proposer")
 
 
-def _deliver(artifact: Artifact, kept: Path, work: Work, output: str, json: bool) -> None:
-    """The YAML to where it was asked for; the summary to stdout, or to stderr if the YAML is
-    there."""
+def _deliver(
+    artifact: Artifact, kept: Path, work: Work, output: str, json: bool, quiet: bool
+) -> None:
+    """The YAML to where it was asked for; the summary to stdout, or, unless quiet, to stderr if
+    the YAML is there."""
     from .. import formats
     from ..console import screen_of
 
     written = deliver(artifact, kept, output)
+    if quiet and output == "-":
+        return
     stream = sys.stderr if output == "-" else sys.stdout
     shown = formats.get("json" if json else "table")
     typer.echo(shown.run(artifact, written, screen_of(stream), work), err=output == "-")

@@ -174,7 +174,12 @@ def open_scripted(
         script = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ModelError(f"{path}: no such file; pass the script of a scripted model") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except UnicodeDecodeError as error:
+        raise ModelError(
+            f"{path}: is neither a GGUF file nor the YAML script of a scripted model: check the "
+            "path"
+        ) from error
+    except (OSError, yaml.YAMLError) as error:
         raise ModelError(f"{path}: cannot be read ({' '.join(str(error).split())})") from error
     if not isinstance(script, dict):
         raise ModelError(f"{path}: a scripted model is a mapping with `rules`; see its manual")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
+from typing import Literal
 
 from rich import box
 from rich.console import Console
@@ -22,24 +24,32 @@ def show_parts(console: Console, report: EvalReport) -> None:
     if task.labels:
         _show_labels(console, evaluation, task.labels)
     elif task.form.options:
-        console.print(_by_label(per_option(evaluation.outcomes, task.form.options)))
+        _show(console, _by_label(per_option(evaluation.outcomes, task.form.options)))
     elif task.form.fields:
-        console.print(_by_field(evaluation, [field.name for field in task.form.fields]))
+        _show(console, _by_field(evaluation, [field.name for field in task.form.fields]))
 
 
 def _show_labels(console: Console, evaluation: Evaluation, labels: tuple[str, ...]) -> None:
     """Precision and recall, and beside them who is taken for whom where that fits."""
-    console.print(_by_label(per_label(evaluation.outcomes, labels)))
+    _show(console, _by_label(per_label(evaluation.outcomes, labels)))
     if 2 < len(labels) <= MOST_COLUMNS:
         console.print(Text("Answers (columns) by right label (rows):"), soft_wrap=True)
-        console.print(_matrix(evaluation, labels))
+        _show(console, _matrix(evaluation, labels))
 
 
 def _table(*headings: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for place, heading in enumerate(headings):
-        table.add_column(Text(heading), justify="left" if place == 0 else "right")
+        justify: Literal["left", "right"] = "left" if place == 0 else "right"
+        table.add_column(Text(heading), justify=justify, overflow="fold")
     return table
+
+
+def _show(console: Console, table: Table) -> None:
+    """The columns closer together where they would not fit otherwise."""
+    if Console(file=io.StringIO(), width=1000).measure(table).maximum > console.width:
+        table.padding = (0, 0)
+    console.print(table)
 
 
 def _by_field(evaluation: Evaluation, names: Sequence[str]) -> Table:
@@ -71,6 +81,7 @@ def show_rivals(console: Console, report: EvalReport) -> None:
     graded = {o.score for o in report.evaluation.outcomes} - {0.0, 1.0}
     heads = ("this better", "that better") if graded else ("only this right", "only that")
     table = _table("against", report.evaluation.metric, "95 %", *heads, "p")
+    table.columns[2].min_width = len("[21, 50]")
     for rival in report.against:
         found, test = rival.evaluation, rival.comparison
         table.add_row(
@@ -81,7 +92,7 @@ def show_rivals(console: Console, report: EvalReport) -> None:
             str(test.worse),
             f"{test.p_value:.2g}",
         )
-    console.print(table)
+    _show(console, table)
     if any(rival.comparison.reliable for rival in report.against):
         text = "p <= 0.05: better than chance would have it (exact paired test, same pictures)."
         console.print(Text(text), soft_wrap=True)

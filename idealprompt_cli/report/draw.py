@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from html import escape
 
 from .gather import Node, Point
-from .tree import Spot, lay_out
+from .tree import Spot, lay_out, shortened
 
-COLUMN, LINE, MARGIN = 250, 24, 14
+COLUMN, LINE, MARGIN = 262, 24, 14
 COLOURS = {
     "winner": "#0b6e4f",
     "path": "#0b6e4f",
@@ -24,7 +24,7 @@ def tree_svg(nodes: Sequence[Node], path: Sequence[int]) -> str:
     spots = lay_out(nodes, path)
     if not spots:
         return ""
-    width = MARGIN + COLUMN * (1 + max(spot.depth for spot in spots))
+    width = MARGIN + max(_at(spot)[0] + 11 + _room(_shown(spot)) for spot in spots)
     height = 2 * MARGIN + LINE * (1 + max(spot.row for spot in spots))
     lines = [_edge(spots[s.parent], s) for s in spots if s.parent is not None]
     marks = [_mark(spot) for spot in spots]
@@ -53,21 +53,28 @@ def _mark(spot: Spot) -> str:
     colour = COLOURS[spot.kind]
     fill = "#ffffff" if spot.node is None else colour
     bold = ' font-weight="700"' if spot.kind in ("winner", "path") else ""
-    star = " ★" if spot.kind == "winner" else ""
-    label = spot.label if len(spot.label) <= 34 else spot.label[:33] + "…"
+    label = _shown(spot)
     tip = escape(f"{spot.label}: {spot.detail}" if spot.detail else spot.label)
-    size = 7.0 * len(label + star) + 4
     return (
         f"<g><title>{tip}</title>"
         f'<circle cx="{x}" cy="{y}" r="5" fill="{fill}" stroke="{colour}" stroke-width="1.5"/>'
-        f'<rect x="{x + 6}" y="{y - 9}" width="{size + 3:.0f}" height="18" fill="#ffffff"/>'
-        f'<text x="{x + 11}" y="{y + 4}" fill="{colour}"{bold}>{escape(label)}{star}</text></g>'
+        f'<rect x="{x + 6}" y="{y - 9}" width="{_room(label) + 7:.0f}" height="18" fill="#ffffff"/>'
+        f'<text x="{x + 11}" y="{y + 4}" fill="{colour}"{bold}>{escape(label)}</text></g>'
     )
+
+
+def _shown(spot: Spot) -> str:
+    return shortened(spot) + (" ★" if spot.kind == "winner" else "")
+
+
+def _room(label: str) -> float:
+    """About how wide a label is, in a font of 12 pixels."""
+    return 6.8 * len(label)
 
 
 # --- the curve -----------------------------------------------------------------------------------
 
-WIDTH, HEIGHT, LEFT, BOTTOM = 720, 260, 52, 40
+WIDTH, HEIGHT, LEFT, BOTTOM = 720, 260, 60, 40
 
 
 def curve_svg(nodes: Sequence[Node], points: Sequence[Point]) -> str:
@@ -92,7 +99,8 @@ def curve_svg(nodes: Sequence[Node], points: Sequence[Point]) -> str:
     for point in points[1:]:
         way += f" H{x(point.spent)} V{y(point.best)}"
     line = f'<path d="{way} H{x(top)}" fill="none" stroke="#0b6e4f" stroke-width="2.5"/>'
-    return _svg(WIDTH, HEIGHT, "score against evaluations", [*_axes(top, x, y), line, *dots])
+    parts = [*_axes(top, x, y), line, *dots]
+    return _svg(WIDTH, HEIGHT, "score against evaluations", parts, "whole")
 
 
 def _axes(top: int, x: object, y: object) -> list[str]:
@@ -133,8 +141,10 @@ def interval_svg(value: float, low: float, high: float, strong: bool) -> str:
     )
 
 
-def _svg(width: float, height: float, title: str, parts: Sequence[str]) -> str:
+def _svg(width: float, height: float, title: str, parts: Sequence[str], kind: str = "") -> str:
+    """A picture; of `kind` "whole" the page shrinks it to a narrow screen."""
     return (
-        f'<svg role="img" aria-label="{escape(title)}" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}">{"".join(parts)}</svg>'
+        f'<svg role="img" class="{kind}" aria-label="{escape(title)}" '
+        f'width="{width:.0f}" height="{height:.0f}" '
+        f'viewBox="0 0 {width:.0f} {height:.0f}">{"".join(parts)}</svg>'
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .draw import COLOURS, COLUMN, LINE, MARGIN
 from .gather import Point, Report
-from .tree import Spot, lay_out
+from .tree import Spot, lay_out, shortened
 
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont, ImageFont
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 # Drawn this much larger than the SVG: pixels have no other way to be sharp.
 SCALE = 2
 SIZE = 13
-LONGEST = 34
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 760, 320, 60, 46, 46
 INK, SOFT, PALE, GOOD = "#1d2730", "#5b6b7b", "#e3e8ec", "#0b6e4f"
 # Fonts with letters of many languages, by the names that systems know them by; else Pillow's own.
@@ -80,8 +79,9 @@ def tree_png(report: Report) -> bytes:
     spots = lay_out(report.nodes, report.path())
     if not spots:
         return b""
-    column = _column(spots)
-    width = 2 * MARGIN + column * (1 + max(spot.depth for spot in spots))
+    column, write = _column(spots), font(SIZE)
+    ends = (_at(s, column)[0] + 14 + float(write.getlength(_label(s))) for s in spots)
+    width = MARGIN + max(*ends, 0.0, MARGIN + column)
     sheet = Sheet(width, 2 * MARGIN + LINE * (2 + max(spot.row for spot in spots)))
     sheet.text(MARGIN, MARGIN + LINE / 2, f"{report.artifact.task.name}: what was tried", INK)
     for spot in spots:
@@ -93,13 +93,14 @@ def tree_png(report: Report) -> bytes:
 
 
 def _column(spots: Sequence[Spot]) -> float:
-    """Room for the longest label."""
+    """Room for the longest label that has another to its right."""
     write = font(SIZE)
-    return max(COLUMN, 50 + max(float(write.getlength(_label(spot))) for spot in spots))
+    inner = [float(write.getlength(_label(spot))) for spot in spots if not spot.last]
+    return max(COLUMN, 50 + max(inner, default=0.0))
 
 
 def _label(spot: Spot) -> str:
-    label = spot.label if len(spot.label) <= LONGEST else spot.label[: LONGEST - 1] + "…"
+    label = shortened(spot)
     return f"{label}  (winner)" if spot.kind == "winner" else label
 
 

@@ -9,7 +9,7 @@ from ..artifact import Artifact, Score
 from ..outcomes import confusion
 from .gather import ALL, Report
 from .parts import parts
-from .tree import Spot, lay_out
+from .tree import Spot, cut, lay_out
 from .words import changes, prompt_text
 from .work import lines as work_lines
 
@@ -26,8 +26,8 @@ def text(report: Report, width: int = 80) -> str:
         _tree(report, width),
         _matrices(report, width),
         _parts(report),
-        _worst(report),
-        work_lines(report.work),
+        _hung(_worst(report), width),
+        _hung(work_lines(report.work), width),
         _cost(artifact, width),
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block)
@@ -35,6 +35,21 @@ def text(report: Report, width: int = 80) -> str:
 
 def _folded(sentence: str, width: int) -> list[str]:
     return textwrap.wrap(sentence, width, break_on_hyphens=False)
+
+
+def _hung(lines: list[str], width: int) -> list[str]:
+    """Each line folded under its own indent; names of pictures stay whole."""
+    return [
+        piece
+        for line in lines
+        for piece in textwrap.wrap(
+            line,
+            width,
+            subsequent_indent=" " * (len(line) - len(line.lstrip()) + 2),
+            break_on_hyphens=False,
+            break_long_words=False,
+        )
+    ]
 
 
 def _cost(artifact: Artifact, width: int) -> list[str]:
@@ -84,12 +99,13 @@ def _prompt(report: Report, width: int) -> list[str]:
 
 def _tree(report: Report, width: int) -> list[str]:
     spots = lay_out(report.nodes, report.path())
-    return ["Tried:", *(_branch(spot)[:width] for spot in spots)] if spots else []
+    return ["Tried:", *(_branch(spot, width) for spot in spots)] if spots else []
 
 
-def _branch(spot: Spot) -> str:
+def _branch(spot: Spot, width: int) -> str:
     mark = {"winner": "*", "path": "*", "tried": "-"}.get(spot.kind, ".")
-    return f"  {'  ' * spot.depth}{mark} {spot.label}"
+    start = f"  {'  ' * spot.depth}{mark} "
+    return start + cut(spot.label, max(12, width - len(start)))
 
 
 def _matrices(report: Report, width: int) -> list[str]:

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from .gather import Node
 
 SHOWN_LEAVES = 4
+LONGEST, LONGEST_LAST = 34, 72
+"""Letters of a label that has a column to its right, and of a last one."""
 
 
 @dataclass(frozen=True)
 class Spot:
     """A place in the drawing: `depth` columns from the left, `row` from the top (a parent stands
-    at its first child's row). `node` is None for a place that sums up several."""
+    at its first child's row). `node` is None for a place that sums up several; nothing stands to
+    the right of a `last` one."""
 
     depth: int
     row: int
@@ -23,6 +26,7 @@ class Spot:
     detail: str
     kind: str
     node: Node | None = None
+    last: bool = True
 
 
 def lay_out(nodes: Sequence[Node], path: Sequence[int]) -> list[Spot]:
@@ -40,9 +44,10 @@ def lay_out(nodes: Sequence[Node], path: Sequence[int]) -> list[Spot]:
         kind = "winner" if path and node.id == path[-1] else "path" if node.id in path else "tried"
         own = len(spots)
         label = _label(node, visits(node))
-        spots.append(Spot(depth, row, parent, label, node.note, kind, node))
-        first = row
         inner, summed = _sorted_out(children[node.id], children, path)
+        last = not inner and not summed
+        spots.append(Spot(depth, row, parent, label, node.note, kind, node, last))
+        first = row
         for child in inner:
             place(child, depth + 1, own)
         for label, detail, kind in summed:
@@ -58,6 +63,20 @@ def lay_out(nodes: Sequence[Node], path: Sequence[int]) -> list[Spot]:
     for root in children[None]:
         place(root, 0, None)
     return spots
+
+
+def shortened(spot: Spot) -> str:
+    """The label as it is drawn."""
+    return cut(spot.label, LONGEST_LAST if spot.last else LONGEST)
+
+
+def cut(label: str, limit: int) -> str:
+    """At most `limit` letters, ended behind a whole word where one ends late enough."""
+    if len(label) <= limit:
+        return label
+    kept = label[: limit - 2].rstrip(" ,")
+    whole = label[: limit - 1].rpartition(" ")[0].rstrip(" ,")
+    return f"{whole if len(whole) > limit // 2 else kept} …"
 
 
 def _sorted_out(
@@ -77,7 +96,7 @@ def _sorted_out(
     for state in ("pruned", "failed"):
         group = [node for node in own if node.state == state]
         if group:
-            summed.append((f"{len(group)} {state}: {_names(group, 2)}", _names(group), state))
+            summed.append((f"{len(group)} {state}: {_names(group, 3)}", _names(group), state))
     return [node for node in done if node.id in kept], summed
 
 

@@ -19,6 +19,10 @@ class Looked:
     consequence: float
     reason: str
 
+    def short(self) -> str:
+        """The reason without its confusion's share, which stands at the confusion."""
+        return self.reason.split(";")[0]
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -75,7 +79,7 @@ def lines(work: Sequence[Worked]) -> list[str]:
     told = ["Reflection looked at (the most consequential first):"]
     for one in work:
         told.append(f"  {one.name}: {100 * one.weight:.0f} % of the loss")
-        told += [f"    {case.id}: {case.reason.split(';')[0]}" for case in one.cases[:CASES]]
+        told += [f"    {case.id}: {case.short()}" for case in one.cases[:CASES]]
         more = len(one.cases) - CASES
         told += [f"    and {more} more"] if more > 0 else []
         told += [f"    kept: {e.kind}, {e.why} (p = {e.p_value:.2g})" for e in one.kept()]

@@ -5,6 +5,6 @@ knows no model; that the result is a valid task is for `task` to say.
 """
 
 from .found import Found, Labelled, find
-from .write import Draft, plan, write
+from .write import Draft, in_terms_of_the_source, plan, undo, write
 
-__all__ = ["Draft", "Found", "Labelled", "find", "plan", "write"]
+__all__ = ["Draft", "Found", "Labelled", "find", "in_terms_of_the_source", "plan", "undo", "write"]

@@ -75,6 +75,11 @@ def find(source: Path, hints: Hints = Hints()) -> Found:
     places = [str(row.images[0]) for row in found.rows]
     answers, shape = formed(answers, kind, places)
     rows = tuple(replace(row, answer=a) for row, a in zip(found.rows, answers, strict=True))
+    if kind == "label" and len(set(answers)) == 1:
+        raise TaskError(
+            f"{source}: every picture has the label {answers[0]!r} (by {found.how}): a label task "
+            "needs two or more"
+        )
     return replace(found, rows=rows, kind=kind, shape=shape)
 
 
@@ -132,13 +137,18 @@ def _table(table: Path, hints: Hints) -> Found:
     if table.suffix.lower() not in TABLES:
         raise TaskError(f"{table}: is no table: name a folder, or a .csv, .tsv or .jsonl file")
     sheet = read_sheet(table, hints.file_column, hints.label_columns)
-    rows = []
+    rows, first = [], dict[tuple[Path, ...], str]()
     for entry in sheet.entries:
         images = tuple(
             _existing(table.parent, name, entry.source)
             for written in entry.files
             for name in _split_names(table.parent, written)
         )
+        if first.setdefault(images, entry.source) != entry.source:
+            raise TaskError(
+                f"{entry.source}: {'; '.join(entry.files)!r} is listed twice (first: "
+                f"{first[images]}): drop one"
+            )
         rows.append(Labelled(images, normal(entry.answer), entry.split))
     if len({bool(row.split) for row in rows}) > 1:
         raise TaskError(f"{table}: some rows have a split and others none: fill in all or none")

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,13 +26,15 @@ PICTURES = "pictures"
 
 @dataclass(frozen=True)
 class Draft:
-    """What will be written: texts by file name, and pictures by (source, place in the folder)."""
+    """What will be written: texts by file name, and pictures by (source, place in the folder);
+    `fresh` if the folder itself is new."""
 
     folder: Path
     texts: tuple[tuple[str, str], ...]
     pictures: tuple[tuple[Path, str], ...]
     copies: bool
     question: str
+    fresh: bool = False
 
 
 def plan(folder: Path, found: Found, *, question: str = "", copy: bool = False) -> Draft:
@@ -42,13 +45,39 @@ def plan(folder: Path, found: Found, *, question: str = "", copy: bool = False) 
     texts = [(FILE, task_yaml(folder, found, asked, guessed=not question))]
     if not (inside and found.root == folder and found.form in READY):
         texts.append((TABLE, _table(found, folder, placed)))
-    draft = Draft(folder, tuple(texts), tuple(placed.items()), copy, asked)
+    draft = Draft(folder, tuple(texts), tuple(placed.items()), copy, asked, not folder.exists())
     _check_free(draft)
     return draft
 
 
 def write(draft: Draft) -> None:
-    """Make the folder. Raises `TaskError` if the system refuses."""
+    """Make the folder. Raises `TaskError` if the system refuses; then nothing is left of it."""
+    try:
+        _write(draft)
+    except TaskError:
+        undo(draft)
+        raise
+
+
+def undo(draft: Draft) -> None:
+    """Take away what `write` made; `plan` saw that none of it was there before."""
+    with suppress(OSError):
+        for name, _ in draft.texts:
+            (draft.folder / name).unlink(missing_ok=True)
+        if draft.pictures:
+            shutil.rmtree(draft.folder / PICTURES, ignore_errors=True)
+        if draft.fresh:
+            draft.folder.rmdir()
+
+
+def in_terms_of_the_source(draft: Draft, text: str) -> str:
+    """A message about the folder, as one about the pictures that it was made of."""
+    for source, place in sorted(draft.pictures, key=lambda pair: -len(pair[1])):
+        text = text.replace(str(draft.folder / place), str(source))
+    return text
+
+
+def _write(draft: Draft) -> None:
     try:
         draft.folder.mkdir(parents=True, exist_ok=True)
         for source, place in draft.pictures:

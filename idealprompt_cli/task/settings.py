@@ -87,11 +87,18 @@ def read_settings(folder: Path) -> Settings:
         language=section.text("language", "en"),
         model=_model(section, folder),
         test_fraction=_fraction(section),
-        seed=section.integer("seed", 0),
+        seed=_seed(section),
         source=str(file),
         section=section,
         form=AnswerForm((), _fields(section, answer), _max_tokens(section, answer)),
     )
+
+
+def _seed(section: Section) -> int:
+    seed = section.integer("seed", 0)
+    if seed < 0:
+        raise section.fail("seed", f"is {seed}: should be 0 or more")
+    return seed
 
 
 def blank_settings(file: Path) -> Settings:
