@@ -16,6 +16,7 @@ import numpy.typing as npt
 from ...types import Generated, Scored
 from .arena import Arena
 from .context import Floats, Ints
+from .drafts import Drafts
 from .pictures import Head, Key
 from .pieces import Piece, decode
 from .plan import Plan
@@ -66,6 +67,7 @@ class FastPath:
     def __init__(self, arena: Arena, vocab: Vocabulary) -> None:
         self._arena, self._vocab = arena, vocab
         self._branching = arena.heads.cuttable
+        self._drafts = Drafts()
         self._compiled: dict[tuple[int, ...], list[Compiled]] = {}
 
     def score(self, jobs: list[ScoreJob]) -> list[Scored]:
@@ -89,7 +91,7 @@ class FastPath:
         need = max(self._arena.cells(j.head) + len(j.plan.suffix) + j.max_tokens for j in jobs)
         self._arena.make_room(need, len(jobs))
         try:
-            return generate(self._arena, self._vocab, jobs)
+            return generate(self._arena, self._vocab, self._drafts, jobs)
         except BaseException:
             self._arena.heads.forget()
             raise
