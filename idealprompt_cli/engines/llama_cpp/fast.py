@@ -25,6 +25,9 @@ from .tree import Step, walk
 from .vocabulary import Vocabulary
 from .work import GenerateJob, ScoreJob
 
+_ENOUGH = 16
+"""Sequences in a batch from which on more of them hardly make a token cheaper."""
+
 
 @dataclass(frozen=True)
 class Compiled:
@@ -75,7 +78,7 @@ class FastPath:
         results: list[Scored | None] = [None] * len(jobs)
         groups = _grouped(jobs)
         need = max(self._arena.cells(job.head) + _longest(job.plan) for job in jobs)
-        self._arena.make_room(need, sum(len(group.plans) for group in groups.values()))
+        self._make_room(need, len(groups), sum(len(group.plans) for group in groups.values()))
         self._compiled.clear()  # its keys are only good while the plans live
         tasks = [task for group in groups.values() for task in self._tasks(group, len(groups))]
         tasks.sort(key=lambda task: not self._arena.heads.resident(task.head))
@@ -89,7 +92,7 @@ class FastPath:
     def generate(self, jobs: list[GenerateJob]) -> list[Generated]:
         """Greedy continuations, in the jobs' order."""
         need = max(self._arena.cells(j.head) + len(j.plan.suffix) + j.max_tokens for j in jobs)
-        self._arena.make_room(need, len(jobs))
+        self._make_room(need, len({job.head.key for job in jobs}), len(jobs))
         try:
             return generate(self._arena, self._vocab, self._drafts, jobs)
         except BaseException:
@@ -98,6 +101,10 @@ class FastPath:
 
     def close(self) -> None:
         self._arena.close()
+
+    def _make_room(self, need: int, heads: int, jobs: int) -> None:
+        """A sequence for each head; more where few heads would make small batches."""
+        self._arena.make_room(need, max(heads, min(jobs, _ENOUGH)))
 
     def _tasks(self, group: _Group, n_groups: int) -> Iterable[Task]:
         """One task per slot that this head gets: more than one where that is cheaper."""

@@ -24,7 +24,9 @@ from .vocabulary import Vocabulary
 from .work import GenerateJob
 
 _REFILL = 0.25
-"""New jobs are begun together, as soon as this share of the slots has nothing to do."""
+"""New jobs are begun together, as soon as this share of the slots has nothing to do..."""
+_SOON = 8
+"""...and the others need more tokens than so many: neighbours that begin together are one batch."""
 
 
 def generate(
@@ -69,7 +71,8 @@ def _run(
             waiting = [lane for lane in lanes if not lane.busy and lane.queue.jobs]
             if not active and not waiting:
                 return {index: done for lane in lanes for index, done in lane.results.items()}
-            if waiting and (not active or len(waiting) >= _REFILL * len(lanes)):
+            late = any(lane.left > _SOON for lane in active)
+            if waiting and (not active or (late and len(waiting) >= _REFILL * len(lanes))):
                 guess = arena.heads.cuttable and drafts.worth(arena.cost, len(waiting))
                 for lane in waiting:
                     lane.begin(guess)
@@ -106,6 +109,13 @@ class _Lane:
     @property
     def busy(self) -> bool:
         return self._words is not None
+
+    @property
+    def left(self) -> int:
+        """Tokens that the generation is expected to need: as many as the last one, then all."""
+        assert self._words is not None
+        done, last = self._words.count, len(self._guess)
+        return (last if done < last else self._words.room) - done
 
     def begin(self, guess: bool) -> None:
         """Start the queue's next job, with a guess at its answer or without."""
