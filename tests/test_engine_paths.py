@@ -155,12 +155,9 @@ def test_ragged_work_on_few_slots_equals_the_plain_path(
         for part in (slice(0, 3), slice(0, None)):
             plain = logprobs(engines["plain"].score(scoring[part]))
             assert np.abs(logprobs(few.score(scoring[part])) - plain).max() < 1e-3
-        assert few.generate(writing) == [
-            replace(answer, tokens=other.tokens)
-            for answer, other in zip(
-                engines["plain"].generate(writing), few.generate(writing), strict=True
-            )
-        ]
+        plain_texts = [replace(answer, tokens=0) for answer in engines["plain"].generate(writing)]
+        for _ in range(2):  # the second time, answers are expected
+            assert [replace(answer, tokens=0) for answer in few.generate(writing)] == plain_texts
         assert few.stats()["tokens_padding"] > 0
 
 
@@ -231,6 +228,24 @@ def test_siblings_that_are_answered_in_text_share_their_common_prefix(
         assert [a.finish for a in answers] == [a.finish for a in plain]
         alone = sum(engine.generate([request])[0].tokens for request in writing)
         assert sum(answer.tokens for answer in answers) < 0.5 * alone
+
+
+def test_expected_answers_change_nothing_but_the_number_of_decodes(
+    engines: dict[str, LlamaCppEngine], tmp_path: Path, pictures: list[Path]
+) -> None:
+    asked = [ask(text, image) for text, image in product(QUESTIONS, pictures)]
+    writing = [GenerateRequest(r.messages, r.images, 6) for r in asked]
+    plain = [answer.text for answer in engines["plain"].generate(writing)]
+    with open_tiny(tmp_path) as engine:
+        counts = []
+        for _ in range(3):
+            before = engine.stats()["decodes"]
+            assert [answer.text for answer in engine.generate(writing[:5])] == plain[:5]
+            counts.append(engine.stats()["decodes"] - before)
+        assert counts[2] < counts[0] - 3, "five answers of six tokens in one go"
+        for part in (writing[5:], writing, writing[::-1]):
+            texts = [answer.text for answer in engine.generate(part)]
+            assert texts == [plain[writing.index(request)] for request in part]
 
 
 def test_an_option_that_begins_another_is_closed(

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from ...types import Generated, Scored
 from .arena import Arena
 from .context import Floats, Ints
+from .drafts import Drafts
 from .pictures import Head, Key
 from .pieces import Piece, decode
 from .plan import Plan
@@ -23,6 +24,9 @@ from .stream import generate
 from .tree import Step, walk
 from .vocabulary import Vocabulary
 from .work import GenerateJob, ScoreJob
+
+_ENOUGH = 16
+"""Sequences in a batch from which on more of them hardly make a token cheaper."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class FastPath:
     def __init__(self, arena: Arena, vocab: Vocabulary) -> None:
         self._arena, self._vocab = arena, vocab
         self._branching = arena.heads.cuttable
+        self._drafts = Drafts()
         self._compiled: dict[tuple[int, ...], list[Compiled]] = {}
 
     def score(self, jobs: list[ScoreJob]) -> list[Scored]:
@@ -73,7 +78,7 @@ class FastPath:
         results: list[Scored | None] = [None] * len(jobs)
         groups = _grouped(jobs)
         need = max(self._arena.cells(job.head) + _longest(job.plan) for job in jobs)
-        self._arena.make_room(need, sum(len(group.plans) for group in groups.values()))
+        self._make_room(need, len(groups), sum(len(group.plans) for group in groups.values()))
         self._compiled.clear()  # its keys are only good while the plans live
         tasks = [task for group in groups.values() for task in self._tasks(group, len(groups))]
         tasks.sort(key=lambda task: not self._arena.heads.resident(task.head))
@@ -87,15 +92,19 @@ class FastPath:
     def generate(self, jobs: list[GenerateJob]) -> list[Generated]:
         """Greedy continuations, in the jobs' order."""
         need = max(self._arena.cells(j.head) + len(j.plan.suffix) + j.max_tokens for j in jobs)
-        self._arena.make_room(need, len(jobs))
+        self._make_room(need, len({job.head.key for job in jobs}), len(jobs))
         try:
-            return generate(self._arena, self._vocab, jobs)
+            return generate(self._arena, self._vocab, self._drafts, jobs)
         except BaseException:
             self._arena.heads.forget()
             raise
 
     def close(self) -> None:
         self._arena.close()
+
+    def _make_room(self, need: int, heads: int, jobs: int) -> None:
+        """A sequence for each head; more where few heads would make small batches."""
+        self._arena.make_room(need, max(heads, min(jobs, _ENOUGH)))
 
     def _tasks(self, group: _Group, n_groups: int) -> Iterable[Task]:
         """One task per slot that this head gets: more than one where that is cheaper."""

@@ -16,10 +16,10 @@ from ...errors import ModelError
 from ...types import Generated, Scored
 from .arena import Sizes
 from .context import Context, Floats
+from .continuation import Continuation
 from .fast import log_sum_exp
 from .native import forget_errors, native_detail
 from .plan import head_parts
-from .stream import Continuation
 from .vision import Picture, Vision
 from .vocabulary import Vocabulary
 from .work import GenerateJob, ScoreJob

@@ -1,183 +1,68 @@
-"""Greedy generation: choosing tokens, ending; and many generations at once on many slots.
+"""Many greedy generations at once on many slots.
 
 A slot answers the prompts about one head in the order of their tokens, so that each needs only the
-tokens that the one before it did not have; the slots go on together, in few batches.
+tokens that the one before it did not have; the slots go on together, in few batches. Where answers
+repeat, the last one is decoded along with the next prompt (`drafts.py`).
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from itertools import zip_longest
-from typing import Literal, TypeVar
+from collections.abc import Sequence
 
 import numpy as np
 
 from ...types import Generated
 from .arena import Arena
 from .context import Floats
-from .grammar import Grammar
-from .pictures import Head, Key
+from .continuation import Continuation
+from .dealing import Queue, waves
+from .drafts import Drafts
+from .pictures import Key
 from .pieces import Piece, decode
 from .tree import Tokens, shared
 from .vocabulary import Vocabulary
 from .work import GenerateJob
 
-Item = TypeVar("Item")
 _REFILL = 0.25
-"""New jobs are begun together, as soon as this share of the slots has nothing to do."""
+"""New jobs are begun together, as soon as this share of the slots has nothing to do..."""
+_SOON = 8
+"""...and the others need more tokens than so many: neighbours that begin together are one batch."""
 
 
-class Continuation:
-    """One generation in progress: feed it logits until `done`."""
-
-    def __init__(self, job: GenerateJob, vocab: Vocabulary, room: int) -> None:
-        self._vocab, self._job = vocab, job
-        self._limit = min(job.max_tokens, room)
-        self._grammar = Grammar(job.grammar, vocab.pointer) if job.grammar else None
-        self._raw = b""
-        self._finish: Literal["stop", "length"] = "length"
-        self.count = 0
-        self.last = -1
-        self.done = self._limit <= 0
-
-    def feed(self, logits: Floats, best: int) -> None:
-        """Choose the next token from logits (n_vocab,), whose greatest is at `best`, and see
-        whether that was the end."""
-        token = self._grammar.choose(logits, best) if self._grammar else best
-        if token < 0 or self._vocab.ends(token):
-            self.done, self._finish = True, "stop"
-            return
-        if self._grammar:
-            self._grammar.accept(token)
-        self.last, self.count = token, self.count + 1
-        self._raw += self._vocab.piece(token)
-        if self._stopped():
-            self.done, self._finish = True, "stop"
-        elif self.count >= self._limit:
-            self.done = True
-
-    def result(self, tokens: int) -> Generated:
-        """The text so far, without what came after a stop string."""
-        text = self._text()
-        for stop in self._job.stop:
-            text = text.partition(stop)[0]
-        return Generated(text, tokens, self._finish)
-
-    def close(self) -> None:
-        if self._grammar:
-            self._grammar.close()
-
-    def _stopped(self) -> bool:
-        if not self._job.stop:
-            return False
-        text = self._text()
-        return any(stop in text for stop in self._job.stop if stop)
-
-    def _text(self) -> str:
-        text = self._raw.decode("utf-8", "ignore")
-        return text.removeprefix(self._job.plan.joint)
-
-
-def generate(arena: Arena, vocab: Vocabulary, jobs: Sequence[GenerateJob]) -> list[Generated]:
+def generate(
+    arena: Arena, vocab: Vocabulary, drafts: Drafts, jobs: Sequence[GenerateJob]
+) -> list[Generated]:
     """Answers in the order of the jobs; the same job asked twice is computed once."""
     first: dict[object, int] = {}
     owner = [first.setdefault(_identity(job), index) for index, job in enumerate(jobs)]
-    queues: dict[Key, _Queue] = {}
+    queues: dict[Key, Queue] = {}
     for index in sorted(first.values(), key=lambda index: jobs[index].plan.suffix):
         head = jobs[index].head
-        queues.setdefault(head.key, _Queue(head)).jobs.append(index)
+        queues.setdefault(head.key, Queue(head)).jobs.append(index)
     results: dict[int, Generated] = {}
-    for wave in _waves(arena, jobs, list(queues.values())):
-        results.update(_run(arena, vocab, jobs, wave))
+    for wave in waves(arena, jobs, list(queues.values())):
+        results.update(_run(arena, vocab, drafts, jobs, wave))
     return [
         results[own] if own == index else Generated(results[own].text, 0, results[own].finish)
         for index, own in enumerate(owner)
     ]
 
 
-@dataclass
-class _Queue:
-    """Jobs that a slot does one after the other on its head."""
-
-    head: Head
-    jobs: deque[int] = field(default_factory=deque)
-
-
 def _identity(job: GenerateJob) -> object:
     return job.head.key, id(job.plan), job.max_tokens, job.stop, job.grammar
 
 
-def _waves(
-    arena: Arena, jobs: Sequence[GenerateJob], queues: list[_Queue]
-) -> Iterable[list[_Queue]]:
-    """Queues for all slots at a time: heads that are there already first; where there are fewer
-    heads than slots, their jobs are dealt to several slots each if that is cheaper."""
-    slots = arena.context.slots
-    queues.sort(key=lambda queue: not arena.heads.resident(queue.head))
-    if len(queues) >= slots or not arena.heads.cuttable:
-        for begin in range(0, len(queues), slots):
-            yield queues[begin : begin + slots]
-        return
-    dealt: dict[Tokens, int] = {}
-    hands = []
-    for queue in queues:
-        kind = tuple(id(jobs[index].plan) for index in queue.jobs)
-        if kind not in dealt:
-            dealt[kind] = _hands(arena, [jobs[index] for index in queue.jobs], len(queues))
-        order, count = list(queue.jobs), dealt[kind]
-        hands += [_Queue(queue.head, deque(part)) for part in _dealt(order, count)]
-    yield hands
-
-
-def _hands(arena: Arena, jobs: Sequence[GenerateJob], n_heads: int) -> int:
-    """The cheapest of 1, 2, 4, ... slots for a head's jobs, where so many heads have like ones:
-    one slot shares the most, several make larger batches."""
-    most = min(len(jobs), arena.context.slots // n_heads)
-    copy = arena.cost.copying(arena.cells(jobs[0].head)) * n_heads
-    best, least, count = 1, _cost(arena, jobs, 1, n_heads), 2
-    while count <= most:
-        cost = _cost(arena, jobs, count, n_heads) + copy * (count - 1)
-        if cost >= least:
-            break
-        best, least, count = count, cost, count * 2
-    return best
-
-
-def _cost(arena: Arena, jobs: Sequence[GenerateJob], count: int, n_heads: int) -> float:
-    """What these jobs cost on each of `n_heads` heads with `count` slots for each."""
-    n_ubatch, total = arena.context.n_ubatch, 0.0
-    for together in zip_longest(*(_news(part) for part in _dealt(jobs, count))):
-        found = [new for new in together if new]
-        sequences, longest = n_heads * len(found), max(new for new, _ in found)
-        steps = max(more for _, more in found)
-        total += arena.cost.of(sequences, longest, n_ubatch)
-        total += steps * arena.cost.of(sequences, 1, n_ubatch)
-    return total
-
-
-def _news(jobs: Sequence[GenerateJob]) -> Iterable[tuple[int, int]]:
-    """(prompt tokens that the job before does not have, tokens to decode after them) of each."""
-    before: Tokens = ()
-    for job in jobs:
-        suffix = job.plan.suffix
-        yield len(suffix) - shared(before, suffix), max(0, job.max_tokens - 1)
-        before = suffix
-
-
-def _dealt(jobs: Sequence[Item], count: int) -> list[Sequence[Item]]:
-    """Neighbours stay together."""
-    return [jobs[len(jobs) * i // count : len(jobs) * (i + 1) // count] for i in range(count)]
-
-
 def _run(
-    arena: Arena, vocab: Vocabulary, jobs: Sequence[GenerateJob], queues: Sequence[_Queue]
+    arena: Arena,
+    vocab: Vocabulary,
+    drafts: Drafts,
+    jobs: Sequence[GenerateJob],
+    queues: Sequence[Queue],
 ) -> dict[int, Generated]:
     """Do all the jobs of the queues, a slot for each queue."""
     places = arena.heads.place([queue.head for queue in queues])
     lanes = [
-        _Lane(arena, vocab, jobs, queue, slot, cells)
+        _Lane(arena, vocab, drafts, jobs, queue, slot, cells)
         for queue, (slot, cells) in zip(queues, places, strict=True)
     ]
     try:
@@ -186,9 +71,11 @@ def _run(
             waiting = [lane for lane in lanes if not lane.busy and lane.queue.jobs]
             if not active and not waiting:
                 return {index: done for lane in lanes for index, done in lane.results.items()}
-            if waiting and (not active or len(waiting) >= _REFILL * len(lanes)):
+            late = any(lane.left > _SOON for lane in active)
+            if waiting and (not active or (late and len(waiting) >= _REFILL * len(lanes))):
+                guess = arena.heads.cuttable and drafts.worth(arena.cost, len(waiting))
                 for lane in waiting:
-                    lane.begin()
+                    lane.begin(guess)
                 active = waiting
             _advance(arena, active)
     finally:
@@ -203,16 +90,19 @@ class _Lane:
         self,
         arena: Arena,
         vocab: Vocabulary,
+        drafts: Drafts,
         jobs: Sequence[GenerateJob],
-        queue: _Queue,
+        queue: Queue,
         slot: int,
         cells: int,
     ) -> None:
-        self._arena, self._vocab, self._jobs = arena, vocab, jobs
+        self._arena, self._vocab, self._drafts, self._jobs = arena, vocab, drafts, jobs
         self.queue, self.slot, self._cost = queue, slot, cells
         self.results: dict[int, Generated] = {}
-        self.pending: Sequence[int] = ()
+        self.pending: Tokens = ()
         self._prompt: Tokens = ()
+        self._guess: Tokens = ()
+        self._unsure: Tokens = ()
         self._words: Continuation | None = None
         self._index = -1
 
@@ -220,8 +110,15 @@ class _Lane:
     def busy(self) -> bool:
         return self._words is not None
 
-    def begin(self) -> None:
-        """Start the queue's next job."""
+    @property
+    def left(self) -> int:
+        """Tokens that the generation is expected to need: as many as the last one, then all."""
+        assert self._words is not None
+        done, last = self._words.count, len(self._guess)
+        return (last if done < last else self._words.room) - done
+
+    def begin(self, guess: bool) -> None:
+        """Start the queue's next job, with a guess at its answer or without."""
         self._index = self.queue.jobs.popleft()
         job = self._jobs[self._index]
         common = shared(self._prompt, job.plan.suffix) if self._arena.heads.cuttable else 0
@@ -229,25 +126,37 @@ class _Lane:
         self._prompt = job.plan.suffix
         used = self._arena.cells(job.head) + len(job.plan.suffix)
         self._words = Continuation(job, self._vocab, self._arena.limit - used)
-        self.pending = job.plan.suffix[common:]
+        self._guess = self._drafts.guess(job.head.key, self._words.room)
+        fits = len(self._prompt) - common + len(self._guess) <= self._arena.context.n_batch
+        self._unsure = self._guess if guess and fits else ()
+        self.pending = self._prompt[common:] + self._unsure
         if self._words.done:
             self._finish()
 
     def take(self, most: int) -> Piece:
-        """The next tokens to decode, at most so many; logits after the last of all."""
+        """The next tokens to decode, at most so many; logits after the last of all, and after
+        the prompt and each token that is a guess."""
         tokens, self.pending = self.pending[:most], self.pending[most:]
         outputs = np.zeros(len(tokens), np.int8)
-        outputs[-1] = not self.pending
+        if not self.pending:
+            outputs[-1 - len(self._unsure) :] = 1
         self._cost += len(tokens)
-        return Piece(self.slot, np.array(tokens, np.int32), outputs, int(outputs[-1]))
+        return Piece(self.slot, np.array(tokens, np.int32), outputs, int(outputs.sum()))
 
-    def feed(self, logits: Floats, best: int) -> None:
-        """Take the logits after what was pending."""
+    def feed(self, logits: Floats, best: Sequence[int]) -> None:
+        """Take the logits (n, n_vocab) after what was pending, as far as the guess was right."""
         assert self._words is not None
-        self._words.feed(logits, best)
+        for row, token in zip(logits, best, strict=True):
+            self._words.feed(row, token)
+            if self._words.done:
+                self._finish()
+                return
+            sure = self._unsure[:1] == (self._words.last,)
+            self._unsure = self._unsure[1:] if sure else ()
+            if not sure:
+                break
+        self._arena.heads.rewind(self.slot, len(self._prompt) + self._words.count - 1)
         self.pending = (self._words.last,)
-        if self._words.done:
-            self._finish()
 
     def close(self) -> None:
         if self._words is not None:
@@ -257,6 +166,8 @@ class _Lane:
     def _finish(self) -> None:
         assert self._words is not None
         self.results[self._index] = self._words.result(self._cost)
+        self._drafts.learn(self.queue.head.key, self._guess, self._words.decoded)
+        self._unsure = ()
         self._cost = 0
         self.close()
 
@@ -269,6 +180,9 @@ def _advance(arena: Arena, lanes: Sequence[_Lane]) -> None:
         return
     for chosen, logits in decode(arena.context, arena.heads, pieces, arena.cost):
         best = logits.argmax(axis=1).tolist() if len(logits) else []
-        asked = [lanes[index] for index in chosen if pieces[index].n_outputs]
-        for lane, row, token in zip(asked, logits, best, strict=True):
-            lane.feed(row, token)
+        row = 0
+        for index in chosen:
+            end = row + pieces[index].n_outputs
+            if end > row:
+                lanes[index].feed(logits[row:end], best[row:end])
+            row = end

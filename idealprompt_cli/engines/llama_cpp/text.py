@@ -18,13 +18,13 @@ from . import files, native, tune
 from .chat import load_template
 from .clock import Clock
 from .context import Context
+from .continuation import Continuation
 from .fast import log_sum_exp
 from .naming import quantisation, size_class
 from .pictures import EMPTY
 from .plan import Plan, Planner
 from .probe import AMX
 from .remember import cpu_flags
-from .stream import Continuation
 from .vocabulary import Vocabulary
 from .work import GenerateJob
 
