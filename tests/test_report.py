@@ -258,7 +258,8 @@ def test_drawings(run: Path) -> None:
     other = call("report", run, "--png", "pictures", "-o", "r.html", "-q")
     assert other.stderr == ""
     assert Path("r.html").is_file()
-    alone = call("report", run / "prompt.yaml", "--png", "other")
+    shutil.copy(run / "prompt.yaml", "alone.yaml")
+    alone = call("report", "alone.yaml", "--png", "other")
     assert alone.exit_code == 1
     assert "has no tree to draw, it is the artifact alone" in alone.stderr
     into = call("report", run, "--png", "r.html")

@@ -50,8 +50,9 @@ def run_folder(given: Path | None, task: str, resume: bool) -> Path:
         return given
     stem = re.sub(r"[^\w.-]+", "-", task).strip("-.") or "task"
     if not resume:
-        now = datetime.now().astimezone()
-        return RUNS / f"{stem}-{now:%Y%m%d-%H%M%S}"
+        name = f"{stem}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+        names = (name, *(f"{name}-{count:02}" for count in range(2, 100)))
+        return next((RUNS / each for each in names if not (RUNS / each).exists()), RUNS / name)
     earlier = [path.parent for path in RUNS.glob(f"*/{JOURNAL}") if _is_of(path.parent, stem)]
     if not earlier:
         raise JournalError(f"{RUNS}: holds no run of {task} to resume: name it with --run-dir")
@@ -59,7 +60,7 @@ def run_folder(given: Path | None, task: str, resume: bool) -> Path:
 
 
 def _is_of(folder: Path, stem: str) -> bool:
-    return re.fullmatch(re.escape(stem) + r"-\d{8}-\d{6}", folder.name) is not None
+    return re.fullmatch(re.escape(stem) + r"-\d{8}-\d{6}(-\d\d)?", folder.name) is not None
 
 
 def last_run() -> Path:
