@@ -3,7 +3,7 @@
 .PHONY: help setup demo test lint check demo-model bench clean
 
 PY := .venv/bin/python
-DEMO_TASK ?= sample_tasks/style_code
+DEMO_TASK ?= sample_tasks/grade
 DEMO_BUDGET ?= 1500
 DEMO_OUT ?= prompt.yaml
 

@@ -2,7 +2,8 @@
 
 Between `<!-- figures -->` and `<!-- /figures -->` stands the table of `results/samples.json`,
 between `<!-- transcript -->` and `<!-- /transcript -->` what `make demo` printed, as kept in
-`results/demo.txt`, between `<!-- skills -->` and `<!-- /skills -->` the demonstration model's main
+`results/demo.txt` (a fresh machine's: `make -s demo`, without what setup says), between
+`<!-- skills -->` and `<!-- /skills -->` the demonstration model's main
 skills; in `benchmarks/README.md` between `<!-- engine -->` and `<!-- /engine -->` the tables of
 `results/engine.json`. A test fails when a README says anything else.
 """
