@@ -135,12 +135,18 @@ def test_a_table_with_columns_of_any_name(tmp_path: Path, make_picture: MakePict
 
 def test_columns_are_known_by_what_is_in_them(tmp_path: Path, make_picture: MakePicture) -> None:
     fill(tmp_path / "shots", [f"{n}.png" for n in range(8)], make_picture)
-    rows = [(f"shots/{n}.png", "gut" if n % 2 else "schlecht", f"day {n}") for n in range(8)]
+    rows = [(f"shots/{n}.png", "gut" if n % 2 else "schlecht", f"Tag {n // 2}") for n in range(8)]
     log, task = tmp_path / "log.csv", tmp_path / "task"
     log.write_text("Foto,Güte\n" + "".join(f"{file},{grade}\n" for file, grade, _ in rows))
     result = call("init", task, "--from", log, "--json")
     assert result.exit_code == 0, result.stderr
     assert json.loads(result.stdout)["label"] == "columns 'Foto' (picture) and 'Güte' (label)"
+    log.write_text(
+        "Foto,Güte,Nr\n"
+        + "".join(f"{file},{grade},{n}\n" for n, (file, grade, _) in enumerate(rows))
+    )
+    numbered = call("init", tmp_path / "numbered", "--from", log, "--json")
+    assert json.loads(numbered.stdout)["label"] == "columns 'Foto' (picture) and 'Güte' (label)"
     log.write_text("Foto,Güte,Tag\n" + "".join(",".join(row) + "\n" for row in rows))
     several = call("init", tmp_path / "other", "--from", log)
     assert "none of the columns Güte, Tag looks like the label" in several.stderr

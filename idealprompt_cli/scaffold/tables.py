@@ -60,8 +60,9 @@ def read_sheet(table: Path, file_column: str = "", label_columns: Sequence[str] 
     pictures = _of_pictures(columns, [row for row, _ in rows[:LOOKED_AT]], table.parent)
     file = _column(columns, file_column, FILE_COLUMNS, pictures, "--file-column", table)
     others = [name for name in columns if name not in (file, split)]
+    likely = _that_repeat(others, [row for row, _ in rows])
     labels = [
-        _column(columns, given, LABEL_COLUMNS, others, "--label-column", table)
+        _column(columns, given, LABEL_COLUMNS, likely, "--label-column", table)
         for given in label_columns or ("",)
     ]
     if len(labels) > 1:
@@ -117,6 +118,14 @@ def _of_pictures(columns: Sequence[str], rows: Sequence[dict[str, Any]], folder:
         return bool(name) and is_picture_name(name) and (folder / name).is_file()
 
     return [name for name in columns if all(there(row.get(name)) for row in rows)]
+
+
+def _that_repeat(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> Sequence[str]:
+    """The one column whose values come back, as a label's do and a number's or a note's do not;
+    all of them where there is not just one."""
+    kinds = {name: len({_cell(row.get(name)) for row in rows}) for name in columns}
+    found = [name for name, count in kinds.items() if 1 < count < len(rows)]
+    return found if len(found) == 1 else columns
 
 
 def _column(
