@@ -27,7 +27,8 @@ NAMES = {
     "seed": "seed prompt", "random": "random, same pool", "best-of-n": "best of N, same pool",
     "hill-climbing": "hill climbing, same pool", "beam": "beam (ProTeGi), same pool",
     "best-first": "best first, same pool", "puct": "ours without priors",
-    "puct+priors": "**ours** (shipped priors)", "gepa": "GEPA, own reflection",
+    "puct+priors": "**ours** (shipped priors)",
+    "puct+priors-full": "ours, shipped priors at full weight", "gepa": "GEPA, own reflection",
     "gepa+pool": "GEPA, our pool", "mipro": "MIPROv2",
 }  # fmt: skip
 OURS = ("puct+priors", "puct")
@@ -153,6 +154,22 @@ def report(runs: Sequence[Run]) -> str:
     return "\n\n".join(parts)
 
 
+def shuffled_report(runs: Sequence[Run]) -> str:
+    """What priors are worth where the order of the pool says nothing: nothing if not measured."""
+    if not runs:
+        return ""
+    tasks, seeds = ({run[key] for run in runs} for key in ("task", "seed"))
+    parts = [
+        "The pool is ordered by strength, by hand, which is a prior too. In an order drawn at "
+        f"random for each seed ({len(tasks)} tasks, {len(seeds)} seeds) the shipped priors are all "
+        "that is known:",
+        scores_table(runs),
+    ]
+    if {"puct+priors", "puct"} <= set(methods_in(runs)):
+        parts.append(_priors_worth(curves(runs, "puct+priors"), curves(runs, "puct")))
+    return "\n\n".join(parts)
+
+
 def plot(runs: Sequence[Run], folder: Path) -> None:
     """Mean test score against evaluations, one panel per set of tasks."""
     import matplotlib as mpl
@@ -198,10 +215,10 @@ def filled(readme: str, text: str) -> str:
     return pattern.sub(lambda match: f"{match[1]}{text}\n{match[2]}", readme)
 
 
-def load(path: Path) -> list[Any]:
-    """The results; those of the model with most runs, pool in its usual order."""
+def load(path: Path, pool: str = "by strength") -> list[Any]:
+    """The results with the pool in this order; those of the model with most runs."""
     runs = json.loads(path.read_text("utf-8")) if path.exists() else []
-    runs = [run for run in runs if run["pool"] == "by strength"]
+    runs = [run for run in runs if run["pool"] == pool]
     models = [run["model"] for run in runs]
     usual = max(set(models), key=models.count, default=None)
     return [run for run in runs if run["model"] == usual]
@@ -217,7 +234,8 @@ def main() -> None:
     parser.add_argument("--no-plots", action="store_true")
     options = parser.parse_args()
     runs = load(options.results)
-    text = report(runs)
+    shuffled = shuffled_report(load(options.results, "shuffled"))
+    text = "\n\n".join(part for part in (report(runs), shuffled) if part)
     print(text)
     options.readme.write_text(filled(options.readme.read_text("utf-8"), text), encoding="utf-8")
     if runs and not options.no_plots:

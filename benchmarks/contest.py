@@ -21,7 +21,7 @@ from idealprompt_cli.evaluate import Evaluator
 from idealprompt_cli.interfaces import Strategy
 from idealprompt_cli.ledger import Ledger
 from idealprompt_cli.policies import BestFirst, Policy, Puct
-from idealprompt_cli.priors import START, Beliefs, kind_of, load
+from idealprompt_cli.priors import START, TRUST, Beliefs, kind_of, load
 from idealprompt_cli.prompts import render
 from idealprompt_cli.search import run
 from idealprompt_cli.types import Prompt, RunResult, Task
@@ -40,7 +40,9 @@ POLICIES: Mapping[str, Make] = {
     "best-first": lambda _: BestFirst,
     "puct": lambda _: Puct,
     "puct+priors": lambda _: Puct,
+    "puct+priors-full": lambda _: Puct,
 }
+PRIORS = {"puct+priors": TRUST, "puct+priors-full": 1.0}
 ANYTIME = ("seed", "gepa", "gepa+pool", "mipro")
 METHODS = ("seed", *POLICIES, "gepa", "gepa+pool", "mipro")
 
@@ -121,8 +123,9 @@ def searched(
 ) -> RunResult:
     """One run of a policy inside the package's own search."""
     beliefs = None
-    if method == "puct+priors":
-        beliefs = load(START).priors.beliefs(engine.info(), kind_of(task))
+    if method in PRIORS:
+        shipped = load(START).priors.beliefs(engine.info(), kind_of(task))
+        beliefs = Beliefs().over(shipped, PRIORS[method])
     return run(
         task, engine, metrics.get(task.metric), pool_for(seed, shuffled),
         Budget(evaluations=budget), observer=SilentObserver(), seed=seed,

@@ -13,6 +13,7 @@ import pytest
 from idealprompt_cli.errors import PriorsError
 from idealprompt_cli.priors import (
     START,
+    TRUST,
     Belief,
     Beliefs,
     Key,
@@ -186,7 +187,14 @@ def test_the_packaged_file_is_readable_and_counts(
     start.write_text(dump(fresh(taught(won=1.0, times=9, box="start"))))
     monkeypatch.setattr("idealprompt_cli.priors.store.START", start)
     beliefs = beliefs_for(task(), model(), tmp_path / "none.json")
-    assert beliefs.of("seed", "reask").mean(0.0) > 0.5
+    alone = load(start).priors.beliefs(model(), "label-2").of("seed", "reask").mean(0.0)
+    assert alone > 0.6
+    assert beliefs.of("seed", "reask").mean(0.0) == pytest.approx(TRUST * alone)
+    assert beliefs.of("seed", "never heard of").mean(0.3) == 0.3
+    own = tmp_path / "own.json"
+    own.write_text(dump(fresh(taught(won=0.0, times=9, box="own"))))
+    taught_better = beliefs_for(task(), model(), own).of("seed", "reask").mean(0.0)
+    assert taught_better < 0.1 * alone, "a user's own lessons count in full"
 
 
 def test_the_packaged_file_holds_names_of_the_pool_and_numbers() -> None:

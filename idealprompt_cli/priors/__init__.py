@@ -1,11 +1,24 @@
 """What earlier runs taught about strategies: the numbers (`memory`) and their file (`store`)."""
 
 from .memory import ANY, Belief, Beliefs, Key, Priors, Tally, kind_of, lessons
-from .store import START, Memory, beliefs_for, default_path, dump, fresh, learn, load, reset, update
+from .store import (
+    START,
+    TRUST,
+    Memory,
+    beliefs_for,
+    default_path,
+    dump,
+    fresh,
+    learn,
+    load,
+    reset,
+    update,
+)
 
 __all__ = [
     "ANY",
     "START",
+    "TRUST",
     "Belief",
     "Beliefs",
     "Key",
