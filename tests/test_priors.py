@@ -67,7 +67,7 @@ def test_task_kinds() -> None:
 
 
 def test_without_memory_the_base_is_believed() -> None:
-    belief = Priors().beliefs(model(), "label-2").of("seed", "reask")
+    belief = Priors().beliefs(model(), kind_of(task())).of("seed", "reask")
     assert belief.mean(0.3) == 0.3
 
 
@@ -187,8 +187,8 @@ def test_the_packaged_file_is_readable_and_counts(
     start.write_text(dump(fresh(taught(won=1.0, times=9, box="start"))))
     monkeypatch.setattr("idealprompt_cli.priors.store.START", start)
     beliefs = beliefs_for(task(), model(), tmp_path / "none.json")
-    alone = load(start).priors.beliefs(model(), "label-2").of("seed", "reask").mean(0.0)
-    assert alone > 0.6
+    alone = load(start).priors.beliefs(model(), kind_of(task())).of("seed", "reask").mean(0.0)
+    assert alone > 0.8
     assert beliefs.of("seed", "reask").mean(0.0) == pytest.approx(TRUST * alone)
     assert beliefs.of("seed", "never heard of").mean(0.3) == 0.3
     own = tmp_path / "own.json"
