@@ -30,7 +30,7 @@ ENV = "IDEALPROMPT_PRIORS"
 # What the package ships: learned on tasks other than the sample tasks. It may be missing.
 START = Path(__file__).parent.with_name("priors_start.json")
 # How far it is trusted, against the order of the pool; a user's own lessons count on top, in full.
-# At full trust a search came out up to 3.4 points lower than without it (benchmarks/README.md).
+# What that is worth, and what it costs: benchmarks/README.md.
 TRUST = 0.5
 
 
