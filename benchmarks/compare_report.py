@@ -188,6 +188,7 @@ def plot(runs: Sequence[Run], folder: Path) -> None:
             axis.plot(
                 one.budgets, 100 * one.mean(), label=NAMES[method].replace("*", ""), color=colour,
                 linewidth=2.4 if own else 1.3, marker="o", markersize=3,
+                linestyle="--" if place >= 8 else "-",
             )  # fmt: skip
             if method == OURS[0]:
                 bands = [estimated(one.scores[:, :, i]) for i in range(len(one.budgets))]
@@ -200,7 +201,7 @@ def plot(runs: Sequence[Run], folder: Path) -> None:
         axis.set_ylabel("right on held-out pictures, %")
         axis.set_title(f"{name} tasks")
         axis.grid(alpha=0.25)
-    axes[0][-1].legend(fontsize=7, loc="lower right")
+    axes[0][-1].legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1.0))
     figure.tight_layout()
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / "compare.png", dpi=110)

@@ -158,7 +158,10 @@ def test_watching_ends_cleanly(prompt: Path, folder: Path, number: signal.Signal
             line = json.loads(process.stdout.readline())
             assert (line["label"], line["image"]) == (label, str(place / "0.png"))
         process.send_signal(number)
-        out, told = process.communicate(timeout=60)
+        try:
+            out, told = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 0
     assert out == ""
     assert told.splitlines()[-1] == "Stopped."
