@@ -110,7 +110,8 @@ def optimise(evaluator: Evaluator, seed: int) -> list[Step]:
     )  # fmt: skip
     with (
         contextlib.suppress(_Done, OutOfBudget),
-        contextlib.redirect_stderr(io.StringIO()),  # a bar per trial
+        contextlib.redirect_stderr(bars := io.StringIO()),  # a bar per trial
+        contextlib.redirect_stdout(bars),
         dspy.context(lm=model, adapter=Lenient()),
     ):
         scores.of(task.question, task.train[0])
