@@ -3,9 +3,10 @@
 Between `<!-- figures -->` and `<!-- /figures -->` stands the table of `results/samples.json`,
 between `<!-- transcript -->` and `<!-- /transcript -->` what `make demo` printed, as kept in
 `results/demo.txt` (a fresh machine's: `make -s demo`, without what setup says), between
-`<!-- skills -->` and `<!-- /skills -->` the demonstration model's main
-skills; in `benchmarks/README.md` between `<!-- engine -->` and `<!-- /engine -->` the tables of
-`results/engine.json`. A test fails when a README says anything else.
+`<!-- skills -->` and `<!-- /skills -->` the demonstration model's main skills; in
+`benchmarks/README.md` between `<!-- engine -->` and `<!-- /engine -->` the tables of
+`results/engine.json`, and between `<!-- reflect -->` and `<!-- /reflect -->` those of
+`results/reflect.json`. A test fails when a README says anything else.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from benchmarks import reflect_table
 from benchmarks.engine import store, table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -81,6 +83,11 @@ def engine() -> str:
     return table.tables(report) if report["results"] else "Not measured yet."
 
 
+def reflection() -> str:
+    """The tables of `results/reflect.json`, for `benchmarks/README.md`."""
+    return reflect_table.tables(json.loads((RESULTS / "reflect.json").read_text(encoding="utf-8")))
+
+
 def _literal(text: str) -> str:
     """`text` as a replacement that `re.sub` takes as it is."""
     return text.replace("\\", r"\\")
@@ -88,7 +95,10 @@ def _literal(text: str) -> str:
 
 def filled(text: str) -> str:
     """A README with its figures up to date."""
-    parts = {"figures": figures, "transcript": transcript, "skills": skills, "engine": engine}
+    parts = {
+        "figures": figures, "transcript": transcript, "skills": skills, "engine": engine,
+        "reflect": reflection,
+    }  # fmt: skip
     for name, make in parts.items():
         if f"<!-- {name} -->" not in text:
             continue

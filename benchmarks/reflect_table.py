@@ -161,6 +161,15 @@ def _percent(values: Iterable[float]) -> str:
     return f"{100 * fmean(found):.1f}" if found else ""
 
 
+def tables(rows: Sequence[Row]) -> str:
+    """All of them."""
+    return "\n\n".join(
+        "\n".join(made).strip()
+        for table in (ablation, tasks, curve, honesty)
+        if (made := table(rows))
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument(
@@ -171,9 +180,7 @@ def main() -> None:
     text = options.runs.read_text("utf-8")
     lines = text.splitlines()
     found = [json.loads(x) for x in lines] if options.runs.suffix == ".jsonl" else json.loads(text)
-    rows = [row for row in found if row["set"] in options.set]
-    for table in (ablation, tasks, curve, honesty):
-        print("\n".join(table(rows)), end="\n\n")
+    print(tables([row for row in found if row["set"] in options.set]))
 
 
 if __name__ == "__main__":

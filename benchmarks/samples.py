@@ -92,7 +92,7 @@ def main() -> None:
             yaml.safe_load((ROOT / "benchmarks/expert" / f"{name}.yaml").read_text("utf-8")), name
         )
         runs = [one_run(engine, task, options.budget, seed) for seed in options.seeds]
-        entry = {"expert": measure(engine, task, expert), "runs": runs}
+        entry: dict[str, Any] = {"expert": measure(engine, task, expert), "runs": runs}
         report["tasks"][name] = entry
         for r in runs:
             print(

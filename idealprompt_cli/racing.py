@@ -153,8 +153,8 @@ def blocks(
 
 
 def bought(evaluations: int, pictures: int) -> str:
-    """What so many evaluations buy on so many pictures, in words. The depth is what searches on the
-    sample tasks came to: a level for every doubling of the prompts, from four of them on."""
+    """What so many evaluations buy on so many pictures, in words. The depth is a rule of thumb:
+    a level for every doubling of the prompts, from four of them on."""
     few, many = evaluations // pictures, evaluations // min(FIRST_BLOCK, pictures)
     depth = max(1, round(math.log2(max(1, many))) - 2)
     edits = "1 edit" if depth == 1 else f"{depth} edits"

@@ -10,7 +10,7 @@ from benchmarks.readme import READMES, filled
 
 MARKS = {
     "README.md": ("<!-- figures -->\n|", "<!-- transcript -->\n```"),
-    "benchmarks/README.md": ("<!-- engine -->\n",),
+    "benchmarks/README.md": ("<!-- engine -->\n", "<!-- reflect -->\n|"),
 }
 
 

@@ -13,7 +13,7 @@ from .. import outcomes
 from ..artifact import Artifact, read_artifact
 from ..errors import ArtifactError, JournalError
 from ..journal import FILE_NAME as JOURNAL
-from ..journal import read_records
+from ..journal import in_force, read_records
 from ..outcomes import Kept, Which
 from ..prompts import from_dict
 from ..types import Outcome, Prompt, Split
@@ -124,15 +124,12 @@ def _of_run(artifact: Artifact, source: str, folder: Path) -> Report:
 
 def _nodes(records: Sequence[dict[str, Any]]) -> tuple[Node, ...]:
     spent = 0
-    nodes: list[Node] = []
+    before: dict[int, int] = {}  # what was spent when a record was written
     for record in records:
+        before[id(record)] = spent
         if record["kind"] in ("score", "text"):
             spent += int(record.get("evaluations", 0))
-        elif record["kind"] == "trial":
-            node = _node(record, spent)
-            # A run that went on with another budget may have gone another way from here.
-            nodes = [*(known for known in nodes if known.id < node.id), node]
-    return tuple(nodes)
+    return tuple(_node(trial, before[id(trial)]) for trial in in_force(records))
 
 
 def _node(record: dict[str, Any], spent: int) -> Node:
