@@ -22,21 +22,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from idealprompt_cli.budget import OutOfBudget
-from idealprompt_cli.cache import open_cache
+from idealprompt_cli.core.errors import UsageError
+from idealprompt_cli.core.interfaces import Engine
+from idealprompt_cli.core.task import ModelRef, Task
 from idealprompt_cli.engines import EngineOptions, open_engine
-from idealprompt_cli.errors import UsageError
-from idealprompt_cli.files import write_text
-from idealprompt_cli.interfaces import Engine
+from idealprompt_cli.evaluation.budget import OutOfBudget
+from idealprompt_cli.io.files import write_text
+from idealprompt_cli.storage.response_cache import open_cache
 from idealprompt_cli.task import load_task
-from idealprompt_cli.types import ModelRef, Task
 
 from . import tasks as sets
 from .contest import METHODS, Record, contest
 from .memo import MemoEngine
 
 ROOT = Path(__file__).resolve().parent.parent
-DEMO = ROOT / "idealprompt_cli" / "demo_model"
+DEMO = ROOT / "idealprompt_cli" / "models" / "demo"
 WORK = ROOT / "benchmarks" / ".work"
 RESULTS = ROOT / "benchmarks" / "results" / "compare.json"
 BUDGETS = (100, 200, 400, 800, 1400, 2000)
@@ -60,7 +60,7 @@ def tasks_of(names: Sequence[str], work: Path = WORK) -> list[Task]:
 
 
 def _pretended(what: str) -> Task:
-    from tests.fake_vlm import graded_task, shop_task
+    from tests.support.fake_vlm import graded_task, shop_task
 
     made = graded_task() if what == "graded" else shop_task(24, 40, what)
     return replace(made, name=what)
@@ -81,7 +81,7 @@ def opened(
     in that folder."""
     engine: Engine
     if fake:
-        from tests.fake_vlm import FakeVlm
+        from tests.support.fake_vlm import FakeVlm
 
         engine = FakeVlm()
     else:

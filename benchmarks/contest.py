@@ -15,16 +15,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from idealprompt_cli import metrics, strategies
-from idealprompt_cli.budget import Budget
-from idealprompt_cli.console import SilentObserver
-from idealprompt_cli.evaluate import Evaluator
-from idealprompt_cli.interfaces import Strategy
-from idealprompt_cli.ledger import Ledger
-from idealprompt_cli.policies import BestFirst, Policy, Puct
+from idealprompt_cli.core.interfaces import Strategy
+from idealprompt_cli.core.prompt import Prompt
+from idealprompt_cli.core.results import RunResult
+from idealprompt_cli.core.task import Task
+from idealprompt_cli.evaluation.budget import Budget
+from idealprompt_cli.evaluation.evaluator import Evaluator
+from idealprompt_cli.evaluation.metered_engine import MeteredEngine
 from idealprompt_cli.priors import START, TRUST, Beliefs, kind_of, load
-from idealprompt_cli.prompts import render
-from idealprompt_cli.search import run
-from idealprompt_cli.types import Prompt, RunResult, Task
+from idealprompt_cli.prompts.prompts import render
+from idealprompt_cli.search.policies import BestFirst, Policy, Puct
+from idealprompt_cli.search.run import run
+from idealprompt_cli.ui.console import SilentObserver
 
 from . import peers
 from .memo import MemoEngine
@@ -145,7 +147,7 @@ def _peer(
     method: str, engine: MemoEngine, task: Task, seed: int, budgets: Sequence[int]
 ) -> list[Found]:
     """A method that does not plan by its budget: what it would have given at each."""
-    ledger = Ledger(engine, None, Budget(evaluations=max(budgets)))
+    ledger = MeteredEngine(engine, None, Budget(evaluations=max(budgets)))
     evaluator = Evaluator(ledger, task, metrics.get(task.metric))
     if method == "seed":
         prompt = Prompt(task.question)

@@ -18,15 +18,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from idealprompt_cli.budget import OutOfBudget
-from idealprompt_cli.crossfit import shuffled
-from idealprompt_cli.errors import ContextError
-from idealprompt_cli.evaluate import Evaluator, Judged
-from idealprompt_cli.evidence import ModelEvidence
-from idealprompt_cli.interfaces import Strategy, StrategyContext
-from idealprompt_cli.prompts import from_dict, to_dict
+from idealprompt_cli.core.errors import ContextError
+from idealprompt_cli.core.interfaces import Strategy, StrategyContext
+from idealprompt_cli.core.prompt import Prompt
+from idealprompt_cli.core.results import Cost, Outcome
+from idealprompt_cli.core.task import Example
+from idealprompt_cli.evaluation.budget import OutOfBudget
+from idealprompt_cli.evaluation.cross_fitting import shuffled
+from idealprompt_cli.evaluation.evaluator import Evaluator, Judged
+from idealprompt_cli.fitting.evidence import ModelEvidence
+from idealprompt_cli.prompts.prompts import from_dict, to_dict
 from idealprompt_cli.proposers.same_model import SameModel
-from idealprompt_cli.types import Cost, Example, Outcome, Prompt
 
 COMPONENT = "prompt"
 # (evaluations spent by then, prompt, score on the training pictures)

@@ -1,7 +1,7 @@
 """An engine that never computes the same answer twice, for benchmarks that ask it a lot.
 
 Unlike the ledger it charges nobody: every run sees the tokens and seconds that the answer took the
-first time, so that methods that come later are not favoured. With a file (`AnswerCache`) what was
+first time, so that methods that come later are not favoured. With a file (`ResponseCache`) what was
 computed is shared between processes and kept for the next time.
 """
 
@@ -11,25 +11,25 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from idealprompt_cli.cache import AnswerCache
-from idealprompt_cli.interfaces import Engine
-from idealprompt_cli.journal import Record
-from idealprompt_cli.keys import score_key, text_key
-from idealprompt_cli.types import (
+from idealprompt_cli.core.interfaces import Engine
+from idealprompt_cli.core.prompt import Message
+from idealprompt_cli.core.requests import (
     Generated,
     GenerateRequest,
-    Message,
     ModelInfo,
     Scored,
     ScoreRequest,
 )
+from idealprompt_cli.storage.journal import Record
+from idealprompt_cli.storage.request_keys import score_key, text_key
+from idealprompt_cli.storage.response_cache import ResponseCache
 
 
 class MemoEngine:
     """An `Engine`; `seconds` is what all answers given so far took when they were computed,
     `inside` what they took now, `computed` how many were computed here."""
 
-    def __init__(self, engine: Engine, cache: AnswerCache | None = None) -> None:
+    def __init__(self, engine: Engine, cache: ResponseCache | None = None) -> None:
         self._engine = engine
         self._info = engine.info()
         self._cache = cache

@@ -16,10 +16,12 @@ import logging
 from types import SimpleNamespace
 from typing import Any
 
-from idealprompt_cli.budget import OutOfBudget
-from idealprompt_cli.errors import ContextError
-from idealprompt_cli.evaluate import Evaluator
-from idealprompt_cli.types import Example, GenerateRequest, Message, Prompt
+from idealprompt_cli.core.errors import ContextError
+from idealprompt_cli.core.prompt import Message, Prompt
+from idealprompt_cli.core.requests import GenerateRequest
+from idealprompt_cli.core.task import Example
+from idealprompt_cli.evaluation.budget import OutOfBudget
+from idealprompt_cli.evaluation.evaluator import Evaluator
 
 REPLY_TOKENS = 160
 # Instructions to choose from, and the trials that weigh them: more than the largest budget bears.

@@ -11,8 +11,8 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from idealprompt_cli.interfaces import Strategy
-from idealprompt_cli.policies import Move, Node, Tree
+from idealprompt_cli.core.interfaces import Strategy
+from idealprompt_cli.search.policies import Move, Node, Tree
 
 
 def untried(node: Node, strategies: Sequence[Strategy]) -> list[Move]:

@@ -2,7 +2,7 @@
 
 Searches the tasks of the set "priors" (`benchmarks.tasks`: none is a sample or held apart) with
 the pool's order shuffled and several policies, so that every strategy is tried early and late, and
-adds up what they taught in `idealprompt_cli/priors_start.json`. Runs and answers are kept in
+adds up what they taught in `idealprompt_cli/priors/start.json`. Runs and answers are kept in
 `.work/`, so it can be broken off and called again, with more seeds too. The file holds strategy
 names, kinds of tasks and numbers; a test proves that nothing of a task is in it.
 """
@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from idealprompt_cli import strategies
-from idealprompt_cli.errors import PriorsError
-from idealprompt_cli.files import write_text
+from idealprompt_cli.core.errors import PriorsError
+from idealprompt_cli.io.files import write_text
 from idealprompt_cli.priors import START, Key, Memory, Priors, dump, lessons
 
 from .compare import WORK, keep, kept, opened, tasks_of

@@ -22,7 +22,7 @@ from benchmarks.engine import store, table
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 READMES = ROOT / "README.md", ROOT / "benchmarks" / "README.md"
-SKILLS = ROOT / "idealprompt_cli" / "demo_model" / "skills.json"
+SKILLS = ROOT / "idealprompt_cli" / "models" / "demo" / "skills.json"
 SHOWN = {
     "attribute": "attribute questions",
     "description": "whole descriptions, every attribute right",

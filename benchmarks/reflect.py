@@ -36,24 +36,26 @@ from benchmarks.memo import MemoEngine
 from benchmarks.samples import DEMO, ROOT
 from benchmarks.tasks import SEEDS, SETS, draw
 from idealprompt_cli import metrics, strategies
-from idealprompt_cli.both import run_both
-from idealprompt_cli.budget import Budget
-from idealprompt_cli.cache import open_cache
-from idealprompt_cli.commands.stages import settings_for
-from idealprompt_cli.console import SilentObserver
-from idealprompt_cli.crossfit import shuffled
+from idealprompt_cli.core.errors import ArtifactError
+from idealprompt_cli.core.interfaces import Engine
+from idealprompt_cli.core.prompt import Prompt
+from idealprompt_cli.core.results import RunResult, Trial
+from idealprompt_cli.core.task import Example, ModelRef, Task
 from idealprompt_cli.engines import EngineOptions, open_engine
-from idealprompt_cli.errors import ArtifactError
-from idealprompt_cli.evaluate import Evaluator
-from idealprompt_cli.files import write_text
-from idealprompt_cli.interfaces import Engine
-from idealprompt_cli.ledger import Ledger
+from idealprompt_cli.evaluation.budget import Budget
+from idealprompt_cli.evaluation.cross_fitting import shuffled
+from idealprompt_cli.evaluation.evaluator import Evaluator
+from idealprompt_cli.evaluation.metered_engine import MeteredEngine
+from idealprompt_cli.io.files import write_text
 from idealprompt_cli.priors import Beliefs, beliefs_for
-from idealprompt_cli.prompts import from_dict
+from idealprompt_cli.prompts.prompts import from_dict
 from idealprompt_cli.reflection import from_prompt, reflect
-from idealprompt_cli.search import final_test, run
+from idealprompt_cli.runs.alternating import run_both
+from idealprompt_cli.runs.stages import settings_for
+from idealprompt_cli.search.run import final_test, run
+from idealprompt_cli.storage.response_cache import open_cache
 from idealprompt_cli.task import load_task
-from idealprompt_cli.types import Example, ModelRef, Prompt, RunResult, Task, Trial
+from idealprompt_cli.ui.console import SilentObserver
 from training.sample_tasks import RECIPES, write_task
 
 WORK = ROOT / "benchmarks" / ".work"
@@ -97,7 +99,7 @@ def reflect_alone(engine: Engine, job: Job, beliefs: Beliefs, folder: Path) -> R
     prompt = Prompt(job.task.question)
     return reflect(
         job.task,
-        Ledger(engine, None, Budget(evaluations=job.budget)),
+        MeteredEngine(engine, None, Budget(evaluations=job.budget)),
         metrics.get(job.task.metric),
         from_prompt(prompt, prompt),
         observer=SilentObserver(),

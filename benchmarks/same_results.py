@@ -1,4 +1,4 @@
-"""Shows that a change of structure kept behaviour: prompts and scores on the samples, seconds aside.
+"""Shows that a change of structure kept behaviour: prompts and scores on the samples.
 
     python -m benchmarks.same_results write before.json      # on the code before the change
     python -m benchmarks.same_results check before.json      # on the code after it
@@ -55,7 +55,9 @@ def measured(task: Path, seed: int) -> dict[str, object]:
         search = ("search", *common, "--budget", "600")
         found = {
             "search": adapted(folder, *search, "--run-dir", str(folder / "a")),
-            "search --reflect": adapted(folder, *search, "--reflect", "--run-dir", str(folder / "b")),
+            "search --reflect": adapted(
+                folder, *search, "--reflect", "--run-dir", str(folder / "b")
+            ),
         }
         command(folder, *search, "--run-dir", str(folder / "c"), "-q", "-o", str(prompt))
         reflect = ("reflect", str(prompt), *common, "--budget", "300")

@@ -18,18 +18,20 @@ from typing import Any
 import yaml
 
 from idealprompt_cli import metrics, strategies
-from idealprompt_cli.budget import Budget
-from idealprompt_cli.console import SilentObserver
+from idealprompt_cli.core.interfaces import Engine
+from idealprompt_cli.core.prompt import Prompt
+from idealprompt_cli.core.results import Evaluation
+from idealprompt_cli.core.task import ModelRef, Task
 from idealprompt_cli.engines import EngineOptions, open_engine
-from idealprompt_cli.evaluate import Evaluator
-from idealprompt_cli.interfaces import Engine
-from idealprompt_cli.prompts import from_dict, render
-from idealprompt_cli.search import final_test, run
+from idealprompt_cli.evaluation.budget import Budget
+from idealprompt_cli.evaluation.evaluator import Evaluator
+from idealprompt_cli.prompts.prompts import from_dict, render
+from idealprompt_cli.search.run import final_test, run
 from idealprompt_cli.task import load_task
-from idealprompt_cli.types import Evaluation, ModelRef, Prompt, Task
+from idealprompt_cli.ui.console import SilentObserver
 
 ROOT = Path(__file__).resolve().parent.parent
-DEMO = ROOT / "idealprompt_cli" / "demo_model"
+DEMO = ROOT / "idealprompt_cli" / "models" / "demo"
 
 
 def figures(evaluation: Evaluation) -> dict[str, float | int]:

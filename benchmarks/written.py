@@ -16,10 +16,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from idealprompt_cli.core.task import ModelRef
 from idealprompt_cli.engines import EngineOptions, open_engine
-from idealprompt_cli.files import write_text
+from idealprompt_cli.io.files import write_text
 from idealprompt_cli.task import load_task
-from idealprompt_cli.types import ModelRef
 from training.draw import draw
 from training.language.words import VALUES, describe, value
 from training.scene import Scene, sample_scene

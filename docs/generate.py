@@ -19,11 +19,12 @@ from typer.testing import CliRunner
 
 from idealprompt_cli.artifact import Score, Step, TaskSummary
 from idealprompt_cli.artifact.content import SCHEMA, STOP_REASONS
-from idealprompt_cli.cli import app
-from idealprompt_cli.edits import EditReport
+from idealprompt_cli.cli.main import app
+from idealprompt_cli.core.edits import EditReport
+from idealprompt_cli.core.prompt import Demonstration, Prompt
+from idealprompt_cli.core.requests import ModelInfo
 from idealprompt_cli.metrics import METRICS
 from idealprompt_cli.strategies import STRATEGIES
-from idealprompt_cli.types import Demonstration, ModelInfo, Prompt
 
 FOLDER = Path(__file__).resolve().parent
 TEXT = {"type": "string"}

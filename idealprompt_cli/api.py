@@ -13,13 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from .errors import ArtifactError, TaskError
-from .types import Example, Prompt, Split, Task
+from .core.errors import ArtifactError, TaskError
+from .core.prompt import Prompt
+from .core.task import Example, Split, Task
 
 if TYPE_CHECKING:
     from .artifact import Artifact
-    from .interfaces import Engine, Observer
-    from .notebook import Adapted, Answers, Measured
+    from .core.interfaces import Engine, Observer
+    from .ui.notebook import Adapted, Answers, Measured
 
 Place = str | Path
 Which = Literal["winner", "baseline", "recommended"]
@@ -51,7 +52,7 @@ def open_model(
     `allow_network`), else IDEALPROMPT_SERVER or IDEALPROMPT_MODEL and IDEALPROMPT_MMPROJ, else the
     embedded demonstration model. `threads` and `n_ctx` 0 mean a default; `gpu_layers` -1 means all
     that the build can put on a GPU."""
-    from .commands.models import ModelFlags, opened
+    from .cli.models import ModelFlags, opened
 
     flags = ModelFlags(
         model=Path(model) if model else None,
@@ -84,10 +85,10 @@ def adapt(
     from . import metrics
     from . import strategies as pool
     from .artifact import from_run
-    from .budget import Budget
-    from .console import SilentObserver
-    from .notebook import adapted
-    from .search import final_test, run
+    from .evaluation.budget import Budget
+    from .search.run import final_test, run
+    from .ui.console import SilentObserver
+    from .ui.notebook import adapted
 
     metric = metrics.get(task.metric)
     limit = Budget.parse(budget) if budget else Budget(evaluations=max(600, 40 * len(task.train)))
@@ -107,8 +108,8 @@ def measure(
 ) -> Measured:
     """The metric's value with its interval and every outcome, on one part of a task."""
     from . import metrics
-    from .evaluate import Evaluator
-    from .notebook import measured
+    from .evaluation.evaluator import Evaluator
+    from .ui.notebook import measured
 
     examples = task.test if split == "test" else task.train
     if not examples:
@@ -126,8 +127,8 @@ def predict(
 ) -> Answers:
     """Answers for new pictures (or groups of pictures that belong together), in order.
     `predicted` is the label, `probabilities` are over all labels. Raises `ImageError`."""
-    from .evaluate import predict as ask
-    from .notebook import Answers
+    from .evaluation.evaluator import predict as ask
+    from .ui.notebook import Answers
 
     examples = []
     for entry in images:
@@ -142,7 +143,7 @@ def predict(
 def load(source: Place) -> Adapted:
     """The artifact in a YAML file. Raises `ArtifactError`."""
     from .artifact import read_artifact
-    from .notebook import adapted
+    from .ui.notebook import adapted
 
     return adapted(read_artifact(str(source)))
 
@@ -150,7 +151,7 @@ def load(source: Place) -> Adapted:
 def save(artifact: Artifact, target: Place) -> None:
     """Write an artifact as YAML."""
     from .artifact import dump
-    from .files import write_text
+    from .io.files import write_text
 
     write_text(Path(target), dump(artifact), ArtifactError)
 

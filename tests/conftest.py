@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from idealprompt_cli.cli import app
+from idealprompt_cli.cli.main import app
 
 MakePicture = Callable[..., Path]
 MakeTask = Callable[..., Path]

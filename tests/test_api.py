@@ -11,7 +11,7 @@ import pytest
 
 import idealprompt_cli
 from idealprompt_cli import adapt, load, load_task, measure, open_model, predict, save
-from idealprompt_cli.errors import TaskError
+from idealprompt_cli.core.errors import TaskError
 
 from .conftest import SCRIPT
 
@@ -68,7 +68,7 @@ def test_unknown_names() -> None:
 
 
 def test_results_show_themselves_in_a_notebook(folder: Path) -> None:
-    from .test_report import Balanced
+    from .ui.test_report import Balanced
 
     (folder / "task.yaml").write_text("name: <b>codes\nquestion: Which <code>?\n")
     task = load_task(folder)

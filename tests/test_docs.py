@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 from docs.generate import pages, schema
 from idealprompt_cli import __version__
 from idealprompt_cli.artifact import dump, from_run, to_data
-from idealprompt_cli.cli import app
+from idealprompt_cli.cli.main import app
 
-from .factories import run_result
+from .support.factories import run_result
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -83,7 +83,7 @@ def test_the_example_strategy_works() -> None:
     code, *_ = re.findall(r"```python\n(.*?)```", (DOCS / "extending.md").read_text(), re.DOTALL)
     names: dict[str, Any] = {}
     exec(code.replace("from ..", "from idealprompt_cli."), names)
-    from idealprompt_cli.types import Prompt
+    from idealprompt_cli.core.prompt import Prompt
 
     strategy = names["Politeness"]()
     assert strategy.applies(Prompt("Why?"), None)

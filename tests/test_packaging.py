@@ -43,10 +43,10 @@ def test_no_registry_is_named() -> None:
 
 
 def test_the_entry_point() -> None:
-    from idealprompt_cli.cli import main
+    from idealprompt_cli.cli.main import main
 
     assert callable(main)
-    assert PROJECT["scripts"] == {"idealprompt": "idealprompt_cli.cli:main"}
+    assert PROJECT["scripts"] == {"idealprompt": "idealprompt_cli.cli.main:main"}
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,11 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from idealprompt_cli.artifact import from_run, to_data
-from idealprompt_cli.cli import app
+from idealprompt_cli.cli.main import app
 from idealprompt_cli.metrics import METRICS
 from idealprompt_cli.task.settings import KEYS
 
-from .factories import run_result
+from .support.factories import run_result
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -48,7 +48,7 @@ def once(result: Path, module: str, *arguments: object) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=ROOT / "training" / "out")
-    parser.add_argument("--model", type=Path, default=ROOT / "idealprompt_cli" / "demo_model")
+    parser.add_argument("--model", type=Path, default=ROOT / "idealprompt_cli" / "models" / "demo")
     parser.add_argument("--pictures", type=int, default=120000)
     parser.add_argument("--scale", type=float, default=1.0)
     options = parser.parse_args()

@@ -22,10 +22,12 @@ from typing import Any
 
 from PIL import ImageFilter
 
+from idealprompt_cli.core.interfaces import Engine
+from idealprompt_cli.core.prompt import ImageSlot, Message
+from idealprompt_cli.core.requests import GenerateRequest
+from idealprompt_cli.core.task import ModelRef
 from idealprompt_cli.engines import EngineOptions, open_engine
-from idealprompt_cli.interfaces import Engine
-from idealprompt_cli.statistics import wilson
-from idealprompt_cli.types import GenerateRequest, ImageSlot, Message, ModelRef
+from idealprompt_cli.evaluation.statistics import wilson
 from training.draw import draw
 from training.language import CONTEXTS, MAKERS, ROLES, Turn, describe
 from training.language.labels import compound_turn

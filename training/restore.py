@@ -1,6 +1,6 @@
 """Reads the shipped GGUF files back into a checkpoint, so that training can go on from them.
 
-`python -m training.restore --model idealprompt_cli/demo_model --out training/out/shipped.pt`, then
+`python -m training.restore --model idealprompt_cli/models/demo --out training/out/shipped.pt`, then
 `python -m training.train_text J --start ... --align 0`. What quantisation rounded stays rounded;
 the slot heads, which the files do not hold, start anew.
 """

@@ -6,9 +6,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from idealprompt_cli.core.errors import IdealPromptError
+from idealprompt_cli.core.prompt import ImageSlot, Message
+from idealprompt_cli.core.requests import GenerateRequest, ScoreRequest
+from idealprompt_cli.core.task import ModelRef
 from idealprompt_cli.engines import EngineOptions, open_engine
-from idealprompt_cli.errors import IdealPromptError
-from idealprompt_cli.types import GenerateRequest, ImageSlot, Message, ModelRef, ScoreRequest
 
 from .memory import resident_bytes
 from .workload import ANSWER_TOKENS, OPTIONS, fresh, pictures

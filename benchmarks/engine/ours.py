@@ -10,15 +10,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from idealprompt_cli.core.prompt import ImageSlot, Message
+from idealprompt_cli.core.requests import Generated, GenerateRequest, ScoreRequest
+from idealprompt_cli.core.task import ModelRef
 from idealprompt_cli.engines import EngineOptions, open_engine
-from idealprompt_cli.types import (
-    Generated,
-    GenerateRequest,
-    ImageSlot,
-    Message,
-    ModelRef,
-    ScoreRequest,
-)
 
 from .figures import Measured, Step, rounded, spread
 from .jobs import Job

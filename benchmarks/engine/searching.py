@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from idealprompt_cli import metrics, strategies
-from idealprompt_cli.budget import Budget
-from idealprompt_cli.console import SilentObserver
+from idealprompt_cli.core.task import Example, ModelRef, Task
 from idealprompt_cli.engines import EngineOptions, open_engine
-from idealprompt_cli.search import run
+from idealprompt_cli.evaluation.budget import Budget
+from idealprompt_cli.search.run import run
 from idealprompt_cli.task import load_task
-from idealprompt_cli.types import Example, ModelRef, Task
+from idealprompt_cli.ui.console import SilentObserver
 
 from .figures import Measured, Step, rounded
 from .jobs import Job

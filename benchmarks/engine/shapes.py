@@ -16,7 +16,7 @@ from pathlib import Path
 from .workload import words
 from .writer import Kind, Shape, Writer, add_vocabulary, vocabulary
 
-DEMO = Path(__file__).resolve().parent.parent.parent / "idealprompt_cli" / "demo_model"
+DEMO = Path(__file__).resolve().parent.parent.parent / "idealprompt_cli" / "models" / "demo"
 EDITION = 3
 """Raised when the files change, so that cached ones are written anew."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..forms import AnswerForm, AnswerKind
+from ..core.answer_schema import AnswerKind, AnswerSchema
 from .base import Kind
 from .compare import normalised, object_of, same
 from .fields import infer, parse_field, plain_field
@@ -41,6 +41,6 @@ __all__ = [
 ]
 
 
-def longest(kind: AnswerKind, form: AnswerForm) -> int:
+def longest(kind: AnswerKind, form: AnswerSchema) -> int:
     """Tokens that an answer may take."""
     return form.max_tokens or KINDS[kind].longest(form)

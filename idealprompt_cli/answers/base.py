@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ..forms import AnswerForm
+from ..core.answer_schema import AnswerSchema
 
 
 class Kind(Protocol):
@@ -15,15 +15,15 @@ class Kind(Protocol):
     summary: str
     ends: tuple[str, ...]
 
-    def gold(self, text: str, form: AnswerForm) -> str:
+    def gold(self, text: str, form: AnswerSchema) -> str:
         """A right answer as a table holds it. Raises ValueError with what would mend it."""
 
-    def read(self, text: str, form: AnswerForm) -> str:
+    def read(self, text: str, form: AnswerSchema) -> str:
         """The answer in what a model wrote, "" where there is none."""
 
-    def grammar(self, form: AnswerForm) -> str | None: ...
+    def grammar(self, form: AnswerSchema) -> str | None: ...
 
-    def longest(self, form: AnswerForm) -> int: ...
+    def longest(self, form: AnswerSchema) -> int: ...
 
 
 def literal(text: str) -> str:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, get_args
 
-from ..forms import Field, FieldKind
+from ..core.answer_schema import Field, FieldKind
 from .number import parse_number
 
 KINDS = tuple(kind for kind in get_args(FieldKind) if kind != "choice")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..forms import AnswerForm, Field
+from ..core.answer_schema import AnswerSchema, Field
 from .base import literal
 from .fields import fitted
 
@@ -27,7 +27,7 @@ class Json:
     summary = "a JSON object with the same fields for every picture"
     ends: tuple[str, ...] = ("\n",)
 
-    def gold(self, text: str, form: AnswerForm) -> str:
+    def gold(self, text: str, form: AnswerSchema) -> str:
         value = _parsed(text)
         if not isinstance(value, dict) or not value:
             raise ValueError('is no JSON object: write {"field": "value", ...}')
@@ -39,13 +39,13 @@ class Json:
             raise ValueError(f"{other!r} is none of the fields {', '.join(known)}")
         return dumped({one.name: fitted(value.get(one.name), one) for one in form.fields})
 
-    def read(self, text: str, form: AnswerForm) -> str:
+    def read(self, text: str, form: AnswerSchema) -> str:
         value = _parsed(text)
         if not isinstance(value, dict):
             return ""
         return dumped({field.name: _lenient(value.get(field.name), field) for field in form.fields})
 
-    def grammar(self, form: AnswerForm) -> str | None:
+    def grammar(self, form: AnswerSchema) -> str | None:
         parts = ' ", " '.join(
             f"{literal(json.dumps(field.name, ensure_ascii=False) + ': ')} value{place}"
             for place, field in enumerate(form.fields)
@@ -53,7 +53,7 @@ class Json:
         rules = [f"value{place} ::= {_rule(field)}" for place, field in enumerate(form.fields)]
         return "\n".join([f'root ::= " "? "{{" {parts} "}}"', *rules, _LETTER, _DIGITS])
 
-    def longest(self, form: AnswerForm) -> int:
+    def longest(self, form: AnswerSchema) -> int:
         """Room for every key, and for a text of a dozen words in every field."""
         return 8 + sum(len(field.name) + 48 for field in form.fields)
 

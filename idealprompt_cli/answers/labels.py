@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Collection, Sequence
 
-from ..forms import AnswerForm
+from ..core.answer_schema import AnswerSchema
 from .base import literal
 
 NONE = "none"
@@ -22,10 +22,10 @@ class Labels:
     summary = "several labels at once, or none"
     ends: tuple[str, ...] = ("\n",)
 
-    def gold(self, text: str, form: AnswerForm) -> str:
+    def gold(self, text: str, form: AnswerSchema) -> str:
         return join(named(text), form.options) if form.options else join(named(text), named(text))
 
-    def read(self, text: str, form: AnswerForm) -> str:
+    def read(self, text: str, form: AnswerSchema) -> str:
         """The labels that were ticked; of a text that ticks nothing off, those that it names."""
         items = [found for part in re.split(r"[,;\n]", text) if (found := _ITEM.fullmatch(part))]
         if not items:
@@ -33,11 +33,11 @@ class Labels:
         yes = {one["label"].lower() for one in items if one["tick"].lower() in ("yes", "true")}
         return join([label for label in form.options if label.lower() in yes], form.options)
 
-    def grammar(self, form: AnswerForm) -> str | None:
+    def grammar(self, form: AnswerSchema) -> str | None:
         ticks = ' ", " '.join(f'{literal(label)} ":"? " " tick' for label in form.options)
         return f'root ::= " "? {ticks}\ntick ::= "yes" | "no"'
 
-    def longest(self, form: AnswerForm) -> int:
+    def longest(self, form: AnswerSchema) -> int:
         return 16 + sum(len(label) + 4 for label in form.options)
 
 

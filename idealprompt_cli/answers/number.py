@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..forms import AnswerForm
+from ..core.answer_schema import AnswerSchema
 
 LONGEST = 24
 _UNITS = (
@@ -27,23 +27,23 @@ class Number:
     summary = "a number: a count, a price, a reading of a gauge"
     ends: tuple[str, ...] = ("\n",)
 
-    def gold(self, text: str, form: AnswerForm) -> str:
+    def gold(self, text: str, form: AnswerSchema) -> str:
         del form
         value = parse_number(text)
         if value is None:
             raise ValueError("is no number: write it in figures, such as 12.5")
         return plain(value)
 
-    def read(self, text: str, form: AnswerForm) -> str:
+    def read(self, text: str, form: AnswerSchema) -> str:
         del form
         value = parse_number(text)
         return "" if value is None else plain(value)
 
-    def grammar(self, form: AnswerForm) -> str | None:
+    def grammar(self, form: AnswerSchema) -> str | None:
         del form
         return None
 
-    def longest(self, form: AnswerForm) -> int:
+    def longest(self, form: AnswerSchema) -> int:
         del form
         return LONGEST
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..forms import AnswerForm
+from ..core.answer_schema import AnswerSchema
 
 LONGEST = 64
 
@@ -14,20 +14,20 @@ class Text:
     summary = "a line of free text: a caption, what is written on a label"
     ends: tuple[str, ...] = ("\n",)
 
-    def gold(self, text: str, form: AnswerForm) -> str:
+    def gold(self, text: str, form: AnswerSchema) -> str:
         del form
         if "\n" in text.strip():
             raise ValueError("has several lines: an answer is one line")
         return text.strip()
 
-    def read(self, text: str, form: AnswerForm) -> str:
+    def read(self, text: str, form: AnswerSchema) -> str:
         del form
         return text.strip()
 
-    def grammar(self, form: AnswerForm) -> str | None:
+    def grammar(self, form: AnswerSchema) -> str | None:
         del form
         return None
 
-    def longest(self, form: AnswerForm) -> int:
+    def longest(self, form: AnswerSchema) -> int:
         del form
         return LONGEST

@@ -6,20 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from ..edits import EditReport
-from ..forms import PLAIN, AnswerForm, AnswerKind
-from ..prompts import render
-from ..types import (
-    Cost,
-    Evaluation,
-    Message,
-    ModelInfo,
-    Prompt,
-    RunResult,
-    StopReason,
-    Trial,
-    TrialState,
-)
+from ..core.answer_schema import PLAIN, AnswerKind, AnswerSchema
+from ..core.edits import EditReport
+from ..core.prompt import Message, Prompt
+from ..core.requests import ModelInfo
+from ..core.results import Cost, Evaluation, RunResult, StopReason, Trial, TrialState
+from ..prompts.prompts import render
 
 SCHEMA = 1
 Recommended = Literal["winner", "baseline"]
@@ -47,7 +39,7 @@ class TaskSummary:
     language: str
     images: int
     fingerprint: str
-    form: AnswerForm = PLAIN
+    form: AnswerSchema = PLAIN
 
 
 @dataclass(frozen=True)

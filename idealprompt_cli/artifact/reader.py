@@ -7,21 +7,15 @@ from pathlib import Path
 from typing import get_args
 
 from ..answers import parse_field
-from ..edits import Change, EditReport
-from ..errors import ArtifactError
-from ..files import read_text
-from ..forms import AnswerForm, AnswerKind
-from ..prompts import from_dict
-from ..types import (
-    Content,
-    Cost,
-    ImageSlot,
-    Message,
-    ModelInfo,
-    Prompt,
-    TrialState,
-)
-from ..yamlio import Section, parse
+from ..core.answer_schema import AnswerKind, AnswerSchema
+from ..core.edits import Change, EditReport
+from ..core.errors import ArtifactError
+from ..core.prompt import Content, ImageSlot, Message, Prompt
+from ..core.requests import ModelInfo
+from ..core.results import Cost, TrialState
+from ..io.files import read_text
+from ..io.yaml import Section, parse
+from ..prompts.prompts import from_dict
 from .content import SCHEMA, STOP_REASONS, Artifact, Recommended, Score, Scores, Step, TaskSummary
 
 KEYS = (
@@ -122,14 +116,14 @@ def _task(section: Section) -> TaskSummary:
     )
 
 
-def _form(section: Section) -> AnswerForm:
+def _form(section: Section) -> AnswerSchema:
     fields = []
     for name, declared in (section.plain().get("fields") or {}).items():
         try:
             fields.append(parse_field(name, declared))
         except ValueError as problem:
             raise section.fail("fields", f"{name} {problem}") from None
-    return AnswerForm(section.texts("options"), tuple(fields), section.integer("max_tokens", 0))
+    return AnswerSchema(section.texts("options"), tuple(fields), section.integer("max_tokens", 0))
 
 
 def _model(section: Section) -> ModelInfo:

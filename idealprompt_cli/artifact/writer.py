@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..answers import plain_field
-from ..edits import EditReport
-from ..forms import AnswerForm
-from ..prompts import to_dict, words_for
-from ..types import ImageSlot, Message, ModelInfo
-from ..yamlio import dump as dump_yaml
+from ..core.answer_schema import AnswerSchema
+from ..core.edits import EditReport
+from ..core.prompt import ImageSlot, Message
+from ..core.requests import ModelInfo
+from ..io.yaml import dump as dump_yaml
+from ..prompts.prompts import to_dict, words_for
 from .content import SCHEMA, Artifact, Score, Scores, Step
 
 _COMMENTS = {
@@ -77,7 +78,7 @@ def dump(artifact: Artifact) -> str:
     return "".join(blocks)
 
 
-def _form_data(form: AnswerForm) -> dict[str, Any]:
+def _form_data(form: AnswerSchema) -> dict[str, Any]:
     """What written answers are made of; nothing for a task with one label a picture."""
     data = {
         "options": list(form.options),

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-from ..errors import UsageError
-from ..interfaces import Engine
-from ..types import ModelRef
+from ..core.errors import UsageError
+from ..core.interfaces import Engine
+from ..core.task import ModelRef
 from .options import EngineOptions, ServerRef
 
 Notice = Callable[[str], None]
@@ -22,7 +22,7 @@ Builder = Callable[[Ref, EngineOptions, Notice], Engine]
 
 ENGINES: dict[str, str] = {
     "llama_cpp": "llama_cpp.engine:open_llama_cpp",
-    "llama_cpp_text": "llama_cpp.text:open_text",
+    "llama_cpp_text": "llama_cpp.text_engine:open_text",
     "http": "http.engine:open_http",
     "scripted": "scripted:open_scripted",
 }

@@ -31,16 +31,10 @@ from typing import Any
 
 import yaml
 
-from ..errors import ContextError, ModelError
-from ..types import (
-    Generated,
-    GenerateRequest,
-    Message,
-    ModelInfo,
-    ModelRef,
-    Scored,
-    ScoreRequest,
-)
+from ..core.errors import ContextError, ModelError
+from ..core.prompt import Message
+from ..core.requests import Generated, GenerateRequest, ModelInfo, Scored, ScoreRequest
+from ..core.task import ModelRef
 from .options import EngineOptions
 
 Request = ScoreRequest | GenerateRequest

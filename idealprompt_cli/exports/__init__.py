@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..errors import UsageError
-from ..yamlio import did_you_mean
+from ..core.errors import UsageError
+from ..io.yaml import did_you_mean
 from .base import Export
 from .dspy import Dspy
 from .gbnf import Gbnf

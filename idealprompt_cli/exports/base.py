@@ -12,10 +12,10 @@ from typing import Any, Protocol
 from ..answers import KINDS
 from ..answers import longest as longest_answer
 from ..artifact import Artifact
-from ..evaluate import REASONING_TOKENS
-from ..forms import AnswerKind
-from ..prompts import ANSWER_CUE, ordered_labels, render, words_for
-from ..types import ImageSlot, Prompt
+from ..core.answer_schema import AnswerKind
+from ..core.prompt import ImageSlot, Prompt
+from ..evaluation.evaluator import REASONING_TOKENS
+from ..prompts.prompts import ANSWER_CUE, ordered_labels, render, words_for
 
 
 class Export(Protocol):

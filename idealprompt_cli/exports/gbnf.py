@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..artifact import Artifact
-from ..errors import UsageError
-from ..types import Prompt
+from ..core.errors import UsageError
+from ..core.prompt import Prompt
 from .base import grammar
 
 

@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 from ..artifact import Artifact
-from ..evaluate import REASONING_TOKENS
-from ..prompts import ANSWER_CUE
-from ..types import Prompt
+from ..core.prompt import Prompt
+from ..evaluation.evaluator import REASONING_TOKENS
+from ..prompts.prompts import ANSWER_CUE
 from .base import against_blank, answers, choices, grammar, thinks
 from .openai import request
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from ..artifact import Artifact
-from ..types import Prompt
+from ..core.prompt import Prompt
 from .base import key, max_tokens, plain_text, stops
 
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from ..artifact import Artifact
-from ..types import Prompt
+from ..core.prompt import Prompt
 from .base import answers, chat, max_tokens, stops
 
 

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from ..artifact import Artifact
-from ..types import Prompt
-from ..yamlio import dump
+from ..core.prompt import Prompt
+from ..io.yaml import dump
 from .base import against_blank, answers, chat, grammar, max_tokens, thinks
 
 

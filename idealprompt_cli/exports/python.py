@@ -5,8 +5,8 @@ from __future__ import annotations
 import pprint
 
 from ..artifact import Artifact
-from ..evaluate import REASONING_TOKENS
-from ..types import Prompt
+from ..core.prompt import Prompt
+from ..evaluation.evaluator import REASONING_TOKENS
 from .base import answers, chat, max_tokens, stops, thinks, written_grammar
 
 _SCRIPT = '''\

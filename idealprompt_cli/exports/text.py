@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..artifact import Artifact
-from ..prompts import render
-from ..types import ImageSlot, Prompt
+from ..core.prompt import ImageSlot, Prompt
+from ..prompts.prompts import render
 from .base import key
 
 

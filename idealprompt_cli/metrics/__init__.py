@@ -8,11 +8,11 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping
 
-from ..errors import UsageError
-from ..forms import AnswerKind
-from ..interfaces import Metric
-from ..types import Task
-from ..yamlio import did_you_mean
+from ..core.answer_schema import AnswerKind
+from ..core.errors import UsageError
+from ..core.interfaces import Metric
+from ..core.task import Task
+from ..io.yaml import did_you_mean
 from .accuracy import Accuracy
 from .anls import Anls
 from .balanced_accuracy import BalancedAccuracy

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from ..types import Outcome
+from ..core.results import Outcome
 
 _Counts = tuple[tuple[int, ...], tuple[int, ...], int, int]
 

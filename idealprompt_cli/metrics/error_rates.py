@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..types import Outcome
+from ..core.results import Outcome
 from .distance import distance
 
 

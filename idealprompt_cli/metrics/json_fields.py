@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..answers import object_of, same
-from ..types import Outcome
+from ..core.results import Outcome
 from .mean import mean
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..types import Outcome
+from ..core.results import Outcome
 
 
 def mean(outcomes: Sequence[Outcome]) -> float:

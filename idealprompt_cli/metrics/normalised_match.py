@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..answers import normalised
-from ..types import Outcome
+from ..core.results import Outcome
 from .mean import mean
 
 

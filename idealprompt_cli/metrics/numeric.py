@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..answers import parse_number
-from ..errors import UsageError
-from ..types import Outcome
+from ..core.errors import UsageError
+from ..core.results import Outcome
 from .mean import mean
 
 

@@ -14,9 +14,9 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, cast
 
-from ..errors import UsageError
-from ..interfaces import Metric
-from ..types import Outcome
+from ..core.errors import UsageError
+from ..core.interfaces import Metric
+from ..core.results import Outcome
 from .mean import mean
 
 GROUP = "idealprompt.metrics"

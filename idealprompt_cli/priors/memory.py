@@ -14,9 +14,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import PriorsError
-from ..statistics import paired_gain
-from ..types import ModelInfo, RunResult, Task, Trial
+from ..core.errors import PriorsError
+from ..core.requests import ModelInfo
+from ..core.results import RunResult, Trial
+from ..core.task import Task
+from ..evaluation.statistics import paired_gain
 
 ANY = "*"
 # How many lessons the level above weighs as much as, on the way from general to particular.

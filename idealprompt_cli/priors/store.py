@@ -15,9 +15,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import PriorsError
-from ..files import read_text, reason, write_text
-from ..types import ModelInfo, RunResult, Task
+from ..core.errors import PriorsError
+from ..core.requests import ModelInfo
+from ..core.results import RunResult
+from ..core.task import Task
+from ..io.files import read_text, reason, write_text
 from .memory import Beliefs, Priors, from_dict, kind_of, lessons, to_dict
 
 if sys.platform == "win32":  # pragma: no cover
@@ -28,7 +30,7 @@ else:
 SCHEMA, VERSION = "idealprompt-priors", 1
 ENV = "IDEALPROMPT_PRIORS"
 # What the package ships: learned on tasks other than the sample tasks. It may be missing.
-START = Path(__file__).parent.with_name("priors_start.json")
+START = Path(__file__).with_name("start.json")
 # How far it is trusted, against the order of the pool; a user's own lessons count on top, in full.
 # What that is worth, and what it costs: benchmarks/README.md.
 TRUST = 0.5

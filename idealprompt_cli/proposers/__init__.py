@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ..interfaces import Engine, Proposer
+from ..core.interfaces import Engine, Proposer
 from .same_model import same_model
 from .second_model import WithWriter, second_model
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ..errors import ModelError
-from ..interfaces import Engine, Proposer
-from ..types import GenerateRequest, Message
+from ..core.errors import ModelError
+from ..core.interfaces import Engine, Proposer
+from ..core.prompt import Message
+from ..core.requests import GenerateRequest
 
 # A sentence to reword, and words of which a rewording keeps at least one.
 PROBES = (

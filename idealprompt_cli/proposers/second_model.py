@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from ..interfaces import Engine, Proposer
-from ..types import Generated, GenerateRequest, Message, ModelInfo, Scored, ScoreRequest
+from ..core.interfaces import Engine, Proposer
+from ..core.prompt import Message
+from ..core.requests import Generated, GenerateRequest, ModelInfo, Scored, ScoreRequest
 from .same_model import same_model
 
 _SIGN = "\ue0f3writer:"

@@ -16,8 +16,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..statistics import squash
-from ..types import Outcome
+from ..core.results import Outcome
+from ..evaluation.statistics import squash
 
 # The level of the first round; it is halved with every round in which nothing was accepted. At 1/2
 # an edit is kept that does better than the luckiest of as many worthless edits would in half of all

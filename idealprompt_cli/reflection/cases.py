@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..types import Outcome
+from ..core.results import Outcome
 
 # A right answer whose label leads by less than this share of probability is a near miss. Where
 # nothing is left at one share, the next is looked at.

@@ -7,21 +7,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..budget import OutOfBudget
-from ..crossfit import Candidate
-from ..errors import IdealPromptError
-from ..evaluate import Evaluator
-from ..evidence import ModelEvidence
-from ..interfaces import Proposer
-from ..prompts import fingerprint, ordered_labels, render
-from ..types import Example, Outcome
-from .bias import OrderBias, order_bias
+from ..core.errors import IdealPromptError
+from ..core.interfaces import Proposer
+from ..core.results import Outcome
+from ..core.task import Example
+from ..evaluation.budget import OutOfBudget
+from ..evaluation.cross_fitting import Candidate
+from ..evaluation.evaluator import Evaluator
+from ..fitting.evidence import ModelEvidence
+from ..prompts.prompts import fingerprint, ordered_labels, render
+from .calibration import calibrations, orders
 from .cases import Confusion, ranked
-from .evening import calibrations, orders
+from .label_bias import OrderBias, order_bias
 from .probing import Probe, probes, said
 from .proposal import Proposal
-from .texts import text_edits
-from .written import answer_form, capable, shown_of, written
+from .proposer_edits import answer_form, capable, shown_of, written
+from .text_edits import text_edits
 
 # Pictures on which the order of the labels is turned round.
 TURNED = 8

@@ -8,21 +8,23 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from ..budget import OutOfBudget
-from ..crossfit import Candidate, Fold, derive
-from ..interfaces import Draft, Observer
-from ..journal import Journal
-from ..prompts import length, render
-from ..racing import Finish, Race, Rules, race
-from ..statistics import merit, within_one_error
-from ..types import Example, Prompt, StopReason, Trial
+from ..core.interfaces import Draft, Observer
+from ..core.prompt import Prompt
+from ..core.results import StopReason, Trial
+from ..core.task import Example
+from ..evaluation.budget import OutOfBudget
+from ..evaluation.cross_fitting import Candidate, Fold, derive
+from ..evaluation.racing import Finish, Race, Rules, race
+from ..evaluation.statistics import merit, within_one_error
+from ..prompts.prompts import length, render
+from ..storage.journal import Journal
 from .acceptance import ALPHA, FREE_ALPHA, Challenge, hopeless, judge, judge_all, level, worst_first
 from .cases import Confusion, confusions
-from .memory import Review, Tell
-from .offers import Answered, Offer, Offers, name_of
+from .edit_priors import strategy_of
+from .events import Review, Tell
 from .proposal import Proposal
 from .record import Standing, Tried, confusion_data, edit_data, testing_data
-from .worth import strategy_of
+from .selection import Answered, Offer, Offers, name_of
 
 PATIENCE = 3
 # Edits of a round that are judged without their lean too.

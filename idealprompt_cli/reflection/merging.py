@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields
 
-from ..crossfit import Candidate, Fold, derive
-from ..interfaces import Draft, Evidence
-from ..types import Outcome, Prompt
-from .evening import calibrations
+from ..core.interfaces import Draft, Evidence
+from ..core.prompt import Prompt
+from ..core.results import Outcome
+from ..evaluation.cross_fitting import Candidate, Fold, derive
+from .calibration import calibrations
 from .proposal import Proposal
 
 # The kind of calibration that other prompts are evened out by.

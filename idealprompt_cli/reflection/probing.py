@@ -12,11 +12,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..interfaces import Evidence
-from ..types import Example, Prompt
-from ..wording import contrast, features, terms
+from ..core.interfaces import Evidence
+from ..core.prompt import Prompt
+from ..core.task import Example
+from ..fitting.text_contrast import contrast, features, terms
+from .attribute_rules import telling, telling_together
 from .cases import Case
-from .tables import telling, telling_together
 
 KEPT = 4
 # Of these, how many are asked again for the chance of every word.

@@ -7,11 +7,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..crossfit import Candidate, Fold, derive
-from ..edits import Change
-from ..interfaces import Draft, Evidence
-from ..prompts import to_dict
-from ..types import Prompt
+from ..core.edits import Change
+from ..core.interfaces import Draft, Evidence
+from ..core.prompt import Prompt
+from ..evaluation.cross_fitting import Candidate, Fold, derive
+from ..prompts.prompts import to_dict
 
 
 @dataclass(frozen=True)

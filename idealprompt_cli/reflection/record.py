@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..crossfit import Candidate
-from ..edits import EditReport
-from ..racing import Finish
-from ..types import Evaluation, Outcome, Prompt, Trial
+from ..core.edits import EditReport
+from ..core.prompt import Prompt
+from ..core.results import Evaluation, Outcome, Trial
+from ..evaluation.cross_fitting import Candidate
+from ..evaluation.racing import Finish
 from .acceptance import Judgement, least_gain
 from .cases import Case, Confusion, ranked
 from .proposal import Proposal, differences

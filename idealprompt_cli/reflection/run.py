@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..budget import OutOfBudget
-from ..edits import Change
-from ..errors import Interrupted
-from ..interfaces import Metric, Observer
-from ..journal import Journal
-from ..ledger import Ledger
-from ..racing import FIRST_BLOCK
-from ..statistics import compare, recommended, verdict
-from ..types import Prompt, RunResult, SplitScores, Task
+from ..core.edits import Change
+from ..core.errors import Interrupted
+from ..core.interfaces import Metric, Observer
+from ..core.prompt import Prompt
+from ..core.results import RunResult, SplitScores
+from ..core.task import Task
+from ..evaluation.budget import OutOfBudget
+from ..evaluation.metered_engine import MeteredEngine
+from ..evaluation.racing import FIRST_BLOCK
+from ..evaluation.statistics import compare, recommended, verdict
+from ..storage.journal import Journal
 from .cases import Case, Confusion, confusions, ranked
+from .events import Tell
 from .loop import Rounds
-from .memory import Tell
 from .proposal import Proposal, differences
 from .session import STOP_TEXT, Reflected, Reflection, Settings, Start
 
@@ -39,7 +41,7 @@ class Diagnosis:
 
 def reflect(
     task: Task,
-    ledger: Ledger,
+    ledger: MeteredEngine,
     metric: Metric,
     start: Start,
     *,
@@ -70,7 +72,7 @@ def reflect(
 
 def diagnose(
     task: Task,
-    ledger: Ledger,
+    ledger: MeteredEngine,
     metric: Metric,
     start: Start,
     *,
@@ -107,7 +109,7 @@ def _offered(rounds: Rounds, found: Sequence[Confusion]) -> list[Proposal]:
     return [proposal for proposal, _ in offers]
 
 
-def plan(task: Task, ledger: Ledger) -> str:
+def plan(task: Task, ledger: MeteredEngine) -> str:
     """What the budget buys, in a sentence."""
     n = len(task.train)
     text = f"{n} training pictures; budget: {ledger.budget.describe()}"
@@ -118,7 +120,9 @@ def plan(task: Task, ledger: Ledger) -> str:
     return f"{text} This buys {few} edits in full, or up to {many} weak ones, less the evidence."
 
 
-def _result(done: Reflected, start: Start, task: Task, ledger: Ledger, seed: int) -> RunResult:
+def _result(
+    done: Reflected, start: Start, task: Task, ledger: MeteredEngine, seed: int
+) -> RunResult:
     seeded = next(t for t in done.trials if t.prompt == start.baseline and t.evaluation)
     assert seeded.evaluation is not None, "the filter holds"
     before, after = seeded.evaluation, done.standing.evaluation

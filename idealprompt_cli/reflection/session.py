@@ -7,25 +7,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..budget import OutOfBudget
-from ..crossfit import Candidate, deal, shuffled
-from ..errors import UsageError
-from ..evaluate import Evaluator
-from ..evidence import ModelEvidence
-from ..interfaces import Metric, Observer, Proposer
-from ..journal import Journal
-from ..ledger import Ledger
+from ..core.errors import UsageError
+from ..core.interfaces import Metric, Observer, Proposer
+from ..core.prompt import Prompt
+from ..core.results import RunResult, StopReason, Trial
+from ..core.task import Task
+from ..evaluation.budget import OutOfBudget
+from ..evaluation.cross_fitting import Candidate, deal, shuffled
+from ..evaluation.evaluator import Evaluator
+from ..evaluation.metered_engine import MeteredEngine
+from ..evaluation.racing import race
+from ..evaluation.statistics import merit
+from ..fitting.evidence import ModelEvidence
 from ..priors import Beliefs
-from ..prompts import render
-from ..racing import race
-from ..statistics import merit
-from ..types import Prompt, RunResult, StopReason, Task, Trial
+from ..prompts.prompts import render
+from ..storage.journal import Journal
 from .acceptance import ALPHA
 from .diagnosis import Clinic
+from .events import Review, Tell, noted, remembered
 from .loop import PATIENCE, Rounds
-from .memory import Review, Tell, noted, remembered
-from .offers import Offers, Past
 from .record import Standing
+from .selection import Offers, Past
 
 # Other good prompts of a search that parts are taken from.
 BEST_FEW = 3
@@ -91,7 +93,7 @@ class Reflection:
     def __init__(
         self,
         task: Task,
-        ledger: Ledger,
+        ledger: MeteredEngine,
         metric: Metric,
         observer: Observer,
         settings: Settings | None,

@@ -10,10 +10,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 
-from ..errors import UsageError
-from ..forms import AnswerKind
-from ..interfaces import Strategy
-from .ask_anew import AskAnew
+from ..core.answer_schema import AnswerKind
+from ..core.errors import UsageError
+from ..core.interfaces import Strategy
 from .compare import Compare
 from .compression import Compression
 from .constraints import Constraints
@@ -34,6 +33,7 @@ from .one_at_a_time import OneAtATime
 from .option_letters import OptionLetters
 from .output_format import OutputFormat
 from .paraphrase import Paraphrase
+from .plain_question import AskAnew
 from .reask import Reask
 from .rewrite import Rewrite
 from .role import Role

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import product
 
-from ..interfaces import Draft, Evidence, StrategyContext
-from ..types import Prompt, Reasoning, Verbaliser
-from .attributes import DIFFERENT, SAME
+from ..core.interfaces import Draft, Evidence, StrategyContext
+from ..core.prompt import Prompt, Reasoning, Verbaliser
+from ..fitting.attribute_tables import Table, tables
+from ..fitting.attributes import DIFFERENT, SAME
 from .reask import bare
-from .tables import Table, tables
 
 # Ordinary instruction English, fitted to no one model.
 ASPECTS = ("color", "pattern", "type", "size", "shape")

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
-from ..interfaces import Draft, Evidence, StrategyContext
-from ..types import Evaluation, LabelText, Prompt
-from .sources import described_marks, either
+from ..core.interfaces import Draft, Evidence, StrategyContext
+from ..core.prompt import LabelText, Prompt
+from ..core.results import Evaluation
+from ..fitting.word_sources import described_marks, either
 
 
 class ContrastivePair:

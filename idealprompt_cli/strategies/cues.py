@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..interfaces import Draft, StrategyContext
-from ..types import Prompt
+from ..core.interfaces import Draft, StrategyContext
+from ..core.prompt import Prompt
 
 # Ordinary instruction English, fitted to no one model.
 CUES = (

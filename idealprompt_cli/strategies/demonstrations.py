@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from ..interfaces import Draft, Evidence, StrategyContext
-from ..types import Demonstration, Prompt
-from .sources import Source, outlook, sources
+from ..core.interfaces import Draft, Evidence, StrategyContext
+from ..core.prompt import Demonstration, Prompt
+from ..fitting.word_sources import Source, outlook, sources
 
 
 class Demonstrations:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..interfaces import Draft, StrategyContext
-from ..types import Prompt
-from .sources import either
+from ..core.interfaces import Draft, StrategyContext
+from ..core.prompt import Prompt
+from ..fitting.word_sources import either
 
 # Ordinary instruction English, fitted to no one model.
 PLAIN = "You are given an image to classify."

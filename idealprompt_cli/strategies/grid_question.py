@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from ..interfaces import Draft, Evidence, StrategyContext
-from ..types import Prompt, Verbaliser
+from ..core.interfaces import Draft, Evidence, StrategyContext
+from ..core.prompt import Prompt, Verbaliser
+from ..fitting.attribute_tables import Cell, Table, either, tables
 from .reask import bare
-from .tables import Cell, Table, either, tables
 
 # Ordinary instruction English, fitted to no one model.
 PATTERNS = ("Which fits: {words}?", "Is the object {words}?")

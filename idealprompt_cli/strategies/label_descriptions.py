@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from ..interfaces import Draft, Evidence, StrategyContext
-from ..types import LabelText, Prompt
-from .sources import Source, either, outlook, sources
+from ..core.interfaces import Draft, Evidence, StrategyContext
+from ..core.prompt import LabelText, Prompt
+from ..fitting.word_sources import Source, either, outlook, sources
 
 # Ordinary instruction English, fitted to no one model.
 ASK = "Answer with the correct label."

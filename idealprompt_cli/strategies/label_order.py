@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from ..interfaces import Draft, StrategyContext
-from ..prompts import ordered_labels
-from ..types import Prompt
+from ..core.interfaces import Draft, StrategyContext
+from ..core.prompt import Prompt
+from ..prompts.prompts import ordered_labels
 
 
 class LabelOrder:

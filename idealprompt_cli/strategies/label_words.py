@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from functools import partial
 
-from ..interfaces import Draft, Evidence, StrategyContext
-from ..types import Prompt, Verbaliser
-from .sources import Source, either, outlook, sources
+from ..core.interfaces import Draft, Evidence, StrategyContext
+from ..core.prompt import Prompt, Verbaliser
+from ..fitting.word_sources import Source, either, outlook, sources
 
 
 class LabelWords:

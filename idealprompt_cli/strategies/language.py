@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ..guard import SENTENCE, clean, fit_rewrite
-from ..interfaces import Draft, StrategyContext
-from ..types import Prompt
+from ..core.interfaces import Draft, StrategyContext
+from ..core.prompt import Prompt
+from ..prompts.validation import SENTENCE, clean, fit_rewrite
 
 # Language -> (its English name, "Answer with one of the labels only." in it).
 LANGUAGES: Mapping[str, tuple[str, str]] = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..interfaces import Draft, StrategyContext
-from ..types import Prompt
-from .tables import either, tables
+from ..core.interfaces import Draft, StrategyContext
+from ..core.prompt import Prompt
+from ..fitting.attribute_tables import either, tables
 
 # Ordinary instruction English, fitted to no one model.
 STEPS = ("First: is it {words}?", "Then: is it {words}?")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from ..interfaces import Draft, Evidence, StrategyContext
-from ..types import LabelText, Prompt, Verbaliser
-from .sources import either
+from ..core.interfaces import Draft, Evidence, StrategyContext
+from ..core.prompt import LabelText, Prompt, Verbaliser
+from ..fitting.word_sources import either
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 

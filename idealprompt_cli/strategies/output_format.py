@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..forms import AnswerKind
-from ..interfaces import Draft, StrategyContext
-from ..types import Prompt
+from ..core.answer_schema import AnswerKind
+from ..core.interfaces import Draft, StrategyContext
+from ..core.prompt import Prompt
 
 # The closing lines of common visual question answering data, fitted to no one model.
 FORMATS: Mapping[AnswerKind, tuple[str, ...]] = {

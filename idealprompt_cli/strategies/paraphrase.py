@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ..interfaces import Draft, StrategyContext
-from ..types import Prompt
+from ..core.interfaces import Draft, StrategyContext
+from ..core.prompt import Prompt
 
 # Ordinary instruction English, fitted to no one model.
 NOUNS = ("object", "item", "product", "thing", "image", "picture", "photo")

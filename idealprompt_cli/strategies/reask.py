@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
-from ..interfaces import Draft, Evidence, StrategyContext
-from ..types import Prompt
-from .bank import asked_sources, bank
-from .fitting import reading, refit_words
-from .sources import Source
+from ..core.interfaces import Draft, Evidence, StrategyContext
+from ..core.prompt import Prompt
+from ..fitting.question_bank import asked_sources, bank
+from ..fitting.verbalisers import reading, refit_words
+from ..fitting.word_sources import Source
 
 
 class Reask:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..guard import SENTENCE, clean, fit_rewrite
-from ..interfaces import Draft, StrategyContext
-from ..types import Prompt
+from ..core.interfaces import Draft, StrategyContext
+from ..core.prompt import Prompt
+from ..prompts.validation import SENTENCE, clean, fit_rewrite
 
 REQUESTS = (
     "Say this in other words, in one simple sentence: {question}",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
-from ..interfaces import Draft, Evidence, StrategyContext
-from ..types import LabelText, Prompt
-from ..wording import terms
+from ..core.interfaces import Draft, Evidence, StrategyContext
+from ..core.prompt import LabelText, Prompt
+from ..fitting.attribute_tables import Table, clauses, either, tables
+from ..fitting.rules import fit_rule
+from ..fitting.text_contrast import terms
 from .label_descriptions import ASK
-from .rules import fit_rule
-from .tables import Table, clauses, either, tables
 
 REST = "anything else"
 MAX_TABLES = 2

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
-from ..interfaces import Draft, Evidence, StrategyContext
-from ..types import Prompt
-from .fitting import reading, refit_words
+from ..core.interfaces import Draft, Evidence, StrategyContext
+from ..core.prompt import Prompt
+from ..fitting.verbalisers import reading, refit_words
 from .reask import spoken
 
 MAX_WORDS = 48

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from ..errors import TaskError
-from ..forms import PLAIN, AnswerForm
-from ..types import Example, Task
+from ..core.answer_schema import PLAIN, AnswerSchema
+from ..core.errors import TaskError
+from ..core.task import Example, Task
 from .examples import Row, find_rows
 from .form import with_form
 from .pictures import contents_of
@@ -86,7 +86,7 @@ def _check_labels(labels: tuple[str, ...], parts: Parts, settings: Settings) -> 
 def _fingerprint(
     settings: Settings,
     labels: tuple[str, ...],
-    form: AnswerForm,
+    form: AnswerSchema,
     metric: str,
     parts: Parts,
     contents: dict[Path, str],

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import TaskError
-from ..types import Split
-from ..yamlio import did_you_mean
+from ..core.errors import TaskError
+from ..core.task import Split
+from ..io.yaml import did_you_mean
 from .metadata import Entry, read_metadata
 from .settings import FILE, Settings, normal
 

@@ -6,13 +6,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..answers import KINDS, infer, split
-from ..errors import TaskError
-from ..forms import AnswerForm
+from ..core.answer_schema import AnswerSchema
+from ..core.errors import TaskError
 from .examples import Row
 from .settings import Settings
 
 
-def with_form(rows: list[Row], settings: Settings) -> tuple[list[Row], AnswerForm]:
+def with_form(rows: list[Row], settings: Settings) -> tuple[list[Row], AnswerSchema]:
     """The rows with their answers in one form, and that form. Raises `TaskError` for an answer that
     does not fit it."""
     if settings.answer == "label":
@@ -22,7 +22,7 @@ def with_form(rows: list[Row], settings: Settings) -> tuple[list[Row], AnswerFor
     return [_in_form(row, settings, form) for row in rows], form
 
 
-def _form(rows: list[Row], settings: Settings) -> AnswerForm:
+def _form(rows: list[Row], settings: Settings) -> AnswerSchema:
     """What task.yaml declares, completed by what the answers have."""
     answers = [row.answer for row in rows]
     if settings.answer == "labels":
@@ -36,7 +36,7 @@ def _form(rows: list[Row], settings: Settings) -> AnswerForm:
     return settings.form
 
 
-def _in_form(row: Row, settings: Settings, form: AnswerForm) -> Row:
+def _in_form(row: Row, settings: Settings, form: AnswerSchema) -> Row:
     try:
         return replace(row, answer=KINDS[settings.answer].gold(row.answer, form))
     except ValueError as problem:

@@ -11,10 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from ..errors import TaskError
-from ..files import read_text
-from ..types import Split
-from ..yamlio import nearest
+from ..core.errors import TaskError
+from ..core.task import Split
+from ..io.files import read_text
+from ..io.yaml import nearest
 
 KEYS = ("file_name", "label", "answer", "split")
 MAX_BYTES = 256 * 1024 * 1024

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import ImageError, TaskError
-from ..images import content_hash, open_rgb
+from ..core.errors import ImageError, TaskError
+from ..io.images import content_hash, open_rgb
 from .examples import Row
 
 

@@ -9,12 +9,12 @@ from typing import get_args
 
 from ..answers import parse_field
 from ..answers.labels import NONE
-from ..errors import IdealPromptError, TaskError
-from ..files import read_text
-from ..forms import PLAIN, AnswerForm, AnswerKind, Field
-from ..hub import is_reference
-from ..types import ModelRef
-from ..yamlio import Section, parse
+from ..core.answer_schema import PLAIN, AnswerKind, AnswerSchema, Field
+from ..core.errors import IdealPromptError, TaskError
+from ..core.task import ModelRef
+from ..io.files import read_text
+from ..io.hub import is_reference
+from ..io.yaml import Section, parse
 
 FILE = "task.yaml"
 KEYS = (
@@ -58,7 +58,7 @@ class Settings:
     seed: int
     source: str
     section: Section
-    form: AnswerForm = PLAIN
+    form: AnswerSchema = PLAIN
 
     def fail(self, key: str, problem: str) -> IdealPromptError:
         """An error at the line of `key`, or about the file where it has no such key."""
@@ -90,7 +90,7 @@ def read_settings(folder: Path) -> Settings:
         seed=_seed(section),
         source=str(file),
         section=section,
-        form=AnswerForm((), _fields(section, answer), _max_tokens(section, answer)),
+        form=AnswerSchema((), _fields(section, answer), _max_tokens(section, answer)),
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import TaskError
+from ..core.errors import TaskError
 from .examples import Row
 from .settings import Settings
 

@@ -5,14 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from training.language.phrasing import upper_first
-from training.language.words import (
-    GENERIC,
-    ITEM_ATTRIBUTES,
-    NAMES,
-    NOUNS,
-    VALUES,
-    Turn,
-)
+from training.language.words import GENERIC, ITEM_ATTRIBUTES, NAMES, NOUNS, VALUES, Turn
 from training.scene import Scene
 
 FIELDS = ("size", "colour", "pattern", "kind")

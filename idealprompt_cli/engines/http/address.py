@@ -11,7 +11,7 @@ import socket
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from ...errors import ServerError, UsageError
+from ...core.errors import ServerError, UsageError
 
 _PORTS = {"http": 80, "https": 443}
 

@@ -13,13 +13,14 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ...errors import ServerError
-from ...types import Generated, GenerateRequest, Message, Scored, ScoreRequest
-from .chat import Chat, Reply, schema
-from .gbnf import longest
-from .lanes import Lane, Lanes
-from .prefixes import Prefixes
-from .wire import Wire
+from ...core.errors import ServerError
+from ...core.prompt import Message
+from ...core.requests import Generated, GenerateRequest, Scored, ScoreRequest
+from .chat_protocol import Chat, Reply, schema
+from .connection import Wire
+from .connection_pool import Lane, Lanes
+from .grammar_check import longest
+from .top_logprobs import Prefixes
 
 _CHOSEN, _OTHERS = -0.001, -7.0
 _FIRST = 0.5

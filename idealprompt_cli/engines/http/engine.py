@@ -6,24 +6,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from ...errors import ModelError, UsageError
-from ...types import (
-    Generated,
-    GenerateRequest,
-    Message,
-    ModelInfo,
-    ModelRef,
-    Scored,
-    ScoreRequest,
-)
+from ...core.errors import ModelError, UsageError
+from ...core.prompt import Message
+from ...core.requests import Generated, GenerateRequest, ModelInfo, Scored, ScoreRequest
+from ...core.task import ModelRef
 from ..options import EngineOptions, ServerRef
 from .address import locate
-from .chat import Chat
+from .chat_protocol import Chat
 from .chat_server import ChatServer
-from .lanes import Lanes
+from .connection import Line, Wire
+from .connection_pool import Lanes
 from .llama_server import LlamaServer, takes_tokens
 from .server import Server, meet
-from .wire import Line, Wire
 
 Notice = Callable[[str], None]
 _MOST_LANES = 16

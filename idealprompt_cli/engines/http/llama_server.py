@@ -10,15 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ...errors import ModelError, ServerError
-from ...types import Generated, GenerateRequest, Message, Scored, ScoreRequest
-from ..llama_cpp.chat import load_template
-from ..llama_cpp.plan import Plan, Planner
-from .forced import Forced, Shown, Tokens
-from .lanes import Lane, Lanes
-from .pictures import Pictures
-from .tokens import RemoteVocabulary
-from .wire import Wire
+from ...core.errors import ModelError, ServerError
+from ...core.prompt import Message
+from ...core.requests import Generated, GenerateRequest, Scored, ScoreRequest
+from ..llama_cpp.native.chat_template import load_template
+from ..llama_cpp.scheduling.request_plan import Plan, Planner
+from .connection import Wire
+from .connection_pool import Lane, Lanes
+from .forced_scoring import Forced, Shown, Tokens
+from .images import Pictures
+from .vocabulary import RemoteVocabulary
 
 _TOP = 64
 _PREFER = 1000.0

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-from ...errors import ModelError, ServerError
-from ...types import ModelInfo
-from ..llama_cpp.files import fingerprint, read_header
-from ..llama_cpp.naming import size_class
-from .wire import Wire
+from ...core.errors import ModelError, ServerError
+from ...core.requests import ModelInfo
+from ..llama_cpp.native.gguf_header import fingerprint, read_header
+from ..llama_cpp.native.naming import size_class
+from .connection import Wire
 
 Kind = Literal["llama-server", "ollama", "vllm", "openai"]
 _NO_SUCH = (200, 400, 404, 405, 501)

@@ -9,14 +9,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...errors import ContextError, ModelError
-from ...types import Generated, GenerateRequest, Message, ModelInfo, ModelRef, Scored, ScoreRequest
+from ...core.errors import ContextError, ModelError
+from ...core.prompt import Message
+from ...core.requests import Generated, GenerateRequest, ModelInfo, Scored, ScoreRequest
+from ...core.task import ModelRef
 from ..options import EngineOptions
-from .load import Loaded, load, open_ref
-from .paths import Paths
-from .pictures import Head, make_head
-from .plan import Plan
-from .work import GenerateJob, ScoreJob
+from .caching.image_embeddings import Head, make_head
+from .scheduling.backends import Paths
+from .scheduling.jobs import GenerateJob, ScoreJob
+from .scheduling.request_plan import Plan
+from .setup.load import Loaded, load, open_ref
 
 Notice = Callable[[str], None]
 

@@ -1,0 +1,86 @@
+"""`reflect --dry-run`: a diagnosis as text for people and as events for programs."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from ..runs.stages import settings_for
+from .proposer_option import met
+
+if TYPE_CHECKING:
+    from ..core.interfaces import Engine
+    from ..core.task import Task
+    from ..evaluation.budget import Budget
+    from ..reflection import Diagnosis, Start
+    from ..ui.console import Console
+    from .proposer_option import Maker
+
+
+def dry_run(
+    task: Task,
+    budget: Budget,
+    engine: Engine,
+    proposer: Maker,
+    start: Start,
+    seed: int,
+    console: Console,
+    events: bool,
+) -> None:
+    """Print what goes wrong and what would be tried; nothing is kept."""
+    from .. import metrics
+    from ..evaluation.metered_engine import MeteredEngine
+    from ..reflection import diagnose
+
+    ledger = MeteredEngine(engine, None, budget)
+    with tempfile.TemporaryDirectory() as folder:
+        found = diagnose(
+            task,
+            ledger,
+            metrics.get(task.metric),
+            start,
+            observer=console.observer(),
+            settings=replace(settings_for(Path(folder)), proposer=met(proposer, ledger)),
+            seed=seed,
+        )
+    console.close()
+    typer.echo(as_events(found) if events else as_text(found))
+
+
+def as_text(found: Diagnosis) -> str:
+    """The diagnosis for people."""
+    lines = [f"The prompt scores {100 * found.value:.1f} % on the training pictures."]
+    for confusion in found.confusions:
+        share = f"{100 * confusion.weight:.0f} % of the loss"
+        count = len(confusion.cases)
+        pictures = "1 picture" if count == 1 else f"{count} pictures"
+        lines += ["", f"{confusion.name}: {pictures}, {share}"]
+        for case in confusion.cases:
+            said = found.said.get(case.example_id, "")
+            lines.append(f"  {case.example_id}: {case.reason}" + (f" ({said})" if said else ""))
+    lines += ["", "Edits to try:" if found.proposals else "No edit to try."]
+    for number, proposal in enumerate(found.proposals, start=1):
+        lines.append(f"  {number}. {proposal.kind}: {proposal.why}")
+        lines += [f"     {c.part} -> {c.after or '(nothing)'}" for c in found.changes(proposal)]
+    return "\n".join(lines)
+
+
+def as_events(found: Diagnosis) -> str:
+    """The diagnosis for programs: an event a line."""
+    events: list[dict[str, Any]] = [
+        {"event": "case", "confusion": confusion.name, "example": case.example_id,
+         "consequence": round(case.consequence, 4), "reason": case.reason}
+        for confusion in found.confusions
+        for case in confusion.cases
+    ]  # fmt: skip
+    events += [
+        {"event": "proposal", "edit": p.kind, "why": p.why, "confusion": p.confusion,
+         "inspired_by": list(p.inspired_by), "changes": [vars(c) for c in found.changes(p)]}
+        for p in found.proposals
+    ]  # fmt: skip
+    return "\n".join(json.dumps(event, ensure_ascii=False) for event in events)

@@ -1,0 +1,171 @@
+"""`idealprompt doctor`: this machine, the model, whether the two work together, and what a search
+will cost."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..core.errors import ModelError, UsageError
+from ..core.interfaces import Accountable
+from ..core.task import ModelRef
+from .advice import advice
+from .forecast import Speeds, forecast, measure
+from .models import ModelFlags, choose, engine_options
+from .search import BudgetText, budget_for
+from .shared_options import Json, Talk, grouped
+from .system import machine
+
+if TYPE_CHECKING:
+    from ..core.interfaces import Engine
+    from ..core.task import Task
+    from ..engines import Ref
+    from ..ui.console import Console
+
+EPILOG = """\b
+Examples:
+  idealprompt doctor
+  idealprompt doctor my_task --budget 2000
+  idealprompt doctor -m model.gguf --mmproj mmproj.gguf --json"""
+
+TaskFolder = Annotated[
+    Path | None,
+    typer.Argument(metavar="TASK", help="A task folder: what a search on it would cost."),
+]
+Retune = Annotated[
+    bool, typer.Option("--retune", help="Measure the model's settings again, for all later runs.")
+]
+Report = dict[str, dict[str, Any]]
+
+
+@grouped
+def doctor(
+    task: TaskFolder = None,
+    budget: BudgetText = "",
+    retune: Retune = False,
+    *,
+    flags: ModelFlags,
+    json: Json = False,
+    talk: Talk,
+) -> None:
+    """Say what machine this is, which model would be used, whether it answers, and what a search
+    would cost."""
+    from ..task import load_task
+    from ..ui.console import Console
+
+    if budget and task is None:
+        raise UsageError("--budget is for an estimate: name the task folder too")
+    console = Console(talk.level)
+    wanted = load_task(task, notify=console.say) if task else None
+    report: Report = {"machine": machine(engine_options(flags).cache_folder())}
+    problem: ModelError | None = None
+    try:
+        report |= _model(flags, wanted, budget, retune, console)
+    except ModelError as error:
+        problem = error
+        report["model"] = {"problem": str(error)}
+    suggestions = advice(report)
+    if json:
+        whole = {**report, "suggestions": suggestions}
+        typer.echo(jsonlib.dumps(whole, ensure_ascii=False, indent=2))
+    else:
+        typer.echo(_lines(report, suggestions))
+    if problem is not None:
+        raise problem
+
+
+def _model(
+    flags: ModelFlags, task: Task | None, budget: str, retune: bool, console: Console
+) -> Report:
+    """The report's parts on the model, its speed and the search."""
+    from ..engines import ServerRef, engine_for, open_engine
+
+    named = task.model if task else None
+    chosen = choose(flags, named, console.say)
+    tell = console.say if isinstance(chosen, ServerRef) else lambda line: None
+    options = engine_options(flags)
+    if retune:
+        options = replace(options, tune="again")
+    start = time.perf_counter()
+    engine = open_engine(engine_for(chosen), chosen, options, tell)
+    try:
+        loaded = time.perf_counter() - start
+        fault = engine.check() if isinstance(engine, Accountable) else ""
+        with tempfile.TemporaryDirectory() as folder:
+            speeds = measure(engine, Path(folder))
+        report: Report = {"model": _described(engine, chosen, fault)}
+        report["speed"] = {"load_seconds": round(loaded, 2), **speeds.as_dict()}
+        if task is not None:
+            report["search"] = _search(task, budget, engine, speeds)
+        return report
+    finally:
+        engine.close()
+
+
+def _search(task: Task, budget: str, engine: Engine, speeds: Speeds) -> dict[str, Any]:
+    limit = budget_for(budget, len(task.train))
+    assert limit is not None
+    return {"task": task.name, **forecast(task, limit, engine, speeds)}
+
+
+def _described(engine: Engine, chosen: Ref, fault: str) -> dict[str, Any]:
+    info = engine.info()
+    found: dict[str, Any] = {
+        "name": info.name,
+        **_place(chosen, info.path),
+        "engine": info.engine,
+        "architecture": info.architecture,
+        "family": info.family,
+        "quantisation": info.quantisation,
+        "n_ctx": info.n_ctx,
+        "mode": info.mode,
+        "fingerprint": info.fingerprint,
+        **info.details,
+    }
+    if isinstance(engine, Accountable):
+        found["fast_path_fault"] = fault
+        found["chosen_because"] = list(engine.reasons())
+    return found
+
+
+def _place(chosen: Ref, address: str) -> dict[str, Any]:
+    """Where the model is: its files with their sizes, or its server."""
+    from ..engines import ServerRef
+
+    if isinstance(chosen, ServerRef):
+        return {"address": address}
+    paths = [chosen.text, chosen.mmproj] if isinstance(chosen, ModelRef) else [chosen]
+    weights = sum(path.stat().st_size for path in paths if path.exists())
+    return {
+        "files": {str(path): _mebibytes(path) for path in paths},
+        "weights_gib": round(weights / 2**30, 3),
+    }
+
+
+def _mebibytes(path: Path) -> str:
+    return f"{path.stat().st_size / 2**20:.1f} MiB" if path.exists() else "missing"
+
+
+def _lines(report: Report, suggestions: list[str]) -> str:
+    lines: list[str] = []
+    for part, values in report.items():
+        lines.append(part)
+        for key, value in values.items():
+            lines += _entry(key.replace("_", " "), value)
+    if suggestions:
+        lines += ["suggestions", *(f"  {line}" for line in suggestions)]
+    return "\n".join(lines)
+
+
+def _entry(key: str, value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [f"  {key}: {name} ({size})" for name, size in value.items()]
+    if isinstance(value, list):
+        return [f"  {key}: {item}" for item in value]
+    return [f"  {key}: {value}"] if value not in ("", None) else []

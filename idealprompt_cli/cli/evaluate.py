@@ -1,0 +1,193 @@
+"""`idealprompt eval`: what a prompt scores on a task."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from ..core.errors import TaskError, ThresholdNotMet, UsageError
+from ..core.prompt import Prompt
+from ..core.requests import ModelInfo
+from ..core.task import Split
+from . import completion
+from .compare import (
+    Against,
+    Jsonl,
+    Other,
+    Worst,
+    check_jsonl,
+    check_labels,
+    others,
+    rivals,
+    write_jsonl,
+)
+from .models import ModelFlags, named_by, opened, tell_if_other
+from .shared_options import Json, Talk, grouped
+
+if TYPE_CHECKING:
+    from ..artifact import Artifact
+    from ..core.task import Task
+    from ..ui.console import Console
+    from ..ui.formats import EvalReport
+
+Which = Literal["winner", "baseline", "recommended"]
+
+EPILOG = """\b
+Examples:
+  idealprompt eval prompt.yaml my_task
+  idealprompt eval prompt.yaml my_task --min-score 0.8 --json
+  idealprompt eval prompt.yaml my_task --against baseline --against other.yaml
+  idealprompt eval prompt.yaml my_task --jsonl - -q | jq 'select(.score < 1)'
+  idealprompt search my_task -o - | idealprompt eval - my_task"""
+
+Source = Annotated[str, typer.Argument(metavar="PROMPT|-", help="A YAML artifact, or - for stdin.")]
+Folder = Annotated[
+    Path, typer.Argument(metavar="TASK", help="A folder with task.yaml and pictures.")
+]
+Part = Annotated[Split, typer.Option("--split", help="Which part of the task.")]
+Use = Annotated[Which, typer.Option("--use", help="Which prompt of the artifact.")]
+MinScore = Annotated[
+    float | None,
+    typer.Option(min=0.0, max=1.0, metavar="X", help="Exit with 3 if the metric is below this."),
+]
+MetricName = Annotated[
+    str,
+    typer.Option(
+        "--metric",
+        metavar="NAME",
+        help="In place of the task's metric; module:function for your own.",
+        autocompletion=completion.metrics,
+    ),
+]
+
+
+@grouped
+def evaluate(
+    prompt: Source,
+    task: Folder,
+    split: Part = "test",
+    use: Use = "winner",
+    min_score: MinScore = None,
+    metric: MetricName = "",
+    against: Against = None,
+    worst: Worst = 5,
+    jsonl: Jsonl = "",
+    *,
+    flags: ModelFlags,
+    json: Json = False,
+    talk: Talk,
+) -> None:
+    """Measure a prompt on a task, by default on the held-out pictures."""
+    from ..artifact import read_artifact
+    from ..ui import formats
+    from ..ui.console import Console, screen_of
+
+    check_jsonl(jsonl, json)
+    console = Console(talk.level)
+    folder = load(task, metric, console)  # before a slow pipe is waited for
+    artifact = read_artifact(prompt)
+    check_labels(artifact, folder)
+    prompts = others(against or (), artifact, folder)
+    report = replace(_report(artifact, folder, split, use, flags, console, prompts), worst=worst)
+    shown = formats.get("json" if json else "table")
+    stream = sys.stderr if jsonl == "-" else sys.stdout
+    typer.echo(shown.evaluation(report, screen_of(stream)), err=jsonl == "-")
+    write_jsonl(jsonl, report)
+    value = report.evaluation.value
+    if min_score is not None and value < min_score:
+        raise ThresholdNotMet(
+            f"{report.evaluation.metric} is {value:.4f}, below --min-score {min_score:g}"
+        )
+
+
+def load(folder: Path, metric: str, console: Console) -> Task:
+    """The task, with the metric given in place of its own. Raises `TaskError` with the line of
+    task.yaml where its own is not known or does not suit, `UsageError` for the one given."""
+    from .. import metrics
+    from ..task import load_task, read_settings
+
+    if metric:
+        metrics.get(metric)
+    task = load_task(folder, metric=metric, notify=console.say)
+    try:
+        metrics.for_task(task, metric)
+    except UsageError as error:
+        if metric:
+            raise
+        raise read_settings(folder).fail("metric", str(error)) from None
+    return task
+
+
+def _report(
+    artifact: Artifact,
+    task: Task,
+    split: Split,
+    which: Which,
+    flags: ModelFlags,
+    console: Console,
+    prompts: Sequence[Other] = (),
+) -> EvalReport:
+    from .. import metrics
+    from ..evaluation.evaluator import Evaluator
+    from ..ui.formats import EvalReport
+
+    examples = task.test if split == "test" else task.train
+    if not examples:
+        raise TaskError(f"{task.root}: has no test part: use --split train, or set test_fraction")
+    named, prompt = choose_prompt(artifact, which)
+    tell_of_prompt(artifact, which, console)
+    ref = named_by(artifact.model, flags)
+    with opened(flags, console.say, named=ref or task.model) as engine:
+        tell_if_other(engine.info(), artifact.model, console.say)
+        evaluator = Evaluator(engine, task, metrics.get(task.metric))
+        with console.counting(f"{split} pictures", len(examples) * (1 + len(prompts))) as add:
+            evaluator.ledger.told = add
+            evaluation = evaluator.evaluate(prompt, examples)
+            against = rivals(evaluator, evaluation, prompts, examples)
+        info = engine.info()
+    recorded = _recorded(artifact, task, info, split, named)
+    return EvalReport(task, info, split, named, evaluation, recorded, against)
+
+
+def choose_prompt(artifact: Artifact, which: Which) -> tuple[str, Prompt]:
+    """The prompt that was asked for, and whether it is the winner or the baseline."""
+    name = artifact.recommended if which == "recommended" else which
+    return name, artifact.prompt if name == "winner" else artifact.baseline_prompt
+
+
+def tell_of_prompt(artifact: Artifact, which: Which, console: Console) -> None:
+    """Notes where `prompt` no longer renders to the `messages` that were scored, and where it is
+    used against the file's own recommendation."""
+    if which == "winner" and artifact.recommended == "baseline":
+        console.say(
+            "Note: the search found no reliable gain; --use baseline takes the seed prompt instead."
+        )
+    if artifact.rendered_now() != artifact.messages:
+        console.say(
+            "Note: `prompt` was edited after the search (its `messages` differ): the recorded "
+            "scores are those of the prompt before."
+        )
+
+
+def _recorded(
+    artifact: Artifact, task: Task, model: ModelInfo, split: Split, named: str
+) -> float | None:
+    """The artifact's own figure for the same prompt, pictures and model, if it has one."""
+    same = artifact.task.fingerprint == task.fingerprint
+    if not same or split != "test" or artifact.model.fingerprint != model.fingerprint:
+        return None
+    scores = artifact.winner if named == "winner" else artifact.baseline
+    return scores.test.value if scores.test else None
+
+
+def check_stdin_once(prompt: str, images: list[str]) -> None:
+    """Only one of the two can come from stdin."""
+    if prompt == "-" and "-" in images:
+        raise UsageError(
+            "the prompt and the pictures cannot both come from stdin: name one of them"
+        )

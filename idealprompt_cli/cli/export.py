@@ -1,0 +1,63 @@
+"""`idealprompt export`: a prompt in the form of another tool."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..core.errors import ArtifactError
+from ..io.files import check_writable, write_text
+from . import completion
+from .evaluate import Source, Use, choose_prompt, tell_of_prompt
+from .shared_options import Debug, Quiet, level_of
+
+EPILOG = """\b
+Examples:
+  idealprompt export prompt.yaml --to llama-server | jq .request > body.json
+  idealprompt export prompt.yaml --to python -o answer.py && python answer.py photo.jpg
+Forms: openai, llama-server, ollama, gbnf, promptfoo, dspy, text, python."""
+
+To = Annotated[
+    str,
+    typer.Option(
+        "--to", metavar="FORM", help="The form; see below.", autocompletion=completion.exports
+    ),
+]
+Output = Annotated[
+    str, typer.Option("--output", "-o", metavar="FILE|-", help="Where to write. Default: stdout.")
+]
+
+
+def export(
+    prompt: Source,
+    to: To,
+    output: Output = "-",
+    use: Use = "winner",
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Write an adapted prompt in the form of another tool. Needs no model."""
+    from .. import exports
+    from ..artifact import read_artifact
+    from ..ui.console import Console
+
+    del debug
+    form = exports.get(to)
+    if output != "-":
+        check_writable(Path(output), ArtifactError)
+    artifact = read_artifact(prompt)
+    console = Console(level_of(quiet, False))
+    tell_of_prompt(artifact, use, console)
+    chosen = choose_prompt(artifact, use)[1]
+    if chosen.calibration:
+        console.say(
+            "Note: this prompt shifts the labels' probabilities (`calibration`), which no other "
+            "tool does: answers near a tie may differ from eval's."
+        )
+    text = form.render(artifact, chosen)
+    if output == "-":
+        typer.echo(text)
+    else:
+        write_text(Path(output), text + "\n", ArtifactError)

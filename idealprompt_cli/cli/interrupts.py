@@ -1,0 +1,88 @@
+"""Ctrl-C while a run is at work: once ends it as soon as the model has answered, twice at once.
+
+A model's answer can take a minute, and Python hears of a signal only after it. So a thread listens
+beside: it says that the signal was heard, and at the second one it ends the process. Nothing is
+lost by that, because what the model has answered is on the disk before it is asked again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from ..core.errors import Interrupted, ServerError
+
+SOON = 1.0
+SHOW_CURSOR = "\x1b[?25h"
+
+
+@contextmanager
+def stoppable(say: Callable[[str], None], how: Callable[[], str]) -> Iterator[None]:
+    """Raises `Interrupted` on Ctrl-C; `how` says how the run is taken up again."""
+    with _listening(say, how):
+        try:
+            yield
+        except (Interrupted, KeyboardInterrupt) as stopped:
+            why = str(stopped) or "interrupted; what was computed is kept"
+            raise Interrupted(f"{why}; {how()}") from stopped
+
+
+@contextmanager
+def resumable(how: Callable[[], str]) -> Iterator[None]:
+    """Adds to the error of a server that was lost in the middle how the run is taken up again."""
+    try:
+        yield
+    except ServerError as lost:
+        raise ServerError(f"{lost}; what was computed is kept; {how()}", lost.status) from lost
+
+
+@contextmanager
+def _listening(say: Callable[[str], None], how: Callable[[], str]) -> Iterator[None]:
+    here = threading.current_thread() is threading.main_thread()
+    if not here or os.name == "nt":  # pragma: no cover - no such signals there
+        yield
+        return
+    out, into = os.pipe()
+    os.set_blocking(into, False)
+    before = signal.set_wakeup_fd(into, warn_on_full_buffer=False)
+    listener = threading.Thread(target=_listen, args=(out, say, how), daemon=True)
+    listener.start()
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):
+            signal.set_wakeup_fd(before)
+        os.close(into)
+        listener.join(2.0)
+        os.close(out)
+
+
+def _listen(out: int, say: Callable[[str], None], how: Callable[[], str]) -> None:
+    """Count the signals that come through the pipe, until it is closed."""
+    heard, told = 0, False
+    while True:
+        ready, _, _ = select.select([out], [], [], SOON if heard and not told else None)
+        if not ready:  # the first one was a while ago and the work still goes on
+            say("Stopping when the model has answered; Ctrl-C again stops at once.")
+            told = True
+            continue
+        data = os.read(out, 16)
+        if not data:
+            return
+        heard += data.count(signal.SIGINT)
+        if heard > 1:
+            _leave(f"error: stopped at once; what was computed is kept; {how()}")
+
+
+def _leave(text: str) -> None:
+    """End the process here and now; a bar may have hidden the cursor."""
+    with contextlib.suppress(OSError, ValueError):
+        shown = SHOW_CURSOR if sys.stderr.isatty() else ""
+        os.write(sys.stderr.fileno(), f"{shown}\n{text}\n".encode())
+    os._exit(Interrupted.exit_code)

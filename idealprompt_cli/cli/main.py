@@ -1,0 +1,92 @@
+"""The `idealprompt` command (layer 6): names the commands and knows nothing else.
+
+Importing this imports no model library: `--help` is instant, and a test holds it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import signal
+import sys
+from typing import Annotated
+
+import typer
+
+from .. import __version__
+from . import doctor, evaluate, export, init, predict, priors, reflect, report, search
+from .shared_options import Shell
+
+EPILOG = """\b
+Start here:
+  idealprompt init photos                       a task folder from labelled pictures
+  idealprompt search photos -o prompt.yaml      adapt the prompt
+  idealprompt predict prompt.yaml photo.jpg     use it
+  idealprompt COMMAND --help                    options and examples of each command
+Environment:
+  IDEALPROMPT_MODEL, IDEALPROMPT_MMPROJ  the model's files, or hf:owner/repo[:file]
+  IDEALPROMPT_SERVER                     a server on this machine in their place
+  IDEALPROMPT_PRIORS                     what earlier searches have taught (JSON)
+  IDEALPROMPT_ANSWERS                    answers that runs share (folder)
+  IDEALPROMPT_CACHE                      encoded pictures (folder)
+  NO_COLOR                               no colours
+Exit codes: 0 done, 1 a stated failure, 2 usage, 3 below --min-score, 130 interrupted."""
+
+app = typer.Typer(
+    cls=Shell,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"idealprompt {__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+]
+
+
+@app.callback()
+def _top(version: Version = False) -> None:
+    """Adapt prompts to quantised vision-language models, on the device, on private pictures."""
+    del version
+
+
+app.command("search", epilog=search.EPILOG)(search.search)
+app.command("eval", epilog=evaluate.EPILOG)(evaluate.evaluate)
+app.command("reflect", epilog=reflect.EPILOG)(reflect.reflect)
+app.command("predict", epilog=predict.EPILOG)(predict.predict)
+app.command("report", epilog=report.EPILOG)(report.report)
+app.command("export", epilog=export.EPILOG)(export.export)
+app.command("init", epilog=init.EPILOG)(init.init)
+app.command(
+    "doctor", short_help="Say whether this machine and the model work.", epilog=doctor.EPILOG
+)(doctor.doctor)
+app.add_typer(priors.app, name="priors")
+
+
+def main() -> None:
+    """The entry point. What no command expects is a fault of ours: one line, or with --debug the
+    traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, io.UnsupportedOperation):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        app()
+    except SystemExit as end:
+        if end.code == 130:  # a second Ctrl-C has nothing left to end
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise
+    except Exception as fault:
+        if "--debug" in sys.argv:
+            raise
+        kind = type(fault).__name__
+        typer.echo(f"error: a fault in idealprompt: {kind}: {fault} (more with --debug)", err=True)
+        sys.exit(1)

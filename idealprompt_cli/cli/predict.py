@@ -1,0 +1,277 @@
+"""`idealprompt predict`: answers for new pictures, one JSON object a line."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..core.errors import ArtifactError, ContextError, ImageError, UsageError
+from ..core.results import Outcome
+from ..core.task import Example
+from ..io.files import check_writable
+from .evaluate import Source, Use, check_stdin_once, choose_prompt, tell_of_prompt
+from .image_inputs import Watch, answered, batches, given
+from .models import ModelFlags, named_by, opened, tell_if_other
+from .shared_options import Talk, grouped
+
+if TYPE_CHECKING:
+    from ..artifact import Artifact
+    from ..core.interfaces import Engine
+    from ..core.prompt import Prompt
+
+ABSTAINED = "abstained"
+
+EPILOG = """\b
+Examples:
+  idealprompt predict prompt.yaml photo.jpg
+  find photos -name '*.jpg' | idealprompt predict prompt.yaml - > answers.jsonl
+  idealprompt predict prompt.yaml --watch inbox -o answers.jsonl --min-probability 0.8
+Each line: image, label, probability, probabilities, seconds; or image, error.
+Written answers: image, answer (or labels), seconds.
+Pictures that belong together are joined: 'front.jpg;back.jpg'."""
+
+Images = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="IMAGE...|-", help="Pictures, or - for paths from stdin."),
+]
+WatchFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--watch",
+        metavar="FOLDER",
+        help="Answer for the pictures in this folder and for those that come; Ctrl-C ends.",
+    ),
+]
+MinProbability = Annotated[
+    float,
+    typer.Option(
+        min=0.0,
+        max=1.0,
+        show_default=False,
+        metavar="P",
+        help="Say 'abstained' where the answer is less probable than this.",
+    ),
+]
+Output = Annotated[
+    str,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE|-",
+        help="Add the lines to this file; pictures that it has an answer for are left out.",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Asking:
+    """What is asked of whom: an engine, a prompt of an artifact, and when it abstains."""
+
+    engine: Engine
+    artifact: Artifact
+    prompt: Prompt
+    least: float = 0.0
+
+
+@grouped
+def predict(
+    prompt: Source,
+    images: Images = None,
+    use: Use = "winner",
+    output: Output = "-",
+    watch: WatchFolder = None,
+    min_probability: MinProbability = 0.0,
+    *,
+    flags: ModelFlags,
+    talk: Talk,
+) -> None:
+    """Answer for pictures with an adapted prompt.
+
+    A picture that cannot be read gets an error on its line; the others go on, and the exit code
+    is 1.
+    """
+    from ..artifact import read_artifact
+    from ..ui.console import Console
+
+    named = images or []
+    if not named and watch is None:
+        raise UsageError("name pictures, - for names from stdin, or a folder with --watch")
+    check_stdin_once(prompt, named)
+    target = "" if output == "-" else output
+    if target:
+        check_writable(Path(target), ArtifactError)
+    console = Console(talk.level)
+    artifact = read_artifact(prompt)
+    if watch is not None and artifact.task.images != 1:
+        raise UsageError("--watch takes pictures one by one, and this prompt is for several")
+    done = answered(target)
+    names: Iterator[str] = (name for name in given(named) if name not in done)
+    if watch is not None:
+        names = chain(names, Watch(watch, done).names())
+    _, chosen = choose_prompt(artifact, use)
+    tell_of_prompt(artifact, use, console)
+    files = named_by(artifact.model, flags)
+    with opened(flags, console.say, named=files) as engine, _ended_by_term(watch is not None):
+        tell_if_other(engine.info(), artifact.model, console.say)
+        asking = Asking(engine, artifact, chosen, min_probability)
+        if watch is not None:
+            console.say(f"Watching {watch}; Ctrl-C ends.")
+        try:
+            failed = _answer_all(asking, names, target)
+        except KeyboardInterrupt:
+            if watch is None:
+                raise
+            console.say("Stopped.")
+            return
+    if failed:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _ended_by_term(wanted: bool) -> Iterator[None]:
+    """Make SIGTERM, by which services are stopped, end the work as Ctrl-C does."""
+    if not wanted:
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _answer_all(asking: Asking, names: Iterator[str], target: str) -> bool:
+    """Write a line for every picture as soon as its batch is answered; whether one failed."""
+    failed = False
+    for batch in batches(names):
+        lines = _answers(asking, batch)
+        failed = failed or any("error" in line for line in lines)
+        _write([jsonlib.dumps(line, ensure_ascii=False) for line in lines], target)
+    return failed
+
+
+def _write(lines: list[str], target: str) -> None:
+    if target:
+        try:
+            with Path(target).open("ab+") as file:
+                torn = file.tell() > 0 and (file.seek(-1, 2), file.read(1))[1] != b"\n"
+                text = "\n" * torn + "".join(f"{line}\n" for line in lines)
+                file.write(text.encode("utf-8", "backslashreplace"))
+        except OSError as problem:
+            raise ArtifactError(f"{target}: cannot be written ({problem.strerror})") from None
+        return
+    for line in lines:
+        typer.echo(line)
+    sys.stdout.flush()
+
+
+# --- answering -----------------------------------------------------------------------------------
+
+
+def _answers(asking: Asking, names: list[str]) -> list[dict[str, Any]]:
+    """One object per name, in order. What cannot be read is told; where a picture turns out to be
+    broken only while it is asked about, each is asked alone."""
+    lines: dict[int, dict[str, Any]] = {}
+    examples: dict[int, Example] = {}
+    for place, name in enumerate(names):
+        try:
+            examples[place] = _example(name, asking.artifact.task.images)
+        except ImageError as problem:
+            lines[place] = {"image": name, "error": str(problem)}
+    made = _asked(asking, list(examples.values()))
+    lines |= dict(zip(examples, made, strict=True))
+    return [lines[place] for place in range(len(names))]
+
+
+def _asked(asking: Asking, examples: list[Example]) -> list[dict[str, Any]]:
+    if not examples:
+        return []
+    try:
+        return _ask(asking, examples)
+    except (ImageError, ContextError) as problem:
+        if len(examples) == 1:
+            return [{"image": examples[0].id, "error": str(problem)}]
+    return [line for example in examples for line in _asked(asking, [example])]
+
+
+def _ask(asking: Asking, examples: list[Example]) -> list[dict[str, Any]]:
+    from ..evaluation.evaluator import predict as ask
+
+    artifact, task = asking.artifact, asking.artifact.task
+    start = time.perf_counter()
+    outcomes = ask(asking.engine, asking.prompt, artifact.labels, examples, task.answer, task.form)
+    written = asking.least > 0 and not artifact.labels
+    sure = _probabilities(asking, examples, outcomes) if written else [None] * len(examples)
+    seconds = round((time.perf_counter() - start) / len(examples), 4)
+    return [
+        _line(asking, outcome, probability) | {"seconds": seconds}
+        for outcome, probability in zip(outcomes, sure, strict=True)
+    ]
+
+
+def _probabilities(
+    asking: Asking, examples: list[Example], outcomes: list[Outcome]
+) -> list[float | None]:
+    """How probable each written answer is as a whole, which takes another look at it."""
+    from ..evaluation.evaluator import probabilities_of
+
+    return list(probabilities_of(asking.engine, asking.prompt, examples, outcomes))
+
+
+def _example(name: str, count: int) -> Example:
+    from ..io.images import image_size
+
+    paths = (name,) if Path(name).exists() or ";" not in name else tuple(name.split(";"))
+    if len(paths) != count:
+        raise ImageError(
+            f"{name}: the prompt is for {count} picture(s) at a time and this is {len(paths)}: "
+            "join those that belong together with ;"
+        )
+    found = tuple(Path(path.strip()) for path in paths)
+    for path in found:
+        image_size(path)  # says what is wrong with it before the model is asked
+    return Example(name, found, "", "command line")
+
+
+def _line(asking: Asking, outcome: Outcome, probability: float | None) -> dict[str, Any]:
+    line: dict[str, Any] = {"image": outcome.example_id}
+    key, answer = "answer", _value(asking.artifact, outcome.predicted)
+    if outcome.probabilities:
+        key, probability = "label", outcome.probabilities[outcome.predicted]
+    elif asking.artifact.task.answer == "labels":
+        key = "labels"
+    if probability is not None and probability < asking.least:
+        line |= {key: ABSTAINED, "abstained": True, "best": answer}
+    else:
+        line[key] = answer
+    if probability is not None:
+        line["probability"] = round(probability, 6)
+    if outcome.probabilities:
+        line["probabilities"] = {k: round(p, 6) for k, p in outcome.probabilities.items()}
+    return line
+
+
+def _value(artifact: Artifact, text: str) -> Any:
+    """An answer as JSON has it: a number, an object, a list of labels, or its text; null where the
+    model wrote nothing that can be read."""
+    from ..answers import object_of, parse_number, split
+
+    kind = artifact.task.answer
+    if kind == "number":
+        number = parse_number(text)
+        return int(number) if number is not None and number.is_integer() else number
+    if kind == "json":
+        return object_of(text)
+    if kind == "labels":
+        return [one for one in artifact.task.form.options if one in split(text)]
+    return text

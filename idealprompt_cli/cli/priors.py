@@ -1,0 +1,157 @@
+"""`idealprompt priors`: look at, move and forget what earlier searches have taught."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..core.errors import PriorsError, UsageError
+from ..io.files import check_writable, write_text
+from .shared_options import Json, Shell
+
+EPILOG = """\b
+Examples:
+  idealprompt priors list
+  idealprompt priors export experience.json
+  idealprompt priors import experience.json"""
+
+app = typer.Typer(
+    cls=Shell,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Look at, move or forget what earlier searches have taught.",
+    epilog=EPILOG,
+)
+
+LIST_EPILOG = """\b
+Examples:
+  idealprompt priors list
+  idealprompt priors list --packaged
+  idealprompt priors list --json | jq '.lessons[0]'"""
+EXPORT_EPILOG = """\b
+Example:
+  idealprompt priors export experience.json"""
+IMPORT_EPILOG = """\b
+Example:
+  idealprompt priors import experience.json"""
+MERGE_EPILOG = """\b
+Example:
+  idealprompt priors merge box-a.json box-b.json -o both.json"""
+RESET_EPILOG = """\b
+Example:
+  idealprompt priors reset --yes"""
+Target = Annotated[str, typer.Argument(metavar="FILE|-", help="Where to write.")]
+Given = Annotated[Path, typer.Argument(metavar="FILE", help="A priors file.")]
+Several = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Priors files.")]
+Output = Annotated[str, typer.Option("--output", "-o", metavar="FILE|-", help="Where to write.")]
+Packaged = Annotated[
+    bool, typer.Option("--packaged", help="What the package comes with, in place of your own.")
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Do it.")]
+
+
+@app.command("list", epilog=LIST_EPILOG)
+def list_(packaged: Packaged = False, json: Json = False) -> None:
+    """Show how often each strategy was used, and what share of the missing score it won."""
+    from ..priors import START, default_path, load
+
+    path = START if packaged else default_path()
+    rows = _rows(load(path).priors.total())
+    start = sum(tally.n for tally in load(START).priors.total().values())
+    if json:
+        typer.echo(jsonlib.dumps({"file": str(path), "lessons": rows, "packaged": start}))
+        return
+    if rows:
+        _show(rows)
+    else:
+        typer.echo(f"{path}: nothing learnt yet")
+    if start and not packaged:
+        typer.echo(f"Searches also use the {start:,} uses that the package comes with: --packaged")
+
+
+def _show(rows: list[dict[str, Any]]) -> None:
+    head = {"family": "family", "kind": "kind", "parent": "after", "strategy": "strategy"}
+    width = {name: max(len(row[name]) for row in (head, *rows)) for name in head}
+    typer.echo("  ".join(f"{head[n]:{width[n]}}" for n in head) + "   uses     won")
+    for row in rows:
+        cells = "  ".join(f"{row[n]:{width[n]}}" for n in head)
+        typer.echo(f"{cells}  {row['n']:5}  {row['won']:6.1%}")
+
+
+def _rows(total: Any) -> list[dict[str, Any]]:
+    """Lessons with models of one family taken together, the most used first."""
+    from ..priors import Tally
+
+    sums: dict[tuple[str, str, str, str], Tally] = {}
+    for key, tally in total.items():
+        place = (key.family, key.kind, key.parent, key.strategy)
+        sums[place] = sums.get(place, Tally()) + tally
+    ranked = sorted(sums.items(), key=lambda pair: (-pair[1].n, pair[0]))
+    return [
+        dict(zip(("family", "kind", "parent", "strategy"), place, strict=True))
+        | {"n": tally.n, "won": round(tally.mean, 4)}
+        for place, tally in ranked
+    ]
+
+
+@app.command("export", epilog=EXPORT_EPILOG)
+def export(target: Target) -> None:
+    """Write this machine's memory to a file: strategy names, task kinds and numbers only."""
+    from ..priors import default_path, dump, fresh, load
+
+    _write(target, dump(fresh(load(default_path()).priors)))
+
+
+@app.command("import", epilog=IMPORT_EPILOG)
+def import_(given: Given) -> None:
+    """Add another machine's memory to this one's. Doing it twice changes nothing."""
+    from ..priors import Memory, default_path, update
+
+    other = _existing(given)
+    update(default_path(), lambda own: Memory(own.box, own.priors.merged(other.priors)))
+    count = sum(tally.n for tally in other.priors.total().values())
+    typer.echo(f"{given}: {count} lessons known now", err=True)
+
+
+@app.command("merge", epilog=MERGE_EPILOG)
+def merge(files: Several, output: Output = "-") -> None:
+    """Join priors files into one, without touching this machine's memory."""
+    from ..priors import Priors, dump, fresh
+
+    joined = Priors()
+    for path in files:
+        joined = joined.merged(_existing(path).priors)
+    _write(output, dump(fresh(joined)))
+
+
+@app.command("reset", epilog=RESET_EPILOG)
+def reset(yes: Yes = False) -> None:
+    """Forget everything that was learnt on this machine; what the package comes with stays."""
+    from ..priors import default_path, reset
+
+    if not yes:
+        raise UsageError(f"this forgets {default_path()}: say --yes to do it")
+    typer.echo("forgotten" if reset(default_path()) else "there was nothing to forget", err=True)
+
+
+def _existing(path: Path) -> Any:
+    from ..priors import load
+
+    if not path.exists():
+        raise PriorsError(f"{path}: does not exist: name a file that `priors export` wrote")
+    return load(path)
+
+
+def _write(target: str, text: str) -> None:
+    if target == "-":
+        typer.echo(text, nl=False)
+        return
+    from ..priors import load
+
+    check_writable(Path(target), PriorsError)
+    load(Path(target))  # what is there and is no priors file is not written over
+    write_text(Path(target), text, PriorsError)

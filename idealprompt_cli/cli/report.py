@@ -1,0 +1,103 @@
+"""`idealprompt report`: a run as one page, or as text."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..core.errors import ArtifactError, UsageError
+from ..io.files import check_writable, write_bytes, write_text
+from .run_folder import last_run
+from .shared_options import Debug, Quiet, level_of
+
+if TYPE_CHECKING:
+    from ..ui.report import Report
+
+EPILOG = """\b
+Examples:
+  idealprompt report --text
+  idealprompt report runs/my_task-20250101-120000 -o report.html
+  idealprompt report runs/my_task-20250101-120000 --text
+  idealprompt report runs/my_task-20250101-120000 --png pictures
+The page is one file: no scripts, no network. --no-images leaves the pictures out of it."""
+
+Run = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN|PROMPT|-",
+        show_default=False,
+        help="A run's folder, or a YAML artifact. Default: the run under runs/ that ended last.",
+    ),
+]
+Output = Annotated[
+    str, typer.Option("--output", "-o", metavar="FILE|-", help="Where to write the HTML page.")
+]
+Png = Annotated[
+    Path | None,
+    typer.Option("--png", metavar="FOLDER", help="Draw tree.png and curve.png into this folder."),
+]
+AsText = Annotated[bool, typer.Option("--text", help="Print it as text instead.")]
+NoImages = Annotated[bool, typer.Option("--no-images", help="No pictures, for sharing outside.")]
+
+
+def report(
+    run: Run = "",
+    output: Output = "",
+    text: AsText = False,
+    png: Png = None,
+    no_images: NoImages = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Show a run as a page, as text or as pictures.
+
+    Verdict, scores, what changed, the tree, the confusions, the worst examples. A run's folder
+    holds all of it, an artifact alone only the first part. Needs no model.
+    """
+    from ..ui import report as pages
+    from ..ui.console import Console, screen_of
+
+    del debug
+    if not text and not output and png is None:
+        raise UsageError("say where the page goes (-o report.html), or take --text or --png FOLDER")
+    if output not in ("", "-"):
+        check_writable(Path(output), ArtifactError)
+    console = Console(level_of(quiet, False))
+    if not run:
+        run = str(last_run())
+        console.say(f"The run in {run}.")
+    found = pages.gather(run)
+    if png is not None:
+        _draw(found, png, console.say)
+    page = (
+        pages.text(found, screen_of(sys.stdout).width)
+        if text
+        else pages.html(found, images=not no_images)
+    )
+    if output not in ("", "-"):
+        write_text(Path(output), page + "\n", ArtifactError)
+        console.say(f"Written to {output}")
+    elif text or output == "-":
+        typer.echo(page)
+    if not found.nodes and not text:
+        console.say("Note: this is the artifact alone; the run's folder has the tree and examples.")
+
+
+def _draw(found: Report, folder: Path, say: Callable[[str], None]) -> None:
+    """The pictures, for which a run's folder is needed."""
+    from ..ui.report import drawings
+
+    if folder.is_file():
+        raise ArtifactError(f"{folder}: is a file: name a folder for the pictures")
+    drawn = drawings(found)
+    if not drawn:
+        raise ArtifactError(
+            f"{found.source}: has no tree to draw, it is the artifact alone: name the run's folder"
+        )
+    for name, data in drawn.items():
+        write_bytes(folder / name, data, ArtifactError)
+        say(f"Written to {folder / name}")

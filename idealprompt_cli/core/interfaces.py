@@ -1,0 +1,213 @@
+"""Every extension point of the package (layer 0): Engine, Metric, Strategy, Proposer, Observer.
+
+A newcomer who adds one writes one file in the family's folder and one line in the registry in
+that folder's `__init__.py` (a literal dict). The contracts are stated here and are held by the
+contract tests that run over every registry entry.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar, runtime_checkable
+
+from .prompt import Message, Prompt
+from .requests import Generated, GenerateRequest, ModelInfo, Scored, ScoreRequest
+from .results import Evaluation, Outcome, Trial
+from .task import Example, Task
+
+T = TypeVar("T")
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """A vision-language model that scores options and generates text, many requests at a call.
+
+    Contract: answers come in the order of the requests; requests are not mutated; the same
+    request gives the same answer (greedy, no hidden state); a prompt that does not fit raises
+    `ContextError` before anything is computed; the engine groups requests as suits it, so callers
+    pass all they have in one call.
+    """
+
+    def info(self) -> ModelInfo:
+        """Identity and shape of the loaded model."""
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Text tokens of the rendered chat, without the pictures'."""
+
+    def score(self, requests: Sequence[ScoreRequest]) -> list[Scored]:
+        """Log-probabilities of each request's options."""
+
+    def generate(self, requests: Sequence[GenerateRequest]) -> list[Generated]:
+        """Greedy continuations."""
+
+    def close(self) -> None:
+        """Free everything; further calls raise `ModelError`. Safe to call twice."""
+
+
+@runtime_checkable
+class Accountable(Protocol):
+    """What an engine may offer besides: an account of its work, for summaries and estimates."""
+
+    def stats(self) -> Mapping[str, float]:
+        """Counts and seconds since it was opened; `tokens`, `tokens_without_sharing` and
+        `tokens_saved` at least."""
+
+    def encoded(self, images: Sequence[Path]) -> int:
+        """How many of these pictures were encoded before and need not be again."""
+
+    def check(self) -> str:
+        """Make sure now that quick ways of computing are right; why they are not used, or ""."""
+
+    def reasons(self) -> Sequence[str]:
+        """Why its settings are what they are, a clause each."""
+
+
+class Metric(Protocol):
+    """How answers are judged. `grade` judges one (in [0, 1]); `aggregate` gives the value over a
+    set, which need not be the mean of grades (macro-F1). Higher is better."""
+
+    name: str
+    summary: str
+
+    def grade(self, predicted: str, gold: str) -> float: ...
+
+    def aggregate(self, outcomes: Sequence[Outcome]) -> float: ...
+
+
+class Evidence(Protocol):
+    """What the model itself says of the examples that a strategy may be inspired by.
+
+    Implemented by `evidence.py`; answers are generated once and kept. Examples that inspire a
+    draft are reported, so that the evaluator can leave them out of its score.
+    """
+
+    examples: Sequence[Example]
+
+    def descriptions(self) -> Mapping[str, str]:
+        """example id -> the model's own one-sentence description."""
+
+    def described(self) -> bool:
+        """Whether all descriptions were asked for before, so that they cost nothing now."""
+
+    def phrases(self, label: str, against: str | None = None, limit: int = 5) -> Sequence[str]:
+        """Words of the descriptions that mark `label` (against one other label, or all), the
+        most telling first; empty when nothing separates."""
+
+    def vocabulary(self, limit: int = 40) -> Sequence[str]:
+        """Content words of the descriptions, the most frequent first; labels are not looked at."""
+
+    def ask(self, questions: Sequence[str]) -> Sequence[Mapping[str, str]]:
+        """Per question: example id -> the model's short answer. All in one engine call."""
+
+    def word_scores(
+        self, asked: Sequence[tuple[Prompt, Sequence[str]]]
+    ) -> Sequence[Mapping[str, Mapping[str, float]]]:
+        """Per (prompt, words): example id -> word -> log p(word as the answer). One engine call;
+        a word that begins another one is left out, so that words do not disturb each other."""
+
+    def excluding(self, ids: Collection[str]) -> Evidence:
+        """The same answers seen without some examples: what a cross-fitted edit may look at.
+        The same view each time, with its own `once`."""
+
+    def sample(self, per_label: int) -> Evidence:
+        """The first `per_label` examples of each label (in a fixed shuffled order)."""
+
+    def once(self, key: str, make: Callable[[], T]) -> T:
+        """The value that `make` gave when this was first called with `key` on this evidence: for
+        what takes long, or would come out differently later, because it depends on the budget."""
+
+    def affordable(self) -> int:
+        """Evaluations that the budget still allows; evidence costs one per new answer."""
+
+    def price(self, questions: Sequence[str]) -> int:
+        """The number of new answers that `ask` would need: what was asked before is free."""
+
+
+@dataclass(frozen=True)
+class StrategyContext:
+    """What a strategy may look at: never the test split.
+
+    `incumbent` is the parent's evaluation. `versions` counts the different texts that the parent
+    has over the folds: asking the model anew for each costs so many times more.
+    """
+
+    task: Task
+    evidence: Evidence
+    rng: random.Random
+    incumbent: Evaluation | None = None
+    proposer: Proposer | None = None
+    versions: int = 1
+
+
+@dataclass(frozen=True)
+class Draft:
+    """An edited prompt with one clause on what was changed and why.
+
+    `refit` makes the same edit from other evidence (None when that evidence supports no such
+    edit); it must be given whenever the edit learnt anything from labelled examples, so that each
+    example can be scored by an edit that it did not inspire. An edit without it is transplanted
+    part by part. `agreement` is the share of the pictures, in [0, 1], for which what the model said
+    unasked speaks for the draft (None: as for its parent); it decides between equal scores.
+    """
+
+    prompt: Prompt
+    note: str
+    refit: Callable[[Prompt, Evidence], Prompt | None] | None = None
+    agreement: float | None = None
+
+
+class Strategy(Protocol):
+    """An operator on prompts.
+
+    Contract: `propose` does not mutate its input, yields drafts that differ from the parent and
+    from each other, keeps the task's labels intact, and is deterministic given `context.rng`. It
+    may be a generator: drafts that nobody wants are then never made, nor is their evidence paid.
+
+    A strategy whose drafts follow from evidence may also have `outlook(prompt, context)`: the
+    share of right answers in [0, 1] that the evidence at hand lets expect, None where it says
+    nothing. It must ask the model nothing.
+    """
+
+    name: str
+    summary: str
+    source: str
+
+    def applies(self, prompt: Prompt, context: StrategyContext) -> bool: ...
+
+    def propose(self, prompt: Prompt, context: StrategyContext) -> Iterable[Draft]: ...
+
+
+@runtime_checkable
+class Foresighted(Protocol):
+    """A strategy with an `outlook` (see `Strategy`)."""
+
+    def outlook(self, prompt: Prompt, context: StrategyContext) -> float | None: ...
+
+
+class Proposer(Protocol):
+    """Something that writes text on request: the same model, a second one, a loopback server."""
+
+    def write(self, instruction: str, max_tokens: int = 64, grammar: str | None = None) -> str: ...
+
+
+class Observer(Protocol):
+    """Listens to a run. Methods return nothing and must not raise.
+
+    `trying` says what is asked about next, `answered` that answers came in the midst of it: what is
+    spent by now, in words and as a share of the budget.
+    """
+
+    def started(self, task: Task, model: ModelInfo, plan: str) -> None: ...
+
+    def trying(self, what: str) -> None: ...
+
+    def answered(self, spent: str, fraction: float) -> None: ...
+
+    def trial(self, trial: Trial, best: Trial, spent: str, fraction: float) -> None: ...
+
+    def message(self, text: str) -> None: ...
+
+    def finished(self, stop: str) -> None: ...

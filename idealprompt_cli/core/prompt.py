@@ -1,0 +1,80 @@
+"""A prompt in named parts, and the chat messages that it is rendered to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+Reasoning = Literal["none", "brief", "describe"]
+ImagePosition = Literal["before", "after"]
+RoleChannel = Literal["system", "user"]
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """A worked example in words: what the model would say of a picture, and the answer for it."""
+
+    description: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class LabelText:
+    """Text attached to one private label."""
+
+    label: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Verbaliser:
+    """The words by which this model says a private label; any of them counts as the label."""
+
+    label: str
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt in named parts, each of which can be edited, reordered or dropped on its own.
+
+    Rendered to chat messages by `idealprompt_cli.prompts.prompts.render` alone. Empty parts render
+    to nothing, so a seed prompt is `Prompt(question="...")`. `calibration`, never rendered,
+    holds (label, what is added to the label's log-probability).
+    """
+
+    question: str
+    role: str = ""
+    role_channel: RoleChannel = "system"
+    context: str = ""
+    label_descriptions: tuple[LabelText, ...] = ()
+    label_order: tuple[str, ...] = ()
+    definition_style: Literal["label_first", "description_first"] = "label_first"
+    cues: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    reasoning: Reasoning = "none"
+    demonstrations: tuple[Demonstration, ...] = ()
+    output_format: str = ""
+    image_position: ImagePosition = "before"
+    verbalisers: tuple[Verbaliser, ...] = ()
+    calibration: tuple[tuple[str, float], ...] = ()
+
+    def with_(self, **parts: object) -> Prompt:
+        """A copy with some parts replaced."""
+        return replace(self, **parts)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class ImageSlot:
+    """The place of the next picture in a message's content."""
+
+
+Content = tuple["str | ImageSlot", ...]
+
+
+@dataclass(frozen=True)
+class Message:
+    """One chat turn; `content` interleaves text and image slots in reading order."""
+
+    role: Literal["system", "user", "assistant"]
+    content: Content

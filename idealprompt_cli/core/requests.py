@@ -1,0 +1,74 @@
+"""What an engine is asked and what it answers. Log-probabilities are natural logarithms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from .prompt import Message
+
+
+@dataclass(frozen=True)
+class ScoreRequest:
+    """Ask for log p(option | messages, images, prefill) of each option.
+
+    `prefill` is assistant text that already stands before the option (a description written
+    first). `images` fill the `ImageSlot`s in order.
+    """
+
+    messages: tuple[Message, ...]
+    images: tuple[Path, ...]
+    options: tuple[str, ...]
+    prefill: str = ""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """`logprobs[i]` is the summed natural-log probability of `options[i]`'s tokens; where one
+    option's tokens are a prefix of another's, the end-of-turn token is scored after each.
+    `tokens` counts the positions that had to be computed for this request (shared ones are
+    attributed to the first request that needed them)."""
+
+    logprobs: tuple[float, ...]
+    tokens: int = 0
+
+
+@dataclass(frozen=True)
+class GenerateRequest:
+    """Ask for a greedy continuation. `grammar` is GBNF text or None; generation ends at the
+    end of the turn, at `max_tokens`, or before any of the `stop` strings."""
+
+    messages: tuple[Message, ...]
+    images: tuple[Path, ...] = ()
+    max_tokens: int = 64
+    stop: tuple[str, ...] = ()
+    grammar: str | None = None
+    prefill: str = ""
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A continuation and the number of positions computed for it."""
+
+    text: str
+    tokens: int = 0
+    finish: Literal["stop", "length"] = "stop"
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What an engine says of itself; `fingerprint` is of the weights in both files."""
+
+    engine: str
+    name: str
+    fingerprint: str
+    architecture: str
+    family: str
+    quantisation: str
+    n_ctx: int
+    path: str = ""
+    mmproj: str = ""
+    mode: str = ""
+    details: Mapping[str, str] = field(default_factory=dict)

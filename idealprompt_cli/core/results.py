@@ -1,0 +1,140 @@
+"""What a run measures: outcomes, evaluations, trials and their sum, `RunResult`.
+
+Every score lies in [0, 1], higher is better; durations are seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from .edits import EditReport
+from .prompt import Prompt
+from .requests import ModelInfo
+from .task import Task
+
+Prefer = Literal["score", "short"]
+TrialState = Literal["complete", "pruned", "failed"]
+StopReason = Literal[
+    "evaluations", "seconds", "tokens", "exhausted", "perfect", "interrupted", "settled", "patience"
+]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One prompt on one example.
+
+    `score` is the metric's per-example grade in [0, 1]; `margin` is log p(gold) minus the best
+    other label's log p (0.0 for answers that are written); `probabilities` are over the task's
+    labels and sum to 1 (empty for such answers); `reply` is what the model said (for a label task:
+    the words of the chosen verbaliser), after any reasoning text in `reasoning`.
+    """
+
+    example_id: str
+    gold: str
+    predicted: str
+    score: float
+    margin: float = 0.0
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    reply: str = ""
+    reasoning: str = ""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A two-sided 95 % confidence interval."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What was paid. One evaluation = one prompt scored on one example; cache hits are free."""
+
+    evaluations: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.evaluations + other.evaluations,
+            self.tokens + other.tokens,
+            self.seconds + other.seconds,
+        )
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A prompt on a set of examples: the metric's value over `outcomes`, with its interval."""
+
+    metric: str
+    value: float
+    interval: Interval
+    outcomes: tuple[Outcome, ...]
+    margin: float = 0.0
+    cost: Cost = Cost()
+
+    @property
+    def n(self) -> int:
+        return len(self.outcomes)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One node of the search: a prompt, where it came from and how it did.
+
+    `pruned`: racing dropped it before all examples were seen; `failed`: `note` says why it could
+    not be evaluated. `variants`: its versions per fold (`crossfit`).
+    """
+
+    id: int
+    parent: int | None
+    strategy: str
+    prompt: Prompt
+    state: TrialState
+    evaluation: Evaluation | None
+    prompt_tokens: int = 0
+    note: str = ""
+    variants: tuple[tuple[int, Prompt], ...] = ()
+    edit: EditReport | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Winner against baseline on the same examples: exact McNemar test on the discordant pairs
+    (for graded scores: sign test). `reliable` is p <= 0.05 and better > worse."""
+
+    better: int
+    worse: int
+    p_value: float
+    reliable: bool
+
+
+@dataclass(frozen=True)
+class SplitScores:
+    """Baseline and winner on one split; `None` when that split was not evaluated."""
+
+    baseline: Evaluation
+    winner: Evaluation
+    comparison: Comparison
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """All that a run found; `front`: trials that none beats in score at fewer tokens, by tokens."""
+
+    task: Task
+    model: ModelInfo
+    baseline: Prompt
+    winner: Prompt
+    selection: SplitScores
+    test: SplitScores | None
+    trials: tuple[Trial, ...]
+    cost: Cost
+    stop: StopReason
+    seed: int
+    verdict: str
+    recommended: Literal["winner", "baseline"]
+    prefer: Prefer = "score"
+    front: tuple[int, ...] = ()

@@ -1,0 +1,194 @@
+"""Any server with /v1/chat/completions: bodies of requests, and what its answers say.
+
+Which of the extras a server takes (log-probabilities, an answer that is begun already, grammars)
+is found out by two requests of one token; nothing is assumed from its name but vLLM's spelling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...core.errors import ContextError, ServerError
+from ...core.prompt import ImageSlot, Message
+from .connection import Wire
+from .images import Pictures
+from .server import Server
+from .top_logprobs import Top
+
+PATH = "/v1/chat/completions"
+_TOPS = (20, 5)
+_REFUSED = (400, 404, 422, 501)
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """`top`: how many of the likeliest tokens are listed, 0 for none; `continues`: whether a
+    last message of the assistant is gone on with."""
+
+    top: int = 0
+    continues: bool = False
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back. `positions`: the written tokens, each with the list of the likeliest."""
+
+    text: str
+    finish: str
+    tokens: int
+    prompt_tokens: int
+    positions: tuple[tuple[str, Top], ...] = ()
+    prompt_logprobs: tuple[Any, ...] = ()
+
+
+class Chat:
+    """Makes and reads requests for one model of one server."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.abilities = Abilities()
+        self._pictures = Pictures()
+
+    def probe(self, wire: Wire) -> None:
+        """Find out what the server can do. Raises `ServerError` if it cannot answer at all."""
+        hello = [{"role": "user", "content": "Hello"}]
+        plain = None
+        for top in (*_TOPS, 0):
+            try:
+                plain = self.send(wire, hello, 1, top=top)
+                break
+            except ServerError as error:
+                if not top or error.status not in _REFUSED:
+                    raise
+        assert plain is not None
+        listed = max((len(top) for _, top in plain.positions), default=0)
+        self.abilities = Abilities(top if listed > 1 else 0, self._continues(wire, hello, plain))
+
+    def _continues(self, wire: Wire, hello: list[Any], plain: Reply) -> bool:
+        """Whether a begun answer adds its own token or two to the prompt, and not a whole turn."""
+        try:
+            begun = self.send(wire, [*hello, {"role": "assistant", "content": "A"}], 1)
+        except ServerError:
+            return False
+        return 1 <= begun.prompt_tokens - plain.prompt_tokens <= 2
+
+    def messages(self, request_messages: Sequence[Message], images: Sequence[Any]) -> list[Any]:
+        """Messages of a request, with pictures as data URLs in their places."""
+        places = iter(images)
+        found = []
+        for message in request_messages:
+            parts = [
+                _picture(self._pictures.base64(next(places)))
+                if isinstance(part, ImageSlot)
+                else {"type": "text", "text": part}
+                for part in message.content
+            ]
+            plain = not any(part["type"] == "image_url" for part in parts)
+            text = "".join(part["text"] for part in parts) if plain else ""
+            found.append({"role": message.role, "content": text if plain else parts})
+        return found
+
+    def send(
+        self, wire: Wire, messages: list[Any], max_tokens: int, *, top: int = 0, **extra: Any
+    ) -> Reply:
+        """One greedy answer. Raises `ServerError` or `ContextError`."""
+        body: dict[str, Any] = {
+            "model": self.server.model,
+            "messages": messages,
+            "max_tokens": max_tokens,
+            "temperature": 0,
+            "seed": 0,
+            **extra,
+        }
+        if top:
+            body |= {"logprobs": True, "top_logprobs": top}
+        if self.server.kind == "vllm" and messages[-1]["role"] == "assistant":
+            body |= {"add_generation_prompt": False, "continue_final_message": True}
+        if self.server.kind in ("vllm", "llama-server"):
+            body |= {"chat_template_kwargs": {"enable_thinking": False}}
+        return self._read(wire, wire.post(PATH, body))
+
+    def _read(self, wire: Wire, answer: Any) -> Reply:
+        try:
+            choice = answer["choices"][0]
+            usage = answer.get("usage") or {}
+            listed = (choice.get("logprobs") or {}).get("content") or []
+            reply = Reply(
+                text=str(choice["message"].get("content") or ""),
+                finish="length" if choice.get("finish_reason") == "length" else "stop",
+                tokens=_computed(usage),
+                prompt_tokens=int(usage.get("prompt_tokens") or 0),
+                positions=tuple((str(p["token"]), _top(p)) for p in listed),
+                prompt_logprobs=tuple(answer.get("prompt_logprobs") or ()),
+            )
+        except (KeyError, IndexError, TypeError, AttributeError) as error:
+            url = wire.line.url
+            raise ServerError(f"{url}{PATH}: an answer of an unknown form") from error
+        n_ctx = self.server.n_ctx
+        if n_ctx and reply.prompt_tokens > n_ctx:
+            raise ContextError(
+                f"{wire.line.url}: a prompt needs {reply.prompt_tokens} tokens and the context "
+                f"holds {n_ctx}: shorten the prompt, or start the server with a larger context"
+            )
+        return reply
+
+    def grammar(self, text: str) -> dict[str, Any]:
+        """How this server is told of a grammar; empty where it takes none."""
+        if self.server.kind == "llama-server":
+            return {"grammar": text}
+        if self.server.kind == "vllm":
+            recent = _version(self.server.version) >= (0, 11)
+            name = "structured_outputs" if recent else "guided_grammar"
+            return {name: {"grammar": text} if recent else text}
+        return {}
+
+    def count(self, wire: Wire, messages: Sequence[Message]) -> int:
+        """Text tokens of a chat: vLLM counts them; elsewhere four characters are taken as one."""
+        bare = self.messages([_without_pictures(message) for message in messages], ())
+        if self.server.kind == "vllm":
+            body = {"model": self.server.model, "messages": bare}
+            return int(wire.post("/tokenize", body).get("count", 0))
+        return sum(4 + -(-len(message["content"]) // 4) for message in bare)
+
+
+def schema(options: Sequence[str]) -> dict[str, Any]:
+    """Holds an answer to one of `options`: {"answer": ...}."""
+    answer = {"type": "string", "enum": list(options)}
+    rules = {
+        "type": "object",
+        "properties": {"answer": answer},
+        "required": ["answer"],
+        "additionalProperties": False,
+    }
+    form = {"name": "answer", "strict": True, "schema": rules}
+    return {"response_format": {"type": "json_schema", "json_schema": form}}
+
+
+def _picture(data: str) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}}
+
+
+def _without_pictures(message: Message) -> Message:
+    return Message(message.role, tuple(part for part in message.content if isinstance(part, str)))
+
+
+def _top(position: dict[str, Any]) -> Top:
+    listed = [*position.get("top_logprobs", []), position]
+    found: dict[str, float] = {}
+    for entry in listed:  # two tokens may have one text: the likelier comes first
+        found.setdefault(str(entry["token"]), float(entry["logprob"]))
+    return found
+
+
+def _computed(usage: dict[str, Any]) -> int:
+    """Prompt tokens that were not kept from before, and written ones."""
+    details = usage.get("prompt_tokens_details") or {}
+    prompt = int(usage.get("prompt_tokens") or 0) - int(details.get("cached_tokens") or 0)
+    return max(0, prompt) + int(usage.get("completion_tokens") or 0)
+
+
+def _version(text: str) -> tuple[int, int]:
+    numbers = [int("0" + "".join(filter(str.isdigit, part))) for part in text.split(".")[:2]]
+    return (numbers[0], numbers[1]) if len(numbers) == 2 else (0, 0)

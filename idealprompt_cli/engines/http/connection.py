@@ -1,0 +1,228 @@
+"""One connection to a server: JSON out, JSON in, and every fault as one line.
+
+Kept alive between calls. Proxies of the environment are not looked at, redirects are refused, and
+the key (`IDEALPROMPT_API_KEY`) goes into a header and nowhere else. Not for several threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import socket
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...core.errors import ContextError, ServerError
+from .address import Address
+
+KEY = "IDEALPROMPT_API_KEY"
+PATIENCE = 60.0
+"""Seconds for which a server that is still loading its model (503) is asked again."""
+_PAUSE = 0.5
+_MOST_BYTES = 64 << 20
+_SHOWN = 200
+_CONTEXT_WORDS = ("context size", "context length", "context window", "exceed_context")
+
+Notice = Callable[[str], None]
+Json = Any
+
+
+@dataclass(frozen=True)
+class Line:
+    """What all connections to one server share. `timeout` is in seconds, for each answer."""
+
+    address: Address
+    timeout: float
+    notice: Notice
+    patience: float = PATIENCE
+    key: str = field(default_factory=lambda: os.environ.get(KEY, ""), repr=False)
+
+    @property
+    def url(self) -> str:
+        return self.address.url
+
+    def clean(self, text: str) -> str:
+        """A server's words as one short line, without the key."""
+        line = " ".join(text.split())
+        if self.key:
+            line = line.replace(self.key, "***")
+        return line if len(line) <= _SHOWN else line[: _SHOWN - 3] + "..."
+
+
+class Wire:
+    """A connection, opened when first used."""
+
+    def __init__(self, line: Line) -> None:
+        self.line = line
+        self._connection: http.client.HTTPConnection | None = None
+        self._aborted = False
+
+    def get(self, path: str) -> Json:
+        """The JSON that `path` holds. Raises `ServerError`."""
+        return self._call("GET", path, None)
+
+    def post(self, path: str, body: Mapping[str, Json]) -> Json:
+        """The JSON answer to a JSON body. Raises `ServerError`, or `ContextError` for a prompt
+        that the server finds too long."""
+        return self._call("POST", path, json.dumps(body).encode())
+
+    def close(self) -> None:
+        """Hang up."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def abort(self) -> None:
+        """Make a call that waits in another thread fail now, until `resume`."""
+        self._aborted = True
+        connection = self._connection
+        if connection is not None and connection.sock is not None:
+            with contextlib.suppress(OSError):
+                connection.sock.shutdown(socket.SHUT_RDWR)
+
+    def resume(self) -> None:
+        """Take calls again."""
+        self._aborted = False
+
+    def _call(self, method: str, path: str, body: bytes | None) -> Json:
+        waited, told = 0.0, False
+        while True:
+            status, data = self._send(method, path, body)
+            if status != 503 or waited >= self.line.patience or self._aborted:
+                return self._answer(status, data, path, waited)
+            if not told:
+                self.line.notice(
+                    f"{self.line.url} is not ready ({self.line.clean(_said(data))}); asking again "
+                    f"for up to {self.line.patience:g} seconds"
+                )
+                told = True
+            time.sleep(_PAUSE)
+            waited += _PAUSE
+
+    def _send(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
+        """Status and body. A kept connection that the server has closed is opened again, once."""
+        kept = self._connection is not None
+        try:
+            return self._exchange(method, path, body)
+        except (http.client.RemoteDisconnected, ConnectionError) as error:
+            self.close()
+            if not kept or self._aborted:
+                raise self._broken(error) from error
+        try:
+            return self._exchange(method, path, body)
+        except (http.client.HTTPException, OSError) as error:
+            self.close()
+            raise self._broken(error) from error
+
+    def _exchange(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
+        line = self.line
+        if self._connection is None:
+            self._connection = _Connection(line.address, line.timeout)
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if line.key:
+            headers["Authorization"] = f"Bearer {line.key}"
+        try:
+            self._connection.request(method, line.address.prefix + path, body, headers)
+            response = self._connection.getresponse()
+            data = response.read(_MOST_BYTES + 1)
+        except (http.client.RemoteDisconnected, ConnectionError):
+            raise
+        except (http.client.HTTPException, OSError) as error:
+            self.close()
+            raise self._broken(error) from error
+        if response.will_close or len(data) > _MOST_BYTES:
+            self.close()
+        if response.status in (301, 302, 303, 307, 308):
+            place = line.clean(response.headers.get("Location", "elsewhere"))
+            raise ServerError(
+                f"{line.url}: sends on to {place}; redirects are refused: give the final address",
+                response.status,
+            )
+        return response.status, data
+
+    def _broken(self, error: Exception) -> ServerError:
+        url = self.line.url
+        if isinstance(error, TimeoutError):
+            return ServerError(
+                f"{url}: no answer within {self.line.timeout:g} seconds; give the server more "
+                "time with --server-timeout"
+            )
+        if isinstance(error, ConnectionRefusedError):
+            return ServerError(f"{url}: nobody answers there; start the server, or check --server")
+        if isinstance(error, ssl.SSLError):
+            return ServerError(f"{url}: no safe connection ({self.line.clean(str(error))})")
+        why = self.line.clean(str(error)) or type(error).__name__
+        return ServerError(f"{url}: the connection broke ({why}); look at the server's own log")
+
+    def _answer(self, status: int, data: bytes, path: str, waited: float) -> Json:
+        if status == 200:
+            try:
+                return json.loads(data)
+            except ValueError as error:
+                raise ServerError(
+                    f"{self.line.url}{path}: answers with something that is not JSON; "
+                    "is it an inference server?",
+                    status,
+                ) from error
+        said, url = self.line.clean(_said(data)), self.line.url
+        if status in (400, 413, 422) and any(w in _raw(data) for w in _CONTEXT_WORDS):
+            raise ContextError(
+                f"{url}: {said}: shorten the prompt, or start the server with a larger context"
+            )
+        if status in (401, 403):
+            raise ServerError(
+                f"{url}: wants a key ({status}: {said}); set the variable {KEY}", status
+            )
+        if status == 503:
+            raise ServerError(
+                f"{url}: still not ready after {waited:g} seconds (503: {said}); wait until its "
+                "model is loaded, or look at its log",
+                status,
+            )
+        raise ServerError(f"{url}{path}: the server says {status}: {said}", status)
+
+
+class _Connection(http.client.HTTPConnection):
+    """To the numbers that were checked; the name is used for the certificate alone."""
+
+    def __init__(self, address: Address, timeout: float) -> None:
+        super().__init__(address.host, address.port, timeout=timeout)
+        self._address = address
+        self._tls = ssl.create_default_context() if address.scheme == "https" else None
+
+    def connect(self) -> None:
+        """Tries the numbers in turn."""
+        fault: OSError | None = None
+        for number in self._address.numbers:
+            try:
+                made = socket.create_connection((number, self.port), self.timeout)
+                break
+            except OSError as error:
+                fault = error
+        else:
+            raise fault or ConnectionRefusedError
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        host = self._address.host
+        self.sock = self._tls.wrap_socket(made, server_hostname=host) if self._tls else made
+
+
+def _raw(data: bytes) -> str:
+    return data[:4096].decode("utf-8", "replace").lower()
+
+
+def _said(data: bytes) -> str:
+    """The message in an error's body, whichever form it has."""
+    text = data[:4096].decode("utf-8", "replace")
+    try:
+        found = json.loads(data)
+    except ValueError:
+        return text or "no explanation"
+    for key in ("error", "message", "detail"):
+        if isinstance(found, dict) and found.get(key):
+            found = found[key]
+    return found if isinstance(found, str) else json.dumps(found)

@@ -1,0 +1,196 @@
+"""What a GGUF file says of itself, read without the native library, so that a wrong file is a
+clear line and never a crash. Format: ggml's `gguf.md`, versions 2 and 3, little endian."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from ....core.errors import ModelError
+
+_SCALARS = {
+    0: "B",
+    1: "b",
+    2: "H",
+    3: "h",
+    4: "I",
+    5: "i",
+    6: "f",
+    7: "?",
+    10: "Q",
+    11: "q",
+    12: "d",
+}
+_STRING, _ARRAY = 8, 9
+_BLOCKS = {  # ggml type -> (values per block, bytes per block), as in ggml.c
+    0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34),
+    9: (32, 36), 10: (256, 84), 11: (256, 110), 12: (256, 144), 13: (256, 176), 14: (256, 210),
+    15: (256, 292), 16: (256, 66), 17: (256, 74), 18: (256, 98), 19: (256, 50), 20: (32, 18),
+    21: (256, 110), 22: (256, 82), 23: (256, 136), 24: (1, 1), 25: (1, 2), 26: (1, 4),
+    27: (1, 8), 28: (1, 8), 29: (256, 56), 30: (1, 2), 34: (256, 54), 35: (256, 66), 39: (32, 17),
+}  # fmt: skip
+_WHOLE = 64 << 20
+_SAMPLES, _SAMPLE = 64, 1 << 16
+Value = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class Header:
+    """Metadata (scalars and strings; arrays are skipped) and the size the file must have."""
+
+    path: Path
+    meta: dict[str, Value]
+    needs_bytes: int
+
+    @property
+    def architecture(self) -> str:
+        return str(self.meta.get("general.architecture", ""))
+
+    @property
+    def is_projector(self) -> bool:
+        """Whether this is an mmproj (vision or audio half) and not a text model."""
+        return self.architecture == "clip" or self.meta.get("general.type") == "mmproj"
+
+
+def read_header(path: Path, what: str) -> Header:
+    """Read and check a file; `what` names its part ("text model") in errors. `ModelError` if it
+    is missing, not GGUF, or shorter than its tensors."""
+    if not path.is_file():
+        kind = "is a folder, not a file" if path.is_dir() else "no such file"
+        raise ModelError(f"{path}: {kind}; pass the {what}'s GGUF file")
+    try:
+        with path.open("rb") as file:
+            header = _Reader(file, path, what).header()
+    except PermissionError as error:
+        raise ModelError(f"{path}: may not be read; change its permissions") from error
+    except (EOFError, struct.error, MemoryError, OverflowError) as error:
+        raise ModelError(f"{path}: the {what} is cut off in its header; fetch it again") from error
+    size = path.stat().st_size
+    if size < header.needs_bytes:
+        raise ModelError(
+            f"{path}: the {what} is cut off ({size:,} of {header.needs_bytes:,} bytes); "
+            "fetch it again"
+        )
+    return header
+
+
+def check_pair(text: Header, mmproj: Header) -> None:
+    """Raise `ModelError` unless the first is a text model and the second a vision projector."""
+    if text.is_projector and not mmproj.is_projector:
+        raise ModelError(
+            f"{text.path}: is an mmproj and {mmproj.path} is a text model; swap the two"
+        )
+    if text.is_projector:
+        raise ModelError(f"{text.path}: is an mmproj, not a text model; pass the text model's GGUF")
+    if not mmproj.is_projector:
+        raise ModelError(
+            f"{mmproj.path}: is a text model ({mmproj.architecture}), not an mmproj; "
+            "pass the mmproj published with the text model"
+        )
+    width = text.meta.get(f"{text.architecture}.embedding_length")
+    projected = mmproj.meta.get("clip.vision.projection_dim")
+    stacked = int(mmproj.meta.get("clip.vision.n_deepstack_layers", 0) or 0)
+    if width and projected and int(projected) not in (int(width), int(width) * (1 + stacked)):
+        raise ModelError(
+            f"{mmproj.path}: this mmproj gives embeddings of width {projected}, the text model "
+            f"{text.path.name} takes {width}; pass the mmproj published with it"
+        )
+
+
+def fingerprint(*paths: Path) -> str:
+    """16 hex digits that identify the files' contents: all bytes of a file up to 64 MiB, else its
+    size, its ends and 64 samples between (a 4 GB model would take seconds otherwise)."""
+    digest = hashlib.sha256()
+    for path in paths:
+        size = path.stat().st_size
+        digest.update(str(size).encode())
+        with path.open("rb") as file:
+            if size <= _WHOLE:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+            else:
+                for index in range(_SAMPLES + 1):
+                    file.seek((size - _SAMPLE) * index // _SAMPLES)
+                    digest.update(file.read(_SAMPLE))
+    return digest.hexdigest()[:16]
+
+
+class _Reader:
+    def __init__(self, file: BinaryIO, path: Path, what: str) -> None:
+        self._file, self._path, self._what = file, path, what
+
+    def header(self) -> Header:
+        if self._file.read(4) != b"GGUF":
+            raise ModelError(f"{self._path}: not a GGUF file; pass the {self._what}'s GGUF file")
+        version = self._one("I")
+        if version not in (2, 3):
+            raise ModelError(
+                f"{self._path}: GGUF version {version} (or byte order) is not supported; "
+                "convert the model again"
+            )
+        n_tensors, n_pairs = self._one("Q"), self._one("Q")
+        meta: dict[str, Value] = {}
+        for _ in range(n_pairs):
+            key, kind = self._string(), self._one("I")
+            value = self._value(kind)
+            if value is not None:
+                meta[key] = value
+        needs = self._tensors(n_tensors, int(meta.get("general.alignment", 32) or 32))
+        return Header(self._path, meta, needs)
+
+    def _tensors(self, count: int, alignment: int) -> int:
+        """The file size that the tensor table implies."""
+        end = 0
+        for _ in range(count):
+            self._string()
+            shape = [self._one("Q") for _ in range(self._one("I"))]
+            kind, offset = self._one("I"), self._one("Q")
+            values, size = _BLOCKS.get(kind, (1, 0))
+            end = max(end, offset + math.prod(shape) // values * size)
+        start = -(-self._file.tell() // alignment) * alignment
+        return start + end if count else self._file.tell()
+
+    def _one(self, code: str) -> int:
+        return int(self._scalar(code))
+
+    def _scalar(self, code: str) -> Value:
+        size = struct.calcsize("<" + code)
+        data = self._file.read(size)
+        if len(data) < size:
+            raise EOFError
+        value: Value = struct.unpack("<" + code, data)[0]
+        return value
+
+    def _string(self) -> str:
+        length = self._one("Q")
+        if length > 1 << 28:
+            raise EOFError
+        data = self._file.read(length)
+        if len(data) < length:
+            raise EOFError
+        return data.decode("utf-8", "replace")
+
+    def _value(self, kind: int) -> Value | None:
+        if kind == _STRING:
+            return self._string()
+        if kind == _ARRAY:
+            self._skip_array()
+            return None
+        if kind not in _SCALARS:
+            raise EOFError
+        return self._scalar(_SCALARS[kind])
+
+    def _skip_array(self) -> None:
+        kind, count = self._one("I"), self._one("Q")
+        if kind in _SCALARS:
+            self._file.seek(struct.calcsize("<" + _SCALARS[kind]) * count, 1)
+        elif kind == _STRING:
+            for _ in range(count):
+                self._file.seek(self._one("Q"), 1)
+        else:
+            for _ in range(count):
+                self._skip_array()

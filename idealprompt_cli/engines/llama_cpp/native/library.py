@@ -1,0 +1,155 @@
+"""The native library: loading it silently, and owners that free what they hold.
+
+Everything that touches a pointer of llama.cpp lives here, in `vision.py` and in `context.py`.
+The library prints on stderr unless all three log callbacks are set and kept alive.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import importlib
+import threading
+from collections import deque
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ....core.errors import ModelError
+from .timing import Clock
+
+_ERROR_LEVEL = 4  # ggml.h: NONE 0, DEBUG 1, INFO 2, WARN 3, ERROR 4, CONT 5
+_errors: deque[str] = deque(maxlen=20)
+_keep_alive: list[Any] = []
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Library:
+    """The two binding modules: `llama` (text) and `mtmd` (pictures)."""
+
+    llama: Any
+    mtmd: Any
+
+
+@lru_cache(maxsize=1)
+def library() -> Library:
+    """Import the bindings (0.3 s), silence them, initialise the backend. Once per process."""
+    with _lock:
+        try:
+            llama = importlib.import_module("llama_cpp.llama_cpp")
+            mtmd = importlib.import_module("llama_cpp.mtmd_cpp")
+        except (ImportError, OSError, RuntimeError, AttributeError) as error:
+            raise ModelError(
+                f"llama.cpp cannot be loaded ({error}); reinstall the package llama-cpp-python"
+            ) from error
+        callback = llama.llama_log_callback(_on_log)
+        _keep_alive.append(callback)
+        nothing = ctypes.c_void_p(0)
+        llama.llama_log_set(callback, nothing)
+        mtmd.mtmd_log_set(callback, nothing)
+        mtmd.mtmd_helper_log_set(callback, nothing)
+        llama.llama_backend_init()
+        return Library(llama, mtmd)
+
+
+def _on_log(level: int, text: bytes, _user: object) -> None:
+    if level == _ERROR_LEVEL and text:
+        line = text.decode("utf-8", "replace").strip()
+        if line:
+            _errors.append(line)
+
+
+def forget_errors() -> None:
+    """Drop the native error lines seen so far."""
+    _errors.clear()
+
+
+def last_error() -> str:
+    """The most telling native error lines since `forget_errors`, as one line."""
+    lines = [line for line in _errors if "hint" not in line.lower()]
+    return "; ".join(list(dict.fromkeys(lines))[:2])
+
+
+def native_detail() -> str:
+    """` (llama.cpp says: ...)` or nothing, to end an error message with."""
+    said = " ".join(last_error().split())
+    return f" (llama.cpp says: {said})" if said else ""
+
+
+def version() -> str:
+    """The version of the bindings, which pins the llama.cpp inside."""
+    return str(importlib.import_module("llama_cpp").__version__)
+
+
+def build() -> str:
+    """The version of the bindings and 8 hex digits for how this build computes (instruction sets,
+    devices): two builds of one version may differ in the last bits."""
+    system: bytes = library().llama.llama_print_system_info()
+    return f"{version()}-{hashlib.sha256(system).hexdigest()[:8]}"
+
+
+class TextModel:
+    """Owner of a `llama_model`. Raises `ModelError` when the file cannot be loaded."""
+
+    def __init__(
+        self, path: Path, gpu_layers: int, use_extra_bufts: bool, clock: Clock | None = None
+    ) -> None:
+        self.lib, self.clock = library(), clock or Clock()
+        llama = self.lib.llama
+        params = llama.llama_model_default_params()
+        params.n_gpu_layers = gpu_layers
+        params.use_extra_bufts = use_extra_bufts
+        forget_errors()
+        with self.clock:
+            self.pointer: Any = llama.llama_model_load_from_file(str(path).encode(), params)
+        if not self.pointer:
+            raise ModelError(f"{path}: the text model cannot be loaded{native_detail()}")
+        self.vocab: Any = llama.llama_model_get_vocab(self.pointer)
+        self.n_vocab: int = llama.llama_vocab_n_tokens(self.vocab)
+        self.n_embd_inp: int = llama.llama_model_n_embd_inp(self.pointer)
+        self.n_ctx_train: int = llama.llama_model_n_ctx_train(self.pointer)
+        self.recurrent = bool(
+            llama.llama_model_is_recurrent(self.pointer)
+            or llama.llama_model_is_hybrid(self.pointer)
+        )
+        self.one_cache = not self.recurrent and llama.llama_model_n_swa(self.pointer) <= 0
+
+    def meta(self, key: str) -> str | None:
+        """A metadata value as text, or None."""
+        size = 1 << 16
+        while True:
+            buffer = ctypes.create_string_buffer(size)
+            n: int = self.lib.llama.llama_model_meta_val_str(
+                self.pointer, key.encode(), buffer, size
+            )
+            if n < 0:
+                return None
+            if n < size:
+                return buffer.value.decode("utf-8", "replace")
+            size = n + 1
+
+    def n_params(self) -> int:
+        return int(self.lib.llama.llama_model_n_params(self.pointer))
+
+    def description(self) -> str:
+        buffer = ctypes.create_string_buffer(256)
+        self.lib.llama.llama_model_desc(self.pointer, buffer, 256)
+        return buffer.value.decode("utf-8", "replace")
+
+    def kv_bytes_per_token(self) -> int:
+        """F16 keys and values of all layers for one position; an upper bound, for budgeting."""
+        llama = self.lib.llama
+        heads: int = max(1, llama.llama_model_n_head(self.pointer))
+        kv_heads: int = llama.llama_model_n_head_kv(self.pointer) or heads
+        layers: int = llama.llama_model_n_layer(self.pointer)
+        width: int = llama.llama_model_n_embd(self.pointer)
+        arch = self.meta("general.architecture") or ""
+        head_size = int(self.meta(f"{arch}.attention.key_length") or width // heads)
+        return layers * 2 * kv_heads * head_size * 2
+
+    def close(self) -> None:
+        if self.pointer:
+            self.lib.llama.llama_model_free(self.pointer)
+            self.pointer = None

@@ -1,0 +1,308 @@
+"""Settings that are measured, where the user has not chosen: a short probe, remembered.
+
+Timed on the loaded text model with made-up tokens, within a bound of seconds; a model too slow to
+try things on gets the defaults, and the measurements that are needed to plan batches. Choices
+change the speed and, at most, the last bits of a result. On a busy machine nothing is measured,
+since it would measure the others.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import TypeVar
+
+from ...options import EngineOptions, available_cores
+from ..native import library as native
+from ..native.context import Context
+from ..native.library import TextModel
+from ..native.timing import Clock
+from ..scheduling.sequence_groups import DecodeCost
+from .machine_facts import Memory
+
+EDITION = "1"
+"""Raised when what is measured changes, so that remembered settings are measured again."""
+SWITCH = "IDEALPROMPT_TUNE"
+"""Environment variable: "off" measures nothing."""
+
+_SMALL = 100_000_000
+_BOUND_SECONDS = 5.0
+_SLOTS, _CELLS, _LONG, _SHORT = 8, 256, 64, 8
+_QUICK_SECONDS, _SLOW_SECONDS, _FLOPS = 0.5, 0.5, 20e9
+_CALL_SECONDS = 2e-4
+"""What a native call costs at least, with what Python does around it."""
+_CLEARLY = 0.95
+"""Another choice than the default must be at least so much quicker."""
+
+Say = Callable[[str], None]
+Choice = TypeVar("Choice", int, str)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What was chosen, and why: `reasons` has a clause for each choice. `cost` is in seconds if
+    `source` is "measured" or "remembered", in tokens if it is "default"."""
+
+    threads: int
+    flash: bool
+    n_ubatch: int
+    extra_buffers: bool = True
+    cost: DecodeCost = field(default_factory=DecodeCost)
+    source: str = "default"
+    reasons: tuple[str, ...] = ()
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def from_json(text: str) -> Settings:
+        """Raises `ValueError`, `TypeError` or `KeyError` if the text is no settings."""
+        found = json.loads(text)
+        cost = DecodeCost(**found.pop("cost"))
+        return Settings(**{**found, "cost": cost, "reasons": tuple(found["reasons"])})
+
+
+def remembered(options: EngineOptions, fingerprint: str, safe: bool, say: Say) -> Settings | None:
+    """What an earlier run on this machine found out about the model, unless it is to be measured
+    again."""
+    if options.tune != "auto" or os.environ.get(SWITCH) == "off":
+        return None
+    kept = Memory(options.cache_folder(), say).get(*_key(options, fingerprint, safe))
+    if kept is None:
+        return None
+    try:
+        return replace(Settings.from_json(kept), source="remembered")
+    except (ValueError, TypeError, KeyError):
+        say("what was measured about this model is damaged: it is measured again")
+        return None
+
+
+def measured(
+    model: TextModel,
+    options: EngineOptions,
+    fingerprint: str,
+    safe: bool,
+    reload: Callable[[bool], TextModel],
+) -> Settings:
+    """The settings for a model, measured now and remembered, or the defaults where that is not
+    wanted or would tell nothing. `reload` opens the model once more, with or without special
+    weight layouts."""
+    base = defaults(model, options, safe)
+    if options.tune == "off" or (options.tune == "auto" and os.environ.get(SWITCH) == "off"):
+        return base
+    if options.tune == "auto" and _busy(available_cores()):
+        return replace(base, reasons=("the machine is busy: nothing was measured",))
+    found = _Probe(model, options, base, None if safe else reload).run()
+    Memory(options.cache_folder()).put(found.to_json(), *_key(options, fingerprint, safe))
+    return found
+
+
+def _key(options: EngineOptions, fingerprint: str, safe: bool) -> tuple[str, ...]:
+    """What the settings depend on, besides the CPU."""
+    fixed = (options.threads, options.flash, options.n_ubatch, options.gpu_layers, safe)
+    cores = str(available_cores())
+    return "tuning", EDITION, fingerprint, native.build(), cores, str(fixed)
+
+
+def defaults(model: TextModel, options: EngineOptions, safe: bool) -> Settings:
+    """What is right without measuring. A small model's threads wait for each other many times per
+    layer, so it gets one."""
+    gpu = options.gpu_layers != 0 and bool(model.lib.llama.llama_supports_gpu_offload())
+    cores = 1 if model.n_params() < _SMALL and not gpu else available_cores()
+    flash = options.flash == "on" or (options.flash == "auto" and gpu)
+    return Settings(options.threads or cores, flash, options.n_ubatch or 512, not safe)
+
+
+def _busy(cores: int) -> bool:
+    """Whether others already keep most of the cores at work (unknown counts as no)."""
+    try:
+        return os.getloadavg()[0] > 0.7 * cores
+    except (AttributeError, OSError):
+        return False
+
+
+class _Probe:
+    """Measures what is open, the most telling first, until the time is up."""
+
+    def __init__(
+        self,
+        model: TextModel,
+        options: EngineOptions,
+        base: Settings,
+        reload: Callable[[bool], TextModel] | None,
+    ) -> None:
+        self._model, self._options, self._reload = model, options, reload
+        self._best = base
+        self._reasons: list[str] = []
+        self._end = time.perf_counter() + _BOUND_SECONDS
+        self._long = 0.0
+
+    def run(self) -> Settings:
+        """The settings, with reasons and costs."""
+        gpu = self._best.flash and self._options.flash == "auto"
+        self._threads()
+        if not gpu and self._options.flash == "auto":
+            self._flash()
+        if not self._options.n_ubatch:
+            self._micro_batch()
+        if self._reload is not None and not gpu:
+            self._buffers(self._reload)
+        cost = self._cost()
+        self._reasons.append(
+            f"a batch costs {1e3 * cost.fixed:.3g} ms, each sequence {1e3 * cost.per_sequence:.3g} "
+            f"ms and each token {1e3 * cost.per_token:.3g} ms"
+        )
+        reasons = tuple(self._reasons)
+        return replace(self._best, cost=cost, source="measured", reasons=reasons)
+
+    def _affords(self, tokens: int) -> bool:
+        """Whether so many tokens can be computed in the time that is left."""
+        return time.perf_counter() + self._long * tokens / _LONG < self._end
+
+    def _threads(self) -> None:
+        """One thread, all cores, half of them; measured on a batch of one sequence. Where one
+        thread is quick it goes first: on a machine that others use, many wait for each other."""
+        cores = available_cores()
+        alone = 2 * self._model.n_params() * _LONG / _FLOPS
+        choices = [self._options.threads] if self._options.threads else [cores]
+        if not self._options.threads:
+            choices = [*([1] if alone < _QUICK_SECONDS else []), cores, cores // 2]
+            choices = [count for count in dict.fromkeys(choices) if count]
+        timed: dict[int, float] = {}
+        with _Bench(self._model, replace(self._best, threads=choices[0])) as bench:
+            self._long = _LONG / _SHORT * bench.seconds(1, _SHORT)  # also touches the weights
+            for count in choices:
+                if timed and not self._affords(2 * _LONG):
+                    break
+                bench.use_threads(count)
+                timed[count] = bench.seconds(1, _LONG)
+                self._long = min(timed.values())
+        # fewer threads win a near tie: they leave room for others and wait for nobody
+        best = min(count for count, taken in timed.items() if taken * _CLEARLY <= self._long)
+        self._best = replace(self._best, threads=best)
+        self._reasons.append(_compared("threads", str(best), timed))
+
+    def _flash(self) -> None:
+        """Flash attention, on prompts of a few sequences after a prefix, and on single tokens."""
+        if not self._affords(2 * 3 * _SLOTS * _LONG):
+            self._reasons.append("flash attention off: not tried, the model is slow")
+            return
+        timed = {}
+        for flash in (False, True):
+            with _Bench(self._model, replace(self._best, flash=flash)) as bench:
+                bench.fill(_LONG)
+                timed[flash] = bench.seconds(_SLOTS, 16) + bench.seconds(_SLOTS, 1)
+        best = timed[True] < _CLEARLY * timed[False]
+        self._best = replace(self._best, flash=best)
+        named = {"on": timed[True], "off": timed[False]}
+        self._reasons.append(_compared("flash attention", "on" if best else "off", named))
+
+    def _micro_batch(self) -> None:
+        """The size of a micro-batch, on as many tokens as the largest of them."""
+        sizes = (512, 256, 128)
+        if not self._affords(3 * len(sizes) * sizes[0]):
+            self._reasons.append(f"micro-batch {self._best.n_ubatch}: not tried, the model is slow")
+            return
+        timed = {}
+        for size in sizes:
+            with _Bench(self._model, replace(self._best, n_ubatch=size)) as bench:
+                timed[size] = bench.seconds(_SLOTS, sizes[0] // _SLOTS)
+        quickest = min(timed, key=lambda size: timed[size])
+        best = quickest if timed[quickest] < _CLEARLY * timed[sizes[0]] else sizes[0]
+        self._best = replace(self._best, n_ubatch=best)
+        self._reasons.append(_compared("micro-batch", str(best), timed))
+
+    def _buffers(self, reload: Callable[[bool], TextModel]) -> None:
+        """Special weight layouts (repacking), against the plain ones."""
+        if self._model.clock.native_seconds > 0.5 or not self._affords(8 * _LONG):
+            self._reasons.append("weight layouts as llama.cpp chooses: not tried, slow to load")
+            return
+        with _Bench(self._model, self._best) as bench:
+            timed = {"special": bench.seconds(1, _LONG) + bench.seconds(1, 1)}
+        other = reload(False)
+        try:
+            with _Bench(other, self._best) as bench:
+                timed["plain"] = bench.seconds(1, _LONG) + bench.seconds(1, 1)
+        finally:
+            other.close()
+        special = not timed["plain"] < _CLEARLY * timed["special"]
+        self._best = replace(self._best, extra_buffers=special)
+        self._reasons.append(_compared("weight layouts", "special" if special else "plain", timed))
+
+    def _cost(self) -> DecodeCost:
+        """What a batch, a sequence and a token cost, from three shapes."""
+        if not self._affords(2 * _LONG):
+            return DecodeCost(0.0, 0.0, self._long / _LONG)
+        with _Bench(self._model, self._best) as bench:
+            few = bench.seconds(1, _SHORT)
+            long = bench.seconds(1, _LONG)
+            wide = bench.seconds(_SLOTS, 1)
+        token = max(1e-9, (long - few) / (_LONG - _SHORT))
+        sequence = max(0.0, (wide - few) / (_SLOTS - 1))
+        fixed = max(_CALL_SECONDS, few - _SHORT * token - sequence)
+        return DecodeCost(fixed, sequence, token)
+
+
+class _Bench:
+    """A context to time shapes of batches on."""
+
+    def __init__(self, model: TextModel, chosen: Settings) -> None:
+        self._context = Context(
+            model,
+            n_ctx=_CELLS,
+            slots=_SLOTS,
+            n_batch=512,
+            n_ubatch=chosen.n_ubatch,
+            threads=chosen.threads,
+            flash=chosen.flash,
+            clock=Clock(),
+        )
+        self._begin = 0
+
+    def __enter__(self) -> _Bench:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._context.close()
+
+    def use_threads(self, count: int) -> None:
+        self._context.use_threads(count)
+
+    def fill(self, tokens: int) -> None:
+        """Give each sequence a prefix."""
+        for slot in range(_SLOTS):
+            self._context.decode_tokens(slot, (0,) * tokens, 0, outputs=0)
+        self._begin = tokens
+
+    def seconds(self, sequences: int, tokens: int) -> float:
+        """The quickest of three runs of so many sequences and tokens of each, one output each;
+        of one if that is slow."""
+        taken = self._run(sequences, tokens)
+        for _ in range(2 if taken < _SLOW_SECONDS else 0):
+            taken = min(taken, self._run(sequences, tokens))
+        return taken
+
+    def _run(self, sequences: int, tokens: int) -> float:
+        batch, count = self._context.batch, sequences * tokens
+        for slot in range(sequences):
+            self._context.cut(slot, self._begin)
+            place = slice(slot * tokens, (slot + 1) * tokens)
+            batch.pos[place] = range(self._begin, self._begin + tokens)
+            batch.seq[place] = batch.address[slot]
+        batch.token[:count] = 0
+        batch.logits[:count] = 0
+        batch.logits[tokens - 1 : count : tokens] = 1
+        started = time.perf_counter()
+        self._context.decode(count, sequences)
+        return time.perf_counter() - started
+
+
+def _compared(what: str, best: str, timed: Mapping[Choice, float]) -> str:
+    """ "threads 2: 3.1 ms, against 1: 5.9 ms"."""
+    figures = {str(choice): f"{1e3 * seconds:.3g} ms" for choice, seconds in timed.items()}
+    others = [f"{name}: {took}" for name, took in figures.items() if name != best]
+    against = f", against {', '.join(others)}" if others else ""
+    return f"{what} {best}: {figures[best]}{against}"

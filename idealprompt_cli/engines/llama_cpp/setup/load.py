@@ -1,0 +1,213 @@
+"""Opening a model: files checked, settings chosen, memory divided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from ....core.errors import ModelError
+from ....core.requests import ModelInfo
+from ....core.task import ModelRef
+from ...options import EngineOptions
+from ..caching.context_pool import Sizes
+from ..caching.disk_cache import DiskCache, DiskEmbeddings, DiskStates
+from ..caching.image_embeddings import Pictures
+from ..native import gguf_header as files
+from ..native import library as native
+from ..native import naming
+from ..native.chat_template import ChatTemplate, load_template
+from ..native.context import Context
+from ..native.timing import Clock
+from ..native.tokenizer import Vocabulary
+from ..native.vision import Vision
+from ..scheduling.request_plan import Planner
+from . import autotune as tune
+from . import memory_budget as memory
+from .crash_probe import needs_safe_kernels
+
+_MOST_SLOTS = 32
+_LIMIT_SLOTS = 256  # LLAMA_MAX_SEQ
+_DEFAULT_CTX = 4096
+
+
+@dataclass
+class Loaded:
+    """A model with everything that is shared by its paths."""
+
+    ref: ModelRef
+    options: EngineOptions
+    text_header: files.Header
+    mmproj_header: files.Header
+    fingerprint: str
+    safe_kernels: bool
+    settings: tune.Settings
+    model: native.TextModel
+    vision: Vision
+    vocab: Vocabulary
+    planner: Planner
+    pictures: Pictures
+    states: DiskStates | None
+    clock: Clock
+    n_ctx: int
+    n_ubatch: int
+    memory: memory.MemoryPlan
+    sizes: Sizes
+    template_habits: str
+
+    def info(self, mode: str) -> ModelInfo:
+        """What `Engine.info` answers."""
+        meta, arch = self.text_header.meta, self.text_header.architecture
+        projector = naming.projector_type(self.mmproj_header)
+        n_params = self.model.n_params()
+        return ModelInfo(
+            engine="llama_cpp",
+            name=str(meta.get("general.name") or self.ref.text.stem),
+            fingerprint=self.fingerprint,
+            architecture=arch,
+            family=f"{arch}+{projector}-{naming.size_class(n_params)}",
+            quantisation=naming.quantisation(self.model),
+            n_ctx=self.n_ctx,
+            path=str(self.ref.text),
+            mmproj=str(self.ref.mmproj),
+            mode=mode,
+            details={
+                "parameters": str(n_params),
+                "projector": projector,
+                "threads": str(self.settings.threads),
+                "flash_attention": "auto" if self.settings.flash else "off",
+                "micro_batch": str(self.n_ubatch),
+                "kernels": "safe" if self.safe_kernels else "all",
+                "gpu_offload": "yes" if self.gpu_offload() else "no",
+                "weight_layouts": "special" if self.settings.extra_buffers else "plain",
+                "settings": self.settings.source,
+                "memory": self.memory.describe(),
+                "template": self.template_habits,
+                "llama_cpp_python": native.build(),
+            },
+        )
+
+    def gpu_offload(self) -> bool:
+        """Whether layers are computed on a GPU."""
+        supported = bool(self.model.lib.llama.llama_supports_gpu_offload())
+        return supported and self.options.gpu_layers != 0
+
+    def context(self, slots: int, cells: int) -> Context:
+        """A new context of `slots` sequences of `cells` cells."""
+        return Context(
+            self.model,
+            n_ctx=cells,
+            slots=slots,
+            n_batch=max(self.options.n_batch, self.n_ubatch),
+            n_ubatch=self.n_ubatch,
+            threads=self.settings.threads,
+            flash=self.settings.flash,
+            clock=self.clock,
+        )
+
+    def close(self) -> None:
+        self.vision.close()
+        self.model.close()
+
+
+def load(ref: ModelRef, options: EngineOptions, say: Callable[[str], None]) -> Loaded:
+    """Open both files. Raises `ModelError` with one line on what is wrong with them."""
+    text = files.read_header(ref.text, "text model")
+    mmproj = files.read_header(ref.mmproj, "mmproj")
+    files.check_pair(text, mmproj)
+    fingerprint = files.fingerprint(ref.text, ref.mmproj)
+    safe = needs_safe_kernels(ref, fingerprint, options)
+    clock = Clock()
+
+    def opened(extra_buffers: bool) -> native.TextModel:
+        return native.TextModel(ref.text, options.gpu_layers, extra_buffers, clock)
+
+    with ExitStack() as stack:
+        chosen = tune.remembered(options, fingerprint, safe, say)
+        model = opened(chosen.extra_buffers if chosen else not safe)
+        stack.callback(lambda: model.close())
+        vocab = Vocabulary(model)
+        template = _template(ref, model, vocab, options)
+        if chosen is None:
+            chosen = tune.measured(model, options, fingerprint, safe, opened)
+            if not chosen.extra_buffers and not safe:
+                model.close()
+                model = opened(False)
+                vocab = Vocabulary(model)
+        vision = Vision(ref.mmproj, model, chosen.threads, options.gpu_layers != 0, clock)
+        stack.callback(vision.close)
+        n_ubatch = memory.micro_batch(options, model, text, mmproj, chosen.n_ubatch)
+        n_ubatch = max(n_ubatch, vision.longest_whole())
+        plan = memory.plan(options, model, text, mmproj, n_ubatch)
+        n_ctx = _context_size(model, options)
+        embeddings, states = _disk(ref, options, fingerprint, chosen.flash)
+        loaded = Loaded(
+            ref=ref,
+            options=options,
+            text_header=text,
+            mmproj_header=mmproj,
+            fingerprint=fingerprint,
+            safe_kernels=safe,
+            settings=chosen,
+            model=model,
+            vision=vision,
+            vocab=vocab,
+            planner=Planner(template, vocab),
+            pictures=Pictures(vision, plan.embeddings, embeddings),
+            states=states,
+            clock=clock,
+            n_ctx=n_ctx,
+            n_ubatch=n_ubatch,
+            memory=plan,
+            sizes=Sizes(
+                n_ctx=n_ctx,
+                most_slots=_MOST_SLOTS,
+                kv_bytes=plan.kv,
+                cell_bytes=model.kv_bytes_per_token(),
+                slots=min(options.slots, _LIMIT_SLOTS),
+            ),
+            template_habits=template.habits,
+        )
+        stack.pop_all()
+        return loaded
+
+
+def _template(
+    ref: ModelRef, model: native.TextModel, vocab: Vocabulary, options: EngineOptions
+) -> ChatTemplate:
+    source = options.chat_template or model.meta("tokenizer.chat_template")
+    if not source:
+        raise ModelError(
+            f"{ref.text}: the model has no chat template; pass one with --chat-template"
+        )
+    return load_template(source, vocab.text(vocab.bos), vocab.text(vocab.eos))
+
+
+def _disk(
+    ref: ModelRef, options: EngineOptions, fingerprint: str, flash: bool
+) -> tuple[DiskEmbeddings | None, DiskStates | None]:
+    """What is kept between runs: pictures by the projector's weights and the build of the library
+    (its preprocessing), prefixes also by the text model and how the context stores them."""
+    if not options.disk_bytes:
+        return None, None
+    cache, build = DiskCache(options.cache_folder(), options.disk_bytes), native.build()
+    pictures = DiskEmbeddings(cache, f"{files.fingerprint(ref.mmproj)}-{build}")
+    return pictures, DiskStates(cache, f"{fingerprint}-{build}-{int(flash)}")
+
+
+def _context_size(model: native.TextModel, options: EngineOptions) -> int:
+    wanted = options.n_ctx or min(_DEFAULT_CTX, model.n_ctx_train or _DEFAULT_CTX)
+    return -(-wanted // 256) * 256  # the library rounds up to this itself
+
+
+def open_ref(ref: ModelRef | Path) -> ModelRef:
+    """A model reference from what the user gave: both files, or a text GGUF whose mmproj lies
+    beside it. Raises `ModelError` if none or several do."""
+    if isinstance(ref, ModelRef):
+        return ref
+    beside = sorted(path for path in ref.parent.glob("*mmproj*.gguf") if path != ref)
+    if len(beside) != 1:
+        found = "none" if not beside else ", ".join(path.name for path in beside)
+        raise ModelError(f"{ref}: which mmproj goes with it? ({found} beside it); pass --mmproj")
+    return ModelRef(ref, beside[0])

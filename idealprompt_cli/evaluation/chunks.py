@@ -1,0 +1,43 @@
+"""How much is asked of a model at once (layer 1): what was answered is on the disk, and told of,
+before more is asked.
+
+The parts depend on the model's files and the pictures alone, so that the same work is divided the
+same way each time: a model's answers may differ in their last bits with what is computed beside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from ..core.requests import GenerateRequest, ModelInfo, ScoreRequest
+
+R = TypeVar("R", ScoreRequest, GenerateRequest)
+
+# A model of more bytes takes so long for a picture that a few are enough to wait for.
+LARGE = 64 << 20
+MANY, FEW = 64, 8
+
+
+def pictures_at_once(model: ModelInfo) -> int:
+    """How many pictures are asked about before what was answered is written down."""
+    try:
+        size = Path(model.path).stat().st_size if model.path else LARGE
+    except OSError:
+        size = LARGE
+    return MANY if size < LARGE else FEW
+
+
+def portions(asked: Sequence[tuple[str, R]], most: int) -> Iterator[list[tuple[str, R]]]:
+    """(key, request) pairs in parts that hold all requests on up to `most` pictures each; the
+    pictures come in the order in which they are first asked about."""
+    groups: dict[Hashable, list[tuple[str, R]]] = {}
+    for key, request in asked:
+        groups.setdefault(request.images, []).append((key, request))
+    waiting = list(groups.values())
+    if 0 < len(waiting) <= most:
+        yield list(asked)
+        return
+    for start in range(0, len(waiting), most):
+        yield [pair for group in waiting[start : start + most] for pair in group]

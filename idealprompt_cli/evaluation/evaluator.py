@@ -1,0 +1,269 @@
+"""Prompts on examples: requests, answers, grades, Evaluations.
+
+Everything that is asked at a time goes to the engine in one call. It gets the engine and the metric
+as arguments, knows no concrete one, and decides nothing about which prompts are worth asking.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..answers import KINDS, Kind
+from ..core.answer_schema import PLAIN, AnswerKind, AnswerSchema
+from ..core.interfaces import Engine, Metric
+from ..core.prompt import Prompt
+from ..core.requests import GenerateRequest, ScoreRequest
+from ..core.results import Cost, Evaluation, Outcome
+from ..core.task import Example, Task
+from ..prompts.prompts import ANSWER_CUE, ordered_labels, render, words_for
+from ..storage.journal import Journal
+from .metered_engine import MeteredEngine
+from .statistics import interval
+
+REASONING_TOKENS = 64
+_FLOOR = -1e4
+
+Pair = tuple[Prompt, Example]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An outcome and what it cost."""
+
+    outcome: Outcome
+    cost: Cost
+
+
+class Evaluator:
+    """Scores prompts on examples of one task with one engine and one metric."""
+
+    def __init__(
+        self, engine: Engine, task: Task, metric: Metric, journal: Journal | None = None
+    ) -> None:
+        self.ledger = (
+            engine if isinstance(engine, MeteredEngine) else MeteredEngine(engine, journal)
+        )
+        self.task = task
+        self.metric = metric
+
+    def evaluate(self, prompt: Prompt, examples: Sequence[Example]) -> Evaluation:
+        """One prompt on all the examples."""
+        return self.summarise(self.judge([(prompt, example) for example in examples]))
+
+    def judge(self, pairs: Sequence[Pair]) -> list[Judged]:
+        """Graded outcomes of (prompt, example) pairs, in order, in at most two engine calls.
+
+        Raises OutOfBudget (from the ledger) before a call that cannot be paid.
+        """
+        return [
+            Judged(self._graded(outcome), cost)
+            for outcome, cost in answer(
+                self.ledger, pairs, self.task.labels, self.task.answer, self.task.form
+            )
+        ]
+
+    def summarise(self, judged: Sequence[Judged]) -> Evaluation:
+        """The metric's value with its interval, the mean margin and the summed cost."""
+        outcomes = tuple(item.outcome for item in judged)
+        cost = sum((item.cost for item in judged), Cost())
+        margin = sum(o.margin for o in outcomes) / len(outcomes) if outcomes else 0.0
+        return Evaluation(
+            metric=self.metric.name,
+            value=self.metric.aggregate(outcomes),
+            interval=interval(outcomes, self.metric),
+            outcomes=outcomes,
+            margin=margin,
+            cost=cost,
+        )
+
+    def _graded(self, outcome: Outcome) -> Outcome:
+        score = self.metric.grade(outcome.predicted, outcome.gold)
+        return Outcome(
+            outcome.example_id,
+            outcome.gold,
+            outcome.predicted,
+            score,
+            outcome.margin,
+            outcome.probabilities,
+            outcome.reply,
+            outcome.reasoning,
+        )
+
+
+def predict(
+    engine: Engine,
+    prompt: Prompt,
+    labels: Sequence[str],
+    examples: Sequence[Example],
+    kind: AnswerKind = "label",
+    form: AnswerSchema = PLAIN,
+) -> list[Outcome]:
+    """Answers without grades (score 0.0); an example's `answer` may be ""."""
+    ledger = engine if isinstance(engine, MeteredEngine) else MeteredEngine(engine)
+    pairs = [(prompt, example) for example in examples]
+    return [outcome for outcome, _ in answer(ledger, pairs, labels, kind, form)]
+
+
+def probabilities_of(
+    engine: Engine, prompt: Prompt, examples: Sequence[Example], outcomes: Sequence[Outcome]
+) -> list[float]:
+    """How probable the model finds the answers that it wrote, each as a whole; 0 for none."""
+    requests = [
+        ScoreRequest(
+            render(prompt, (), len(example.images)),
+            example.images,
+            ((" " if outcome.reasoning else "") + (outcome.reply or " "),),
+            _prefill(outcome.reasoning),
+        )
+        for example, outcome in zip(examples, outcomes, strict=True)
+    ]
+    found = engine.score(requests) if requests else []
+    return [
+        math.exp(max(_FLOOR, one.logprobs[0])) if outcome.reply else 0.0
+        for one, outcome in zip(found, outcomes, strict=True)
+    ]
+
+
+def answer(
+    ledger: MeteredEngine,
+    pairs: Sequence[Pair],
+    labels: Sequence[str],
+    kind: AnswerKind,
+    form: AnswerSchema = PLAIN,
+) -> list[tuple[Outcome, Cost]]:
+    """Ungraded outcomes with their costs. A pair counts as one evaluation, described first or not:
+    the description is charged by its tokens and seconds."""
+    thoughts, costs = _reason(ledger, pairs, labels)
+    if kind != "label" or not labels:
+        written = "text" if kind == "label" else kind
+        return _write(ledger, pairs, thoughts, costs, KINDS[written], form)
+    return _choose(ledger, pairs, thoughts, costs, labels)
+
+
+def _reason(
+    ledger: MeteredEngine, pairs: Sequence[Pair], labels: Sequence[str]
+) -> tuple[list[str], list[Cost]]:
+    """What the model writes before it answers, "" where the prompt asks for nothing."""
+    thoughts, costs = [""] * len(pairs), [Cost()] * len(pairs)
+    asked = [i for i, (prompt, _) in enumerate(pairs) if prompt.reasoning != "none"]
+    requests = [
+        GenerateRequest(
+            render(pairs[i][0], labels, len(pairs[i][1].images)),
+            pairs[i][1].images,
+            max_tokens=REASONING_TOKENS,
+            stop=("\n", ANSWER_CUE.strip()),
+        )
+        for i in asked
+    ]
+    answers = ledger.paid_texts(requests, unit=0) if requests else []
+    for i, (generated, cost) in zip(asked, answers, strict=True):
+        thoughts[i], costs[i] = generated.text.strip(), cost
+    return thoughts, costs
+
+
+def _prefill(thought: str) -> str:
+    return f"{thought}{ANSWER_CUE}" if thought else ""
+
+
+def _write(
+    ledger: MeteredEngine,
+    pairs: Sequence[Pair],
+    thoughts: Sequence[str],
+    costs: Sequence[Cost],
+    kind: Kind,
+    form: AnswerSchema,
+) -> list[tuple[Outcome, Cost]]:
+    """Answers that the model writes, under their kind's grammar."""
+    requests = [
+        GenerateRequest(
+            render(prompt, (), len(example.images)),
+            example.images,
+            max_tokens=form.max_tokens or kind.longest(form),
+            stop=kind.ends,
+            grammar=kind.grammar(form),
+            prefill=_prefill(thought),
+        )
+        for (prompt, example), thought in zip(pairs, thoughts, strict=True)
+    ]
+    results = []
+    texts = ledger.paid_texts(requests)
+    for (_, example), thought, spent, (made, cost) in zip(
+        pairs, thoughts, costs, texts, strict=True
+    ):
+        said = made.text.strip()
+        read = kind.read(said, form)
+        outcome = Outcome(example.id, example.answer, read, 0.0, reply=said, reasoning=thought)
+        results.append((outcome, cost + spent))
+    return results
+
+
+def _choose(
+    ledger: MeteredEngine,
+    pairs: Sequence[Pair],
+    thoughts: Sequence[str],
+    costs: Sequence[Cost],
+    labels: Sequence[str],
+) -> list[tuple[Outcome, Cost]]:
+    """Labels by the probability of their words."""
+    requests = []
+    for (prompt, example), thought in zip(pairs, thoughts, strict=True):
+        messages = render(prompt, labels, len(example.images))
+        lead = " " if thought else ""
+        options = tuple(lead + word for word in option_words(prompt, labels))
+        requests.append(ScoreRequest(messages, example.images, options, _prefill(thought)))
+    answers = ledger.paid_scores(requests)
+    results = []
+    for pair, thought, spent, (scored, cost) in zip(pairs, thoughts, costs, answers, strict=True):
+        prompt, example = pair
+        outcome = _outcome(prompt, example, labels, scored.logprobs, thought)
+        results.append((outcome, cost + spent))
+    return results
+
+
+def option_words(prompt: Prompt, labels: Sequence[str]) -> tuple[str, ...]:
+    """Every word that stands for a label, in the prompt's order; a word that two labels claim
+    belongs to the first."""
+    order = ordered_labels(prompt, labels)
+    return tuple(dict.fromkeys(word for label in order for word in words_for(prompt, label)))
+
+
+def _outcome(
+    prompt: Prompt,
+    example: Example,
+    labels: Sequence[str],
+    logprobs: Sequence[float],
+    thought: str,
+) -> Outcome:
+    words = option_words(prompt, labels)
+    scores = {w: max(_FLOOR, s) for w, s in zip(words, logprobs, strict=True)}
+    claimed: set[str] = set()
+    by_label, best_word, offsets = {}, {}, dict(prompt.calibration)
+    for label in ordered_labels(prompt, labels):
+        own = [word for word in words_for(prompt, label) if word not in claimed]
+        claimed.update(own)
+        by_label[label] = _logsumexp([scores[word] for word in own]) + offsets.get(label, 0.0)
+        best_word[label] = max(own, key=lambda word: scores[word], default=label)
+    total = _logsumexp(list(by_label.values()))
+    chosen = max(by_label, key=lambda label: by_label[label])
+    others = [score for label, score in by_label.items() if label != example.answer]
+    margin = by_label[example.answer] - max(others) if example.answer in by_label and others else 0
+    return Outcome(
+        example_id=example.id,
+        gold=example.answer,
+        predicted=chosen,
+        score=0.0,
+        margin=float(max(-60.0, min(60.0, margin))),
+        probabilities={label: math.exp(by_label[label] - total) for label in labels},
+        reply=best_word[chosen],
+        reasoning=thought,
+    )
+
+
+def _logsumexp(values: Sequence[float]) -> float:
+    """log of the sum of exponentials; the floor for none, so that a label without words loses."""
+    if not values:
+        return _FLOOR
+    top = max(values)
+    return top + math.log(sum(math.exp(value - top) for value in values))

@@ -1,0 +1,187 @@
+"""Racing: challengers are scored on growing blocks and dropped once they cannot win.
+
+After Hoeffding races (Maron & Moore 1994) with a paired bound for few examples; which bound is
+`statistics.cannot_win`. Challengers that run together are also measured against the one of them
+that leads (as in F-races, Birattari et al. 2002).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..core.errors import ContextError
+from ..core.results import Evaluation, Outcome, TrialState
+from ..core.task import Example
+from .budget import OutOfBudget
+from .cross_fitting import Candidate
+from .evaluator import Evaluator, Judged
+from .statistics import cannot_win, mixed_mean
+
+FIRST_BLOCK = 8
+# Fewer pictures than these say nothing of a prompt.
+LEAST = 4
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How hard a race is: the size of the first block, and how sure one must be that a challenger
+    cannot win (against the incumbent; against the leader, None for not at all). `hopeless` says of
+    the answers so far that more of them cannot help, whatever they are."""
+
+    first_block: int = FIRST_BLOCK
+    level: float = 0.9
+    leader_level: float | None = None
+    hopeless: Callable[[Sequence[Outcome]], bool] | None = None
+
+
+@dataclass
+class Runner:
+    """A candidate in the race."""
+
+    candidate: Candidate
+    judged: list[Judged] = field(default_factory=list)
+    state: TrialState = "complete"
+    note: str = ""
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        return [item.outcome for item in self.judged]
+
+
+@dataclass(frozen=True)
+class Finish:
+    """How a candidate came out; `evaluation` covers what was seen of it (None: nothing). `cut`:
+    the budget ended before it was seen on all examples."""
+
+    candidate: Candidate
+    state: TrialState
+    evaluation: Evaluation | None
+    note: str = ""
+    cut: bool = False
+
+
+@dataclass
+class Race:
+    """One race; `spent` is set when the budget ended it."""
+
+    evaluator: Evaluator
+    candidates: Sequence[Candidate]
+    incumbent: Sequence[Outcome] | None
+    examples: Sequence[Example]
+    fold_of: Mapping[str, int]
+    rules: Rules = field(default_factory=Rules)
+    spent: OutOfBudget | None = None
+
+    def run(self) -> list[Finish]:
+        """Everybody's finish, in order. Where the budget does not bear a block for all who are
+        left, the best of them go on, in the end one of them on a part of the block."""
+        runners = [Runner(candidate) for candidate in self.candidates]
+        seen = 0
+        labels = len(self.evaluator.task.labels)
+        for block in blocks(self.examples, labels, self.rules.first_block):
+            alive = [r for r in runners if r.state == "complete" and len(r.judged) == seen]
+            self._score_who_fits(alive, block)
+            seen += len(block)
+            scored = [r for r in alive if r.state == "complete" and len(r.judged) == seen]
+            self._drop(scored, len(self.examples) - seen)
+        return [self._finish(runner) for runner in runners]
+
+    def _finish(self, runner: Runner) -> Finish:
+        evaluation = self.evaluator.summarise(runner.judged) if runner.judged else None
+        cut = runner.state == "complete" and len(runner.judged) < len(self.examples)
+        note = f"the budget ended after {len(runner.judged)} examples" if cut else runner.note
+        return Finish(runner.candidate, runner.state, evaluation, note, cut)
+
+    def _score_who_fits(self, alive: Sequence[Runner], block: Sequence[Example]) -> None:
+        ranked = sorted(alive, key=lambda r: -mixed_mean(r.outcomes))
+        sizes = [len(block)]
+        while sizes[-1] // 2 >= LEAST:
+            sizes.append(sizes[-1] // 2)
+        tries = [(count, len(block)) for count in range(len(ranked), 0, -1)]
+        for count, size in tries + [(1, size) for size in sizes[1:]]:
+            try:
+                self._score(ranked[:count], block[:size])
+            except OutOfBudget as stop:
+                self.spent = stop
+                continue
+            return
+
+    def _drop(self, runners: Sequence[Runner], remaining: int) -> None:
+        if self.incumbent is None or remaining == 0 or not runners:
+            return
+        leader = max(runners, key=lambda r: mixed_mean(r.outcomes))
+        for runner in runners:
+            beaten = cannot_win(self.incumbent, runner.outcomes, remaining, self.rules.level)
+            if self.rules.leader_level is not None and runner is not leader:
+                level = self.rules.leader_level
+                beaten = beaten or cannot_win(leader.outcomes, runner.outcomes, remaining, level)
+            if self.rules.hopeless is not None:
+                beaten = beaten or self.rules.hopeless(runner.outcomes)
+            if beaten:
+                runner.state = "pruned"
+                runner.note = f"dropped after {len(runner.judged)} examples"
+
+    def _score(self, runners: Sequence[Runner], block: Sequence[Example]) -> None:
+        """One call for everybody; if somebody does not fit the context, one call each."""
+        pairs = {
+            id(r): [(r.candidate.version(self.fold_of[e.id]), e) for e in block] for r in runners
+        }
+        try:
+            judged = self.evaluator.judge([pair for r in runners for pair in pairs[id(r)]])
+        except ContextError as error:
+            if len(runners) == 1:
+                runners[0].state, runners[0].note = "failed", str(error)
+                return
+            for runner in runners:
+                self._score([runner], block)
+            return
+        for place, runner in enumerate(runners):
+            runner.judged += judged[place * len(block) : (place + 1) * len(block)]
+
+
+def blocks(
+    examples: Sequence[Example], labels: int, first: int = FIRST_BLOCK
+) -> list[Sequence[Example]]:
+    """Consecutive blocks that double: at least `first` examples first, and where that is the usual
+    number two per label, else one."""
+    start, size, parts = 0, max(first, labels if first < FIRST_BLOCK else 2 * labels), []
+    while start < len(examples):
+        parts.append(examples[start : start + size])
+        start, size = start + size, start + size
+    return parts
+
+
+def bought(evaluations: int, pictures: int) -> str:
+    """What so many evaluations buy on so many pictures, in words. The depth is a rule of thumb:
+    a level for every doubling of the prompts, from four of them on."""
+    few, many = evaluations // pictures, evaluations // min(FIRST_BLOCK, pictures)
+    depth = max(1, round(math.log2(max(1, many))) - 2)
+    edits = "1 edit" if depth == 1 else f"{depth} edits"
+    return (
+        f"{few} prompts scored on every picture, or up to {many} where racing drops the weak ones "
+        f"early, up to about {edits} deep."
+    )
+
+
+def race(
+    evaluator: Evaluator,
+    candidates: Sequence[Candidate],
+    incumbent: Sequence[Outcome] | None,
+    examples: Sequence[Example],
+    fold_of: Mapping[str, int],
+    hopeless: Callable[[Sequence[Outcome]], bool] | None = None,
+) -> list[Finish]:
+    """Score candidates on `examples` block by block, all survivors in one engine call.
+
+    Without an incumbent everybody finishes. A candidate that does not fit the context fails alone.
+    `hopeless` is that of `Rules`.
+    Raises OutOfBudget where not everybody can be scored: what was computed by then is kept.
+    """
+    rules = Rules(hopeless=hopeless)
+    run = Race(evaluator, candidates, incumbent, examples, fold_of, rules)
+    finishes = run.run()
+    if run.spent is not None:
+        raise run.spent
+    return finishes

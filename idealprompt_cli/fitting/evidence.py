@@ -1,0 +1,161 @@
+"""What the model itself says of the training pictures: descriptions, answers, word scores.
+
+Implements `interfaces.Evidence` on a `MeteredEngine`, so that every answer is paid once and kept.
+It only holds training examples; a view without some of them is `excluding`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from ..core.prompt import Prompt
+from ..core.requests import GenerateRequest, ScoreRequest
+from ..core.task import Example
+from ..evaluation.metered_engine import MeteredEngine
+from ..prompts.prompts import render
+from . import text_contrast as wording
+
+T = TypeVar("T")
+Asked = tuple[Prompt, tuple[str, ...]]
+
+# The commonest captioning instruction, fitted to no one model.
+DESCRIBE = "Describe this image in one sentence."
+DESCRIPTION_TOKENS = 64
+ANSWER_TOKENS = 12
+# A contrast below this z score is as likely to be chance as not, and gives no phrase.
+MIN_Z = 1.0
+
+
+@dataclass
+class _Heard:
+    """All that was asked so far, shared by the views of one evidence."""
+
+    texts: dict[tuple[str, int], dict[str, str]] = field(default_factory=dict)
+    scores: dict[Asked, dict[str, Mapping[str, float]]] = field(default_factory=dict)
+
+
+class ModelEvidence:
+    """Evidence from one model on (some of) the training examples, in a fixed order."""
+
+    def __init__(
+        self,
+        ledger: MeteredEngine,
+        labels: Sequence[str],
+        examples: Sequence[Example],
+        heard: _Heard | None = None,
+    ) -> None:
+        self.examples: Sequence[Example] = tuple(examples)
+        self._ledger = ledger
+        self._labels = tuple(labels)
+        self._heard = heard or _Heard()
+        self._kept: dict[str, Any] = {}
+        self._views: dict[frozenset[str], ModelEvidence] = {}
+
+    def descriptions(self) -> Mapping[str, str]:
+        return self._texts([DESCRIBE], DESCRIPTION_TOKENS)[0]
+
+    def described(self) -> bool:
+        known = self._heard.texts.get((DESCRIBE, DESCRIPTION_TOKENS), {})
+        return all(example.id in known for example in self.examples)
+
+    def phrases(self, label: str, against: str | None = None, limit: int = 5) -> Sequence[str]:
+        said = self.descriptions()
+        inside = [said[e.id] for e in self.examples if e.answer == label]
+        outside = [
+            said[e.id] for e in self.examples if e.answer != label and against in (None, e.answer)
+        ]
+        ranked = wording.contrast(inside, outside)
+        return [phrase for phrase, z in ranked if z >= MIN_Z][:limit]
+
+    def vocabulary(self, limit: int = 40) -> Sequence[str]:
+        return wording.vocabulary(list(self.descriptions().values()), limit)
+
+    def ask(self, questions: Sequence[str]) -> Sequence[Mapping[str, str]]:
+        said = self._texts(questions, ANSWER_TOKENS)
+        return [{i: _short(text) for i, text in answers.items()} for answers in said]
+
+    def word_scores(
+        self, asked: Sequence[tuple[Prompt, Sequence[str]]]
+    ) -> Sequence[Mapping[str, Mapping[str, float]]]:
+        kept = [(prompt, apart(words)) for prompt, words in asked]
+        missing = [
+            (one, e)
+            for one in dict.fromkeys(kept)
+            for e in self.examples
+            if e.id not in self._heard.scores.get(one, ())
+        ]
+        requests = [
+            ScoreRequest(render(prompt, self._labels, len(e.images)), e.images, words)
+            for (prompt, words), e in missing
+        ]
+        answers = self._ledger.score(requests) if requests else []
+        for (one, e), answer in zip(missing, answers, strict=True):
+            row = dict(zip(one[1], answer.logprobs, strict=True))
+            self._heard.scores.setdefault(one, {})[e.id] = row
+        return [{e.id: self._heard.scores[one][e.id] for e in self.examples} for one in kept]
+
+    def excluding(self, ids: Collection[str]) -> ModelEvidence:
+        left_out = frozenset(ids)
+        if left_out not in self._views:
+            kept = [example for example in self.examples if example.id not in left_out]
+            self._views[left_out] = ModelEvidence(self._ledger, self._labels, kept, self._heard)
+        return self._views[left_out]
+
+    def sample(self, per_label: int) -> ModelEvidence:
+        taken: dict[str, int] = {}
+        kept = []
+        for example in self.examples:
+            taken[example.answer] = taken.get(example.answer, 0) + 1
+            if taken[example.answer] <= per_label:
+                kept.append(example)
+        return ModelEvidence(self._ledger, self._labels, kept, self._heard)
+
+    def once(self, key: str, make: Callable[[], T]) -> T:
+        if key not in self._kept:
+            self._kept[key] = make()
+        value: T = self._kept[key]
+        return value
+
+    def affordable(self) -> int:
+        return self._ledger.affordable()
+
+    def price(self, questions: Sequence[str]) -> int:
+        known = [self._heard.texts.get((q, ANSWER_TOKENS), {}) for q in questions]
+        return sum(e.id not in answers for answers in known for e in self.examples)
+
+    def _texts(self, questions: Sequence[str], tokens: int) -> list[Mapping[str, str]]:
+        """Per question: example id -> what the model writes. All that is new in one call."""
+        missing = [
+            (q, e)
+            for q in dict.fromkeys(questions)
+            for e in self.examples
+            if e.id not in self._heard.texts.get((q, tokens), ())
+        ]
+        requests = [self._request(q, e, tokens) for q, e in missing]
+        answers = self._ledger.generate(requests) if requests else []
+        for (q, e), answer in zip(missing, answers, strict=True):
+            self._heard.texts.setdefault((q, tokens), {})[e.id] = answer.text.strip()
+        return [
+            {e.id: self._heard.texts[q, tokens][e.id] for e in self.examples} for q in questions
+        ]
+
+    def _request(self, question: str, example: Example, tokens: int) -> GenerateRequest:
+        messages = render(Prompt(question=question), images=len(example.images))
+        return GenerateRequest(messages, example.images, max_tokens=tokens, stop=("\n",))
+
+
+def apart(words: Sequence[str]) -> tuple[str, ...]:
+    """The words in order without those that begin, or are begun by, an earlier one: only such
+    words have scores that do not depend on the others (see `Scored`)."""
+    kept: list[str] = []
+    for word in dict.fromkeys(words):
+        if not any(word.startswith(other) or other.startswith(word) for other in kept):
+            kept.append(word)
+    return tuple(kept)
+
+
+def _short(text: str) -> str:
+    """A short answer without its closing punctuation."""
+    return text.strip().rstrip(".!,;: ").strip()

@@ -1,0 +1,153 @@
+"""Which of the generic questions tell a task's labels apart, found out as far as it is wanted.
+
+Successive halving (Karnin et al. 2013) over a batch of questions that a share of the budget bears:
+all of them on a few pictures of two labels, those that tell something on twice as many, and so on.
+Answers are kept, so each round pays for its new pictures only. A further batch is asked when the
+good ones of those before are used up.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..core.interfaces import Evidence
+from ..core.prompt import Prompt
+from ..core.task import Example
+from .questions import QUESTIONS
+from .word_sources import MAX_WORDS, Source, known_questions, telling
+
+# The first to be asked: what many tasks turn on and a description of one sentence leaves out. The
+# descriptions have been read by then.
+FIRST = (
+    "How many objects are in the image?",
+    "Is the object damaged?",
+    "Is the image sharp or blurry?",
+    "Are the objects the same color?",
+    "Is there a logo or watermark in the image?",
+    "What condition is the object in?",
+    "Are the objects the same kind of thing?",
+    "What pattern does the object have?",
+    "What color is the object?",
+    "What is the main object in the image?",
+    "Do the objects have the same pattern?",
+    "What is in the background?",
+    "How large is the object?",
+)
+# Share of the remaining budget that a batch of questions may take.
+SCREEN_SHARE = 0.4
+# Pictures of a first round, and what a question costs over all rounds in first rounds: with half
+# of the questions on twice the pictures, every round after the first costs half of one.
+FIRST_PICTURES = 4
+# The last questions of a batch are asked about so many pictures, and no more than that.
+FINALISTS, LAST_PICTURES = 2, 16
+# How much better than chance a question has to be to be worth scoring.
+EDGE = 0.12
+
+
+@dataclass
+class Bank:
+    """The questions of a run: asked, ranked, used."""
+
+    evidence: Evidence
+    labels: Sequence[str]
+    left: list[str] = field(default_factory=lambda: list(dict.fromkeys((*FIRST, *QUESTIONS))))
+    ranked: dict[str, float] = field(default_factory=dict)
+    answers: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+
+    def outlook(self) -> float | None:
+        """How well the best question that is ready tells the labels apart; None before any was
+        asked, or when the next ones are still to be."""
+        if self.left and not self._promising():
+            return None
+        return max((self.ranked[question] for question in self._ready()), default=0.0)
+
+    def next(self) -> Source | None:
+        """The most telling question that was not given out yet, with the words to score for it."""
+        while not self._promising() and self.left and self._affordable() > 0:
+            self._screen()
+        ready = sorted(self._ready(), key=lambda q: -self.ranked[q])
+        if not ready or self.evidence.affordable() < len(self.evidence.examples):
+            return None
+        self.used.add(ready[0])
+        return Source(ready[0], _words(self.answers[ready[0]], self.evidence))
+
+    def _ready(self) -> list[str]:
+        return [question for question in self.ranked if question not in self.used]
+
+    def _promising(self) -> bool:
+        chance = 1 / len(self.labels)
+        return any(self.ranked[q] >= chance + EDGE for q in self._ready())
+
+    def _affordable(self) -> int:
+        """Questions that the next batch may have."""
+        rounds, pictures = 1.0, FIRST_PICTURES
+        while pictures < min(LAST_PICTURES, len(self.evidence.examples)):
+            rounds, pictures = rounds + 0.5, 2 * pictures
+        room = self.evidence.affordable() - len(self.evidence.examples)
+        return int(SCREEN_SHARE * max(0, room) / (rounds * FIRST_PICTURES))
+
+    def _screen(self) -> None:
+        count = self._affordable()
+        batch, self.left = self.left[:count], self.left[count:]
+        order, size = rounds_order(self.evidence.examples), FIRST_PICTURES
+        last = min(LAST_PICTURES, len(order))
+        while batch:
+            self._ask(batch, order[:size], order[size:])
+            chance = 1 / len({example.answer for example in order[:size]})
+            batch = sorted(batch, key=lambda question: -self.ranked[question])
+            if size >= last:
+                break
+            good = [question for question in batch if self.ranked[question] > 0.9 * chance]
+            batch = good[: max(FINALISTS, len(batch) // 2)]
+            size *= 2
+
+    def _ask(self, batch: Sequence[str], part: Sequence[Example], rest: Sequence[Example]) -> None:
+        """Ask about some of the pictures; a question is ranked by the most that it was asked."""
+        view = self.evidence.excluding([example.id for example in rest])
+        gold = {example.id: example.answer for example in part}
+        for question, answers in zip(batch, view.ask(batch), strict=True):
+            self.answers[question] = answers
+            self.ranked[question] = telling(answers, gold)
+
+
+def rounds_order(examples: Sequence[Example]) -> list[Example]:
+    """The examples with two of each of two labels first, then two of each other label."""
+    piles: dict[str, list[Example]] = {}
+    for example in examples:
+        piles.setdefault(example.answer, []).append(example)
+    first = [example for pile in piles.values() for example in pile[:2]]
+    return [*first, *(example for example in examples if example not in first)]
+
+
+def bank(evidence: Evidence, labels: Sequence[str]) -> Bank:
+    """The run's one bank."""
+    return evidence.once("bank", lambda: Bank(evidence, labels))
+
+
+def asked_sources(evidence: Evidence, labels: Sequence[str]) -> Iterator[Source]:
+    """Questions with their words, the most telling first, each scored on all pictures before it
+    is given out; as many as the budget bears."""
+    gold = {example.id: example.answer for example in evidence.examples}
+    known = known_questions(evidence)
+    yield from sorted(known, key=lambda source: -known[source])
+    while (source := bank(evidence, labels).next()) is not None:
+        table = evidence.word_scores([(Prompt(source.question), source.words)])[0]
+        said = {i: max(row, key=lambda word: row[word]) for i, row in table.items()}
+        known[source] = telling(said, gold)
+        yield source
+
+
+def _words(answers: Mapping[str, str], evidence: Evidence) -> tuple[str, ...]:
+    """Words to score: the answers by frequency (with the other half of yes/no), then words of the
+    model's descriptions, if it has given any. Labels are not looked at, so the list is the same
+    for every fold."""
+    counts = Counter(answer for answer in answers.values() if answer)
+    words = sorted(counts, key=lambda word: (-counts[word], word))
+    for yes, no in (("yes", "no"), ("Yes", "No")):
+        if yes in counts or no in counts:
+            return tuple(dict.fromkeys((*words, yes, no)))[:MAX_WORDS]
+    more = evidence.vocabulary(MAX_WORDS) if evidence.described() else ()
+    return tuple(dict.fromkeys((*words, *more)))[:MAX_WORDS]

@@ -1,0 +1,173 @@
+"""Where the words for the labels are read from: the model's descriptions, or answers to a question.
+
+Shared by the strategies that put private labels into the model's own words. Which questions are
+worth asking is found out by `questions.bank`, on a part of the budget, once somebody wants one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from ..core.interfaces import Evidence
+from ..core.prompt import Prompt
+from .attribute_tables import Table, either, tables
+from .label_words import Marks, fit_marks
+from .text_contrast import features
+from .verbalisers import fitted_words
+
+__all__ = [
+    "MAX_WORDS",
+    "Source",
+    "described_marks",
+    "either",
+    "known_questions",
+    "outlook",
+    "sources",
+    "telling",
+]
+
+MAX_WORDS = 64
+# Values of an attribute that stand for one label.
+MAX_VALUES = 8
+# How much more words of no attribute must label right to be used.
+LOOSE = 0.04
+PARTS = 4
+
+
+@dataclass(frozen=True)
+class Source:
+    """A question with the words to look for in its answer, or an attribute that the descriptions
+    speak of, or neither: then all words of the descriptions."""
+
+    question: str = ""
+    words: tuple[str, ...] = ()
+    table: Table | None = None
+
+    @property
+    def where(self) -> str:
+        """Where in the picture it is looked for: "on the right", or ""."""
+        return self.table.attributes[0].where if self.table else ""
+
+    def right(self, evidence: Evidence, labels: Sequence[str]) -> float:
+        """Share of the pictures that its words label right (leaving each out in turn)."""
+        if self.table is not None:
+            return self.table.right
+        if self.question:
+            return known_questions(evidence).get(self, 0.0)
+        return described_right(evidence, labels)
+
+    def marks(self, evidence: Evidence, labels: Sequence[str], limit: int) -> Marks:
+        """label -> the words that say it, at most `limit` (of an attribute, if several are asked
+        for, all); a label that no word says is missing."""
+        if self.table is not None:
+            return _valued(self.table, evidence, labels, limit if limit == 1 else MAX_VALUES)
+        if not self.question:
+            return described_marks(evidence, labels, limit)
+        fitted = fitted_words(Prompt(self.question), self.words, labels, evidence)
+        return {v.label: v.words[:limit] for v in fitted}
+
+
+def sources(evidence: Evidence, labels: Sequence[str]) -> list[Source]:
+    """What the words can be read from, the most telling first: the descriptions (asked for, if
+    they were not), and the questions whose words were scored on all pictures by now."""
+    evidence.descriptions()
+    found = [(table.right, Source(table=table)) for table in _singles(evidence, labels)]
+    found += [(worth, source) for source, worth in known_questions(evidence).items()]
+    if (right := _loose(evidence, labels)) is not None:
+        found.append((right, Source()))
+    return [source for _, source in sorted(found, key=lambda pair: -round(pair[0], 2))]
+
+
+def outlook(evidence: Evidence, labels: Sequence[str]) -> float | None:
+    """The share of pictures that the best of these words would label right if the model kept to
+    them; None where nothing was said yet. Costs nothing."""
+    known = [*known_questions(evidence).values()]
+    if evidence.described():
+        known += [table.right for table in _singles(evidence, labels)]
+        known.append(_loose(evidence, labels) or 0.0)
+    return max(known, default=None)
+
+
+def _loose(evidence: Evidence, labels: Sequence[str]) -> float | None:
+    """What words of no attribute label right, where that is more than attributes do: any of a
+    hundred words is easily right by chance."""
+    right = described_right(evidence, labels)
+    best = max((table.right for table in tables(evidence, labels)), default=0.0)
+    return right if right > best + LOOSE else None
+
+
+def _singles(evidence: Evidence, labels: Sequence[str]) -> list[Table]:
+    return [t for t in tables(evidence, labels) if len(t.attributes) == 1 and not t.relates]
+
+
+def _valued(table: Table, evidence: Evidence, labels: Sequence[str], limit: int) -> Marks:
+    """label -> the values that go with it, the most frequent first."""
+    texts = evidence.descriptions().values()
+    counts = Counter(table.attributes[0].value(text) for text in texts)
+    found: dict[str, list[str]] = {}
+    for (value,), label in table.cells(evidence, labels).items():
+        found.setdefault(label, []).append(value)
+    return {
+        label: tuple(sorted(values, key=lambda v: (-counts[v], v))[:limit])
+        for label, values in found.items()
+    }
+
+
+def known_questions(evidence: Evidence) -> dict[Source, float]:
+    """Questions whose words were scored on all pictures -> how well they tell the labels apart."""
+    return evidence.once("known questions", dict[Source, float])
+
+
+def telling(answers: Mapping[str, str], gold: Mapping[str, str]) -> float:
+    """How well answers tell the labels apart, in [0, 1]: the mean leave-one-out probability of the
+    gold label among the other examples that got the same answer (add-one over the labels)."""
+    labels, total = len({gold[i] for i in answers}), 0.0
+    table = Counter((said.casefold(), gold[i]) for i, said in answers.items())
+    sizes = Counter(said.casefold() for said in answers.values())
+    for i, said in answers.items():
+        word = said.casefold()
+        total += (table[word, gold[i]] - 1 + 1 / labels) / sizes[word]
+    return total / max(1, len(answers))
+
+
+# --- descriptions ---------------------------------------------------------------------------------
+
+
+def described_features(evidence: Evidence) -> Mapping[str, set[str]]:
+    """example id -> the features of its description."""
+    return evidence.once(
+        "features", lambda: {i: features(text) for i, text in evidence.descriptions().items()}
+    )
+
+
+def described_marks(evidence: Evidence, labels: Sequence[str], limit: int) -> Marks:
+    """label -> up to `limit` words of the descriptions that say it; examples of other labels than
+    `labels` are not looked at."""
+    gold = {example.id: example.answer for example in evidence.examples}
+    make = partial(fit_marks, described_features(evidence), gold, labels, limit)
+    return evidence.once(f"marks {limit}: {labels}", make)
+
+
+def described_right(evidence: Evidence, labels: Sequence[str], limit: int = 4) -> float:
+    """Share of the examples that the words of the descriptions label right: every fourth of them
+    by the marks found on the other three quarters. Chance where there are no descriptions yet:
+    finding them out is not this function's to pay for."""
+    if not evidence.described():
+        return 1 / len(labels)
+    return evidence.once(f"right {limit}", lambda: _described_right(evidence, labels, limit))
+
+
+def _described_right(evidence: Evidence, labels: Sequence[str], limit: int) -> float:
+    total, examples = 0.0, evidence.examples
+    for part in range(PARTS):
+        held = examples[part::PARTS]
+        marks = described_marks(evidence.excluding([e.id for e in held]), labels, limit)
+        for example in held:
+            said = described_features(evidence)[example.id]
+            hits = {label: sum(word in said for word in marks.get(label, ())) for label in labels}
+            named = [label for label in labels if hits[label] == max(hits.values())]
+            total += (example.answer in named) / len(named)
+    return total / max(1, len(examples))

@@ -1,0 +1,130 @@
+"""Open a picture the way every part of the package sees it: RGB, upright, first frame.
+
+Knows files and pixels only; what a picture means is none of its business. Every failure is an
+`ImageError` of one line that names the file, the reason and what would mend it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from ..core.errors import ImageError
+
+MAX_PIXELS = 100_000_000
+"""Decompression-bomb limit: a picture with more pixels than this is refused before decoding."""
+
+_ORIENTATION = 0x0112
+_SIDEWAYS = (5, 6, 7, 8)
+
+
+def open_rgb(path: Path) -> Image.Image:
+    """The picture as an upright RGB image (EXIF orientation applied, first frame of an animation,
+    transparency over white, 16-bit and float scaled to 8 bits).
+
+    Raises `ImageError` if the file is missing, truncated, no picture, or too large.
+    """
+    with _opened(path) as image:
+        image.seek(0)
+        upright = ImageOps.exif_transpose(image)
+        return _to_rgb(upright)
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """(width, height) in pixels of what `open_rgb` returns, read from the header alone."""
+    with _opened(path) as image:
+        width, height = image.size
+        if image.getexif().get(_ORIENTATION, 1) in _SIDEWAYS:
+            return height, width
+        return width, height
+
+
+def content_hash(path: Path) -> str:
+    """SHA-256 of the file's bytes (hex). Kept per (path, modification time, size), so asking
+    again for an unchanged file costs one `stat`. Raises `ImageError` if it cannot be read."""
+    try:
+        status = path.stat()
+        return _hash_file(str(path), status.st_mtime_ns, status.st_size)
+    except OSError as error:
+        raise ImageError(_unreadable(path, error)) from error
+
+
+@lru_cache(maxsize=65536)
+def _hash_file(path: str, mtime_ns: int, size: int) -> str:
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Open with the size limit checked, and translate whatever goes wrong inside the block."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as image:
+                _check_size(path, image.size)
+                yield image
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"{path}: too many pixels to decode safely; make it smaller") from error
+    except Exception as error:  # decoders raise almost anything on broken files
+        raise ImageError(_unreadable(path, error)) from error
+
+
+def _check_size(path: Path, size: tuple[int, int]) -> None:
+    width, height = size
+    if width * height > MAX_PIXELS:
+        raise ImageError(
+            f"{path}: {width}x{height} pixels is over the limit of {MAX_PIXELS // 1_000_000} "
+            "megapixels; make it smaller"
+        )
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"{path}: no such picture; check the path"
+    if isinstance(error, IsADirectoryError):
+        return f"{path}: is a folder, not a picture; name a file inside it"
+    if isinstance(error, PermissionError):
+        return f"{path}: may not be read; change its permissions"
+    if path.is_file() and path.stat().st_size == 0:
+        return f"{path}: the file is empty; replace or remove it"
+    if isinstance(error, UnidentifiedImageError):
+        return f"{path}: not a picture in a known format; convert it to PNG or JPEG, or remove it"
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return f"{path}: the picture is damaged ({reason}); replace or remove it"
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith(("I", "F")):
+        return _from_deep(image)
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        with_alpha = image.convert("RGBA")
+        white = Image.new("RGBA", with_alpha.size, "white")
+        return Image.alpha_composite(white, with_alpha).convert("RGB")
+    return image.convert("RGB")
+
+
+def _from_deep(image: Image.Image) -> Image.Image:
+    """16-bit, 32-bit and float greys to 8 bits. Pillow's own conversion clips instead."""
+    values = np.nan_to_num(np.asarray(image).astype(np.float64))
+    top = float(values.max(initial=0.0))
+    if image.mode == "F" and top <= 1.0:
+        scaled = values * 255.0
+    elif image.mode != "F" and (image.mode != "I" or top > 255.0):
+        scaled = values / (65535.0 if top <= 65535.0 else max(top, 1.0)) * 255.0
+    else:
+        scaled = values
+    grey = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    return Image.fromarray(grey).convert("RGB")

@@ -1,0 +1,247 @@
+"""A structured `Prompt` as chat messages, as plain data, as a length and as a fingerprint.
+
+The only place that decides how a prompt's parts are worded for the model. It knows nothing of
+engines, files or scores.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any, get_args
+
+from ..core.errors import ArtifactError
+from ..core.prompt import (
+    Content,
+    Demonstration,
+    ImagePosition,
+    ImageSlot,
+    LabelText,
+    Message,
+    Prompt,
+    Reasoning,
+    RoleChannel,
+    Verbaliser,
+)
+
+# What separates a description written first from the answer. The answer's words then carry a
+# leading space, because byte-pair vocabularies hold " word" as the usual token after a colon.
+ANSWER_CUE = "\nAnswer:"
+
+_REASONING_TEXT: Mapping[str, str] = {
+    "none": "",
+    "brief": "Think step by step, briefly, then answer.",
+    "describe": "First describe the image in one sentence, then answer the question.",
+}
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "role_channel": get_args(RoleChannel),
+    "reasoning": get_args(Reasoning),
+    "image_position": get_args(ImagePosition),
+    "definition_style": ("label_first", "description_first"),
+}
+_TEXT_LISTS = ("label_order", "cues", "constraints")
+
+
+# --- what the labels are called -------------------------------------------------------------------
+
+
+def words_for(prompt: Prompt, label: str) -> tuple[str, ...]:
+    """The words by which the model says a label: its verbaliser's, or the label itself."""
+    for verbaliser in prompt.verbalisers:
+        if verbaliser.label == label and verbaliser.words:
+            return verbaliser.words
+    return (label,)
+
+
+def ordered_labels(prompt: Prompt, labels: Sequence[str]) -> tuple[str, ...]:
+    """The task's labels in the prompt's order; labels that the order leaves out come last."""
+    first = [label for label in prompt.label_order if label in labels]
+    return (*first, *(label for label in labels if label not in first))
+
+
+# --- rendering -----------------------------------------------------------------------------------
+
+
+def render(prompt: Prompt, labels: Sequence[str] = (), images: int = 1) -> tuple[Message, ...]:
+    """Chat messages of a prompt, with `images` image slots in the user's turn.
+
+    Order of the text: role (when it has no turn of its own), context, cues, definitions,
+    demonstrations, question, options, constraints, reasoning, output format. Definitions come
+    before the question, so that the question stands next to the answer.
+    """
+    slots: Content = (ImageSlot(),) * images
+    text = _body(prompt, labels)
+    parts: Content = (text,) if text else ()
+    content = (*slots, *parts) if prompt.image_position == "before" else (*parts, *slots)
+    user = Message("user", content)
+    if prompt.role and prompt.role_channel == "system":
+        return (Message("system", (prompt.role,)), user)
+    return (user,)
+
+
+def _body(prompt: Prompt, labels: Sequence[str]) -> str:
+    role = prompt.role if prompt.role_channel == "user" else ""
+    parts = (
+        role,
+        prompt.context,
+        *prompt.cues,
+        _definitions(prompt, labels),
+        _demonstrations(prompt),
+        prompt.question,
+        _options(prompt, labels),
+        *prompt.constraints,
+        _REASONING_TEXT[prompt.reasoning],
+        prompt.output_format,
+    )
+    return " ".join(part.strip() for part in parts if part.strip())
+
+
+def _definitions(prompt: Prompt, labels: Sequence[str]) -> str:
+    texts = {entry.label: entry.text for entry in prompt.label_descriptions}
+    known = [label for label in ordered_labels(prompt, labels or tuple(texts)) if label in texts]
+    if not known:
+        return ""
+    pairs = [(words_for(prompt, label)[0], texts[label]) for label in known]
+    if prompt.definition_style == "description_first":
+        return "; ".join(f"{text} = {name}" for name, text in pairs) + "."
+    return "; ".join(f"{name}: {text}" for name, text in pairs) + "."
+
+
+def _options(prompt: Prompt, labels: Sequence[str]) -> str:
+    """A list of the answers, only where an order was asked for and no definition shows it."""
+    if not prompt.label_order or prompt.label_descriptions:
+        return ""
+    words = [word for label in ordered_labels(prompt, labels) for word in words_for(prompt, label)]
+    return f"Options: {', '.join(dict.fromkeys(words))}."
+
+
+def _demonstrations(prompt: Prompt) -> str:
+    lines = [
+        f"Image: {shown.description} Answer: {words_for(prompt, shown.answer)[0]}."
+        for shown in prompt.demonstrations
+    ]
+    return " ".join(lines)
+
+
+def length(prompt: Prompt, labels: Sequence[str] = ()) -> int:
+    """Characters of the rendered text: the shorter of two equally good prompts is preferred."""
+    pieces = [piece for message in render(prompt, labels) for piece in message.content]
+    return sum(len(piece) for piece in pieces if isinstance(piece, str))
+
+
+# --- plain data ----------------------------------------------------------------------------------
+
+
+def to_dict(prompt: Prompt) -> dict[str, Any]:
+    """Plain data for YAML or JSON; parts at their default are left out, `question` never is."""
+    empty = Prompt(question="")
+    data: dict[str, Any] = {"question": prompt.question}
+    for part in fields(Prompt)[1:]:
+        value = getattr(prompt, part.name)
+        if value != getattr(empty, part.name):
+            data[part.name] = _plain(part.name, value)
+    return data
+
+
+def _plain(name: str, value: Any) -> Any:
+    if name == "label_descriptions":
+        return {entry.label: entry.text for entry in value}
+    if name == "calibration":
+        return dict(value)
+    if name == "verbalisers":
+        return {entry.label: list(entry.words) for entry in value}
+    if name == "demonstrations":
+        return [{"description": shown.description, "answer": shown.answer} for shown in value]
+    return list(value) if isinstance(value, tuple) else value
+
+
+def from_dict(data: object, where: str = "prompt") -> Prompt:
+    """The prompt that `to_dict` wrote. `where` names the place in error messages.
+
+    Raises ArtifactError for an unknown key (naming the nearest), a missing question or a value of
+    the wrong kind.
+    """
+    if not isinstance(data, Mapping):
+        raise ArtifactError(f"{where}: expected a mapping of prompt parts, got {data!r}")
+    known = [part.name for part in fields(Prompt)]
+    for key in data:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
+            raise ArtifactError(f"{where}: unknown key {key!r}{hint}")
+    if "question" not in data:
+        raise ArtifactError(f"{where}: the key 'question' is missing")
+    return Prompt(**{key: _parsed(key, value, f"{where}.{key}") for key, value in data.items()})
+
+
+def _parsed(name: str, value: Any, where: str) -> Any:
+    if name in ("label_descriptions", "verbalisers"):
+        return _parsed_labels(name, value, where)
+    if name == "calibration":
+        return _parsed_offsets(value, where)
+    if name == "demonstrations":
+        return tuple(_parsed_demonstration(item, where) for item in _list(value, where))
+    if name in _TEXT_LISTS:
+        return tuple(_text(item, where) for item in _list(value, where))
+    if name in _CHOICES and value not in _CHOICES[name]:
+        raise ArtifactError(f"{where}: {value!r} is none of {', '.join(_CHOICES[name])}")
+    return _text(value, where)
+
+
+def _parsed_labels(name: str, value: Any, where: str) -> Any:
+    if not isinstance(value, Mapping):
+        raise ArtifactError(f"{where}: expected a mapping from label, got {value!r}")
+    if name == "label_descriptions":
+        return tuple(LabelText(str(key), _text(text, where)) for key, text in value.items())
+    return tuple(
+        Verbaliser(str(key), tuple(_text(word, where) for word in _list(words, where)))
+        for key, words in value.items()
+    )
+
+
+def _parsed_offsets(value: Any, where: str) -> Any:
+    if not isinstance(value, Mapping):
+        raise ArtifactError(f"{where}: expected a mapping from label, got {value!r}")
+    return tuple((str(label), _offset(text, f"{where}.{label}")) for label, text in value.items())
+
+
+def _offset(value: object, where: str) -> float:
+    """A number, which the YAML reader hands on as text."""
+    try:
+        number = float(_text(value, where))
+    except ValueError:
+        number = math.nan
+    if not abs(number) <= 60:
+        raise ArtifactError(f"{where}: expected a number from -60 to 60, got {value!r}")
+    return number
+
+
+def _parsed_demonstration(item: object, where: str) -> Demonstration:
+    if not isinstance(item, Mapping) or set(item) != {"description", "answer"}:
+        raise ArtifactError(f"{where}: each needs 'description' and 'answer', got {item!r}")
+    return Demonstration(_text(item["description"], where), _text(item["answer"], where))
+
+
+def _list(value: object, where: str) -> list[object]:
+    if isinstance(value, (list, tuple)):
+        return list(value)
+    raise ArtifactError(f"{where}: expected a list, got {value!r}")
+
+
+def _text(value: object, where: str) -> str:
+    """A YAML scalar as text. Numbers pass (a label may be 7); lists and booleans do not."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    raise ArtifactError(f"{where}: expected text, got {value!r} (put quotes around it)")
+
+
+def fingerprint(prompt: Prompt) -> str:
+    """16 hexadecimal digits of the content; equal prompts have equal fingerprints."""
+    text = json.dumps(to_dict(prompt), sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,117 @@
+"""Which edits of an incumbent are put to the test next: new ones, the most promising first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ..core.interfaces import Draft
+from ..core.prompt import Prompt
+from ..core.results import Outcome
+from ..evaluation.budget import OutOfBudget
+from ..evaluation.cross_fitting import Candidate, Fold
+from ..priors import Beliefs
+from .cases import Confusion
+from .diagnosis import Clinic
+from .edit_priors import left_out, worth
+from .merging import evened, merges
+from .proposal import Proposal, differences, key
+from .record import Standing
+
+MAX_EDITS = 16
+
+Offer = tuple[Proposal, Candidate]
+# What it is, the candidate, and what it answered.
+Answered = tuple[str, Candidate, Sequence[Outcome]]
+
+
+@dataclass
+class Past:
+    """What the reflections of one run share: edits that were rejected, candidates that were scored,
+    and how many edits are in the journal (`known` were there before: a resumed run does not write
+    them again)."""
+
+    known: int = 0
+    records: int = 0
+    rejected: set[str] = field(default_factory=set)
+    tried: set[str] = field(default_factory=set)
+
+
+@dataclass
+class Offers:
+    """Gathers proposals. `others` are the best few prompts beside the incumbent, `seed` is the
+    prompt that all of them come from."""
+
+    clinic: Clinic
+    others: Sequence[Standing]
+    seed: Prompt
+    folds: Sequence[Fold]
+    beliefs: Beliefs
+    past: Past
+
+    def free(self, incumbent: Standing) -> list[Offer]:
+        """Edits that cost nothing to score: offsets for it and for the other good prompts."""
+        others = [("another good prompt", o.candidate, o.outcomes) for o in self.others]
+        offered = self.clinic.free(incumbent.candidate, incumbent.outcomes)
+        return self._fresh(incumbent, offered) + self.evened(incumbent, others)
+
+    def priced(
+        self,
+        incumbent: Standing,
+        confusion: Confusion,
+        found: Sequence[Confusion],
+        carried: Sequence[Draft] = (),
+    ) -> list[Offer]:
+        """Edits that have to be scored, `carried` ones on top of the incumbent among them. Raises
+        OutOfBudget where the budget bears no evidence and nothing else is left."""
+        candidate, outcomes = incumbent.candidate, incumbent.outcomes
+        others = [other.candidate for other in self.others]
+        offered = self._combined(candidate, carried)
+        offered += merges(candidate, others, self.seed, len(self.folds))
+        try:
+            offered += self.clinic.general(candidate, outcomes)
+            offered += self.clinic.aimed(candidate, outcomes, confusion, found)
+        except OutOfBudget:
+            if not offered:
+                raise
+        return self._fresh(incumbent, offered)[:MAX_EDITS]
+
+    def evened(self, incumbent: Standing, others: Sequence[Answered]) -> list[Offer]:
+        """Other prompts without their lean, as rivals of the incumbent."""
+        labels, evidence = self.clinic.evaluator.task.labels, self.clinic.evidence
+        return self._fresh(incumbent, evened(others, evidence, labels, self.folds))
+
+    def worth(self, incumbent: Standing, proposal: Proposal) -> float:
+        """What is believed of the edit before it is tried."""
+        return worth(self.beliefs, incumbent.trial.strategy, proposal.kind)
+
+    def _combined(self, incumbent: Candidate, carried: Sequence[Draft]) -> list[Proposal]:
+        """Edits that passed beside the one that became the incumbent: on top of it."""
+        found = []
+        for draft in carried:
+            if draft.refit is not None:
+                made = draft.refit(incumbent.prompt, self.clinic.evidence)
+                if made is not None:
+                    why = f"combined with the last edit: {draft.note}"
+                    found.append(Proposal("combined", Draft(made, why, draft.refit), why))
+        return found
+
+    def _fresh(self, incumbent: Standing, offered: Sequence[Proposal]) -> list[Offer]:
+        """Those that were not tried or rejected before, with their candidates."""
+        parent = incumbent.trial.strategy
+        left = [p for p in offered if not left_out(self.beliefs, parent, p.kind)]
+        left.sort(key=lambda p: -self.worth(incumbent, p))
+        fresh: dict[str, Offer] = {}
+        for proposal in left:
+            name = name_of(incumbent, proposal)
+            if name in self.past.rejected or proposal.draft.prompt == incumbent.trial.prompt:
+                continue
+            candidate = proposal.candidate(incumbent.candidate, self.clinic.evidence, self.folds)
+            if candidate.key() not in self.past.tried:
+                fresh.setdefault(name, (proposal, candidate))
+        return list(fresh.values())
+
+
+def name_of(incumbent: Standing, proposal: Proposal) -> str:
+    """The edit's key: the parts that it changes, with what it makes of them."""
+    return key(differences(incumbent.trial.prompt, proposal.draft.prompt))

@@ -1,0 +1,28 @@
+"""How results are shown, by name. A new format: one file here and one line below.
+
+Each turns an `Artifact` or an `EvalReport` into text for stdout and knows nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ...core.errors import UsageError
+from ...io.yaml import did_you_mean
+from .base import EvalReport, Format, Rival, Screen
+from .json import JsonFormat
+from .table import TableFormat
+
+FORMATS: Mapping[str, Format] = {
+    "table": TableFormat(),
+    "json": JsonFormat(),
+}
+
+__all__ = ["FORMATS", "EvalReport", "Format", "Rival", "Screen", "get"]
+
+
+def get(name: str) -> Format:
+    """The format of that name. Raises `UsageError` naming the nearest for any other."""
+    if name not in FORMATS:
+        raise UsageError(f"unknown format {name!r}: {did_you_mean(name, FORMATS)}")
+    return FORMATS[name]

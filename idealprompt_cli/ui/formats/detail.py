@@ -1,0 +1,113 @@
+"""The longer part of an evaluation's table: labels, confusions, other prompts, wrong answers."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Literal
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ...core.results import Evaluation
+from ...storage.predictions import LabelScore, confusion, per_field, per_label, per_option, worst
+from .base import EvalReport
+
+MOST_COLUMNS = 10
+
+
+def show_parts(console: Console, report: EvalReport) -> None:
+    """The score by label or by field, whatever the answers are made of."""
+    evaluation, task = report.evaluation, report.task
+    if task.labels:
+        _show_labels(console, evaluation, task.labels)
+    elif task.form.options:
+        _show(console, _by_label(per_option(evaluation.outcomes, task.form.options)))
+    elif task.form.fields:
+        _show(console, _by_field(evaluation, [field.name for field in task.form.fields]))
+
+
+def _show_labels(console: Console, evaluation: Evaluation, labels: tuple[str, ...]) -> None:
+    """Precision and recall, and beside them who is taken for whom where that fits."""
+    _show(console, _by_label(per_label(evaluation.outcomes, labels)))
+    if 2 < len(labels) <= MOST_COLUMNS:
+        console.print(Text("Answers (columns) by right label (rows):"), soft_wrap=True)
+        _show(console, _matrix(evaluation, labels))
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for place, heading in enumerate(headings):
+        justify: Literal["left", "right"] = "left" if place == 0 else "right"
+        table.add_column(Text(heading), justify=justify, overflow="fold")
+    return table
+
+
+def _show(console: Console, table: Table) -> None:
+    """The columns closer together where they would not fit otherwise."""
+    if Console(file=io.StringIO(), width=1000).measure(table).maximum > console.width:
+        table.padding = (0, 0)
+    console.print(table)
+
+
+def _by_field(evaluation: Evaluation, names: Sequence[str]) -> Table:
+    table = _table("field", "pictures", "right", "")
+    for one in per_field(evaluation.outcomes, names):
+        table.add_row(Text(one.name), str(one.n), str(one.right), f"{100 * one.share:.0f} %")
+    return table
+
+
+def _by_label(scores: Sequence[LabelScore]) -> Table:
+    table = _table("label", "pictures", "right", "answered", "precision", "recall")
+    for one in scores:
+        shares = (f"{100 * one.precision:.0f} %", f"{100 * one.recall:.0f} %")
+        table.add_row(Text(one.label), str(one.n), str(one.right), str(one.answered), *shares)
+    return table
+
+
+def _matrix(evaluation: Evaluation, labels: tuple[str, ...]) -> Table:
+    table = _table("", *labels)
+    for label, row in zip(labels, confusion(evaluation.outcomes, labels), strict=True):
+        table.add_row(Text(label), *(str(count) if count else "." for count in row))
+    return table
+
+
+def show_rivals(console: Console, report: EvalReport) -> None:
+    """The other prompts, each with the paired test."""
+    if not report.against:
+        return
+    graded = {o.score for o in report.evaluation.outcomes} - {0.0, 1.0}
+    heads = ("this better", "that better") if graded else ("only this right", "only that")
+    table = _table("against", report.evaluation.metric, "95 %", *heads, "p")
+    table.columns[2].min_width = len("[21, 50]")
+    for rival in report.against:
+        found, test = rival.evaluation, rival.comparison
+        table.add_row(
+            Text(rival.name),
+            f"{100 * found.value:.1f} %",
+            f"[{100 * found.interval.low:.0f}, {100 * found.interval.high:.0f}]",
+            str(test.better),
+            str(test.worse),
+            f"{test.p_value:.2g}",
+        )
+    _show(console, table)
+    if any(rival.comparison.reliable for rival in report.against):
+        text = "p <= 0.05: better than chance would have it (exact paired test, same pictures)."
+        console.print(Text(text), soft_wrap=True)
+
+
+def show_worst(console: Console, report: EvalReport) -> None:
+    """The surest wrong answers."""
+    wrong = worst(report.evaluation.outcomes, report.worst)
+    if not wrong:
+        return
+    written = not wrong[0].probabilities
+    console.print(Text("Worst answers:" if written else "Surest wrong answers:"))
+    for one in wrong:
+        share = one.probabilities.get(one.predicted)
+        sure = "" if share is None else f" ({100 * share:.0f} %)"
+        said = one.predicted or "(nothing)"
+        line = f"  {one.example_id}: {said}{sure}, right is {one.gold}"
+        console.print(Text(line), soft_wrap=True)

@@ -1,0 +1,170 @@
+"""Tables and sentences, for people at a terminal."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from ...artifact import Artifact, Score, Scores
+from ...core.prompt import ImageSlot, Message
+from ...core.results import Cost, Evaluation
+from .base import EvalReport, Screen, Work
+from .detail import show_parts, show_rivals, show_worst
+
+_FLATTERS = (
+    "The search chose by the selection pictures, so that column flatters the adapted prompt; it "
+    "never saw the held-out pictures."
+)
+
+
+class TableFormat:
+    """The default: scores side by side, the verdict, the prompt as it is sent, the cost."""
+
+    name = "table"
+    summary = "tables and sentences, for people"
+
+    def run(
+        self, artifact: Artifact, written: str, screen: Screen, work: Work | None = None
+    ) -> str:
+        console = _console(screen)
+        console.print(_scores(artifact, screen.width))
+        if artifact.winner.test:
+            for line in textwrap.wrap(_FLATTERS, min(screen.width, 72)):
+                _say(console, line)
+        _heading(console, artifact.verdict)
+        if artifact.recommended == "baseline":
+            _say(
+                console,
+                "Recommended: the seed prompt; eval and predict take it with --use baseline.",
+            )
+        _heading(console, "The adapted prompt, as the model gets it:")
+        _messages(console, artifact.messages)
+        _words(console, artifact)
+        console.print()
+        if written:
+            _say(console, f"Written to {written}")
+        _say(console, f"Cost: {_cost(artifact.cost)}; stopped because {artifact.stopped_because}.")
+        if work and work.get("tokens_saved", 0) > 0:
+            _say(console, _saving(work))
+        return _finish(console)
+
+    def evaluation(self, report: EvalReport, screen: Screen) -> str:
+        console = _console(screen)
+        evaluation = report.evaluation
+        score = Score(
+            evaluation.metric,
+            evaluation.value,
+            evaluation.interval.low,
+            evaluation.interval.high,
+            evaluation.n,
+        )
+        _heading(
+            console,
+            f"{report.task.name}: {evaluation.metric} of the {report.which} prompt on "
+            f"{evaluation.n} {report.split} pictures: {_percent(score)}",
+        )
+        if report.recorded is not None:
+            _say(console, f"The artifact recorded {100 * report.recorded:.1f} %.")
+        show_parts(console, report)
+        show_rivals(console, report)
+        show_worst(console, report)
+        _say(console, f"Cost: {_cost(evaluation.cost)}, {_each(evaluation)}")
+        return _finish(console)
+
+
+def _saving(work: Work) -> str:
+    """What sharing spared, in tokens."""
+    asked, computed = work["tokens_without_sharing"], work["tokens"]
+    return (
+        f"Of {asked:,.0f} tokens asked for {computed:,.0f} were computed: "
+        f"{1 - computed / asked:.0%} saved by shared prefixes and kept pictures."
+    )
+
+
+def _console(screen: Screen) -> Console:
+    return Console(
+        file=io.StringIO(),
+        width=screen.width,
+        force_terminal=screen.colour,
+        no_color=not screen.colour,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+
+
+def _finish(console: Console) -> str:
+    file = console.file
+    assert isinstance(file, io.StringIO)
+    return "\n".join(line.rstrip() for line in file.getvalue().rstrip().split("\n"))
+
+
+def _say(console: Console, text: str) -> None:
+    """A line of text; lines longer than the screen are left to the terminal to fold."""
+    console.print(Text(text), soft_wrap=True)
+
+
+def _heading(console: Console, text: str) -> None:
+    console.print()
+    console.print(Text(text, style="bold"), soft_wrap=True)
+
+
+def _scores(artifact: Artifact, width: int) -> Table:
+    """A row for each prompt; where the screen is narrow, figures and intervals on two lines."""
+    wide = _score_table(artifact, " ", "  ")
+    fits = Console(file=io.StringIO(), width=1000).measure(wide).maximum <= width
+    return wide if fits else _score_table(artifact, "\n", "\n")
+
+
+def _score_table(artifact: Artifact, blank: str, gap: str) -> Table:
+    """`blank` stands between the words of a heading, `gap` between a figure and its interval."""
+    winner = artifact.winner
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column(f"{artifact.task.name}:{blank}{winner.selection.metric}")
+    table.add_column(f"selection{blank}({winner.selection.n} pictures)", no_wrap=True)
+    if winner.test:
+        table.add_column(f"held-out test{blank}({winner.test.n} pictures)", no_wrap=True)
+    table.add_row("seed prompt", *_cells(artifact.baseline, gap))
+    table.add_row(Text("adapted prompt", style="bold"), *_cells(winner, gap))
+    return table
+
+
+def _cells(scores: Scores, gap: str) -> list[str]:
+    return [_percent(score, gap) for score in (scores.selection, scores.test) if score]
+
+
+def _percent(score: Score, gap: str = "  ") -> str:
+    return f"{100 * score.value:5.1f} %{gap}[{100 * score.low:.1f}, {100 * score.high:.1f}]"
+
+
+def _messages(console: Console, messages: tuple[Message, ...]) -> None:
+    for message in messages:
+        pieces = ["[picture]" if isinstance(p, ImageSlot) else p for p in message.content]
+        text = Text.assemble((f"{message.role}: ", "dim"), " ".join(pieces))
+        console.print(Padding(text, (0, 0, 0, 2)))
+
+
+def _words(console: Console, artifact: Artifact) -> None:
+    """The mapping from the model's words to labels, where they are not the same."""
+    if not artifact.prompt.verbalisers:
+        return
+    _heading(console, "Its words stand for the labels:")
+    for verbaliser in artifact.prompt.verbalisers:
+        words = ", ".join(verbaliser.words)
+        console.print(Padding(Text(f"{words} = {verbaliser.label}"), (0, 0, 0, 2)))
+
+
+def _cost(cost: Cost) -> str:
+    return f"{cost.evaluations:,} evaluations, {cost.tokens:,} tokens, {cost.seconds:.1f} seconds"
+
+
+def _each(evaluation: Evaluation) -> str:
+    """Per picture; answers that were known already cost nothing."""
+    n, cost = max(1, evaluation.cost.evaluations), evaluation.cost
+    return f"{1000 * cost.seconds / n:.0f} ms and {cost.tokens / n:.0f} tokens a picture"

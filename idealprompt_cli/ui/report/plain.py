@@ -1,0 +1,157 @@
+"""The report as plain text for a terminal of any width, without colour."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from ...artifact import Artifact, Score
+from ...storage.predictions import confusion
+from .gather import ALL, Report
+from .parts import parts
+from .reflection_work import lines as work_lines
+from .tree import Spot, cut, lay_out
+from .word_diff import changes, prompt_text
+
+WORST = 8
+
+
+def text(report: Report, width: int = 80) -> str:
+    """Sections in the order of the page; lines are at most `width` wide where words allow."""
+    artifact = report.artifact
+    blocks = [
+        [artifact.task.name, *_folded(artifact.verdict, width)],
+        _scores(report, width),
+        ["Prompt ({+added+}, [-removed-]):", *_prompt(report, width)],
+        _tree(report, width),
+        _matrices(report, width),
+        _parts(report),
+        _hung(_worst(report), width),
+        _hung(work_lines(report.work), width),
+        _cost(artifact, width),
+    ]
+    return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+def _folded(sentence: str, width: int) -> list[str]:
+    return textwrap.wrap(sentence, width, break_on_hyphens=False)
+
+
+def _hung(lines: list[str], width: int) -> list[str]:
+    """Each line folded under its own indent; names of pictures stay whole."""
+    return [
+        piece
+        for line in lines
+        for piece in textwrap.wrap(
+            line,
+            width,
+            subsequent_indent=" " * (len(line) - len(line.lstrip()) + 2),
+            break_on_hyphens=False,
+            break_long_words=False,
+        )
+    ]
+
+
+def _cost(artifact: Artifact, width: int) -> list[str]:
+    cost = artifact.cost
+    return _folded(
+        f"Cost: {cost.evaluations:,} evaluations, {cost.tokens:,} tokens, {cost.seconds:.1f} "
+        f"seconds; stopped because {artifact.stopped_because}.",
+        width,
+    )
+
+
+def _scores(report: Report, width: int) -> list[str]:
+    """A prompt a line, or a part a line where both do not fit."""
+    lines = [report.artifact.task.metric]
+    for name, scores in (
+        ("seed prompt", report.artifact.baseline),
+        ("adapted prompt", report.artifact.winner),
+    ):
+        parts = [("test", scores.test), ("selection", scores.selection)]
+        shown = [f"{part} {_percent(score)}" for part, score in parts if score is not None]
+        line = f"  {name:<15} {'   '.join(shown)}"
+        apart = [f"  {name}", *(f"    {part}" for part in shown)]
+        lines += [line] if len(line) <= width else apart
+    return lines
+
+
+def _percent(score: Score) -> str:
+    return f"{100 * score.value:5.1f} % [{100 * score.low:.0f}, {100 * score.high:.0f}]"
+
+
+def _prompt(report: Report, width: int) -> list[str]:
+    artifact = report.artifact
+    before, after = (
+        prompt_text(prompt, artifact.labels, artifact.task.images)
+        for prompt in (artifact.baseline_prompt, artifact.prompt)
+    )
+    marks = {"same": "{}", "new": "{{+{}+}}", "gone": "[-{}-]"}
+    marked = "".join(marks[kind].format(piece) for kind, piece in changes(before, after))
+    lines = [
+        line
+        for paragraph in marked.split("\n")
+        for line in textwrap.wrap(paragraph, width, initial_indent="  ", subsequent_indent="  ")
+    ]
+    words = [v for v in artifact.prompt.verbalisers if v.words != (v.label,)]
+    return lines + [f"  {', '.join(entry.words)} = {entry.label}" for entry in words]
+
+
+def _tree(report: Report, width: int) -> list[str]:
+    spots = lay_out(report.nodes, report.path())
+    return ["Tried:", *(_branch(spot, width) for spot in spots)] if spots else []
+
+
+def _branch(spot: Spot, width: int) -> str:
+    mark = {"winner": "*", "path": "*", "tried": "-"}.get(spot.kind, ".")
+    start = f"  {'  ' * spot.depth}{mark} "
+    return start + cut(spot.label, max(12, width - len(start)))
+
+
+def _matrices(report: Report, width: int) -> list[str]:
+    labels = report.artifact.labels
+    if not report.kept or not labels:
+        return []
+    counts = confusion(report.outcomes("winner"), labels)
+    part = "held-out" if report.split() == "test" else "selection"
+    head = f"Adapted prompt on the {part} pictures (rows: right, columns: answered):"
+    return [*_folded(head, width), *matrix_lines(labels, counts)]
+
+
+def _parts(report: Report) -> list[str]:
+    kind, found = parts(report)
+    if not found:
+        return []
+    width = max(len(kind), *(len(part.name) for part in found))
+    lines = [f"{kind:<{width + 4}}seed   adapted"]
+    return lines + [
+        f"  {part.name:<{width}}{100 * part.before:6.1f} %{100 * part.after:6.1f} %"
+        for part in found
+    ]
+
+
+def matrix_lines(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> list[str]:
+    """A confusion matrix; long labels are cut."""
+    names = [label if len(label) <= 14 else label[:13] + "…" for label in labels]
+    cell = max(4, *(len(name) + 2 for name in names))
+    lines = ["  " + " " * cell + "".join(f"{name:>{cell}}" for name in names)]
+    for name, row in zip(names, counts, strict=True):
+        lines.append(f"  {name:<{cell}}" + "".join(f"{count:>{cell}}" for count in row))
+    return lines
+
+
+def _worst(report: Report) -> list[str]:
+    worst = report.worst(WORST)
+    if not worst:
+        return []
+    kind = "Surest wrong answers" if report.artifact.labels else "Worst answers"
+    wrong = len(report.worst(ALL))
+    lines = [f"{kind}{f' ({len(worst)} of {wrong})' if wrong > len(worst) else ''}:"]
+    for kept in worst:
+        one = kept.outcome
+        share = one.probabilities.get(one.predicted)
+        sure = "" if share is None else f" ({100 * share:.0f} %)"
+        lines.append(
+            f"  {one.example_id}: {one.predicted or '(nothing)'}{sure}, right is {one.gold}"
+        )
+    return lines

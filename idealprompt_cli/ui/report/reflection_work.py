@@ -1,0 +1,87 @@
+"""What reflection worked on: each confusion, its cases by consequence, and edits tried on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...core.errors import JournalError
+
+CASES = 5
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A wrong or barely right picture, and why it ranks where it does."""
+
+    id: str
+    consequence: float
+    reason: str
+
+    def short(self) -> str:
+        """The reason without its confusion's share, which stands at the confusion."""
+        return self.reason.split(";")[0]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An edit that was tried, and what became of it."""
+
+    kind: str
+    state: str
+    why: str
+    p_value: float
+
+
+@dataclass(frozen=True)
+class Worked:
+    """A confusion; `weight` is its share of the loss that was left, `cases` come by consequence."""
+
+    name: str
+    weight: float
+    cases: tuple[Looked, ...]
+    edits: tuple[Judged, ...]
+
+    def kept(self) -> tuple[Judged, ...]:
+        """Edits that became part of the prompt."""
+        return tuple(edit for edit in self.edits if edit.state in ("accepted", "changed"))
+
+    def dropped(self) -> str:
+        """The other edits in a phrase."""
+        names = [edit.kind for edit in self.edits if edit not in self.kept()]
+        return f"{len(names)} not kept ({', '.join(dict.fromkeys(names))})" if names else ""
+
+
+def worked(records: Sequence[Mapping[str, Any]]) -> tuple[Worked, ...]:
+    """A journal's confusions in the order in which they were worked on, each with the edits that
+    follow it. Raises JournalError for a record that lacks something."""
+    found: list[Worked] = []
+    try:
+        for record in records:
+            if record["kind"] == "confusion":
+                cases = (Looked(c["example"], c["consequence"], c["reason"])
+                         for c in record["cases"])  # fmt: skip
+                found.append(Worked(record["confusion"], record["weight"], tuple(cases), ()))
+            elif record["kind"] == "edit" and found:
+                edit = Judged(record["edit"], record["state"], record["why"], record["p_value"])
+                last = found[-1]
+                found[-1] = Worked(last.name, last.weight, last.cases, (*last.edits, edit))
+    except KeyError as missing:
+        raise JournalError(f"the journal's record of a confusion or edit lacks {missing}") from None
+    return tuple(found)
+
+
+def lines(work: Sequence[Worked]) -> list[str]:
+    """For a terminal."""
+    if not work:
+        return []
+    told = ["Reflection looked at (the most consequential first):"]
+    for one in work:
+        told.append(f"  {one.name}: {100 * one.weight:.0f} % of the loss")
+        told += [f"    {case.id}: {case.short()}" for case in one.cases[:CASES]]
+        more = len(one.cases) - CASES
+        told += [f"    and {more} more"] if more > 0 else []
+        told += [f"    kept: {e.kind}, {e.why} (p = {e.p_value:.2g})" for e in one.kept()]
+        told += [f"    {one.dropped()}"] if one.dropped() else []
+    return told

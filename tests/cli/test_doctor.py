@@ -1,0 +1,153 @@
+"""`doctor`: what it finds, what it foretells, what it advises."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from idealprompt_cli.cli.advice import advice
+from idealprompt_cli.cli.forecast import Speeds, forecast
+from idealprompt_cli.cli.system import machine
+from idealprompt_cli.evaluation.budget import Budget
+
+from ..conftest import SCRIPT, call
+from ..support.fake_vlm import FakeVlm, shop_task
+from ..support.tiny_models import write_pair
+
+SPEEDS = Speeds(picture=2.0, encoding=1.5, call=0.1, token=0.01, written=0.02)
+
+
+class Knowing(FakeVlm):
+    """Knows some pictures."""
+
+    def __init__(self, known: int) -> None:
+        super().__init__()
+        self.known = known
+
+    def stats(self) -> dict[str, float]:
+        return {}
+
+    def encoded(self, images: object) -> int:
+        return self.known
+
+    def check(self) -> str:
+        return ""
+
+    def reasons(self) -> tuple[str, ...]:
+        return ()
+
+
+def test_a_forecast_adds_up() -> None:
+    task = shop_task(16, 40)
+    found = forecast(task, Budget(evaluations=800), FakeVlm(), SPEEDS)
+    assert found["pictures"] == 56
+    assert found["encoding_seconds"] == pytest.approx(56 * 1.5)
+    tokens = found["tokens_per_evaluation"]
+    assert tokens == 2 * len(["Which", "code", "is", "it,", "K7", "or", "M2?"])
+    each = tokens * 0.01 + 0.25 * 12 * 0.02
+    assert found["seconds_per_evaluation"] == pytest.approx(each, rel=1e-3)
+    assert found["seconds"] == pytest.approx(56 * 2.0 + (800 + 80) * each, abs=0.1)
+    assert found["in_words"].startswith("about 5 min: 56 pictures to encode (84 s)")
+
+
+def test_pictures_encoded_before_cost_no_encoding() -> None:
+    task = shop_task(16, 40)
+    every, none = (forecast(task, Budget(1), Knowing(k), SPEEDS) for k in (0, 56))
+    assert every["seconds"] - none["seconds"] == pytest.approx(56 * 1.5, abs=0.2)
+    assert none["pictures_encoded_before"] == 56
+
+
+def test_budgets_of_time_and_tokens_are_evaluations_too() -> None:
+    task, engine = shop_task(16, 40), FakeVlm()
+    each = forecast(task, Budget(1), engine, SPEEDS)
+    by_time = forecast(task, Budget(seconds=60.0), engine, SPEEDS)
+    assert by_time["evaluations"] == int(60 / each["seconds_per_evaluation"])
+    by_tokens = forecast(task, Budget(evaluations=10**6, tokens=4200), engine, SPEEDS)
+    assert by_tokens["evaluations"] == 4200 // each["tokens_per_evaluation"]
+
+
+def test_advice_fits_what_was_found() -> None:
+    good: dict[str, dict[str, Any]] = {
+        "machine": {"load": 0.1, "cores_used_at_most": 4, "memory_free_gib": 8.0, "gpu": ""},
+        "model": {"quantisation": "Q8_0", "weights_gib": 0.5, "settings": "remembered"},
+    }
+    assert advice(good) == []
+
+    def changed(part: str, **values: Any) -> str:
+        return " ".join(advice({**good, part: {**good.get(part, {}), **values}}))
+
+    assert (
+        "built without CUDA"
+        in advice(
+            {
+                "machine": {**good["machine"], "gpu": "CUDA"},
+                "model": {**good["model"], "gpu_offload": "no"},
+            }
+        )[0]
+    )
+    assert "busy" in changed("machine", load=9.0)
+    assert "smaller quantisation" in changed("machine", memory_free_gib=0.4)
+    assert "Q8_0" in changed("model", quantisation="F16")
+    assert "AMX" in changed("model", kernels="safe")
+    assert "fast path is off (it lies)" in changed("model", fast_path_fault="it lies")
+    assert "--retune" in changed("model", settings="default")
+    assert "--resume" in changed("search", seconds=1e5)
+    assert advice({"machine": good["machine"], "model": {"problem": "no such file"}}) == []
+
+
+def test_facts_of_the_machine(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(bytes(1 << 20))
+    found = machine(tmp_path)
+    assert found["cache_mib"] == 1.0
+    assert 1 <= found["cores_used_at_most"] <= found["cpus"]
+    assert machine(tmp_path / "gone")["cache_mib"] == 0
+
+
+def test_a_task_gets_an_estimate(folder: Path) -> None:
+    data = json.loads(call("doctor", folder, "-m", SCRIPT, "--budget", "500", "--json").stdout)
+    assert data["search"]["evaluations"] == 500
+    assert data["search"]["pictures"] == 20
+    assert data["suggestions"] == [] or "busy" in data["suggestions"][0]
+    text = call("doctor", folder, "-m", SCRIPT).stdout
+    assert "  in words: about " in text
+    refused = call("doctor", "-m", SCRIPT, "--budget", "500")
+    assert refused.exit_code == 2
+    assert "name the task folder" in refused.stderr
+
+
+def test_a_real_model_is_explained(folder: Path, tmp_path: Path) -> None:
+    text, mmproj = write_pair("janus", tmp_path / "model")
+    words = ("doctor", folder, "-m", text, "--mmproj", mmproj, "--threads", "1")
+    data = json.loads(call(*words, "--retune", "--json").stdout)
+    model = data["model"]
+    assert model["mode"] == "fast"
+    assert model["fast_path_fault"] == ""
+    assert model["settings"] == "measured"
+    assert any(reason.startswith("threads 1") for reason in model["chosen_because"])
+    assert model["projector"] == "janus_pro"
+    assert "weights" in model["memory"]
+    assert data["speed"]["new_picture_seconds"] > 0
+    assert data["speed"]["prompt_tokens_per_second"] > 0
+    assert data["search"]["pictures_encoded_before"] == 0
+    shown = call(*words, "--memory", "64MiB").stdout
+    assert "memory: at most about 64MiB" in shown
+
+
+@pytest.mark.parametrize("size", ["2 parrots", "-1GiB", "0"])
+def test_a_memory_that_is_no_size(folder: Path, size: str) -> None:
+    for command in ("doctor", "search"):
+        result = call(command, folder, "-m", SCRIPT, f"--memory={size}")
+        assert result.exit_code == 2
+        assert result.stderr.splitlines()[-1] == (
+            f"error: --memory {size}: give a size such as 512MiB or 2GiB"
+        )
+
+
+def test_too_little_memory_for_the_model(folder: Path, tmp_path: Path) -> None:
+    text, mmproj = write_pair("janus", tmp_path / "model")
+    result = call("search", folder, "-m", text, "--mmproj", mmproj, "--memory", "100KiB")
+    assert result.exit_code == 1
+    assert "--memory 100KiB is too small for this model" in result.stderr.splitlines()[-1]

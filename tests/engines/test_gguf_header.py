@@ -1,0 +1,134 @@
+"""Wrong model files are one clear line each, and never reach the native library unchecked."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.engine.writer import Shape
+from idealprompt_cli.core.errors import ModelError, UsageError
+from idealprompt_cli.core.interfaces import Engine
+from idealprompt_cli.core.task import ModelRef
+from idealprompt_cli.engines import EngineOptions, engine_for, open_engine
+from idealprompt_cli.engines.llama_cpp.native import gguf_header as files
+
+from ..support.tiny_models import write_pair
+
+Pair = tuple[Path, Path]
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Pair:
+    return write_pair("janus", tmp_path)
+
+
+def open_pair(text: Path, mmproj: Path) -> Engine:
+    options = EngineOptions(threads=1, n_ctx=512, cache_dir=text.parent / "cache")
+    return open_engine("llama_cpp", ModelRef(text, mmproj), options)
+
+
+def fails(text: Path, mmproj: Path) -> str:
+    """The one line by which opening these fails."""
+    with pytest.raises(ModelError) as caught:
+        open_pair(text, mmproj)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert ";" in message, "an error says what would mend it"
+    return message
+
+
+def test_a_good_pair_says_what_it_is(pair: Pair) -> None:
+    engine = open_pair(*pair)
+    info = engine.info()
+    assert isinstance(engine, Engine)
+    assert (info.engine, info.architecture, info.n_ctx) == ("llama_cpp", "llama", 512)
+    assert info.family == "llama+janus_pro-tiny"
+    assert info.quantisation == "F32"
+    assert info.fingerprint == files.fingerprint(*pair)
+    engine.close()
+
+
+def test_missing(pair: Pair, tmp_path: Path) -> None:
+    assert "gone.gguf: no such file" in fails(tmp_path / "gone.gguf", pair[1])
+    assert "no such file; pass the mmproj's GGUF" in fails(pair[0], tmp_path / "gone.gguf")
+    assert "is a folder" in fails(tmp_path, pair[1])
+
+
+def test_not_gguf(pair: Pair, tmp_path: Path) -> None:
+    wrong = tmp_path / "weights.gguf"
+    wrong.write_bytes(b"PK\x03\x04 something else")
+    assert "not a GGUF file" in fails(wrong, pair[1])
+    wrong.write_bytes(b"")
+    assert "not a GGUF file" in fails(wrong, pair[1])
+    wrong.write_bytes(b"GGUF" + struct.pack(">I", 3) + bytes(40))
+    assert "version" in fails(wrong, pair[1])
+
+
+@pytest.mark.parametrize("part", [0.001, 0.02, 0.3, 0.99])
+@pytest.mark.parametrize("half", [0, 1])
+def test_truncated(pair: Pair, half: int, part: float) -> None:
+    data = pair[half].read_bytes()
+    pair[half].write_bytes(data[: int(len(data) * part)])
+    assert f"{pair[half].name}: the" in fails(*pair)
+
+
+def test_wrong_halves(pair: Pair) -> None:
+    text, mmproj = pair
+    assert "swap the two" in fails(mmproj, text)
+    assert "not a text model" in fails(mmproj, mmproj)
+    assert "is a text model (llama), not an mmproj" in fails(text, text)
+
+
+def test_mmproj_of_another_model(pair: Pair, tmp_path: Path) -> None:
+    _, wider = write_pair("janus", tmp_path / "other", shape=Shape(width=96))
+    assert "width 96, the text model janus.gguf takes 64" in fails(pair[0], wider)
+
+
+def test_native_complaints_are_passed_on(pair: Pair) -> None:
+    """The header is sound and the tensors are not what the architecture needs."""
+    data = pair[0].read_bytes()
+    pair[0].write_bytes(data.replace(b"blk.1.attn_q.weight", b"blk.1.attn_x.weight"))
+    message = fails(*pair)
+    assert "cannot be loaded (llama.cpp says:" in message
+    assert "attn_q" in message
+
+
+def test_no_chat_template(tmp_path: Path) -> None:
+    text, mmproj = write_pair("janus", tmp_path, template="")
+    assert "no chat template; pass one with --chat-template" in fails(text, mmproj)
+    options = EngineOptions(
+        threads=1, n_ctx=512, cache_dir=tmp_path, chat_template="{{ messages[0]['content'] }}:"
+    )
+    open_engine("llama_cpp", ModelRef(text, mmproj), options).close()
+
+
+def test_mmproj_is_found_beside_the_text_model(pair: Pair, tmp_path: Path) -> None:
+    options = EngineOptions(threads=1, n_ctx=512, cache_dir=tmp_path)
+    engine = open_engine("llama_cpp", pair[0], options)
+    assert engine.info().mmproj == str(pair[1])
+    engine.close()
+    pair[1].rename(tmp_path / "vision.gguf")
+    with pytest.raises(ModelError, match="pass --mmproj"):
+        open_engine("llama_cpp", pair[0], options)
+
+
+def test_nothing_is_printed(pair: Pair, capfd: pytest.CaptureFixture[str]) -> None:
+    open_pair(*pair).close()
+    captured = capfd.readouterr()
+    assert captured.out == captured.err == ""
+
+
+def test_registry(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="choose from http, llama_cpp, llama_cpp_text, scripted"):
+        open_engine("nothing", tmp_path)
+    assert engine_for(Path("a.yaml")) == "scripted"
+    assert engine_for(Path("a.gguf")) == "llama_cpp"
+
+
+def test_importing_the_registry_does_not_import_the_library() -> None:
+    code = "import sys, idealprompt_cli.engines; sys.exit('llama_cpp.llama_cpp' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

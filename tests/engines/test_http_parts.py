@@ -1,0 +1,116 @@
+"""The parts of the http engine that know no server."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from idealprompt_cli.core.errors import ModelError
+from idealprompt_cli.engines.http.forced_scoring import FLOOR, Forced, Shown
+from idealprompt_cli.engines.http.grammar_check import longest
+from idealprompt_cli.engines.http.top_logprobs import UNLISTED, Prefixes
+from idealprompt_cli.prompts.validation import SENTENCE
+
+# --- forced paths ---------------------------------------------------------------------------------
+
+
+def test_one_request_tells_of_others() -> None:
+    forced = Forced([(1, 2), (1, 3), (4,)])
+    assert forced.next() == (1, 2)
+    forced.learn((1, 2), [Shown(1, {1: -1.0, 4: -2.0}), Shown(2, {2: -0.5, 3: -0.25})])
+    assert forced.next() is None
+    assert forced.complete()
+    assert forced.totals() == (-1.5, -1.25, -2.0)
+
+
+def test_what_was_not_shown_is_asked_for() -> None:
+    forced = Forced([(1,), (2,)])
+    forced.learn(forced.next() or (), [Shown(1, {1: -1.0})])
+    assert forced.next() == (2,)
+    forced.learn((2,), [Shown(2, {2: -1e38})])
+    assert forced.totals() == (-1.0, FLOOR)
+
+
+def test_a_server_that_hides_half_a_character() -> None:
+    forced = Forced([(7, 8, 9)])
+    forced.learn(forced.next() or (), [Shown(8, {8: -1.0}), Shown(9, {9: -2.0})])
+    assert forced.next() is None
+    assert not forced.complete()
+    assert forced.totals() == (-3.0,)
+
+
+# --- listed prefixes ------------------------------------------------------------------------------
+
+
+def test_options_are_followed_along_the_longest_token() -> None:
+    walk = Prefixes(("red", "rest"))
+    assert walk.missing() == ""
+    walk.learn("", [("re", {"r": -3.0, "re": -1.0}), ("d", {"d": -0.5})])
+    assert walk.missing() is None
+    assert walk.totals() == (-1.5, -1.0 - 0.5 - UNLISTED)
+    assert walk.unlisted() == (False, True)
+
+
+def test_blanks_before_the_answer_do_not_matter() -> None:
+    walk = Prefixes((" red", " blue"))
+    assert walk.blank == " "
+    walk.learn("", [(" red", {" red": -0.1, "blue": -2.0})])
+    assert walk.totals() == (-0.1, -2.0)
+
+
+def test_an_option_that_begins_another() -> None:
+    walk = Prefixes(("red", "red or blue"))
+    walk.learn("", [("red", {"red": -1.0})])
+    assert walk.missing() == "red"
+    walk.learn("red", [(" or", {" or": math.log(0.25), ".": -1.0}), (" blue", {" blue": -0.5})])
+    assert walk.totals()[0] == pytest.approx(-1.0 + math.log(0.75))
+    assert walk.totals()[1] == pytest.approx(-1.0 + math.log(0.25) - 0.5)
+
+
+def test_where_nothing_can_be_listed_the_rest_counts_as_sure() -> None:
+    walk = Prefixes(("ab", "cd"))
+    walk.learn("", [("a", {"a": -1.0, "c": -2.0})])
+    while (place := walk.missing()) is not None:
+        walk.give_up(place)
+    assert walk.totals() == (-1.0, -2.0)
+
+
+# --- grammars -------------------------------------------------------------------------------------
+
+JSON = r"""
+root   ::= "{" ws pair ("," ws pair)* ws "}"   # an object
+pair   ::= string ":" ws (string | number)
+string ::= "\"" ([^"\\] | "\\" .)* "\""
+number ::= "-"? [0-9]+ ("." [0-9]{1,})?
+ws     ::= [ \t\n]*
+"""
+
+
+@pytest.mark.parametrize(
+    ("grammar", "text", "found"),
+    [
+        (SENTENCE, "Which colour is the cup?\nIt is red.", "Which colour is the cup?"),
+        (SENTENCE, "Too short?", "Too short?"),
+        (SENTENCE, "No end", None),
+        ('root ::= " "? answer\nanswer ::= "K7" | "M2"', "K7, of course", "K7"),
+        ('root ::= " "? answer\nanswer ::= "K7" | "M2"', "L7", None),
+        (JSON, '{"a": 1, "b": "x\\"y"} and more', '{"a": 1, "b": "x\\"y"}'),
+        (JSON, '{"a": }', None),
+        (r"root ::= [a\-\]]{2,3}", "-]a-", "-]a"),
+        (r"root ::= [\x41-\x43]+ .", "ABCD!", "ABCD"),
+        ('root ::= ("ab" | "a") "b"', "abb", "abb"),
+        ("root ::= [^a-c]{2}", "xyz", "xy"),
+    ],
+)
+def test_the_longest_beginning_that_fits(grammar: str, text: str, found: str | None) -> None:
+    assert longest(grammar, text) == found
+
+
+@pytest.mark.parametrize(
+    "grammar",
+    ['answer ::= "a"', "root ::= other", 'root ::= ("a"', '"a"', "root ::= * ", "root ::= ~"],
+)
+def test_grammars_that_cannot_be_read(grammar: str) -> None:
+    with pytest.raises(ModelError, match="not valid GBNF"):
+        longest(grammar, "a")

@@ -1,0 +1,88 @@
+"""Large calls are computed in portions that are on the disk before more is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from idealprompt_cli.core.prompt import ImageSlot, Message
+from idealprompt_cli.core.requests import ModelInfo, Scored, ScoreRequest
+from idealprompt_cli.core.results import Cost
+from idealprompt_cli.engines.scripted import ScriptedEngine
+from idealprompt_cli.evaluation.chunks import FEW, MANY, pictures_at_once, portions
+from idealprompt_cli.evaluation.metered_engine import MeteredEngine
+from idealprompt_cli.storage.journal import Journal
+
+SHOWN = (Message("user", (ImageSlot(), "What?")),)
+
+
+class Big(ScriptedEngine):
+    """A model of so many bytes that a few pictures are asked about at once."""
+
+    def info(self) -> ModelInfo:
+        return replace(super().info(), path="/nowhere/big.gguf")
+
+
+class Failing(Big):
+    """One that dies in its second call."""
+
+    def score(self, requests: Sequence[ScoreRequest]) -> list[Scored]:
+        if self.calls:
+            raise KeyboardInterrupt
+        return super().score(requests)
+
+
+def asked(count: int, prompts: int = 1) -> list[ScoreRequest]:
+    return [
+        ScoreRequest((Message("user", (ImageSlot(), f"{p}?")),), (Path(f"{n}.png"),), ("a", "b"))
+        for p in range(prompts)
+        for n in range(count)
+    ]
+
+
+def test_a_picture_is_in_one_portion() -> None:
+    pairs = [(str(i), request) for i, request in enumerate(asked(10, 3))]
+    parts = list(portions(pairs, 4))
+    assert [len(part) for part in parts] == [12, 12, 6]
+    assert sorted(pair[0] for part in parts for pair in part) == sorted(key for key, _ in pairs)
+    first = {request.images for _, request in parts[0]}
+    assert first == {(Path(f"{n}.png"),) for n in range(4)}
+    assert list(portions(pairs, 10)) == [pairs], "what fits is left as it is"
+    assert list(portions([], 4)) == []
+
+
+def test_large_models_are_asked_about_a_few_pictures(tmp_path: Path) -> None:
+    info = ScriptedEngine({}).info()
+    assert pictures_at_once(replace(info, path="/nowhere/big.gguf")) == FEW
+    small = tmp_path / "small.gguf"
+    small.write_bytes(b"small")
+    assert pictures_at_once(replace(info, path=str(small))) == MANY
+
+
+def test_each_portion_is_written_down_and_told(tmp_path: Path) -> None:
+    journal = Journal.create(tmp_path, {})
+    engine, heard = Big({}), []
+    ledger = MeteredEngine(engine, journal)
+    ledger.told = lambda count: heard.append((count, ledger.reckoned().evaluations))
+    ledger.score(asked(20))
+    assert heard == [(8, 8), (8, 16), (4, 20)]
+    assert ledger.reckoned() == ledger.spent == Cost(20, ledger.spent.tokens, ledger.spent.seconds)
+    ledger.score(asked(20))
+    journal.close()
+    assert len(heard) == 3, "known answers are no news"
+
+
+def test_what_was_answered_before_the_end_is_kept(tmp_path: Path) -> None:
+    journal = Journal.create(tmp_path, {})
+    with pytest.raises(KeyboardInterrupt):
+        MeteredEngine(Failing({}), journal).score(asked(20))
+    journal.close()
+    again, engine = Journal.resume(tmp_path, {}), Big({})
+    ledger = MeteredEngine(engine, again)
+    ledger.score(asked(20))
+    again.close()
+    assert len(engine.calls) == 12
+    assert ledger.spent.evaluations == 20, "and paid as if it had not been interrupted"

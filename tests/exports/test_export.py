@@ -1,0 +1,121 @@
+"""Every export holds the prompt, and is what it says it is."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from idealprompt_cli.artifact import Artifact, from_run
+from idealprompt_cli.core.prompt import Prompt, Verbaliser
+from idealprompt_cli.exports import EXPORTS
+from idealprompt_cli.exports.base import answers, grammar, quoted
+
+from ..conftest import call
+from ..support.factories import awkward_prompt, run_result
+
+PLAIN = Prompt("Which code?", verbalisers=(Verbaliser("K7", ('str"iped', "stripes")),))
+
+
+@pytest.fixture
+def artifact() -> Artifact:
+    return from_run(run_result())
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+@pytest.mark.parametrize("prompt", [PLAIN, awkward_prompt()], ids=["plain", "awkward"])
+def test_contract(name: str, prompt: Prompt, artifact: Artifact) -> None:
+    form = EXPORTS[name]
+    assert form.name == name
+    assert form.summary
+    text = form.render(artifact, prompt)
+    assert text == text.rstrip()
+    if name != "gbnf":
+        assert "Which code?" in text
+    for word, label in answers(artifact, prompt).items():
+        if word != label and name != "gbnf":
+            assert word.replace('"', "") in text.replace("\\", "").replace('"', "")
+
+
+def test_requests_are_json(artifact: Artifact) -> None:
+    for name in ("openai", "llama-server"):
+        data = json.loads(EXPORTS[name].render(artifact, PLAIN))
+        assert data["answers"]['str"iped'] == "K7"
+        (message,) = data["request"]["messages"]
+        assert message["content"][0]["image_url"]["url"] == "{{image_1}}"
+        assert data["request"]["temperature"] == 0
+    assert data["request"]["grammar"] == grammar(artifact, PLAIN)
+    assert data["request"]["repeat_penalty"] == 1.0
+
+
+def test_a_description_first_takes_two_requests(artifact: Artifact) -> None:
+    shown = EXPORTS["llama-server"].render(artifact, PLAIN.with_(reasoning="describe"))
+    data = json.loads(shown)
+    assert list(data) == ["first", "request", "answers"]
+    assert "grammar" not in data["first"]
+    begun = {"role": "assistant", "content": "{{thought}}\nAnswer:"}
+    assert data["request"]["messages"] == [*data["first"]["messages"], begun]
+
+
+def test_a_role_is_a_system_turn(artifact: Artifact) -> None:
+    data = json.loads(EXPORTS["openai"].render(artifact, PLAIN.with_(role="A clerk.")))
+    assert data["request"]["messages"][0] == {"role": "system", "content": "A clerk."}
+    assert 'SYSTEM "A clerk."' in EXPORTS["ollama"].render(artifact, PLAIN.with_(role="A clerk."))
+
+
+def test_the_grammar(artifact: Artifact) -> None:
+    assert grammar(artifact, PLAIN).splitlines() == [
+        'root ::= " "? answer',
+        'answer ::= "str\\"iped" | "stripes" | "M: 2" | "yes"',
+    ]
+    thinking = grammar(artifact, PLAIN.with_(reasoning="describe"))
+    assert thinking.startswith('root ::= thought "\\nAnswer: " answer\n')
+    assert quoted("a\nb\\") == '"a\\nb\\\\"'
+
+
+@pytest.mark.parametrize("prompt", [PLAIN, awkward_prompt()], ids=["plain", "awkward"])
+def test_llama_cpp_reads_the_grammar(artifact: Artifact, prompt: Prompt) -> None:
+    llama_cpp = pytest.importorskip("llama_cpp")
+    assert llama_cpp.LlamaGrammar.from_string(grammar(artifact, prompt), verbose=False)
+
+
+def test_the_script_is_python(artifact: Artifact) -> None:
+    for prompt in (PLAIN, awkward_prompt()):
+        tree = ast.parse(EXPORTS["python"].render(artifact, prompt))
+        names = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+        assert names == {"load", "url", "only", "ask", "answer"}
+
+
+def test_a_state_for_dspy(artifact: Artifact) -> None:
+    data = json.loads(EXPORTS["dspy"].render(artifact, PLAIN.with_(role="A clerk.")))
+    assert data["signature"]["instructions"] == "A clerk.\nWhich code?"
+    assert [field["prefix"] for field in data["signature"]["fields"]] == ["Image 1:", "Answer:"]
+    kept = data["idealprompt"]
+    assert kept["signature"].startswith("image_1: dspy.Image -> answer: Literal['str\"iped', ")
+    assert kept["answers"]["stripes"] == "K7"
+    assert kept["llama_server"]["grammar"] == grammar(artifact, PLAIN)
+    assert data["lm"] is None
+
+
+def test_promptfoo_is_yaml(artifact: Artifact) -> None:
+    data = yaml.safe_load(EXPORTS["promptfoo"].render(artifact, awkward_prompt()))
+    assert json.loads(data["prompts"][0])[0]["role"] == "user"
+    assert data["providers"][0]["config"]["passthrough"]["grammar"]
+
+
+def test_the_command(prompt: Path) -> None:
+    result = call("export", prompt, "--to", "text", "-q")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith("user: [image] ")
+    assert call("export", prompt, "--to", "gbnf", "-o", "g.gbnf", "-q").stdout == ""
+    assert Path("g.gbnf").read_text().startswith("root ::= ")
+    wrong = call("export", prompt, "--to", "olama")
+    assert wrong.exit_code == 2
+    assert "did you mean ollama?" in wrong.stderr
+    listed = call("export", "--help").stdout
+    assert all(name in listed for name in EXPORTS)
+    piped = call("export", "-", "--to", "text", "--use", "baseline", stdin=prompt.read_text())
+    assert piped.stdout == "user: [image] Which code?\n"

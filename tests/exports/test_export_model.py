@@ -1,0 +1,166 @@
+"""The exported script and requests, run through the binding's own chat handler, against eval."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import idealprompt_cli
+from idealprompt_cli.artifact import Artifact, from_run
+from idealprompt_cli.core.answer_schema import PLAIN, AnswerKind, AnswerSchema, Field
+from idealprompt_cli.core.prompt import Prompt, Verbaliser
+from idealprompt_cli.core.task import Example, ModelRef
+from idealprompt_cli.engines import EngineOptions, open_engine
+from idealprompt_cli.evaluation.evaluator import predict
+from idealprompt_cli.exports import EXPORTS
+from idealprompt_cli.task import load_task
+
+from ..support.factories import run_result
+
+FOLDER = Path(idealprompt_cli.__file__).parent / "models" / "demo"
+REF = ModelRef(FOLDER / "model.gguf", FOLDER / "mmproj.gguf")
+TASK = Path(__file__).parents[2] / "sample_tasks" / "defect_routing"
+PICTURES = 16
+# Greedy decoding takes the likeliest word, eval the label whose words are likeliest together; and
+# two builds round differently. So near-ties may differ (see exports/base.py).
+LEAST_AGREEMENT = 0.85
+
+pytestmark = [
+    pytest.mark.model,
+    pytest.mark.skipif(not REF.text.is_file(), reason="the demonstration model is not built yet"),
+]
+COLOURS = Prompt(
+    "What colour is it?",
+    verbalisers=(
+        Verbaliser("D0", ("red",)),
+        Verbaliser("D4", ("blue",)),
+        Verbaliser("D9", ("yellow",)),
+    ),
+)
+PROMPTS = {
+    "seed": Prompt("Where does this go: D0, D4 or D9?"),
+    "words": COLOURS,
+    "role": COLOURS.with_(role="You are an inspector.", constraints=("Answer with one word.",)),
+    "several": COLOURS.with_(
+        verbalisers=(
+            Verbaliser("D0", ("red", "pink")),
+            Verbaliser("D4", ("blue", "green")),
+            Verbaliser("D9", ("yellow", "white")),
+        )
+    ),
+    "described": COLOURS.with_(reasoning="describe"),
+}
+FIELDS = (Field("colour", "choice", ("red", "blue", "green")), Field("count", "integer"))
+WRITTEN: dict[AnswerKind, tuple[AnswerSchema, Prompt]] = {
+    "text": (PLAIN, Prompt("Describe this image in one sentence.")),
+    "json": (AnswerSchema(fields=FIELDS), Prompt("What is it?")),
+    "labels": (
+        AnswerSchema(options=("red", "striped", "mug")),
+        Prompt("Check: red, striped, mug."),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def examples() -> tuple[Example, ...]:
+    return load_task(TASK).test[: 3 * PICTURES : 3]
+
+
+@pytest.fixture(scope="module")
+def ours(examples: tuple[Example, ...], tmp_path_factory: pytest.TempPathFactory) -> Any:
+    options = EngineOptions(threads=1, cache_dir=tmp_path_factory.mktemp("cache"))
+    engine = open_engine("llama_cpp", REF, options)
+    labels = ("D0", "D4", "D9")
+    try:
+        chosen = {
+            name: [one.predicted for one in predict(engine, prompt, labels, examples)]
+            for name, prompt in PROMPTS.items()
+        }
+        written = {
+            kind: [one.reply for one in predict(engine, prompt, (), examples[:6], kind, form)]
+            for kind, (form, prompt) in WRITTEN.items()
+        }
+        return {**chosen, **written}
+    finally:
+        engine.close()
+
+
+@pytest.fixture(scope="module")
+def llama() -> Iterator[Any]:
+    """The script's own `load`; one model for all tests."""
+    script = run_script(PROMPTS["seed"])
+    model = script["load"](n_threads=1, n_threads_batch=1)
+    yield model
+    model.close()
+
+
+def artifact(prompt: Prompt) -> Artifact:
+    found = from_run(run_result(winner=prompt))
+    model = replace(found.model, path=str(REF.text), mmproj=str(REF.mmproj), n_ctx=1024)
+    return replace(found, labels=("D0", "D4", "D9"), model=model)
+
+
+def run_script(prompt: Prompt) -> dict[str, Any]:
+    names: dict[str, Any] = {"__name__": "exported"}
+    exec(EXPORTS["python"].render(artifact(prompt), prompt), names)
+    return names
+
+
+def agreement(mine: list[str], theirs: list[str]) -> float:
+    return sum(a == b for a, b in zip(mine, theirs, strict=True)) / len(mine)
+
+
+@pytest.mark.parametrize("name", PROMPTS)
+def test_the_script_answers_like_eval(
+    name: str, ours: Any, llama: Any, examples: tuple[Example, ...]
+) -> None:
+    script = run_script(PROMPTS[name])
+    theirs = [script["answer"](llama, example.images[0]) for example in examples]
+    share = agreement(ours[name], theirs)
+    print(f"python export, {name}: {share:.1%} of {len(theirs)} answers agree with eval")
+    assert share >= LEAST_AGREEMENT
+
+
+@pytest.mark.parametrize("kind", WRITTEN)
+def test_the_script_writes_like_eval(
+    kind: AnswerKind, ours: Any, llama: Any, examples: tuple[Example, ...]
+) -> None:
+    form, prompt = WRITTEN[kind]
+    found = artifact(prompt)
+    found = replace(found, labels=(), task=replace(found.task, answer=kind, form=form))
+    script: dict[str, Any] = {"__name__": "exported"}
+    exec(EXPORTS["python"].render(found, prompt), script)
+    theirs = [script["answer"](llama, example.images[0]) for example in examples[:6]]
+    assert agreement(ours[kind], theirs) >= 5 / 6
+
+
+def say(llama: Any, request: dict[str, Any], url: str) -> str:
+    """The reply to an exported request, through the code that a server has, in this process."""
+    from llama_cpp import LlamaGrammar
+
+    filled = json.loads(json.dumps(request).replace("{{image_1}}", url))
+    del filled["model"]
+    filled.pop("logit_bias", None)  # the binding knows tokens by number only
+    grammar = LlamaGrammar.from_string(filled.pop("grammar"), verbose=False)
+    reply = llama.create_chat_completion(**filled, grammar=grammar)
+    return str(reply["choices"][0]["message"]["content"]).strip()
+
+
+@pytest.mark.parametrize("name", ["words", "role"])
+def test_the_requests_answer_like_eval(
+    name: str, ours: Any, llama: Any, examples: tuple[Example, ...]
+) -> None:
+    url = run_script(PROMPTS[name])["url"]
+    data = json.loads(EXPORTS["llama-server"].render(artifact(PROMPTS[name]), PROMPTS[name]))
+    openai = json.loads(EXPORTS["openai"].render(artifact(PROMPTS[name]), PROMPTS[name]))
+    assert openai["request"].items() <= data["request"].items()
+    replies = [say(llama, data["request"], url(example.images[0])) for example in examples]
+    theirs = [data["answers"][reply] for reply in replies]
+    share = agreement(ours[name], theirs)
+    print(f"llama-server export, {name}: {share:.1%} of {len(theirs)} answers agree with eval")
+    assert share >= LEAST_AGREEMENT

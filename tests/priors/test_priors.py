@@ -1,0 +1,276 @@
+"""The memory of strategies: counts, back-off, merging, its file, and that nothing private is in."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from idealprompt_cli.core.errors import PriorsError
+from idealprompt_cli.core.task import Example
+from idealprompt_cli.priors import (
+    START,
+    TRUST,
+    Belief,
+    Beliefs,
+    Key,
+    Priors,
+    beliefs_for,
+    dump,
+    fresh,
+    kind_of,
+    learn,
+    lessons,
+    load,
+    reset,
+    update,
+)
+from idealprompt_cli.strategies import STRATEGIES
+
+from ..conftest import SCRIPT, call
+from ..support.factories import evaluation, model, run_result, task
+
+HERE = Key("1e10", "demo", "label-few", "seed", "reask")
+
+
+def taught(key: Key = HERE, won: float = 0.5, times: int = 1, box: str = "b1") -> Priors:
+    return Priors().learnt(box, [(key, won)] * times)
+
+
+# --- numbers --------------------------------------------------------------------------------------
+
+
+def test_a_run_gives_one_lesson_per_parent_and_strategy() -> None:
+    result = run_result()
+    better = replace(result.trials[1], id=4, evaluation=evaluation(4, 6))
+    failed = replace(result.trials[1], id=5, strategy="cues", state="failed", evaluation=None)
+    found = dict(lessons(replace(result, trials=(*result.trials, better, failed))))
+    seed = {key.strategy: won for key, won in found.items() if key.parent == "seed"}
+    assert set(seed) == {"rephrase", "role"}
+    # From 2 of 6 to 4 of 6 right: half of what was lacking.
+    assert seed["rephrase"] == pytest.approx(0.5)
+    assert seed["role"] == 0.0
+    assert {key.parent for key in found} == {"seed", "rephrase"}
+
+
+def test_task_kinds() -> None:
+    few = task()
+    assert kind_of(few) == "label-few"
+    assert kind_of(replace(few, labels=("a", "b"))) == "label-2"
+    assert kind_of(replace(few, labels=tuple("abcdefgh"))) == "label-many"
+    pair = Example("x", (Path("1.png"), Path("2.png")), "K7", "made")
+    assert kind_of(replace(few, answer="text", train=(pair,))) == "text-pair"
+
+
+def test_without_memory_the_base_is_believed() -> None:
+    belief = Priors().beliefs(model(), kind_of(task())).of("seed", "reask")
+    assert belief.mean(0.3) == 0.3
+
+
+def test_belief_moves_with_lessons_and_backs_off() -> None:
+    base = 0.1
+    other_model = replace(HERE, model="ffff")
+    other_family = replace(other_model, family="else")
+
+    def believed(*keys: Key, parent: str = "seed") -> float:
+        memory = Priors()
+        for key in keys:
+            memory = memory.learnt("b1", [(key, 0.8)] * 6)
+        return memory.beliefs(model(), "label-few").of(parent, "reask").mean(base)
+
+    assert base < believed(other_family) < believed(other_model) < believed(HERE) < 0.8
+    assert base < believed(HERE, parent="cues") < believed(HERE)
+    assert base < believed(replace(HERE, kind="text")) < believed(other_family)
+
+
+def test_beliefs_come_back_from_json_bit_by_bit() -> None:
+    beliefs = taught(won=1 / 3, times=3).beliefs(model(), "label-few")
+    assert Beliefs.from_record(json.loads(json.dumps(beliefs.to_record()))) == beliefs
+    assert isinstance(beliefs.of("seed", "reask"), Belief)
+
+
+def test_boxes_add_up_and_twice_is_once() -> None:
+    one, two = taught(times=2), taught(won=1.0, box="b2")
+    both = one.merged(two)
+    assert both.total()[HERE].n == 3
+    assert both.total()[HERE].won == 2.0
+    assert both.merged(two) == both == two.merged(one).merged(one)
+
+
+def test_a_box_seen_later_counts_once_as_the_fuller() -> None:
+    assert taught(times=2).merged(taught(times=5)).total()[HERE].n == 5
+
+
+# --- the file -------------------------------------------------------------------------------------
+
+
+def test_round_trip_and_empty(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "priors.json"
+    assert load(path).priors == Priors()
+    count = learn(run_result(), path)
+    assert count == 3
+    assert set(load(path).priors.total()) == {key for key, _ in lessons(run_result())}
+    assert learn(run_result(), path) == 3
+    assert all(tally.n == 2 for tally in load(path).priors.total().values())
+    assert reset(path)
+    assert not path.exists()
+    assert not reset(path)
+
+
+def test_nothing_private_is_in_the_file(tmp_path: Path) -> None:
+    result = run_result()
+    odd = replace(result.trials[1], id=9, strategy="my secret: striped = K7")
+    secret = replace(result.model, family="Ann's models", name="ann.gguf")
+    path = tmp_path / "priors.json"
+    learn(replace(result, trials=(*result.trials, odd), model=secret), path)
+    text = path.read_text()
+    rows = [row for rows in json.loads(text)["boxes"].values() for row in rows]
+    allowed = {"seed", "rephrase", "role", "everything", "other", "label-few", "1e10"}
+    assert {word for row in rows for word in row[:5]} == allowed
+    assert all(isinstance(number, (int, float)) for row in rows for number in row[5:])
+    for private in ("striped", "K7", "train/", "codes", "Which code", "Ann", "ann", "tab le"):
+        assert private not in text
+    assert re.fullmatch(r"[0-9a-f]{12}", json.loads(text)["box"])
+
+
+BROKEN = {
+    "not JSON": "{",
+    "foreign": '{"schema": "other"}',
+    "a list": "[1]",
+    "newer": '{"schema": "idealprompt-priors", "version": 9, "box": "ab", "boxes": {}}',
+    "bad box": '{"schema": "idealprompt-priors", "version": 1, "box": 3, "boxes": {}}',
+    "bad boxes": '{"schema": "idealprompt-priors", "version": 1, "box": "ab", "boxes": 3}',
+    "bad row": '{"schema": "idealprompt-priors", "version": 1, "box": "ab", "boxes":'
+    ' {"ab": [["m", "f", "k", "p", "s", 1, 2.0, 0.5]]}}',
+    "free text": '{"schema": "idealprompt-priors", "version": 1, "box": "ab", "boxes":'
+    ' {"ab": [["m", "f", "k", "p", "a sentence", 1, 0.5, 0.5]]}}',
+    "not a number": '{"schema": "idealprompt-priors", "version": 1, "box": "ab", "boxes":'
+    ' {"ab": [["m", "f", "k", "p", "s", 1, NaN, 0.5]]}}',
+    "binary": "\x00\x01",
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_file_that_is_not_ours_is_refused_and_left_alone(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "priors.json"
+    path.write_text(BROKEN[kind])
+    for use in (load, reset, lambda p: learn(run_result(), p), lambda p: update(p, lambda m: m)):
+        with pytest.raises(PriorsError, match=re.escape(str(path))):
+            use(path)
+    assert path.read_text() == BROKEN[kind]
+
+
+def _teach(path: str, times: int) -> None:
+    for _ in range(times):
+        learn(run_result(), Path(path))
+
+
+def test_two_processes_lose_no_lesson(tmp_path: Path) -> None:
+    path = tmp_path / "priors.json"
+    processes = multiprocessing.get_context("spawn")
+    workers = [processes.Process(target=_teach, args=(str(path), 6)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert all(tally.n == 12 for tally in load(path).priors.total().values())
+
+
+def test_the_packaged_file_is_readable_and_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = tmp_path / "start.json"
+    start.write_text(dump(fresh(taught(won=1.0, times=9, box="start"))))
+    monkeypatch.setattr("idealprompt_cli.priors.store.START", start)
+    beliefs = beliefs_for(task(), model(), tmp_path / "none.json")
+    alone = load(start).priors.beliefs(model(), kind_of(task())).of("seed", "reask").mean(0.0)
+    assert alone > 0.8
+    assert beliefs.of("seed", "reask").mean(0.0) == pytest.approx(TRUST * alone)
+    assert beliefs.of("seed", "never heard of").mean(0.3) == 0.3
+    own = tmp_path / "own.json"
+    own.write_text(dump(fresh(taught(won=0.0, times=9, box="own"))))
+    taught_better = beliefs_for(task(), model(), own).of("seed", "reask").mean(0.0)
+    assert taught_better < 0.1 * alone, "a user's own lessons count in full"
+
+
+def test_the_packaged_file_holds_names_of_the_pool_and_numbers() -> None:
+    total = load(START).priors.total()
+    assert total
+    pool = {*STRATEGIES, "seed"}
+    assert {key.parent for key in total} | {key.strategy for key in total} <= pool
+    assert all(re.fullmatch(r"(label-(2|few|many)|[a-z]+)(-pair)?", key.kind) for key in total)
+    assert all(re.fullmatch(r"[0-9a-f]{12}", key.model) for key in total)
+    project = (Path(__file__).parents[2] / "pyproject.toml").read_text()
+    assert f"priors/{START.name}" in project
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+
+def test_priors_travel_between_machines(memory: Path, tmp_path: Path) -> None:
+    assert "nothing learnt yet" in call("priors", "list").stdout
+    assert "--packaged" in call("priors", "list").stdout
+    assert "seed" in call("priors", "list", "--packaged").stdout
+    learn(run_result())
+    out = tmp_path / "out.json"
+    assert call("priors", "export", out).exit_code == 0
+    assert json.loads(out.read_text())["box"] != load(memory).box
+    assert call("priors", "reset").exit_code == 2
+    assert call("priors", "reset", "--yes").exit_code == 0
+    learn(run_result())
+    for _ in range(2):
+        assert call("priors", "import", out).exit_code == 0
+    listed = json.loads(call("priors", "list", "--json").stdout)["lessons"]
+    assert {row["n"] for row in listed} == {2}
+    assert "rephrase" in call("priors", "list").stdout
+    joined = call("priors", "merge", out, memory)
+    assert json.loads(joined.stdout)["schema"] == "idealprompt-priors"
+
+
+def test_priors_complain_in_one_line(tmp_path: Path) -> None:
+    missing = call("priors", "import", tmp_path / "none.json")
+    assert missing.exit_code == 1
+    assert missing.stderr.startswith("error: ")
+    foreign = tmp_path / "foreign.json"
+    foreign.write_text("{}")
+    assert "is not a priors file" in call("priors", "merge", foreign).stderr
+
+
+def test_a_search_learns_once_and_can_be_told_not_to(folder: Path, memory: Path) -> None:
+    words = ("search", folder, "-m", SCRIPT, "-o", "p.yaml", "-q", "--run-dir", "r")
+    assert call(*words, "--no-priors").exit_code == 0
+    assert not memory.exists()
+    assert call(*words[:-1], "s").exit_code == 0
+    once = memory.read_text()
+    assert load(memory).priors.total()
+    assert call(*words[:-1], "s", "--resume").exit_code == 0
+    assert memory.read_text() == once
+    assert call(*words[:-1], "t", "--policy", "best-first", "--prefer", "short").exit_code == 0
+    assert memory.read_text() != once
+
+
+def test_a_damaged_memory_stops_a_search_before_it_starts(folder: Path, memory: Path) -> None:
+    memory.write_text("{}")
+    result = call("search", folder, "-m", SCRIPT, "-q", "--run-dir", "r")
+    assert result.exit_code == 1
+    assert "is not a priors file" in result.stderr
+    assert not Path("r").exists()
+    assert call("search", folder, "--prefer", "long").exit_code == 2
+    assert call("search", folder, "--policy", "ucb").exit_code == 2
+
+
+def test_what_is_no_priors_file_is_not_written_over(memory: Path, tmp_path: Path) -> None:
+    learn(run_result())
+    foreign = tmp_path / "notes.json"
+    foreign.write_text('{"mine": 1}')
+    for words in (("export", foreign), ("merge", memory, "-o", foreign)):
+        result = call("priors", *words)
+        assert result.exit_code == 1
+        assert result.stderr.count("\n") == 1
+        assert foreign.read_text() == '{"mine": 1}'
+    again = tmp_path / "again.json"
+    assert [call("priors", "export", again).exit_code for _ in range(2)] == [0, 0]

@@ -1,0 +1,123 @@
+"""Rendering, plain data and identity of prompts."""
+
+from __future__ import annotations
+
+import pytest
+
+from idealprompt_cli.core.errors import ArtifactError
+from idealprompt_cli.core.prompt import (
+    Demonstration,
+    ImageSlot,
+    LabelText,
+    Message,
+    Prompt,
+    Verbaliser,
+)
+from idealprompt_cli.prompts.prompts import (
+    fingerprint,
+    from_dict,
+    length,
+    ordered_labels,
+    render,
+    to_dict,
+    words_for,
+)
+
+LABELS = ("K7", "M2")
+FULL = Prompt(
+    question="Which is it?",
+    role="You sort goods.",
+    context="A shop.",
+    label_descriptions=(LabelText("K7", "striped"), LabelText("M2", "dotted")),
+    label_order=("M2", "K7"),
+    definition_style="description_first",
+    cues=("Look at the surface.",),
+    constraints=("Ignore the background.",),
+    reasoning="describe",
+    demonstrations=(Demonstration("striped mug.", "K7"),),
+    output_format="Answer with the label.",
+    image_position="after",
+    verbalisers=(Verbaliser("K7", ("alpha", "a")),),
+)
+
+
+def text_of(prompt: Prompt, labels: tuple[str, ...] = LABELS) -> str:
+    return "".join(p for p in render(prompt, labels)[-1].content if isinstance(p, str))
+
+
+def test_a_seed_prompt_is_a_picture_and_the_question() -> None:
+    assert render(Prompt("Which code?")) == (Message("user", (ImageSlot(), "Which code?")),)
+
+
+def test_every_part_is_rendered_in_its_place() -> None:
+    system, user = render(FULL, LABELS)
+    assert system == Message("system", ("You sort goods.",))
+    assert user.content == (
+        "A shop. Look at the surface. dotted = M2; striped = alpha. "
+        "Image: striped mug. Answer: alpha. Which is it? Ignore the background. "
+        "First describe the image in one sentence, then answer the question. "
+        "Answer with the label.",
+        ImageSlot(),
+    )
+
+
+def test_two_pictures_take_two_slots() -> None:
+    assert render(Prompt("Same?"), images=2)[0].content == (ImageSlot(), ImageSlot(), "Same?")
+
+
+def test_label_order_lists_options_only_without_definitions() -> None:
+    plain = Prompt("Which?", label_order=("M2",))
+    assert text_of(plain) == "Which? Options: M2, K7."
+    said = plain.with_(verbalisers=(Verbaliser("K7", ("striped", "checked")),))
+    assert text_of(said) == "Which? Options: M2, striped, checked."
+    defined = plain.with_(label_descriptions=(LabelText("K7", "x"), LabelText("M2", "y")))
+    assert text_of(defined) == "M2: y; K7: x. Which?"
+
+
+def test_a_role_can_go_into_the_users_turn() -> None:
+    (message,) = render(Prompt("Which?", role="You look.", role_channel="user"))
+    assert message.content == (ImageSlot(), "You look. Which?")
+
+
+def test_words_and_order_fall_back_to_the_labels() -> None:
+    assert words_for(FULL, "K7") == ("alpha", "a")
+    assert words_for(FULL, "M2") == ("M2",)
+    assert ordered_labels(Prompt("q", label_order=("Z", "M2")), LABELS) == ("M2", "K7")
+
+
+@pytest.mark.parametrize("prompt", [FULL, Prompt("Which code?")])
+def test_plain_data_round_trips(prompt: Prompt) -> None:
+    assert from_dict(to_dict(prompt)) == prompt
+
+
+def test_defaults_are_left_out() -> None:
+    assert to_dict(Prompt("q", role="r")) == {"question": "q", "role": "r"}
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ([], "expected a mapping"),
+        ({}, "'question' is missing"),
+        ({"question": "q", "rol": "x"}, "did you mean 'role'"),
+        ({"question": ["q"]}, "prompt.question: expected text"),
+        ({"question": "q", "reasoning": "long"}, "none of none, brief, describe"),
+        ({"question": "q", "cues": "x"}, "expected a list"),
+        ({"question": "q", "verbalisers": ["x"]}, "expected a mapping from label"),
+        ({"question": "q", "demonstrations": [{"answer": "x"}]}, "needs 'description'"),
+    ],
+)
+def test_bad_data_is_refused_with_its_place(data: object, said: str) -> None:
+    with pytest.raises(ArtifactError, match=said):
+        from_dict(data)
+
+
+def test_numbers_in_yaml_are_taken_as_text() -> None:
+    parsed = from_dict({"question": "q", "verbalisers": {7: [1, "one"]}})
+    assert parsed.verbalisers == (Verbaliser("7", ("1", "one")),)
+
+
+def test_fingerprint_follows_content_and_length_the_text() -> None:
+    assert fingerprint(FULL) == fingerprint(from_dict(to_dict(FULL)))
+    assert fingerprint(FULL) != fingerprint(FULL.with_(role=""))
+    assert length(FULL.with_(context=""), LABELS) < length(FULL, LABELS)

@@ -1,0 +1,343 @@
+"""Whole reflections on a pretend model: they gain where there is something to gain, and only
+there; they resume, stop and never peek."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from idealprompt_cli.artifact import dump, from_run, load
+from idealprompt_cli.core.errors import Interrupted, UsageError
+from idealprompt_cli.core.prompt import LabelText, Prompt
+from idealprompt_cli.core.results import RunResult, Trial
+from idealprompt_cli.core.task import Task
+from idealprompt_cli.evaluation.budget import Budget
+from idealprompt_cli.evaluation.metered_engine import MeteredEngine
+from idealprompt_cli.fitting.questions import QUESTIONS
+from idealprompt_cli.metrics import METRICS
+from idealprompt_cli.prompts.validation import fit_phrase
+from idealprompt_cli.reflection import Settings, Start, diagnose, from_prompt, from_search, reflect
+from idealprompt_cli.reflection.acceptance import ALPHA
+from idealprompt_cli.search.run import final_test, run
+from idealprompt_cli.storage.journal import Journal, header_for
+from idealprompt_cli.strategies import STRATEGIES
+from idealprompt_cli.ui.console import SilentObserver
+
+from ..support.fake_vlm import FakeVlm, graded_task, picture, shop_task
+
+TASK = shop_task()
+METRIC = METRICS["accuracy"]
+BLANK = picture(7)
+DEFINED = Prompt(
+    "Which code is it?",
+    label_descriptions=(LabelText("K7", "striped"), LabelText("M2", "plain")),
+)
+
+
+class Writer:
+    """A `Proposer` that finds what it is told is there, or rambles."""
+
+    def __init__(self, able: bool = True) -> None:
+        self.able = able
+        self.asked: list[str] = []
+        self.grammars: list[str | None] = []
+
+    def write(self, instruction: str, max_tokens: int = 64, grammar: str | None = None) -> str:
+        self.asked.append(instruction)
+        self.grammars.append(grammar)
+        if not self.able:
+            return "a nice picture of a nice picture of"
+        if "clearer question" in instruction:
+            return "Is it code K7, striped or checked, or code M2, plain or dotted?"
+        first = instruction.split("What do the pictures of ")[1].split(maxsplit=1)[0]
+        return "striped or checked" if first in ("K", "K7") else "plain or dotted"
+
+
+def reflected(
+    task: Task = TASK,
+    budget: str = "600",
+    engine: FakeVlm | None = None,
+    journal: Journal | None = None,
+    start: Start | None = None,
+    seed: int = 0,
+    events: list[tuple[str, Mapping[str, Any]]] | None = None,
+    **settings: Any,
+) -> RunResult:
+    seeded = Prompt(task.question)
+    log = events if events is not None else []
+    return reflect(
+        task,
+        MeteredEngine(engine or FakeVlm(), journal, Budget.parse(budget)),
+        METRIC,
+        start or from_prompt(seeded, seeded),
+        observer=SilentObserver(),
+        settings=Settings(**{"questions": QUESTIONS, "blank": BLANK, **settings}),
+        journal=journal,
+        seed=seed,
+        tell=lambda kind, data: log.append((kind, data)),
+    )
+
+
+def timeless(result: RunResult) -> str:
+    return re.sub(r"seconds=[\d.e-]+", "", repr(result))
+
+
+def relabelled(task: Task, seed: int) -> Task:
+    """Labels dealt anew: nothing is left to find."""
+
+    def dealt(examples: Any, salt: str) -> Any:
+        labels = [example.answer for example in examples]
+        random.Random(f"{seed} {salt}").shuffle(labels)
+        return tuple(replace(e, answer=x) for e, x in zip(examples, labels, strict=True))
+
+    return replace(task, train=dealt(task.train, "train"), test=dealt(task.test, "test"))
+
+
+# --- gains ----------------------------------------------------------------------------------------
+
+
+def test_reflection_beats_the_seed_prompt_on_held_out_pictures() -> None:
+    tested = final_test(reflected(), FakeVlm(), METRIC)
+    assert tested.test is not None
+    assert tested.test.winner.value > 0.9 > 0.75 > tested.test.baseline.value
+    assert tested.recommended == "winner"
+
+
+def test_it_goes_on_from_a_search() -> None:
+    task = graded_task()
+    ledger = MeteredEngine(FakeVlm(), None, Budget.parse("150"))
+    pool = (STRATEGIES["role"], STRATEGIES["label_descriptions"])
+    found = run(task, ledger, METRIC, pool, ledger.budget, observer=SilentObserver())
+    assert ledger.spent == found.cost
+    ledger.budget = Budget.parse("700")
+    result = reflect(
+        task,
+        ledger,
+        METRIC,
+        from_search(found),
+        observer=SilentObserver(),
+        settings=Settings(QUESTIONS, BLANK),
+    )
+    assert result.trials[: len(found.trials)] == found.trials
+    assert result.cost.evaluations <= 700
+    assert result.selection.winner.value > found.selection.winner.value
+    trail = [step.strategy for step in from_run(result).trail]
+    assert trail[0] == "seed"
+    assert trail[-1].startswith("reflect ")
+
+
+def test_an_accepted_edit_says_what_it_changed_fixed_and_broke() -> None:
+    result = reflected()
+    first = from_run(result).trail[1]
+    assert first.edit is not None
+    assert {change.part for change in first.edit.changes} & {"question", "label_descriptions"}
+    assert first.edit.p_value <= first.edit.level <= ALPHA
+    before = {o.example_id: o.score for o in result.selection.baseline.outcomes}
+    trial = next(t for t in result.trials if t.edit is not None and t.note == first.note)
+    assert trial.evaluation is not None
+    after = {o.example_id: o.score for o in trial.evaluation.outcomes}
+    assert set(first.edit.fixed) == {i for i in after if after[i] > before[i]}
+    assert set(first.edit.broke) == {i for i in after if after[i] < before[i]}
+    again = load(dump(from_run(result)), "file").trail[1].edit
+    assert again is not None
+    assert again.fixed == first.edit.fixed
+
+
+# --- honesty --------------------------------------------------------------------------------------
+
+
+def test_random_labels_claim_no_gain() -> None:
+    claims = 0
+    for seed in range(3):
+        tested = final_test(reflected(relabelled(TASK, seed), seed=seed), FakeVlm(), METRIC)
+        claims += tested.recommended == "winner"
+        untested = final_test(
+            reflected(replace(relabelled(TASK, seed), test=())), FakeVlm(), METRIC
+        )
+        claims += untested.recommended == "winner"
+    assert claims == 0
+
+
+def test_the_examples_that_inspired_an_edit_do_not_test_it() -> None:
+    writer, events = Writer(), list[tuple[str, Mapping[str, Any]]]()
+    reflected(proposer=writer, events=events)
+    edits = [data for kind, data in events if kind == "edit" and "written" in data["edit"]]
+    assert {data["edit"] for data in edits} == {"written-definitions", "written-question"}
+    assert len([asked for asked in writer.asked if "clearer question" in asked]) <= 3
+    assert all(writer.grammars)
+    for edit in edits:
+        assert edit["inspired_by"]
+        assert edit["scored_on"] <= len(TASK.train) - len(edit["inspired_by"])
+
+
+def test_a_proposer_that_rambles_is_asked_once() -> None:
+    writer = Writer(able=False)
+    reflected(relabelled(TASK, 1), proposer=writer)
+    assert len(writer.asked) == 1
+
+
+def test_what_a_proposer_writes_is_checked() -> None:
+    said = ["a large red striped mug on a table", "a cup"]
+    assert fit_phrase("striped or checked", ("K7", "M2"), said)
+    for text in ("", "K7 items", "a large red striped mug", "no no no no", "one " * 9, "42"):
+        assert not fit_phrase(text, ("K7", "M2"), said)
+
+
+def test_the_test_split_is_not_looked_at() -> None:
+    engine = FakeVlm()
+    reflected(engine=engine)
+    held_out = {path for example in TASK.test for path in example.images}
+    shown = [r.images for r in engine.scored] + [r.images for r in engine.generated]
+    assert shown
+    assert not held_out & {path for images in shown for path in images}
+
+
+def test_a_rejected_edit_is_not_tried_again() -> None:
+    tried: list[str] = []
+    journal = Journal.memory()
+    reflected(graded_task(), "1500", journal=journal, patience=5)
+    for record in journal.records("edit"):
+        assert record["key"] not in tried
+        if record["state"] == "rejected":
+            tried.append(record["key"])
+    assert len(tried) > 5
+
+
+# --- stops and resumption -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("budget", ["20", "60", "100", "150", "300", "2ktok"])
+def test_the_budget_is_kept(budget: str) -> None:
+    result = reflected(relabelled(TASK, 1), budget)
+    assert Budget.parse(budget).fraction(result.cost) <= 1.0
+    assert result.stop in ("evaluations", "tokens", "exhausted", "patience")
+
+
+def test_the_reason_to_stop() -> None:
+    events: list[tuple[str, Mapping[str, Any]]] = []
+    assert reflected(events=events).stop == "exhausted"
+    assert events[-1][0] == "stop"
+    assert events[-1][1]["why"] == "the evidence speaks for no further edit"
+    assert reflected(relabelled(graded_task(), 2), "2000", patience=1).stop == "patience"
+
+
+def test_a_budget_below_the_start_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="does not cover the prompt to start from"):
+        reflected(budget="15")
+    with pytest.raises(UsageError, match="no training pictures"):
+        reflected(replace(TASK, train=()))
+
+
+@pytest.mark.parametrize("broken_at", [0, 1, 2, 5, 8])
+def test_a_broken_run_resumes_to_the_same_result(tmp_path: Path, broken_at: int) -> None:
+    task, engine = relabelled(TASK, 3), FakeVlm()
+    whole = Journal.memory()
+    unbroken = reflected(task, "400", engine, whole)
+    header = header_for(task, engine.info(), 0)
+    first, second = FakeVlm(fail_after=broken_at), FakeVlm()
+    with Journal.create(tmp_path, header) as journal, pytest.raises(Interrupted):
+        reflected(task, "400", first, journal)
+    with Journal.resume(tmp_path, header) as journal:
+        resumed = reflected(task, "400", second, journal)
+        edits = journal.records("edit")
+    assert timeless(resumed) == timeless(unbroken)
+    assert first.requests + second.requests == engine.requests
+    assert edits == whole.records("edit")
+
+
+def test_equal_seeds_give_equal_runs() -> None:
+    assert timeless(reflected(seed=4)) == timeless(reflected(seed=4))
+
+
+# --- a person, and a look without consequences ----------------------------------------------------
+
+
+def test_a_person_can_refuse_and_change() -> None:
+    seen: list[Trial] = []
+
+    def refuse(trial: Trial, before: Prompt) -> Prompt | None:
+        seen.append(trial)
+        return None
+
+    result = reflected(review=refuse)
+    assert seen
+    assert result.winner == result.baseline
+
+    by_hand = Prompt("What pattern is it?")
+    change: Callable[[Trial, Prompt], Prompt | None] = lambda trial, before: by_hand  # noqa: E731
+    result = reflected(review=change, patience=1)
+    assert any(trial.strategy == "reflect by_hand" for trial in result.trials)
+    assert any(trial.prompt == by_hand for trial in result.trials)
+
+
+def test_a_person_is_asked_once_however_often_a_run_breaks(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def change(trial: Trial, before: Prompt) -> Prompt | None:
+        asked.append(trial.strategy)
+        return None if len(asked) == 1 else replace(trial.prompt, role="You see goods.")
+
+    engine, whole = FakeVlm(), Journal.memory()
+    unbroken = reflected(engine=engine, journal=whole, review=change)
+    first, header = list(asked), header_for(TASK, engine.info(), 0)
+    assert len(first) > 1
+    asked.clear()
+    with Journal.create(tmp_path, header) as journal:
+        for answered in range(1, len(first)):
+
+            def leave(trial: Trial, before: Prompt, answered: int = answered) -> Prompt | None:
+                if len(asked) == answered:
+                    raise KeyboardInterrupt
+                return change(trial, before)
+
+            with pytest.raises(Interrupted):
+                reflected(engine=FakeVlm(), journal=journal, review=leave)
+        resumed = reflected(engine=FakeVlm(), journal=journal, review=change)
+    assert asked == first
+    assert timeless(resumed) == timeless(unbroken)
+
+
+def test_what_was_looked_at_is_in_the_journal_once(tmp_path: Path) -> None:
+    header = header_for(TASK, FakeVlm().info(), 0)
+    events: list[tuple[str, Mapping[str, Any]]] = []
+    with Journal.create(tmp_path, header) as journal:
+        reflected(journal=journal, events=events)
+    with Journal.resume(tmp_path, header) as journal:
+        reflected(journal=journal)
+        kept = journal.records("confusion")
+    told = [{"kind": kind, **data} for kind, data in events if kind == "confusion"]
+    assert kept
+    assert kept == [one for place, one in enumerate(told) if one not in told[:place]]
+
+
+def test_a_diagnosis_changes_nothing() -> None:
+    ledger = MeteredEngine(FakeVlm(), None, Budget.parse("600"))
+    found = diagnose(
+        TASK,
+        ledger,
+        METRIC,
+        from_prompt(Prompt(TASK.question), DEFINED),
+        observer=SilentObserver(),
+        settings=Settings(QUESTIONS, BLANK),
+    )
+    assert found.value < 1.0
+    assert [c.consequence for c in found.cases] == sorted(
+        (c.consequence for c in found.cases), reverse=True
+    )
+    assert all(case.reason for case in found.cases)
+    assert {p.kind for p in found.proposals} >= {"calibration-labels", "question"}
+    assert all(found.changes(p) for p in found.proposals)
+    assert set(found.said) == {case.example_id for case in found.cases}
+
+
+def test_free_text_tasks_pass_through() -> None:
+    task = replace(TASK, answer="text", labels=(), metric="exact_match")
+    result = reflected(task, "300")
+    assert result.cost.evaluations <= 300
+    assert result.stop in ("exhausted", "patience", "evaluations")

@@ -1,0 +1,118 @@
+"""The journal: whole lines, torn lines, foreign journals."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from idealprompt_cli.core.errors import JournalError
+from idealprompt_cli.core.prompt import Prompt
+from idealprompt_cli.core.results import Trial
+from idealprompt_cli.storage.journal import FILE_NAME, Journal
+
+HEADER = {"task": "t", "model": "m", "seed": "0"}
+
+
+def trial(number: int) -> Trial:
+    return Trial(number, None, "seed", Prompt("q"), "complete", None)
+
+
+def started(folder: Path) -> Path:
+    journal = Journal.create(folder, HEADER)
+    journal.append([{"kind": "score", "key": "a"}, {"kind": "text", "key": "b"}])
+    journal.append_trial(trial(0))
+    journal.close()
+    return folder / FILE_NAME
+
+
+def test_records_come_back(tmp_path: Path) -> None:
+    started(tmp_path)
+    with Journal.resume(tmp_path, HEADER) as journal:
+        assert [r["key"] for r in journal.records("score")] == ["a"]
+        assert journal.trials()[0]["prompt"] == {"question": "q"}
+        journal.append_trial(trial(0))
+        journal.append_trial(trial(1))
+    with Journal.resume(tmp_path, HEADER) as journal:
+        assert [t["id"] for t in journal.trials()] == [0, 1]
+
+
+def test_a_torn_last_line_is_dropped_and_overwritten(tmp_path: Path) -> None:
+    path = started(tmp_path)
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"kind": "score", "key": "to')
+    with Journal.resume(tmp_path, HEADER) as journal:
+        journal.append([{"kind": "text", "key": "c"}])
+    lines = path.read_bytes()[len(whole) :].splitlines()
+    assert [json.loads(line)["key"] for line in lines] == ["c"]
+
+
+def test_damage_in_the_middle_is_an_error_with_its_line(tmp_path: Path) -> None:
+    path = started(tmp_path)
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], "rubbish", *lines[1:]]) + "\n")
+    with pytest.raises(JournalError, match=r"journal\.jsonl:2"):
+        Journal.resume(tmp_path, HEADER)
+
+
+@pytest.mark.parametrize("key", HEADER)
+def test_a_journal_of_another_run_is_refused(tmp_path: Path, key: str) -> None:
+    started(tmp_path)
+    with pytest.raises(JournalError, match=f"of another {key}"):
+        Journal.resume(tmp_path, {**HEADER, key: "other"})
+
+
+def test_a_folder_in_use_and_a_folder_without_journal(tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match="no journal to resume"):
+        Journal.resume(tmp_path, HEADER)
+    started(tmp_path)
+    with pytest.raises(JournalError, match="--resume"):
+        Journal.create(tmp_path, HEADER)
+
+
+def test_a_file_that_is_no_journal(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_text('{"kind": "score"}\n')
+    with pytest.raises(JournalError, match="header is missing"):
+        Journal.resume(tmp_path, HEADER)
+
+
+def test_memory_keeps_and_writes_nothing() -> None:
+    journal = Journal.memory()
+    journal.append_trial(trial(0))
+    assert journal.path is None
+    assert len(journal.trials()) == 1
+    journal.close()
+
+
+@pytest.mark.parametrize("torn", ["", '{"kind', '{"kind": "header", "version": 1, "ta'])
+def test_a_run_that_broke_in_its_first_line_begins_anew(tmp_path: Path, torn: str) -> None:
+    (tmp_path / FILE_NAME).write_text(torn)
+    with Journal.resume(tmp_path, HEADER) as journal:
+        journal.append_trial(trial(0))
+    with Journal.resume(tmp_path, HEADER) as journal:
+        assert len(journal.trials()) == 1
+
+
+def test_a_run_goes_on_as_it_began(tmp_path: Path) -> None:
+    with Journal.create(tmp_path, HEADER) as journal:
+        journal.agree("proposer", "none", "take the same --proposer")
+    with Journal.resume(tmp_path, HEADER) as journal:
+        journal.agree("proposer", "none", "take the same --proposer")
+        with pytest.raises(JournalError, match=r"began with proposer none, now same; take the sam"):
+            journal.agree("proposer", "same", "take the same --proposer")
+
+
+def test_trials_of_another_way_are_superseded(tmp_path: Path) -> None:
+    with Journal.create(tmp_path, HEADER) as journal:
+        for number in range(3):
+            journal.append_trial(trial(number))
+    with Journal.resume(tmp_path, HEADER) as journal:
+        journal.append_trial(trial(0))
+        journal.append_trial(replace(trial(1), note="another"))
+        assert [(t["id"], t["note"]) for t in journal.trials()] == [(0, ""), (1, "another")]
+        journal.append_trial(trial(2))
+    with Journal.resume(tmp_path, HEADER) as journal:
+        assert [t["id"] for t in journal.trials()] == [0, 1, 2]
+        assert len(journal.records("trial")) == 5

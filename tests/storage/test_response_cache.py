@@ -1,0 +1,279 @@
+"""Answers shared between runs: found for nothing, without changing a run's course, and safely."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from idealprompt_cli.core.errors import Interrupted
+from idealprompt_cli.core.prompt import Message
+from idealprompt_cli.core.requests import GenerateRequest, ScoreRequest
+from idealprompt_cli.core.results import RunResult
+from idealprompt_cli.evaluation.budget import Budget
+from idealprompt_cli.evaluation.metered_engine import MeteredEngine
+from idealprompt_cli.metrics import METRICS
+from idealprompt_cli.search.run import run
+from idealprompt_cli.storage.journal import Journal, header_for
+from idealprompt_cli.storage.response_cache import ResponseCache, identity, open_cache
+from idealprompt_cli.strategies import STRATEGIES
+from idealprompt_cli.ui.console import SilentObserver
+
+from ..conftest import SCRIPT, call
+from ..support.fake_vlm import FakeVlm, graded_task, picture
+
+TASK, POOL = graded_task(), tuple(STRATEGIES.values())
+INFO = FakeVlm().info()
+ASKED = ScoreRequest((Message("user", ("Which secret?",)),), (picture(1),), ("ab", "cd", "ef"))
+WRITTEN = GenerateRequest((Message("user", ("Describe.",)),), (picture(1),))
+
+
+def silent(text: str) -> None:
+    raise AssertionError(text)
+
+
+def opened(path: Path, say: object = silent, limit: int = 2**28) -> ResponseCache:
+    cache = open_cache(path, INFO, say, limit=limit)  # type: ignore[arg-type]
+    assert cache is not None
+    return cache
+
+
+def searched(
+    budget: int, path: Path | None, engine: FakeVlm | None = None, journal: Journal | None = None
+) -> tuple[RunResult, MeteredEngine]:
+    cache = opened(path) if path else None
+    ledger = MeteredEngine(engine or FakeVlm(), journal, Budget(evaluations=budget), cache=cache)
+    found = run(
+        TASK, ledger, METRICS["accuracy"], POOL, ledger.budget, observer=SilentObserver(),
+        journal=journal, seed=1,
+    )  # fmt: skip
+    if cache is not None:
+        cache.close()
+    return found, ledger
+
+
+def timeless(result: RunResult) -> str:
+    return re.sub(r"seconds=[\d.e-]+", "", repr(result))
+
+
+def prompts(result: RunResult) -> list[object]:
+    return [trial.prompt for trial in result.trials]
+
+
+def test_what_one_run_asked_another_finds_for_nothing(tmp_path: Path) -> None:
+    first = FakeVlm()
+    with opened(tmp_path / "a.sqlite") as cache:
+        ledger = MeteredEngine(first, cache=cache)
+        answers = ledger.score([ASKED]), ledger.generate([WRITTEN])
+        assert ledger.spent.evaluations == ledger.nominal.evaluations == 2
+    silent_engine = FakeVlm(fail_after=0)
+    with opened(tmp_path / "a.sqlite") as cache:
+        ledger = MeteredEngine(silent_engine, budget=Budget(evaluations=1), cache=cache)
+        again = ledger.score([ASKED]), ledger.generate([WRITTEN])
+        assert again[0][0].logprobs == answers[0][0].logprobs
+        assert again[1][0].text == answers[1][0].text
+        ledger.score([replace(ASKED, options=("cd",))])
+        assert (ledger.spent.evaluations, ledger.nominal.evaluations, ledger.found) == (0, 2, 2)
+        assert ledger.room() == 1
+
+
+def test_a_run_that_finds_its_answers_goes_the_same_way_and_then_further(tmp_path: Path) -> None:
+    cold, paid = searched(200, None)
+    path = tmp_path / "a.sqlite"
+    filled, _ = searched(200, path)
+    assert timeless(filled) == timeless(cold)
+    engine = FakeVlm()
+    warm, ledger = searched(200, path, engine)
+    common = len(cold.trials) - 3  # the last ones are what still fitted the budget
+    assert prompts(warm)[:common] == prompts(cold)[:common]
+    assert len(warm.trials) > len(cold.trials)
+    assert ledger.found >= paid.spent.evaluations
+    assert ledger.spent.evaluations <= 200
+    assert warm.cost.evaluations == ledger.spent.evaluations
+
+
+@pytest.mark.parametrize("broken_at", [1, 3, 6])
+def test_a_broken_run_on_a_filled_cache_resumes_to_the_same_result(
+    tmp_path: Path, broken_at: int
+) -> None:
+    path, header = tmp_path / "a.sqlite", header_for(TASK, INFO, 1)
+    searched(90, path)
+    before = path.read_bytes()
+    engine = FakeVlm()
+    unbroken, _ = searched(200, path, engine)
+    path.write_bytes(before)
+    first, second = FakeVlm(fail_after=broken_at), FakeVlm()
+    with Journal.create(tmp_path / "run", header) as journal, pytest.raises(Interrupted):
+        searched(200, path, first, journal)
+    searched(500, path)  # somebody else's run in between: not to be seen
+    with Journal.resume(tmp_path / "run", header) as journal:
+        resumed, _ = searched(200, path, second, journal)
+    assert timeless(resumed) == timeless(unbroken)
+    assert first.requests + second.requests == engine.requests
+
+
+def test_a_run_that_began_without_a_cache_goes_on_without(tmp_path: Path) -> None:
+    path, header = tmp_path / "a.sqlite", header_for(TASK, INFO, 1)
+    searched(300, path)
+    unbroken, _ = searched(200, None)
+    with Journal.create(tmp_path / "run", header) as journal, pytest.raises(Interrupted):
+        searched(200, None, FakeVlm(fail_after=4), journal)
+    with Journal.resume(tmp_path / "run", header) as journal:
+        resumed, ledger = searched(200, path, journal=journal)
+    assert timeless(resumed) == timeless(unbroken)
+    assert ledger.found == 0
+
+
+def test_the_file_holds_no_private_text(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    with opened(path) as cache:
+        ledger = MeteredEngine(FakeVlm(), cache=cache)
+        ledger.score([replace(ASKED, options=("secretlabel", "otherlabel"))])
+        ledger.generate([WRITTEN])
+    data = path.read_bytes()
+    for text in ("Which secret", "Describe", "secretlabel", "otherlabel", "0001_", "user"):
+        assert text.encode() not in data
+    assert path.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    "content", [b"no database at all" * 99, b"SQLite format 3\0" + b"x" * 5000]
+)
+def test_a_damaged_file_is_put_aside_with_one_line(tmp_path: Path, content: bytes) -> None:
+    path, said = tmp_path / "a.sqlite", list[str]()
+    path.write_bytes(content)
+    with opened(path, said.append) as cache:
+        MeteredEngine(FakeVlm(), cache=cache).score([ASKED])
+    assert len(said) == 1
+    assert said[0].startswith(f"{path}: the cache of answers is damaged")
+    assert (tmp_path / "a.sqlite.damaged").read_bytes() == content
+    with opened(path) as cache:
+        assert MeteredEngine(FakeVlm(fail_after=0), cache=cache).score([ASKED])
+
+
+def test_another_programs_database_is_put_aside(tmp_path: Path) -> None:
+    path, said = tmp_path / "a.sqlite", list[str]()
+    with sqlite3.connect(path) as base:
+        base.execute("CREATE TABLE mine (x)")
+    base.close()
+    opened(path, said.append).close()
+    assert len(said) == 1
+    assert (tmp_path / "a.sqlite.damaged").exists()
+
+
+def test_damage_during_a_run_costs_the_cache_and_nothing_else(tmp_path: Path) -> None:
+    path, said = tmp_path / "a.sqlite", list[str]()
+    with opened(path, said.append) as cache:
+        ledger = MeteredEngine(FakeVlm(), cache=cache)
+        ledger.score([ASKED])
+        with sqlite3.connect(path) as base:
+            base.execute("DROP TABLE answers")
+        base.close()
+        assert ledger.score([replace(ASKED, options=("x", "y"))])
+        assert ledger.generate([WRITTEN])
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize(
+    "body", ["{", "[]", "{}", '{"tokens": 1, "seconds": 0.1}', '{"scores": 3}']
+)
+def test_rows_that_make_no_sense_are_computed_anew(tmp_path: Path, body: str) -> None:
+    path = tmp_path / "a.sqlite"
+    with opened(path) as cache:
+        MeteredEngine(FakeVlm(), cache=cache).score([ASKED])
+    with sqlite3.connect(path) as base:
+        base.execute("UPDATE answers SET body = ?", (body,))
+    base.close()
+    engine = FakeVlm()
+    with opened(path) as cache:
+        MeteredEngine(engine, cache=cache).score([ASKED])
+    assert engine.calls == 1
+
+
+def test_a_place_that_cannot_be_used_is_done_without(tmp_path: Path) -> None:
+    said = list[str]()
+    (tmp_path / "file").write_text("")
+    assert open_cache(tmp_path / "file" / "a.sqlite", INFO, said.append) is None
+    assert len(said) == 1
+    assert "not shared" in said[0]
+
+
+def test_the_file_stays_bounded(tmp_path: Path) -> None:
+    path, limit = tmp_path / "a.sqlite", 200_000
+    for start in range(4):
+        with opened(path, limit=limit) as cache:
+            ledger = MeteredEngine(FakeVlm(), cache=cache)
+            for number in range(300):
+                text = f"{start} {number} " + "Which? " * 40
+                ledger.generate([GenerateRequest((Message("user", (text,)),), (picture(1),))])
+    assert path.stat().st_size < 2 * limit
+    with opened(path, limit=limit) as cache:
+        ledger = MeteredEngine(FakeVlm(), cache=cache)
+        ledger.generate([GenerateRequest((Message("user", (text,)),), (picture(1),))])
+
+
+def test_answers_hold_for_one_model_and_one_wording_only(tmp_path: Path) -> None:
+    others = (replace(INFO, fingerprint="0"), replace(INFO, mode="plain"))
+    names = [identity(INFO), identity(INFO, "template"), *map(identity, others)]
+    assert len(set(names)) == 4
+    threads = replace(INFO, details={"threads": "9"})
+    assert identity(threads) == identity(INFO)
+
+
+_WRITER = """
+import sys
+from pathlib import Path
+from idealprompt_cli.evaluation.metered_engine import MeteredEngine
+from tests.support.fake_vlm import FakeVlm, picture
+from tests.storage.test_response_cache import ASKED, opened
+from idealprompt_cli.core.prompt import Message
+from idealprompt_cli.core.requests import ScoreRequest
+with opened(Path(sys.argv[1])) as cache:
+    ledger = MeteredEngine(FakeVlm(), cache=cache)
+    for n in range(int(sys.argv[2]), 120, 2):
+        ledger.score([ScoreRequest((Message("user", (f"{n}?",)),), (picture(1),), ("a", "b"))])
+"""
+
+
+def test_two_processes_write_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    root = Path(__file__).parents[2]
+    both = [
+        subprocess.Popen([sys.executable, "-c", _WRITER, str(path), str(start)], cwd=root)
+        for start in (0, 1)
+    ]
+    assert [process.wait(60) for process in both] == [0, 0]
+    with opened(path) as cache:
+        ledger = MeteredEngine(FakeVlm(fail_after=0), cache=cache)
+        for n in range(120):
+            ledger.score([ScoreRequest((Message("user", (f"{n}?",)),), (picture(1),), ("a", "b"))])
+
+
+def evaluations(words: Sequence[object]) -> int:
+    result = call("search", *words)
+    assert result.exit_code == 0, result.stderr
+    found = re.search(r"(\d+)/\d+ evaluations", result.stderr)
+    assert found
+    return int(found[1])
+
+
+def test_the_command_uses_it_unless_told_not_to(folder: Path, tmp_path: Path) -> None:
+    words: tuple[object, ...] = (
+        folder,
+        "-m",
+        SCRIPT,
+        "-o",
+        "prompt.yaml",
+        "--no-priors",
+        "--no-test",
+    )
+    first = evaluations((*words, "--run-dir", "one"))
+    assert first > 0
+    assert evaluations((*words, "--run-dir", "two", "--no-cache")) == first
+    assert evaluations((*words, "--run-dir", "three")) < first
