@@ -7,6 +7,9 @@ from typing import Literal
 
 Reasoning = Literal["none", "brief", "describe"]
 ImagePosition = Literal["before", "after"]
+FieldsPosition = Literal["question", "before", "after"]
+"""Where an example's text fields stand: at the question's placeholders, or all of them before or
+after the instruction."""
 RoleChannel = Literal["system", "user"]
 
 
@@ -56,6 +59,7 @@ class Prompt:
     demonstrations: tuple[Demonstration, ...] = ()
     output_format: str = ""
     image_position: ImagePosition = "before"
+    fields_position: FieldsPosition = "question"
     verbalisers: tuple[Verbaliser, ...] = ()
     calibration: tuple[tuple[str, float], ...] = ()
 
@@ -69,12 +73,19 @@ class ImageSlot:
     """The place of the next picture in a message's content."""
 
 
+class FieldText(str):
+    """Text that belongs to the example, not to the prompt: data, never instructions. An engine may
+    keep what stands up to the last `FieldText` before the prompt's own text in its prefix cache."""
+
+    __slots__ = ()
+
+
 Content = tuple["str | ImageSlot", ...]
 
 
 @dataclass(frozen=True)
 class Message:
-    """One chat turn; `content` interleaves text and image slots in reading order."""
+    """One chat turn; `content` interleaves text, image slots and field texts in reading order."""
 
     role: Literal["system", "user", "assistant"]
     content: Content

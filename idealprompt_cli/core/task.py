@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -13,17 +14,25 @@ Split = Literal["train", "test"]
 
 @dataclass(frozen=True)
 class Example:
-    """One labelled picture (or several that belong together) of a task folder.
+    """One labelled example of a task folder: zero or more pictures and zero or more text fields.
 
     `id` is unique in the task and stable across runs (the path relative to the task folder);
     `answer` is the gold label or text; `source` is where it was declared, for error messages
-    ("metadata.csv:12" or "class folder K7/").
+    ("metadata.csv:12" or "class folder K7/"). `fields` are texts by column name, which the question
+    refers to as `{name}`; `accepted` are further answers that count as right.
     """
 
     id: str
     images: tuple[Path, ...]
     answer: str
     source: str
+    fields: Mapping[str, str] = field(default_factory=dict, hash=False)
+    accepted: tuple[str, ...] = ()
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """Every answer that counts as right, the preferred one first."""
+        return (self.answer, *self.accepted)
 
 
 @dataclass(frozen=True)
@@ -36,8 +45,12 @@ class ModelRef:
 
 @dataclass(frozen=True)
 class Task:
-    """A validated task folder. `train` inspires and selects prompts; `test` is locked: it is read
-    once, for the baseline and the winner. `labels` are those of a task with one label a picture."""
+    """A validated task folder.
+
+    `train` inspires and selects prompts; `validation` selects prompts and inspires none; `test` is
+    locked: it is read once, for the baseline and the winner. `fields` are the names of the text
+    fields that the question refers to. `labels` are those of a task with one label an example.
+    """
 
     name: str
     root: Path
@@ -51,3 +64,5 @@ class Task:
     language: str = "en"
     model: ModelRef | None = None
     fingerprint: str = ""
+    validation: tuple[Example, ...] = ()
+    fields: tuple[str, ...] = ()

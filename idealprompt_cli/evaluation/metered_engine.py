@@ -7,8 +7,8 @@ is charged at its first use as if it had just been computed: that is what makes 
 its budget exactly as the unbroken one. Everything used again is free.
 
 Answers of other runs (`ResponseCache`) cost no budget, and yet must not change a run's course:
-there are two tills. `nominal` counts them as if they had been computed, `spent` does not. Plans are made
-by `nominal` (`affordable`), so a run that finds its answers goes the way of one that computes them,
+there are two tills. `nominal` counts them as if they had been computed, `spent` does not. Plans are
+made by `nominal` (`affordable`), so a run that finds its answers goes the way of one that computes,
 until that one's budget would be used up; then it goes on with what it has saved. Only `spent` ends
 a run.
 
