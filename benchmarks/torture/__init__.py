@@ -1,0 +1,1 @@
+"""The torture bench: kills, hostile inputs and parallel runs against the command itself."""

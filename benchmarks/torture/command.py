@@ -1,0 +1,134 @@
+"""One command line of the tool in a forked child, with limits, and what became of it.
+
+Forking after the import makes a command cost milliseconds, and an abort of the native library ends
+the child alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import pkgutil
+import resource
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import idealprompt_cli
+
+EXITS = (0, 1, 2, 3, 130)
+"""The exit codes that the documentation names."""
+
+UNEXPECTED = ("Traceback", "internal error", "a fault in idealprompt")
+"""What standard error says where the tool met something that no command expects."""
+
+GIB = 1 << 30
+
+
+def preload() -> None:
+    """Import the whole package and its libraries, so that each forked child need not."""
+    for module in pkgutil.walk_packages(idealprompt_cli.__path__, "idealprompt_cli."):
+        if not module.name.endswith(("__main__", "crash_probe", "dspy")):
+            with contextlib.suppress(ImportError):
+                importlib.import_module(module.name)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a command. `code` is negative for a signal, None where it had to be killed;
+    `peak` is the resident set in bytes, `seconds` the wall time."""
+
+    words: tuple[str, ...]
+    code: int | None
+    stdout: str
+    stderr: str
+    seconds: float
+    peak: int
+
+    def fault(self, most_bytes: int = 2 * GIB) -> str:
+        """What the command did that no input may make it do, or ""."""
+        if self.code is None:
+            return "hang"
+        if any(sign in self.stderr for sign in UNEXPECTED):
+            return "internal error"
+        if self.code not in EXITS:
+            return f"ended by signal {-self.code}" if self.code < 0 else f"exit code {self.code}"
+        if self.code == 1 and not (self.stderr.strip() or self.stdout.strip()):
+            return "failure without a line"
+        if self.peak > most_bytes:
+            return "memory"
+        return ""
+
+
+def run(
+    words: Sequence[str],
+    folder: Path,
+    env: Mapping[str, str] | None = None,
+    *,
+    seconds: float = 30.0,
+    address_space: int = 0,
+) -> Done:
+    """Run `idealprompt WORDS` with `folder` as working directory; killed after `seconds`."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        start = time.monotonic()
+        child = os.fork()
+        if child == 0:
+            _child(words, folder, env or {}, (out.fileno(), err.fileno()), address_space)
+        code, peak = _wait(child, start + seconds)
+        took = time.monotonic() - start
+        texts = []
+        for file in (out, err):
+            file.seek(0)
+            texts.append(file.read(1 << 20).decode("utf-8", "replace"))
+    return Done(tuple(words), code, texts[0], texts[1], took, peak)
+
+
+def _child(
+    words: Sequence[str], folder: Path, env: Mapping[str, str], files: tuple[int, int], space: int
+) -> None:
+    """The forked half: never returns."""
+    code = 1
+    try:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(files[0], 1)
+        os.dup2(files[1], 2)
+        os.chdir(folder)
+        os.environ.update(env)
+        if space:
+            resource.setrlimit(resource.RLIMIT_AS, (space, space))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        sys.argv = ["idealprompt", *words]
+        from idealprompt_cli.cli.main import main
+
+        main()
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(bool(end.code))
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError):
+                code = code or 1
+        os._exit(code)
+
+
+def _wait(child: int, end: float) -> tuple[int | None, int]:
+    """Exit code (None: killed at `end`) and peak resident set of a child."""
+    while time.monotonic() < end:
+        found, status, usage = os.wait4(child, os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024
+        time.sleep(0.002)
+    os.kill(child, signal.SIGKILL)
+    _, _, usage = os.wait4(child, 0)
+    return None, usage.ru_maxrss * 1024
