@@ -45,26 +45,23 @@ def main() -> None:
         jobs = [(grounds, options.inputs, options.seed, end, (n, workers)) for n in range(workers)]
         with multiprocessing.get_context("fork").Pool(workers) as pool:
             parts = pool.starmap(_part, jobs)
+    asked: Counter[str] = sum((part.asked for part in parts), Counter())
+    faults = [asdict(fault) for part in parts for fault in part.faults]
     result = {
         "seed": options.seed,
-        "kills": {
-            "by command": killed.killed,
-            "lost": killed.lost,
-            "paid twice": killed.paid_twice,
-        },
+        "kills": {"by command": killed.killed, "lost": killed.lost, "twice": killed.paid_twice},
         "inputs": {
-            "by target": dict(sum((part.asked for part in parts), Counter())),
-            "faults": [asdict(fault) for part in parts for fault in part.faults],
+            "by target": dict(asked),
+            "faults": faults,
             "slowest seconds": round(max(part.seconds for part in parts), 2),
             "peak MiB": round(max(part.peak for part in parts) / 2**20),
         },
     }
     options.output.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
-    faults = result["inputs"]["faults"]  # type: ignore[index]
+    kinds = dict(Counter(fault["fault"] for fault in faults))
     print(
         f"{sum(killed.killed.values())} kills: {len(killed.lost)} lost, "
-        f"{len(killed.paid_twice)} paid twice; {sum(result['inputs']['by target'].values())} inputs: "  # type: ignore[index]
-        f"{len(faults)} faults {dict(Counter(fault['fault'] for fault in faults))}"
+        f"{len(killed.paid_twice)} paid twice; {asked.total()} inputs: {len(faults)} faults {kinds}"
     )
     sys.exit(bool(killed.lost or killed.paid_twice or faults))
 
