@@ -139,7 +139,7 @@ def _map(values: dict[str, Any]) -> dict[str, Any]:
 
 def _task() -> dict[str, Any]:
     """The task's summary, with what its written answers are made of."""
-    rule = _record(TaskSummary, without=("form",))
+    rule = _record(TaskSummary, without=("answer_schema",))
     field = {"anyOf": [TEXT, {"type": "array", "items": TEXT}]}
     rule["properties"] |= {
         "options": {"type": "array", "items": TEXT},

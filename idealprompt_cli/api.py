@@ -137,7 +137,7 @@ def predict(
         examples.append(Example(";".join(map(str, paths)), paths, "", "python"))
     task = artifact.task
     prompt = _prompt(artifact, use)
-    return Answers(ask(model, prompt, artifact.labels, examples, task.answer, task.form))
+    return Answers(ask(model, prompt, artifact.labels, examples, task.answer, task.answer_schema))
 
 
 def load(source: Place) -> Adapted:

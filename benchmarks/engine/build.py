@@ -16,7 +16,8 @@ import sys
 import tarfile
 from pathlib import Path
 
-from idealprompt_cli.engines.options import available_cores, user_cache_dir
+from idealprompt_cli.engines.options import available_cores
+from idealprompt_cli.io.folders import user_cache_dir
 
 PROGRAMS = ("llama-server", "llama-batched-bench")
 _PACKAGE = "llama-cpp-python"

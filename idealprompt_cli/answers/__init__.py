@@ -41,6 +41,6 @@ __all__ = [
 ]
 
 
-def longest(kind: AnswerKind, form: AnswerSchema) -> int:
+def longest(kind: AnswerKind, schema: AnswerSchema) -> int:
     """Tokens that an answer may take."""
-    return form.max_tokens or KINDS[kind].longest(form)
+    return schema.max_tokens or KINDS[kind].longest(schema)

@@ -15,15 +15,15 @@ class Kind(Protocol):
     summary: str
     ends: tuple[str, ...]
 
-    def gold(self, text: str, form: AnswerSchema) -> str:
+    def gold(self, text: str, schema: AnswerSchema) -> str:
         """A right answer as a table holds it. Raises ValueError with what would mend it."""
 
-    def read(self, text: str, form: AnswerSchema) -> str:
+    def read(self, text: str, schema: AnswerSchema) -> str:
         """The answer in what a model wrote, "" where there is none."""
 
-    def grammar(self, form: AnswerSchema) -> str | None: ...
+    def grammar(self, schema: AnswerSchema) -> str | None: ...
 
-    def longest(self, form: AnswerSchema) -> int: ...
+    def longest(self, schema: AnswerSchema) -> int: ...
 
 
 def literal(text: str) -> str:

@@ -27,35 +27,37 @@ class Json:
     summary = "a JSON object with the same fields for every picture"
     ends: tuple[str, ...] = ("\n",)
 
-    def gold(self, text: str, form: AnswerSchema) -> str:
+    def gold(self, text: str, schema: AnswerSchema) -> str:
         value = _parsed(text)
         if not isinstance(value, dict) or not value:
             raise ValueError('is no JSON object: write {"field": "value", ...}')
-        if not form.fields:
+        if not schema.fields:
             return dumped(value)
-        known = [field.name for field in form.fields]
+        known = [field.name for field in schema.fields]
         other = next((name for name in value if name not in known), None)
         if other is not None:
             raise ValueError(f"{other!r} is none of the fields {', '.join(known)}")
-        return dumped({one.name: fitted(value.get(one.name), one) for one in form.fields})
+        return dumped({one.name: fitted(value.get(one.name), one) for one in schema.fields})
 
-    def read(self, text: str, form: AnswerSchema) -> str:
+    def read(self, text: str, schema: AnswerSchema) -> str:
         value = _parsed(text)
         if not isinstance(value, dict):
             return ""
-        return dumped({field.name: _lenient(value.get(field.name), field) for field in form.fields})
+        return dumped(
+            {field.name: _lenient(value.get(field.name), field) for field in schema.fields}
+        )
 
-    def grammar(self, form: AnswerSchema) -> str | None:
+    def grammar(self, schema: AnswerSchema) -> str | None:
         parts = ' ", " '.join(
             f"{literal(json.dumps(field.name, ensure_ascii=False) + ': ')} value{place}"
-            for place, field in enumerate(form.fields)
+            for place, field in enumerate(schema.fields)
         )
-        rules = [f"value{place} ::= {_rule(field)}" for place, field in enumerate(form.fields)]
+        rules = [f"value{place} ::= {_rule(field)}" for place, field in enumerate(schema.fields)]
         return "\n".join([f'root ::= " "? "{{" {parts} "}}"', *rules, _LETTER, _DIGITS])
 
-    def longest(self, form: AnswerSchema) -> int:
+    def longest(self, schema: AnswerSchema) -> int:
         """Room for every key, and for a text of a dozen words in every field."""
-        return 8 + sum(len(field.name) + 48 for field in form.fields)
+        return 8 + sum(len(field.name) + 48 for field in schema.fields)
 
 
 def dumped(value: dict[str, Any]) -> str:

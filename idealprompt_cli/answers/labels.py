@@ -22,23 +22,25 @@ class Labels:
     summary = "several labels at once, or none"
     ends: tuple[str, ...] = ("\n",)
 
-    def gold(self, text: str, form: AnswerSchema) -> str:
-        return join(named(text), form.options) if form.options else join(named(text), named(text))
+    def gold(self, text: str, schema: AnswerSchema) -> str:
+        return (
+            join(named(text), schema.options) if schema.options else join(named(text), named(text))
+        )
 
-    def read(self, text: str, form: AnswerSchema) -> str:
+    def read(self, text: str, schema: AnswerSchema) -> str:
         """The labels that were ticked; of a text that ticks nothing off, those that it names."""
         items = [found for part in re.split(r"[,;\n]", text) if (found := _ITEM.fullmatch(part))]
         if not items:
-            return join(_mentioned(text, form.options), form.options)
+            return join(_mentioned(text, schema.options), schema.options)
         yes = {one["label"].lower() for one in items if one["tick"].lower() in ("yes", "true")}
-        return join([label for label in form.options if label.lower() in yes], form.options)
+        return join([label for label in schema.options if label.lower() in yes], schema.options)
 
-    def grammar(self, form: AnswerSchema) -> str | None:
-        ticks = ' ", " '.join(f'{literal(label)} ":"? " " tick' for label in form.options)
+    def grammar(self, schema: AnswerSchema) -> str | None:
+        ticks = ' ", " '.join(f'{literal(label)} ":"? " " tick' for label in schema.options)
         return f'root ::= " "? {ticks}\ntick ::= "yes" | "no"'
 
-    def longest(self, form: AnswerSchema) -> int:
-        return 16 + sum(len(label) + 4 for label in form.options)
+    def longest(self, schema: AnswerSchema) -> int:
+        return 16 + sum(len(label) + 4 for label in schema.options)
 
 
 def named(text: str) -> list[str]:

@@ -27,24 +27,24 @@ class Number:
     summary = "a number: a count, a price, a reading of a gauge"
     ends: tuple[str, ...] = ("\n",)
 
-    def gold(self, text: str, form: AnswerSchema) -> str:
-        del form
+    def gold(self, text: str, schema: AnswerSchema) -> str:
+        del schema
         value = parse_number(text)
         if value is None:
             raise ValueError("is no number: write it in figures, such as 12.5")
         return plain(value)
 
-    def read(self, text: str, form: AnswerSchema) -> str:
-        del form
+    def read(self, text: str, schema: AnswerSchema) -> str:
+        del schema
         value = parse_number(text)
         return "" if value is None else plain(value)
 
-    def grammar(self, form: AnswerSchema) -> str | None:
-        del form
+    def grammar(self, schema: AnswerSchema) -> str | None:
+        del schema
         return None
 
-    def longest(self, form: AnswerSchema) -> int:
-        del form
+    def longest(self, schema: AnswerSchema) -> int:
+        del schema
         return LONGEST
 
 

@@ -14,20 +14,20 @@ class Text:
     summary = "a line of free text: a caption, what is written on a label"
     ends: tuple[str, ...] = ("\n",)
 
-    def gold(self, text: str, form: AnswerSchema) -> str:
-        del form
+    def gold(self, text: str, schema: AnswerSchema) -> str:
+        del schema
         if "\n" in text.strip():
             raise ValueError("has several lines: an answer is one line")
         return text.strip()
 
-    def read(self, text: str, form: AnswerSchema) -> str:
-        del form
+    def read(self, text: str, schema: AnswerSchema) -> str:
+        del schema
         return text.strip()
 
-    def grammar(self, form: AnswerSchema) -> str | None:
-        del form
+    def grammar(self, schema: AnswerSchema) -> str | None:
+        del schema
         return None
 
-    def longest(self, form: AnswerSchema) -> int:
-        del form
+    def longest(self, schema: AnswerSchema) -> int:
+        del schema
         return LONGEST

@@ -39,7 +39,7 @@ class TaskSummary:
     language: str
     images: int
     fingerprint: str
-    form: AnswerSchema = PLAIN
+    answer_schema: AnswerSchema = PLAIN
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def from_run(result: RunResult) -> Artifact:
             language=task.language,
             images=images,
             fingerprint=task.fingerprint,
-            form=task.form,
+            answer_schema=task.answer_schema,
         ),
         model=replace(result.model, details={}),
         prompt=result.winner,

@@ -112,11 +112,11 @@ def _task(section: Section) -> TaskSummary:
         language=section.text("language"),
         images=images,
         fingerprint=section.text("fingerprint"),
-        form=_form(section),
+        answer_schema=_answer_schema(section),
     )
 
 
-def _form(section: Section) -> AnswerSchema:
+def _answer_schema(section: Section) -> AnswerSchema:
     fields = []
     for name, declared in (section.plain().get("fields") or {}).items():
         try:

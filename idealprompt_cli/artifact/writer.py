@@ -42,7 +42,7 @@ def to_data(artifact: Artifact) -> dict[str, Any]:
             "language": task.language,
             "images": task.images,
             "fingerprint": task.fingerprint,
-            **_form_data(task.form),
+            **_schema_data(task.answer_schema),
         },
         "model": _model_data(artifact.model),
         "prompt": to_dict(artifact.prompt),
@@ -78,12 +78,12 @@ def dump(artifact: Artifact) -> str:
     return "".join(blocks)
 
 
-def _form_data(form: AnswerSchema) -> dict[str, Any]:
+def _schema_data(schema: AnswerSchema) -> dict[str, Any]:
     """What written answers are made of; nothing for a task with one label a picture."""
     data = {
-        "options": list(form.options),
-        "fields": {field.name: plain_field(field) for field in form.fields},
-        "max_tokens": form.max_tokens,
+        "options": list(schema.options),
+        "fields": {field.name: plain_field(field) for field in schema.fields},
+        "max_tokens": schema.max_tokens,
     }
     return {key: value for key, value in data.items() if value}
 

@@ -68,8 +68,8 @@ def others(names: Sequence[str], artifact: Artifact, task: Task) -> tuple[Other,
 
 def check_labels(artifact: Artifact, task: Task) -> None:
     """Raises `ArtifactError` where the prompt's answers are not those that the task asks for."""
-    made = answers_in_words(artifact.task.answer, artifact.labels, artifact.task.form)
-    asked = answers_in_words(task.answer, task.labels, task.form)
+    made = answers_in_words(artifact.task.answer, artifact.labels, artifact.task.answer_schema)
+    asked = answers_in_words(task.answer, task.labels, task.answer_schema)
     if made != asked:
         raise ArtifactError(
             f"the prompt answers with {made}, but {task.root} asks for {asked}: use a prompt that "
@@ -77,11 +77,11 @@ def check_labels(artifact: Artifact, task: Task) -> None:
         )
 
 
-def answers_in_words(kind: AnswerKind, labels: Sequence[str], form: AnswerSchema) -> str:
+def answers_in_words(kind: AnswerKind, labels: Sequence[str], schema: AnswerSchema) -> str:
     """What is answered, the same for the same."""
     if kind == "label":
         return ", ".join(sorted(labels))
-    names = sorted((*form.options, *(field.name for field in form.fields)))
+    names = sorted((*schema.options, *(field.name for field in schema.fields)))
     named = {"text": "free text", "number": "a number", "labels": "any of", "json": "JSON with"}
     return " ".join([named[kind], ", ".join(names)]).strip()
 

@@ -209,7 +209,9 @@ def _ask(asking: Asking, examples: list[Example]) -> list[dict[str, Any]]:
 
     artifact, task = asking.artifact, asking.artifact.task
     start = time.perf_counter()
-    outcomes = ask(asking.engine, asking.prompt, artifact.labels, examples, task.answer, task.form)
+    outcomes = ask(
+        asking.engine, asking.prompt, artifact.labels, examples, task.answer, task.answer_schema
+    )
     written = asking.least > 0 and not artifact.labels
     sure = _probabilities(asking, examples, outcomes) if written else [None] * len(examples)
     seconds = round((time.perf_counter() - start) / len(examples), 4)
@@ -273,5 +275,5 @@ def _value(artifact: Artifact, text: str) -> Any:
     if kind == "json":
         return object_of(text)
     if kind == "labels":
-        return [one for one in artifact.task.form.options if one in split(text)]
+        return [one for one in artifact.task.answer_schema.options if one in split(text)]
     return text

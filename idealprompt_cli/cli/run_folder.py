@@ -109,7 +109,7 @@ def shared_answers(
 ) -> Iterator[ResponseCache | None]:
     """The answers that runs on this engine share, closed at the end; None where they are `off` or
     cannot be kept. `template` is the chat template given in place of the model's own."""
-    from ..engines.options import user_cache_dir
+    from ..io.folders import user_cache_dir
     from ..storage.response_cache import default_path, open_cache
 
     if off:

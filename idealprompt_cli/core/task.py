@@ -60,7 +60,7 @@ class Task:
     train: tuple[Example, ...]
     test: tuple[Example, ...]
     answer: AnswerKind = "label"
-    form: AnswerSchema = PLAIN
+    answer_schema: AnswerSchema = PLAIN
     language: str = "en"
     model: ModelRef | None = None
     fingerprint: str = ""

@@ -10,6 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
+from ..io.folders import user_cache_dir
+
 KernelChoice = Literal["auto", "fast", "safe"]
 FlashChoice = Literal["auto", "on", "off"]
 TuneChoice = Literal["auto", "off", "again"]
@@ -37,20 +39,6 @@ def _physical(cpus: tuple[int, ...]) -> int:
             return len(cpus)
         cores.add((package, core))
     return len(cores)
-
-
-def user_cache_dir() -> Path:
-    """The per-user cache folder of this package: `IDEALPROMPT_CACHE`, else the platform's."""
-    named = os.environ.get("IDEALPROMPT_CACHE")
-    if named:
-        return Path(named)
-    if os.name == "nt":
-        base = Path(os.environ.get("LOCALAPPDATA", str(Path.home() / "AppData/Local")))
-    elif os.uname().sysname == "Darwin":
-        base = Path.home() / "Library/Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "idealprompt"
 
 
 _UNITS = {"k": 10, "m": 20, "g": 30, "t": 40}

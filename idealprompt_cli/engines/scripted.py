@@ -20,7 +20,6 @@ prefill. One word is one token.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import time
@@ -32,6 +31,7 @@ from typing import Any
 import yaml
 
 from ..core.errors import ContextError, ModelError
+from ..core.nearest import did_you_mean
 from ..core.prompt import Message
 from ..core.requests import Generated, GenerateRequest, ModelInfo, Scored, ScoreRequest
 from ..core.task import ModelRef
@@ -205,6 +205,4 @@ def _check_keys(table: Any, known: Sequence[str], path: str) -> None:
         raise ModelError(f"{path}: expected a mapping with {', '.join(known)}, not {table!r}")
     for key in table:
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-            raise ModelError(f"{path}: unknown key {key!r}; {hint}")
+            raise ModelError(f"{path}: unknown key {key!r}: {did_you_mean(str(key), known)}")

@@ -60,7 +60,7 @@ class Evaluator:
         return [
             Judged(self._graded(outcome), cost)
             for outcome, cost in answer(
-                self.ledger, pairs, self.task.labels, self.task.answer, self.task.form
+                self.ledger, pairs, self.task.labels, self.task.answer, self.task.answer_schema
             )
         ]
 
@@ -98,12 +98,12 @@ def predict(
     labels: Sequence[str],
     examples: Sequence[Example],
     kind: AnswerKind = "label",
-    form: AnswerSchema = PLAIN,
+    schema: AnswerSchema = PLAIN,
 ) -> list[Outcome]:
     """Answers without grades (score 0.0); an example's `answer` may be ""."""
     ledger = engine if isinstance(engine, MeteredEngine) else MeteredEngine(engine)
     pairs = [(prompt, example) for example in examples]
-    return [outcome for outcome, _ in answer(ledger, pairs, labels, kind, form)]
+    return [outcome for outcome, _ in answer(ledger, pairs, labels, kind, schema)]
 
 
 def probabilities_of(
@@ -131,14 +131,14 @@ def answer(
     pairs: Sequence[Pair],
     labels: Sequence[str],
     kind: AnswerKind,
-    form: AnswerSchema = PLAIN,
+    schema: AnswerSchema = PLAIN,
 ) -> list[tuple[Outcome, Cost]]:
     """Ungraded outcomes with their costs. A pair counts as one evaluation, described first or not:
     the description is charged by its tokens and seconds."""
     thoughts, costs = _reason(ledger, pairs, labels)
     if kind != "label" or not labels:
         written = "text" if kind == "label" else kind
-        return _write(ledger, pairs, thoughts, costs, KINDS[written], form)
+        return _write(ledger, pairs, thoughts, costs, KINDS[written], schema)
     return _choose(ledger, pairs, thoughts, costs, labels)
 
 
@@ -173,16 +173,16 @@ def _write(
     thoughts: Sequence[str],
     costs: Sequence[Cost],
     kind: Kind,
-    form: AnswerSchema,
+    schema: AnswerSchema,
 ) -> list[tuple[Outcome, Cost]]:
     """Answers that the model writes, under their kind's grammar."""
     requests = [
         GenerateRequest(
             render(prompt, (), len(example.images)),
             example.images,
-            max_tokens=form.max_tokens or kind.longest(form),
+            max_tokens=schema.max_tokens or kind.longest(schema),
             stop=kind.ends,
-            grammar=kind.grammar(form),
+            grammar=kind.grammar(schema),
             prefill=_prefill(thought),
         )
         for (prompt, example), thought in zip(pairs, thoughts, strict=True)
@@ -193,7 +193,7 @@ def _write(
         pairs, thoughts, costs, texts, strict=True
     ):
         said = made.text.strip()
-        read = kind.read(said, form)
+        read = kind.read(said, schema)
         outcome = Outcome(example.id, example.answer, read, 0.0, reply=said, reasoning=thought)
         results.append((outcome, cost + spent))
     return results

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..core.errors import UsageError
-from ..io.yaml import did_you_mean
+from ..core.nearest import did_you_mean
 from .base import Export
 from .dspy import Dspy
 from .gbnf import Gbnf

@@ -57,7 +57,7 @@ def written_grammar(artifact: Artifact, prompt: Prompt) -> str:
     task = artifact.task
     if task.answer not in KINDS or prompt.reasoning != "none":
         return ""
-    return KINDS[task.answer].grammar(task.form) or ""
+    return KINDS[task.answer].grammar(task.answer_schema) or ""
 
 
 def choices(artifact: Artifact, prompt: Prompt) -> str:
@@ -96,7 +96,7 @@ def max_tokens(artifact: Artifact, prompt: Prompt) -> int:
 def _written(artifact: Artifact) -> int:
     """Room for an answer that the model writes."""
     kind: AnswerKind = "text" if artifact.task.answer == "label" else artifact.task.answer
-    return longest_answer(kind, artifact.task.form)
+    return longest_answer(kind, artifact.task.answer_schema)
 
 
 def stops(artifact: Artifact, prompt: Prompt) -> list[str]:

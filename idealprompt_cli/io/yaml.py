@@ -8,7 +8,6 @@ error that names file, line, key, value and mend.
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -18,6 +17,7 @@ from typing import Any, TypeVar
 import yaml
 
 from ..core.errors import IdealPromptError
+from ..core.nearest import did_you_mean
 
 Choice = TypeVar("Choice", bound=str)
 
@@ -79,19 +79,6 @@ def dump(data: Mapping[str, Any]) -> str:
         width=100,
     )
     return text
-
-
-def nearest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str:
-    """The known word that was probably meant, or ''."""
-    found = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=cutoff)
-    return found[0] if found else ""
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The end of an error message about an unknown word."""
-    options = list(known)
-    guess = nearest(word, options)
-    return f"did you mean {guess}?" if guess else "known: " + ", ".join(options)
 
 
 # --- reading -------------------------------------------------------------------------------------

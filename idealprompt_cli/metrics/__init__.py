@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from ..core.answer_schema import AnswerKind
 from ..core.errors import UsageError
 from ..core.interfaces import Metric
+from ..core.nearest import did_you_mean
 from ..core.task import Task
-from ..io.yaml import did_you_mean
 from .accuracy import Accuracy
 from .anls import Anls
 from .balanced_accuracy import BalancedAccuracy

@@ -20,6 +20,7 @@ from ..core.requests import ModelInfo
 from ..core.results import RunResult
 from ..core.task import Task
 from ..io.files import read_text, reason, write_text
+from ..io.folders import user_data_dir
 from .memory import Beliefs, Priors, from_dict, kind_of, lessons, to_dict
 
 if sys.platform == "win32":  # pragma: no cover
@@ -48,14 +49,7 @@ def default_path() -> Path:
     """$IDEALPROMPT_PRIORS, or priors.json in the platform's folder for user data."""
     if given := os.environ.get(ENV):
         return Path(given)
-    home = Path.home()
-    if sys.platform == "win32":  # pragma: no cover
-        base = Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local"))
-    elif sys.platform == "darwin":  # pragma: no cover
-        base = home / "Library" / "Application Support"
-    else:
-        base = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
-    return base / "idealprompt" / "priors.json"
+    return user_data_dir() / "priors.json"
 
 
 def load(path: Path) -> Memory:

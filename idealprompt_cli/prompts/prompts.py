@@ -6,7 +6,6 @@ engines, files or scores.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import math
@@ -15,6 +14,7 @@ from dataclasses import fields
 from typing import Any, get_args
 
 from ..core.errors import ArtifactError
+from ..core.nearest import did_you_mean
 from ..core.prompt import (
     Content,
     Demonstration,
@@ -170,9 +170,7 @@ def from_dict(data: object, where: str = "prompt") -> Prompt:
     known = [part.name for part in fields(Prompt)]
     for key in data:
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
-            raise ArtifactError(f"{where}: unknown key {key!r}{hint}")
+            raise ArtifactError(f"{where}: unknown key {key!r}: {did_you_mean(str(key), known)}")
     if "question" not in data:
         raise ArtifactError(f"{where}: the key 'question' is missing")
     return Prompt(**{key: _parsed(key, value, f"{where}.{key}") for key, value in data.items()})

@@ -7,12 +7,12 @@ sight of any model's training text.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 
 from ..core.answer_schema import AnswerKind
 from ..core.errors import UsageError
 from ..core.interfaces import Strategy
+from ..core.nearest import did_you_mean
 from .compare import Compare
 from .compression import Compression
 from .constraints import Constraints
@@ -79,9 +79,7 @@ def select(
     """
     for name in names or ():
         if name not in STRATEGIES:
-            near = difflib.get_close_matches(name, STRATEGIES, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(STRATEGIES)}"
-            raise UsageError(f"unknown strategy {name!r}; {hint}")
+            raise UsageError(f"unknown strategy {name!r}: {did_you_mean(name, STRATEGIES)}")
     if names:
         return tuple(strategy for name, strategy in STRATEGIES.items() if name in names)
     return tuple(s for s in STRATEGIES.values() if answer in getattr(s, "kinds", (answer,)))

@@ -41,8 +41,8 @@ class OutputFormat:
         return True
 
     def propose(self, prompt: Prompt, context: StrategyContext) -> Sequence[Draft]:
-        form = context.task.form
-        names = ", ".join((*form.options, *(field.name for field in form.fields)))
+        schema = context.task.answer_schema
+        names = ", ".join((*schema.options, *(field.name for field in schema.fields)))
         known = [text.format(names=names) for text in FORMATS[context.task.answer]]
         formats = [*known, ""] if prompt.output_format else known
         own_words = bool(prompt.verbalisers)

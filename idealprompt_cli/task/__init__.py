@@ -33,7 +33,7 @@ def load_task(folder: Path, *, metric: str = "", notify: Notify = lambda text: N
     (something in the folder is wrong, with the place and the mend) or `ImageError`.
     """
     settings = read_settings(folder)
-    rows, form = with_form(find_rows(folder, settings), settings)
+    rows, schema = with_form(find_rows(folder, settings), settings)
     labels = _labels(settings, rows)
     contents = contents_of(rows)
     parts = split_rows(rows, contents, settings, notify)
@@ -48,10 +48,10 @@ def load_task(folder: Path, *, metric: str = "", notify: Notify = lambda text: N
         train=tuple(_example(row) for row in parts.train),
         test=tuple(_example(row) for row in parts.test),
         answer=settings.answer,
-        form=form,
+        answer_schema=schema,
         language=settings.language,
         model=settings.model,
-        fingerprint=_fingerprint(settings, labels, form, chosen, parts, contents),
+        fingerprint=_fingerprint(settings, labels, schema, chosen, parts, contents),
     )
 
 
@@ -86,7 +86,7 @@ def _check_labels(labels: tuple[str, ...], parts: Parts, settings: Settings) -> 
 def _fingerprint(
     settings: Settings,
     labels: tuple[str, ...],
-    form: AnswerSchema,
+    schema: AnswerSchema,
     metric: str,
     parts: Parts,
     contents: dict[Path, str],
@@ -105,7 +105,7 @@ def _fingerprint(
         "train": described(parts.train),
         "test": described(parts.test),
     }
-    if form != PLAIN:  # without, so that the fingerprints of label tasks stay what they were
-        content["form"] = asdict(form)
+    if schema != PLAIN:  # without, so that the fingerprints of label tasks stay what they were
+        content["form"] = asdict(schema)
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]

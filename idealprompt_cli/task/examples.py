@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import TaskError
+from ..core.nearest import did_you_mean
 from ..core.task import Split
-from ..io.yaml import did_you_mean
 from .metadata import Entry, read_metadata
 from .settings import FILE, Settings, normal
 
@@ -84,7 +84,7 @@ def _part(
     if table is None:
         yield from _class_rows(root, part, split, settings)
         return
-    fields = [field.name for field in settings.form.fields]
+    fields = [field.name for field in settings.answer_schema.fields]
     structured = loose or settings.answer in ("json", "labels")
     for entry in read_metadata(table, structured=structured, fields=fields):
         if split and entry.split and split != entry.split:

@@ -13,16 +13,16 @@ from .settings import Settings
 
 
 def with_form(rows: list[Row], settings: Settings) -> tuple[list[Row], AnswerSchema]:
-    """The rows with their answers in one form, and that form. Raises `TaskError` for an answer that
-    does not fit it."""
+    """The rows with their answers in one form, and their schema. Raises `TaskError` for an answer
+    that does not fit it."""
     if settings.answer == "label":
-        return rows, settings.form
-    loose = [_in_form(row, settings, replace(settings.form, fields=())) for row in rows]
-    form = _form(loose, settings)
-    return [_in_form(row, settings, form) for row in rows], form
+        return rows, settings.answer_schema
+    loose = [_in_form(row, settings, replace(settings.answer_schema, fields=())) for row in rows]
+    schema = _answer_schema(loose, settings)
+    return [_in_form(row, settings, schema) for row in rows], schema
 
 
-def _form(rows: list[Row], settings: Settings) -> AnswerSchema:
+def _answer_schema(rows: list[Row], settings: Settings) -> AnswerSchema:
     """What task.yaml declares, completed by what the answers have."""
     answers = [row.answer for row in rows]
     if settings.answer == "labels":
@@ -30,14 +30,16 @@ def _form(rows: list[Row], settings: Settings) -> AnswerSchema:
         options = settings.labels or tuple(sorted(found))
         if len(options) < 2:
             raise TaskError(f"{settings.source}: the answers have fewer than two labels")
-        return replace(settings.form, options=options)
+        return replace(settings.answer_schema, options=options)
     if settings.answer == "json":
-        return replace(settings.form, fields=settings.form.fields or infer(answers))
-    return settings.form
+        return replace(
+            settings.answer_schema, fields=settings.answer_schema.fields or infer(answers)
+        )
+    return settings.answer_schema
 
 
-def _in_form(row: Row, settings: Settings, form: AnswerSchema) -> Row:
+def _in_form(row: Row, settings: Settings, schema: AnswerSchema) -> Row:
     try:
-        return replace(row, answer=KINDS[settings.answer].gold(row.answer, form))
+        return replace(row, answer=KINDS[settings.answer].gold(row.answer, schema))
     except ValueError as problem:
         raise TaskError(f"{row.source}: {row.id}: {row.answer[:60]!r} {problem}") from None

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from ..core.errors import TaskError
+from ..core.nearest import nearest
 from ..core.task import Split
 from ..io.files import read_text
-from ..io.yaml import nearest
 
 KEYS = ("file_name", "label", "answer", "split")
 MAX_BYTES = 256 * 1024 * 1024

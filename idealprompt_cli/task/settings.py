@@ -45,7 +45,7 @@ DEFAULT_TEST_FRACTION = 0.4
 @dataclass(frozen=True)
 class Settings:
     """A checked `task.yaml`. `test_fraction` and `seed` apply where the folder names no split.
-    `labels` are those of either kind of label task; `form` has what else is declared."""
+    `labels` are those of either kind of label task; `answer_schema` has what else is declared."""
 
     name: str
     question: str
@@ -58,7 +58,7 @@ class Settings:
     seed: int
     source: str
     section: Section
-    form: AnswerSchema = PLAIN
+    answer_schema: AnswerSchema = PLAIN
 
     def fail(self, key: str, problem: str) -> IdealPromptError:
         """An error at the line of `key`, or about the file where it has no such key."""
@@ -90,7 +90,7 @@ def read_settings(folder: Path) -> Settings:
         seed=_seed(section),
         source=str(file),
         section=section,
-        form=AnswerSchema((), _fields(section, answer), _max_tokens(section, answer)),
+        answer_schema=AnswerSchema((), _fields(section, answer), _max_tokens(section, answer)),
     )
 
 

@@ -203,7 +203,7 @@ def answers_of(task: Task) -> str:
     """What is answered, in a word or two."""
     if task.answer == "label":
         return f"{len(task.labels)} labels"
-    several, fields = len(task.form.options), len(task.form.fields)
+    several, fields = len(task.answer_schema.options), len(task.answer_schema.fields)
     return {
         "labels": f"any of {several} labels",
         "json": f"JSON with {fields} fields" if fields > 1 else "JSON with one field",

@@ -33,14 +33,14 @@ GOLD: dict[AnswerKind, str] = {
 
 @pytest.mark.parametrize("name", KINDS)
 def test_contract(name: AnswerKind) -> None:
-    kind, form = KINDS[name], FORMS[name]
+    kind, schema = KINDS[name], FORMS[name]
     assert kind.name == name
     assert kind.summary
-    assert kind.gold(GOLD[name], form) == GOLD[name]
-    assert kind.read(GOLD[name], form) == GOLD[name], "a right reply is the gold answer"
-    assert kind.gold(kind.read(f" {GOLD[name]} ", form), form) == GOLD[name]
-    assert longest(name, form) == kind.longest(form) > 0
-    assert longest(name, AnswerSchema(form.options, form.fields, 7)) == 7
+    assert kind.gold(GOLD[name], schema) == GOLD[name]
+    assert kind.read(GOLD[name], schema) == GOLD[name], "a right reply is the gold answer"
+    assert kind.gold(kind.read(f" {GOLD[name]} ", schema), schema) == GOLD[name]
+    assert longest(name, schema) == kind.longest(schema) > 0
+    assert longest(name, AnswerSchema(schema.options, schema.fields, 7)) == 7
 
 
 @pytest.mark.parametrize(
@@ -85,13 +85,13 @@ def test_labels_in_a_table() -> None:
 
 def test_json_replies() -> None:
     read = KINDS["json"].read
-    form = FORMS["json"]
+    schema = FORMS["json"]
     said = json.loads(
-        read('Sure: {"items": "3", "vendor": "X", "total": "2,5", "more": 1} ok', form)
+        read('Sure: {"items": "3", "vendor": "X", "total": "2,5", "more": 1} ok', schema)
     )
     assert said == {"vendor": "X", "total": 2.5, "items": 3, "paid": None, "currency": None}
-    assert read("no object", form) == read('{"vendor": ', form) == ""
-    wrong = json.loads(read('{"items": "many", "currency": "GBP"}', form))
+    assert read("no object", schema) == read('{"vendor": ', schema) == ""
+    wrong = json.loads(read('{"items": "many", "currency": "GBP"}', schema))
     assert (wrong["items"], wrong["currency"]) == ("many", "GBP"), (
         "a wrong value is kept to be seen"
     )

@@ -80,7 +80,7 @@ def test_an_edited_prompt_is_noticed() -> None:
         ("seed: 3\n", "", "seed: is missing: add this key"),
         ("seed: 3\n", "seed: 3\nseed: 4\n", "seed is given twice"),
         ("  reasoning: describe", "  reasoning: deep", "prompt.reasoning: 'deep' is none of none,"),
-        ("  reasoning: describe", "  reasonin: brief", "unknown key 'reasonin'; did you mean"),
+        ("  reasoning: describe", "  reasonin: brief", "unknown key 'reasonin': did you mean"),
         ("recommended: baseline", "recommended: both", "recommended: is 'both': known: winner, b"),
         ("stopped: evaluations", "stopped: bored", "cost.stopped: is 'bored': known:"),
         ("role: user", "role: robot", "messages[1].role: is 'robot': known: system,"),

@@ -103,7 +103,7 @@ def test_init_tells_the_kind(kind: str, task: Path) -> None:
     assert (loaded.answer, loaded.labels) == (kind, ())
     assert len(loaded.train) + len(loaded.test) == COUNT
     if kind == "labels":
-        assert loaded.form.options == ("big", "cup", "red")
+        assert loaded.answer_schema.options == ("big", "cup", "red")
     if kind == "json":
         assert settings["fields"] == {"colour": "text", "number": "integer"}
         assert (task / "metadata.csv").read_text().startswith("file_name,colour,number\n")

@@ -82,8 +82,8 @@ def ours(examples: tuple[Example, ...], tmp_path_factory: pytest.TempPathFactory
             for name, prompt in PROMPTS.items()
         }
         written = {
-            kind: [one.reply for one in predict(engine, prompt, (), examples[:6], kind, form)]
-            for kind, (form, prompt) in WRITTEN.items()
+            kind: [one.reply for one in predict(engine, prompt, (), examples[:6], kind, schema)]
+            for kind, (schema, prompt) in WRITTEN.items()
         }
         return {**chosen, **written}
     finally:
@@ -130,9 +130,9 @@ def test_the_script_answers_like_eval(
 def test_the_script_writes_like_eval(
     kind: AnswerKind, ours: Any, llama: Any, examples: tuple[Example, ...]
 ) -> None:
-    form, prompt = WRITTEN[kind]
+    schema, prompt = WRITTEN[kind]
     found = artifact(prompt)
-    found = replace(found, labels=(), task=replace(found.task, answer=kind, form=form))
+    found = replace(found, labels=(), task=replace(found.task, answer=kind, answer_schema=schema))
     script: dict[str, Any] = {"__name__": "exported"}
     exec(EXPORTS["python"].render(found, prompt), script)
     theirs = [script["answer"](llama, example.images[0]) for example in examples[:6]]

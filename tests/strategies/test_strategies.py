@@ -195,7 +195,7 @@ def test_telling_is_high_only_for_answers_that_separate() -> None:
 def test_select_keeps_the_pools_order_and_knows_its_names() -> None:
     assert select(None) == tuple(s for s in STRATEGIES.values() if s.name != "ask_anew")
     assert [s.name for s in select(["role", "reask"])] == ["reask", "role"]
-    with pytest.raises(UsageError, match="did you mean 'reask'"):
+    with pytest.raises(UsageError, match="did you mean reask"):
         select(["reaks"])
 
 

@@ -276,9 +276,11 @@ def test_drawings_of_a_large_run_and_of_none() -> None:
 
 
 def test_the_parts_of_an_answer() -> None:
-    form = AnswerSchema(fields=(Field("a"), Field("n", "number")))
+    schema = AnswerSchema(fields=(Field("a"), Field("n", "number")))
     artifact = from_run(run_result())
-    artifact = replace(artifact, labels=(), task=replace(artifact.task, answer="json", form=form))
+    artifact = replace(
+        artifact, labels=(), task=replace(artifact.task, answer="json", answer_schema=schema)
+    )
     right, wrong = '{"a": "x", "n": 1}', '{"a": "x", "n": 2}'
     both: tuple[tuple[Which, str, float], ...] = (("baseline", wrong, 0.5), ("winner", right, 1.0))
     kept = tuple(
@@ -289,7 +291,9 @@ def test_the_parts_of_an_answer() -> None:
     assert "Part by part" in page
     assert "<td>n</td><td>0.0 %</td><td><strong>100.0 %</strong></td>" in page
     assert "  n       0.0 % 100.0 %" in text(report)
-    none = Report(replace(artifact, task=replace(artifact.task, form=PLAIN)), "run", (), kept)
+    none = Report(
+        replace(artifact, task=replace(artifact.task, answer_schema=PLAIN)), "run", (), kept
+    )
     assert "Part by part" not in html(none)
 
 

@@ -45,22 +45,22 @@ def formed(
     if kind == "label":
         return list(answers), PLAIN
     loose = _all(answers, kind, PLAIN, places)
-    form = PLAIN
+    schema = PLAIN
     if kind == "labels":
         options = tuple(sorted({label for answer in loose for label in split(answer)}))
-        form = replace(form, options=options)
+        schema = replace(schema, options=options)
     if kind == "json":
-        form = replace(form, fields=infer(loose))
-    return _all(answers, kind, form, places), form
+        schema = replace(schema, fields=infer(loose))
+    return _all(answers, kind, schema, places), schema
 
 
 def _all(
-    answers: Sequence[str], kind: AnswerKind, form: AnswerSchema, places: Sequence[str]
+    answers: Sequence[str], kind: AnswerKind, schema: AnswerSchema, places: Sequence[str]
 ) -> list[str]:
     found = []
     for answer, place in zip(answers, places, strict=True):
         try:
-            found.append(KINDS[kind].gold(answer, form))
+            found.append(KINDS[kind].gold(answer, schema))
         except ValueError as problem:
             raise TaskError(f"{place}: {answer[:60]!r} {problem}") from None
     return found

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import TaskError
+from ...core.nearest import did_you_mean
 from ...io.files import read_text
-from ...io.yaml import did_you_mean
 from ..examples import is_picture_name
 from .answer_kinds import columns_as_json
 

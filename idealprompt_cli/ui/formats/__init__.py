@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...core.errors import UsageError
-from ...io.yaml import did_you_mean
+from ...core.nearest import did_you_mean
 from .base import EvalReport, Format, Rival, Screen
 from .json import JsonFormat
 from .table import TableFormat

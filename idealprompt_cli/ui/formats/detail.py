@@ -23,10 +23,10 @@ def show_parts(console: Console, report: EvalReport) -> None:
     evaluation, task = report.evaluation, report.task
     if task.labels:
         _show_labels(console, evaluation, task.labels)
-    elif task.form.options:
-        _show(console, _by_label(per_option(evaluation.outcomes, task.form.options)))
-    elif task.form.fields:
-        _show(console, _by_field(evaluation, [field.name for field in task.form.fields]))
+    elif task.answer_schema.options:
+        _show(console, _by_label(per_option(evaluation.outcomes, task.answer_schema.options)))
+    elif task.answer_schema.fields:
+        _show(console, _by_field(evaluation, [field.name for field in task.answer_schema.fields]))
 
 
 def _show_labels(console: Console, evaluation: Evaluation, labels: tuple[str, ...]) -> None:

@@ -76,7 +76,7 @@ def _labels(evaluation: Evaluation, labels: tuple[str, ...]) -> dict[str, dict[s
 
 def _per_label(report: EvalReport) -> dict[str, dict[str, float]]:
     outcomes, task = report.evaluation.outcomes, report.task
-    options = task.form.options
+    options = task.answer_schema.options
     scores = per_option(outcomes, options) if options else per_label(outcomes, task.labels)
     return {
         one.label: {
@@ -90,7 +90,7 @@ def _per_label(report: EvalReport) -> dict[str, dict[str, float]]:
 
 
 def _per_field(report: EvalReport) -> dict[str, dict[str, float]]:
-    names = [field.name for field in report.task.form.fields]
+    names = [field.name for field in report.task.answer_schema.fields]
     return {
         one.name: {"n": one.n, "right": one.right, "share": round(one.share, 6)}
         for one in per_field(report.evaluation.outcomes, names)

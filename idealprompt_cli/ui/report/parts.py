@@ -20,15 +20,17 @@ class Part:
 
 def parts(report: Report) -> tuple[str, tuple[Part, ...]]:
     """What the parts are, and their scores; () for answers of one part, or where none are kept."""
-    form = report.artifact.task.form
+    schema = report.artifact.task.answer_schema
     before, after = report.outcomes("baseline"), report.outcomes("winner")
     if not before or not after:
         return "", ()
-    if form.fields:
-        names = [field.name for field in form.fields]
+    if schema.fields:
+        names = [field.name for field in schema.fields]
         pairs = zip(per_field(before, names), per_field(after, names), strict=True)
         return "field", tuple(Part(a.name, a.share, b.share) for a, b in pairs)
-    if form.options:
-        scores = zip(per_option(before, form.options), per_option(after, form.options), strict=True)
+    if schema.options:
+        scores = zip(
+            per_option(before, schema.options), per_option(after, schema.options), strict=True
+        )
         return "label (F1)", tuple(Part(a.label, a.f1, b.f1) for a, b in scores)
     return "", ()
