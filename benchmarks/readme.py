@@ -1,12 +1,13 @@
-"""Puts measured figures into the READMEs: `python -m benchmarks.readme`.
+"""Put measured figures into the documentation: `python -m benchmarks.readme`.
 
-Between `<!-- figures -->` and `<!-- /figures -->` stands the table of `results/samples.json`,
-between `<!-- transcript -->` and `<!-- /transcript -->` what `make demo` printed, as kept in
-`results/demo.txt` (a fresh machine's: `make -s demo`, without what setup says), between
-`<!-- skills -->` and `<!-- /skills -->` the demonstration model's main skills; in
-`benchmarks/README.md` between `<!-- engine -->` and `<!-- /engine -->` the tables of
-`results/engine.json`, and between `<!-- reflect -->` and `<!-- /reflect -->` those of
-`results/reflect.json`. A test fails when a README says anything else.
+Each block stands between `<!-- NAME -->` and `<!-- /NAME -->`; a test fails when one is stale.
+
+- `figures`: the table of `results/samples.json`
+- `transcript`: the output of `make -s demo` on a fresh checkout, from `results/demo.txt`
+- `verdict`: the scores, the verdict and the prompt of that output
+- `skills`: the main skills of the demonstration model
+- `engine`: the tables of `results/engine.json`
+- `reflect`: the tables of `results/reflect.json`
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from benchmarks.engine import store, table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-READMES = ROOT / "README.md", ROOT / "benchmarks" / "README.md"
+PAGES = tuple(
+    ROOT / name for name in ("README.md", "docs/demo.md", "docs/models.md", "benchmarks/README.md")
+)
 SKILLS = ROOT / "idealprompt_cli" / "models" / "demo" / "skills.json"
 SHOWN = {
     "attribute": "attribute questions",
@@ -68,6 +71,12 @@ def transcript() -> str:
     return f"```\n{text}\n```"
 
 
+def verdict() -> str:
+    """The part of the transcript from the table of scores to the end of the adapted prompt."""
+    text = (RESULTS / "demo.txt").read_text(encoding="utf-8")
+    return f"```\n{text[text.index('grade: accuracy') : text.index('Written to')].rstrip()}\n```"
+
+
 def skills() -> str:
     report = json.loads(SKILLS.read_text(encoding="utf-8"))
     held = {r["skill"]: r for r in report["skills_heldout"]}
@@ -94,10 +103,10 @@ def _literal(text: str) -> str:
 
 
 def filled(text: str) -> str:
-    """A README with its figures up to date."""
+    """Return the page with its figures up to date."""
     parts = {
-        "figures": figures, "transcript": transcript, "skills": skills, "engine": engine,
-        "reflect": reflection,
+        "figures": figures, "transcript": transcript, "verdict": verdict, "skills": skills,
+        "engine": engine, "reflect": reflection,
     }  # fmt: skip
     for name, make in parts.items():
         if f"<!-- {name} -->" not in text:
@@ -109,8 +118,8 @@ def filled(text: str) -> str:
 
 
 def main() -> None:
-    for readme in READMES:
-        readme.write_text(filled(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in PAGES:
+        page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

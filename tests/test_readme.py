@@ -1,17 +1,16 @@
-"""The README's file tree, keys and commands are those of the package."""
+"""The file tree, keys, commands, options and links in README and docs match the package."""
 
 from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.main import get_command
-from typer.testing import CliRunner
 
+from docs.generate import pages
 from idealprompt_cli.artifact import from_run, to_data
 from idealprompt_cli.cli.main import app
 from idealprompt_cli.metrics import METRICS
@@ -20,7 +19,13 @@ from idealprompt_cli.task.settings import KEYS
 from .support.factories import run_result
 
 ROOT = Path(__file__).parent.parent
+OTHER_TOOLS = {"--arg", "--mmproj", "--seeds", "--parts"}  # of jq, llama-server and benchmarks
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+WRITTEN = {  # pages that people write; the others are generated, see test_docs.py
+    path.name: path.read_text(encoding="utf-8")
+    for path in sorted((ROOT / "docs").glob("*.md"))
+    if path.name not in pages()
+} | {"README.md": README}
 
 
 def tree() -> tuple[set[str], set[str]]:
@@ -51,22 +56,60 @@ def test_the_file_tree() -> None:
     assert not missing
 
 
-def test_keys_and_metrics_are_all_named() -> None:
-    for name in (*KEYS, *METRICS, *to_data(from_run(run_result()))):
-        assert f"`{name}`" in README or f"{name}:" in README or name in README, name
+def test_a_newcomer_can_read_the_readme() -> None:
+    assert len(README.splitlines()) <= 200
 
 
-def test_commands_and_options_exist() -> None:
-    for command in re.findall(r"^idealprompt (\w+)", README, re.MULTILINE):
-        result = CliRunner().invoke(app, [command, "--help"])
-        assert result.exit_code == 0, command
-    words = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))
-    helps = "".join(option for command in commands(get_command(app)) for option in command)
-    assert not {word for word in words - {"--help"} if word not in helps}
+def test_every_key_and_metric_is_documented() -> None:
+    for name in (*KEYS, *METRICS):
+        assert f"`{name}`" in WRITTEN["tasks.md"], name
+    for name in to_data(from_run(run_result())):
+        assert f"`{name}`" in WRITTEN["artifact.md"], name
 
 
-def commands(top: Any) -> Iterator[list[str]]:
-    """The option names of every command and of those inside it."""
-    yield [name for parameter in top.params for name in parameter.opts]
-    for inner in getattr(top, "commands", {}).values():
-        yield from commands(inner)
+@pytest.mark.parametrize("page", WRITTEN)
+def test_commands_and_options_exist(page: str) -> None:
+    known = commands(get_command(app))
+    text = WRITTEN[page].replace("\\\n", " ")
+    for line in re.findall(r"^idealprompt (\w+[^|#\n]*)", text, re.MULTILINE):
+        command, *words = line.split()
+        assert command in known, line
+        options = {word.strip("[]") for word in words if re.match(r"\[?--[a-z]", word)}
+        assert options <= known[command], line
+    every = set().union(*known.values(), OTHER_TOOLS)
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))
+    assert not named - every
+
+
+@pytest.mark.parametrize("page", WRITTEN)
+def test_links_lead_somewhere(page: str) -> None:
+    folder = ROOT if page == "README.md" else ROOT / "docs"
+    for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", WRITTEN[page]):
+        file = folder / (target or page)
+        assert file.exists(), target
+        if anchor:
+            heads = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in {
+                re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads
+            }
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors of a page's headings, as Markdown renderers make them."""
+    heads = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+def test_every_page_is_reachable_from_the_readme() -> None:
+    for path in (ROOT / "docs").iterdir():
+        if path.suffix in (".md", ".json"):
+            assert f"docs/{path.name}" in README, path.name
+
+
+def commands(top: Any, name: str = "") -> dict[str, set[str]]:
+    """Command name -> the options of the command and of those inside it."""
+    own = {option for parameter in top.params for option in parameter.opts} | {"--help"}
+    inner = {key: commands(one, key) for key, one in getattr(top, "commands", {}).items()}
+    for key, found in inner.items():
+        own = own | found[key] if name else own
+    return {name: own} | {key: found[key] for key, found in inner.items()}

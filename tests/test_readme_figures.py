@@ -1,4 +1,4 @@
-"""The README's figures are those of the raw results (`python -m benchmarks.readme` renews them)."""
+"""Measured figures in the documentation equal the raw results (`python -m benchmarks.readme`)."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.readme import READMES, filled
+from benchmarks.readme import PAGES, ROOT, filled
 
 MARKS = {
-    "README.md": ("<!-- figures -->\n|", "<!-- transcript -->\n```"),
+    "README.md": ("<!-- figures -->\n|", "<!-- verdict -->\n```"),
+    "docs/demo.md": ("<!-- transcript -->\n```",),
+    "docs/models.md": ("<!-- skills -->\n|",),
     "benchmarks/README.md": ("<!-- engine -->\n", "<!-- reflect -->\n|"),
 }
 
 
-@pytest.mark.parametrize(
-    ("readme", "marks"), list(zip(READMES, MARKS.values(), strict=True)), ids=list(MARKS)
-)
-def test_the_readmes_say_what_was_measured(readme: Path, marks: tuple[str, ...]) -> None:
-    text = readme.read_text(encoding="utf-8")
-    assert filled(text) == text
-    assert all(mark in text for mark in marks)
+def test_every_page_with_figures_is_listed() -> None:
+    assert {str(page.relative_to(ROOT)) for page in PAGES} == set(MARKS)
+
+
+@pytest.mark.parametrize("name", MARKS)
+def test_figures_equal_the_results(name: str) -> None:
+    text = Path(ROOT / name).read_text(encoding="utf-8")
+    assert filled(text) == text, "run: python -m benchmarks.readme"
+    assert all(mark in text for mark in MARKS[name])
