@@ -22,12 +22,12 @@ def test_from_task_to_answers(folder: Path) -> None:
     task = load_task(folder)
     with open_model(SCRIPT) as model:
         found = adapt(task, model)
-        assert found.winner.test is not None
+        assert found.scores.winner.test is not None
         save(found, "prompt.yaml")
         again = load("prompt.yaml")
         assert again.prompt == found.prompt
         evaluation = measure(again, task, model)
-        assert (evaluation.value, evaluation.n) == (found.winner.test.value, 8)
+        assert (evaluation.value, evaluation.n) == (found.scores.winner.test.value, 8)
         assert measure(again, task, model, use="baseline").value == 0.5
         assert measure(again.prompt, task, model, split="train").n == 12
         answers = predict(again, [folder / "A/0.png", str(folder / "B/0.png")], model)

@@ -1,25 +1,38 @@
-"""The YAML file that a search writes and every other command reads (layer 2).
+"""The YAML file that a search writes and every other command reads.
 
-`Artifact` is the file's content; `from_run` takes it from a `RunResult`, `dump` and `load` write
-and read YAML, `read_artifact` reads a file or stdin, `to_data` gives plain data for JSON. Knows
-nothing of engines and of how scores came about.
+`Artifact` is the file's content; `from_run` makes it from a `RunResult`, `dump` and `load` write
+and read YAML, `read_artifact` reads a file or stdin, `to_data` gives plain data for JSON.
 """
 
-from .content import Artifact, Score, Scores, Step, TaskSummary, from_run
-from .reader import load, read_artifact
-from .writer import dump, edit_data, messages_data, to_data
+from .content import (
+    Artifact,
+    ModelSummary,
+    RunCost,
+    Score,
+    ScorePair,
+    Scores,
+    Step,
+    TaskSummary,
+)
+from .file import dump, json_schema, load, read_artifact, to_data
+from .result import from_run, schema_data
+from .stored_types import messages_data
 
 __all__ = [
     "Artifact",
+    "ModelSummary",
+    "RunCost",
     "Score",
+    "ScorePair",
     "Scores",
     "Step",
     "TaskSummary",
     "dump",
-    "edit_data",
     "from_run",
+    "json_schema",
     "load",
     "messages_data",
     "read_artifact",
+    "schema_data",
     "to_data",
 ]

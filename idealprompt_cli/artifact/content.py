@@ -1,48 +1,77 @@
-"""What the artifact holds, as frozen values, and how they are taken from a `RunResult`."""
+"""What the artifact holds, as frozen pydantic values. The field names are the keys
+of the file: this module is the file's schema.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
-from ..core.answer_schema import PLAIN, AnswerKind, AnswerSchema
+from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from ..core.answer_schema import AnswerKind, AnswerSchema
 from ..core.edits import EditReport
-from ..core.prompt import Message, Prompt
-from ..core.requests import ModelInfo
-from ..core.results import Cost, Evaluation, RunResult, StopReason, Trial, TrialState
+from ..core.prompt import Message
+from ..core.results import StopReason, TrialState
 from ..prompts.prompts import render
+from .stored_types import FieldDeclarations, Messages, StoredPrompt, parsed_fields
 
-SCHEMA = 1
+SCHEMA: Literal[1] = 1
 Recommended = Literal["winner", "baseline"]
-STOP_REASONS: tuple[StopReason, ...] = get_args(StopReason)
 STOPPED: Mapping[StopReason, str] = {
-    "evaluations": "the budget of evaluations was spent",
-    "seconds": "the time was up",
-    "tokens": "the budget of tokens was spent",
+    "evaluations": "the evaluation budget was spent",
+    "seconds": "the time budget was spent",
+    "tokens": "the token budget was spent",
     "exhausted": "every strategy had been tried",
-    "perfect": "nothing was left to gain on the training pictures",
+    "perfect": "no error was left on the training examples",
     "interrupted": "it was interrupted",
     "settled": "no confusion was left open",
-    "patience": "reflection found nothing better several times in a row",
+    "patience": "reflection found no improvement several times in a row",
 }
 
+_CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False, validate_by_name=True)
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, config=_CONFIG)
 class TaskSummary:
-    """The task as the artifact remembers it."""
+    """The task as the artifact remembers it. `options`, `fields` and `max_tokens` describe answers
+    that the model writes; they are left out of the file where they are empty."""
 
     name: str
     question: str
     answer: AnswerKind
     metric: str
     language: str
-    images: int
+    images: Annotated[int, Field(ge=0)]
     fingerprint: str
-    answer_schema: AnswerSchema = PLAIN
+    options: tuple[str, ...] = ()
+    fields: FieldDeclarations = Field(default_factory=dict)
+    max_tokens: int = 0
+
+    @property
+    def answer_schema(self) -> AnswerSchema:
+        """What the answers are made of."""
+        return AnswerSchema(self.options, parsed_fields(self.fields), self.max_tokens)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CONFIG)
+class ModelSummary:
+    """The model that the prompt was adapted to; `path` is a file or a server's address."""
+
+    name: str
+    engine: str
+    architecture: str
+    family: str
+    quantisation: str
+    n_ctx: int
+    mode: str = ""
+    fingerprint: str = ""
+    path: str = ""
+    mmproj: str = ""
+
+
+@dataclass(frozen=True, config=_CONFIG)
 class Score:
     """A metric's value on a split of `n` examples, with its 95 % interval."""
 
@@ -53,18 +82,36 @@ class Score:
     n: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CONFIG)
 class Scores:
     """`test` is None where the held-out part was empty or not looked at."""
 
     selection: Score
-    test: Score | None
+    test: Score | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CONFIG)
+class ScorePair:
+    """The scores of both prompts."""
+
+    baseline: Scores
+    winner: Scores
+
+
+@dataclass(frozen=True, config=_CONFIG)
+class RunCost:
+    """What the run cost, and why it stopped."""
+
+    evaluations: int
+    tokens: int
+    seconds: float
+    stopped: StopReason
+
+
+@dataclass(frozen=True, config=_CONFIG)
 class Step:
-    """One edit on the way to the winner, with the score on what it was tried on. `edit` is what
-    reflection says of it: the parts changed, and the examples that it fixed and broke."""
+    """One edit on the path to the winner, with the score on the examples it was tried on. `edit`
+    is reflection's account: the parts changed, and the examples that it fixed and broke."""
 
     strategy: str
     note: str
@@ -75,97 +122,34 @@ class Step:
     edit: EditReport | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CONFIG)
 class Artifact:
-    """All that the file holds. `recommended` says which of the two prompts the figures support."""
+    """All that the file holds. `recommended` says which of the two prompts the figures support.
+    `messages` and `verbalisers` are derived from `prompt`, for readers other than this package."""
 
+    schema: Annotated[Literal[1], BeforeValidator(int)]
     task: TaskSummary
-    model: ModelInfo
-    prompt: Prompt
-    baseline_prompt: Prompt
-    messages: tuple[Message, ...]
+    model: ModelSummary
+    prompt: StoredPrompt
+    messages: Messages
     labels: tuple[str, ...]
-    baseline: Scores
-    winner: Scores
+    verbalisers: Mapping[str, tuple[str, ...]]
+    scores: ScorePair
     verdict: str
     recommended: Recommended
-    cost: Cost
-    stop: StopReason
+    baseline_prompt: Annotated[
+        StoredPrompt, Field(validation_alias="baseline", serialization_alias="baseline")
+    ]
+    cost: RunCost
     seed: int
     trail: tuple[Step, ...]
 
     @property
     def stopped_because(self) -> str:
         """Why the run stopped, as the end of a sentence."""
-        return STOPPED[self.stop]
+        return STOPPED[self.cost.stopped]
 
     def rendered_now(self) -> tuple[Message, ...]:
         """What this version of the package makes of `prompt`; differs from `messages` where the
         file was edited by hand or written by another version."""
         return render(self.prompt, self.labels, self.task.images)
-
-
-# --- from a run ----------------------------------------------------------------------------------
-
-
-def from_run(result: RunResult) -> Artifact:
-    """What is kept of a run."""
-    task = result.task
-    images = len(task.train[0].images)
-    selection, test = result.selection, result.test
-    return Artifact(
-        task=TaskSummary(
-            name=task.name,
-            question=task.question,
-            answer=task.answer,
-            metric=task.metric,
-            language=task.language,
-            images=images,
-            fingerprint=task.fingerprint,
-            answer_schema=task.answer_schema,
-        ),
-        model=replace(result.model, details={}),
-        prompt=result.winner,
-        baseline_prompt=result.baseline,
-        messages=render(result.winner, task.labels, images),
-        labels=task.labels,
-        baseline=Scores(_score(selection.baseline), _score(test.baseline) if test else None),
-        winner=Scores(_score(selection.winner), _score(test.winner) if test else None),
-        verdict=result.verdict,
-        recommended=result.recommended,
-        cost=Cost(result.cost.evaluations, result.cost.tokens, round(result.cost.seconds, 2)),
-        stop=result.stop,
-        seed=result.seed,
-        trail=_trail(result),
-    )
-
-
-def _score(evaluation: Evaluation) -> Score:
-    low, high = evaluation.interval.low, evaluation.interval.high
-    value = round(evaluation.value, 6)
-    return Score(evaluation.metric, value, round(low, 6), round(high, 6), evaluation.n)
-
-
-def _trail(result: RunResult) -> tuple[Step, ...]:
-    """From the root to the winner's trial; empty if no trial is the winner's."""
-    by_id = {trial.id: trial for trial in result.trials}
-    own = [trial for trial in result.trials if trial.prompt == result.winner]
-    trial = max(own, key=lambda one: one.state == "complete", default=None)
-    steps: list[Step] = []
-    while trial is not None:
-        steps.append(_step(trial))
-        trial = by_id.get(trial.parent) if trial.parent is not None else None
-    return tuple(reversed(steps))
-
-
-def _step(trial: Trial) -> Step:
-    evaluation = trial.evaluation
-    return Step(
-        strategy=trial.strategy,
-        note=trial.note,
-        state=trial.state,
-        value=round(evaluation.value, 6) if evaluation else None,
-        n=evaluation.n if evaluation else 0,
-        prompt_tokens=trial.prompt_tokens,
-        edit=trial.edit,
-    )

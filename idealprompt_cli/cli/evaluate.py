@@ -181,7 +181,7 @@ def _recorded(
     same = artifact.task.fingerprint == task.fingerprint
     if not same or split != "test" or artifact.model.fingerprint != model.fingerprint:
         return None
-    scores = artifact.winner if named == "winner" else artifact.baseline
+    scores = artifact.scores.winner if named == "winner" else artifact.scores.baseline
     return scores.test.value if scores.test else None
 
 

@@ -23,6 +23,7 @@ from ..io.files import read_text
 from ..io.hub import fetch, fetch_projector, is_reference
 
 if TYPE_CHECKING:
+    from ..artifact import ModelSummary
     from ..core.interfaces import Engine
     from ..engines import EngineOptions, Ref, ServerRef
 
@@ -226,7 +227,7 @@ def embedded_model() -> ModelRef | None:
     return ModelRef(texts[0], projectors[0]) if texts and projectors else None
 
 
-def named_by(model: ModelInfo, flags: ModelFlags) -> Ref | None:
+def named_by(model: ModelSummary, flags: ModelFlags) -> Ref | None:
     """The files that an artifact names, where nothing goes before them. None for the embedded
     model, whose place differs between machines. Raises `ModelError` if the files are gone, or the
     model was a server's: no address out of a file is ever talked to."""
@@ -277,7 +278,7 @@ def _memory(text: str) -> int:
         raise UsageError(f"--memory {text}: give a size such as 512MiB or 2GiB") from error
 
 
-def tell_if_other(now: ModelInfo, then: ModelInfo, say: Say) -> None:
+def tell_if_other(now: ModelInfo, then: ModelSummary, say: Say) -> None:
     """A warning where a prompt is used with another model than it was made for."""
     if now.fingerprint != then.fingerprint:
         say(f"Note: this prompt was adapted to {then.name}, not to {now.name}: scores may differ.")

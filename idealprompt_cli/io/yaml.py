@@ -121,7 +121,7 @@ class Section:
             return default
         value = self._get(key)
         if not isinstance(value, str):
-            raise self.fail(key, f"should be text, not {_kind(value)}: put it in quotes")
+            raise self.fail(key, f"should be text, not {describe_kind(value)}: put it in quotes")
         return value
 
     def choice(self, key: str, options: Iterable[Choice], default: Choice | None = None) -> Choice:
@@ -140,7 +140,7 @@ class Section:
         except (TypeError, ValueError):
             found = math.nan
         if not math.isfinite(found):
-            raise self.fail(key, f"is {_short(value)}: should be a number")
+            raise self.fail(key, f"is {describe_value(value)}: should be a number")
         return found
 
     def integer(self, key: str, default: int | None = None) -> int:
@@ -150,7 +150,7 @@ class Section:
         try:
             return int(value)
         except (TypeError, ValueError):
-            raise self.fail(key, f"is {_short(value)}: should be a whole number") from None
+            raise self.fail(key, f"is {describe_value(value)}: should be a whole number") from None
 
     def items(self, key: str) -> list[Any]:
         """A list, () where the key is missing."""
@@ -158,27 +158,31 @@ class Section:
         if value is None:
             return []
         if not isinstance(value, list):
-            raise self.fail(key, f"should be a list, not {_kind(value)}: write it as [a, b]")
+            raise self.fail(
+                key, f"should be a list, not {describe_kind(value)}: write it as [a, b]"
+            )
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:
         found = self.items(key)
         for value in found:
             if not isinstance(value, str):
-                raise self.fail(key, f"holds {_kind(value)} where text should be: quote it")
+                raise self.fail(key, f"holds {describe_kind(value)} where text should be: quote it")
         return tuple(found)
 
     def section(self, key: str) -> Section:
         value = self._get(key)
         if not isinstance(value, Section):
-            raise self.fail(key, f"should hold keys of its own, not {_kind(value)}")
+            raise self.fail(key, f"should hold keys of its own, not {describe_kind(value)}")
         return value
 
     def sections(self, key: str) -> tuple[Section, ...]:
         found = self.items(key)
         for value in found:
             if not isinstance(value, Section):
-                raise self.fail(key, f"should be a list of key-value blocks, not {_kind(value)}")
+                raise self.fail(
+                    key, f"should be a list of key-value blocks, not {describe_kind(value)}"
+                )
         return tuple(found)
 
     def plain(self) -> dict[str, Any]:
@@ -192,14 +196,16 @@ def _plain(value: Any) -> Any:
     return [_plain(one) for one in value] if isinstance(value, list) else value
 
 
-def _kind(value: Any) -> str:
+def describe_kind(value: Any) -> str:
+    """What a parsed value is, after "not": "a list", "the text 'x'"."""
     if isinstance(value, str):
-        return f"the text {_short(value)}"
+        return f"the text {describe_value(value)}"
     return {Section: "a block of keys", list: "a list"}.get(type(value), "nothing")
 
 
-def _short(value: Any) -> str:
-    text = repr(value) if isinstance(value, str) else _kind(value)
+def describe_value(value: Any) -> str:
+    """A parsed value after "is", at most 60 characters long."""
+    text = repr(value) if isinstance(value, str) else describe_kind(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 

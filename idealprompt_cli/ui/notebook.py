@@ -34,7 +34,10 @@ class Adapted(Artifact):
         rows = [
             (name, part, *_figures(score, bold=name != "seed prompt"))
             for part in ("test", "selection")
-            for name, scores in (("seed prompt", self.baseline), ("adapted prompt", self.winner))
+            for name, scores in (
+                ("seed prompt", self.scores.baseline),
+                ("adapted prompt", self.scores.winner),
+            )
             if (score := getattr(scores, part)) is not None
         ]
         head = ("prompt", "pictures", self.task.metric, "95 %", "", "n")

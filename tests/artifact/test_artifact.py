@@ -84,7 +84,12 @@ def test_an_edited_prompt_is_noticed() -> None:
         ("recommended: baseline", "recommended: both", "recommended: is 'both': known: winner, b"),
         ("stopped: evaluations", "stopped: bored", "cost.stopped: is 'bored': known:"),
         ("role: user", "role: robot", "messages[1].role: is 'robot': known: system,"),
-        ("images: 1", "images: 0", "task.images: is 0: should be 1 or more"),
+        ("images: 1", "images: -1", "task.images: is -1: should be 0 or more"),
+        ("images: 1", "images: many", "task.images: is 'many': should be a whole number"),
+        ("- role: user", "- rule: user", "messages[1].rule: unknown key: did you mean role?"),
+        ("strategy: rephrase", "strateg: rephrase", "trail[2].strateg: unknown key: did you mean"),
+        ("      why: ", "      whi: ", "trail[3].edit.whi: unknown key: did you mean why?"),
+        ("labels:\n", "labels: none\nlabel:\n", "labels: should be a list, not the text 'none'"),
         ("    value: 0.", "    value: x0.", "should be a number"),
     ],
 )
@@ -118,5 +123,5 @@ def test_reading_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(text()))
     assert artifact.read_artifact("-") == artifact.from_run(run_result())
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
-    with pytest.raises(ArtifactError, match="nothing came: the command before the pipe"):
+    with pytest.raises(ArtifactError, match="is empty: the command before the pipe"):
         artifact.read_artifact("-")

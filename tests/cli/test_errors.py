@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from idealprompt_cli.artifact import ModelSummary
+from idealprompt_cli.artifact.result import model_summary
 from idealprompt_cli.cli import models
 from idealprompt_cli.cli.main import app
-from idealprompt_cli.core.requests import ModelInfo
 from idealprompt_cli.core.task import ModelRef
 
 from ..conftest import SCRIPT, call
@@ -199,8 +200,8 @@ def test_debug_shows_the_traceback(folder: Path) -> None:
 
 
 def test_which_model_an_artifact_names(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def info(path: str) -> ModelInfo:
-        return replace(model(), path=path, mmproj="mmproj.gguf")
+    def info(path: str) -> ModelSummary:
+        return model_summary(replace(model(), path=path, mmproj="mmproj.gguf"))
 
     text = "elsewhere/idealprompt_cli/models/demo/model.gguf"
     embedded = ModelRef(Path("here", *Path(text).parts[1:]), Path("mmproj.gguf"))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import idealprompt_cli
-from idealprompt_cli.artifact import Artifact, from_run
+from idealprompt_cli.artifact import Artifact, from_run, schema_data
 from idealprompt_cli.core.answer_schema import PLAIN, AnswerKind, AnswerSchema, Field
 from idealprompt_cli.core.prompt import Prompt, Verbaliser
 from idealprompt_cli.core.task import Example, ModelRef
@@ -132,7 +132,7 @@ def test_the_script_writes_like_eval(
 ) -> None:
     schema, prompt = WRITTEN[kind]
     found = artifact(prompt)
-    found = replace(found, labels=(), task=replace(found.task, answer=kind, answer_schema=schema))
+    found = replace(found, labels=(), task=replace(found.task, answer=kind, **schema_data(schema)))
     script: dict[str, Any] = {"__name__": "exported"}
     exec(EXPORTS["python"].render(found, prompt), script)
     theirs = [script["answer"](llama, example.images[0]) for example in examples[:6]]

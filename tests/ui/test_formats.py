@@ -42,8 +42,8 @@ def test_the_table() -> None:
     assert "  striped, stripes = K7" in lines
     assert lines[-2] == "Written to out.yaml"
     assert lines[-1] == (
-        "Cost: 96 evaluations, 4,321 tokens, 12.3 seconds; stopped because the budget of "
-        "evaluations was spent."
+        "Cost: 96 evaluations, 4,321 tokens, 12.3 seconds; stopped because the evaluation "
+        "budget was spent."
     )
 
 

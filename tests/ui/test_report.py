@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from idealprompt_cli.artifact import from_run
+from idealprompt_cli.artifact import from_run, schema_data
 from idealprompt_cli.core.answer_schema import PLAIN, AnswerSchema, Field
 from idealprompt_cli.core.edits import Change, EditReport
 from idealprompt_cli.core.prompt import Prompt
@@ -278,9 +278,8 @@ def test_drawings_of_a_large_run_and_of_none() -> None:
 def test_the_parts_of_an_answer() -> None:
     schema = AnswerSchema(fields=(Field("a"), Field("n", "number")))
     artifact = from_run(run_result())
-    artifact = replace(
-        artifact, labels=(), task=replace(artifact.task, answer="json", answer_schema=schema)
-    )
+    task = replace(artifact.task, answer="json", **schema_data(schema))
+    artifact = replace(artifact, labels=(), task=task)
     right, wrong = '{"a": "x", "n": 1}', '{"a": "x", "n": 2}'
     both: tuple[tuple[Which, str, float], ...] = (("baseline", wrong, 0.5), ("winner", right, 1.0))
     kept = tuple(
@@ -291,16 +290,14 @@ def test_the_parts_of_an_answer() -> None:
     assert "Part by part" in page
     assert "<td>n</td><td>0.0 %</td><td><strong>100.0 %</strong></td>" in page
     assert "  n       0.0 % 100.0 %" in text(report)
-    none = Report(
-        replace(artifact, task=replace(artifact.task, answer_schema=PLAIN)), "run", (), kept
-    )
+    none = Report(replace(artifact, task=replace(task, **schema_data(PLAIN))), "run", (), kept)
     assert "Part by part" not in html(none)
 
 
 def test_why_a_run_stopped_is_said_in_words() -> None:
     report = Report(from_run(run_result()), "run", nodes(3))
     for shown in (html(report), text(report)):
-        assert "stopped because the budget of evaluations was spent." in " ".join(shown.split())
+        assert "stopped because the evaluation budget was spent." in " ".join(shown.split())
 
 
 def test_how_many_wrong_answers_there_are_is_said() -> None:

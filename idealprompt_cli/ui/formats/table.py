@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ...artifact import Artifact, Score, Scores
+from ...artifact import Artifact, RunCost, Score, Scores
 from ...core.prompt import ImageSlot, Message
 from ...core.results import Cost, Evaluation
 from .base import EvalReport, Screen, Work
@@ -34,7 +34,7 @@ class TableFormat:
     ) -> str:
         console = _console(screen)
         console.print(_scores(artifact, screen.width))
-        if artifact.winner.test:
+        if artifact.scores.winner.test:
             for line in textwrap.wrap(_FLATTERS, min(screen.width, 72)):
                 _say(console, line)
         _heading(console, artifact.verdict)
@@ -124,13 +124,13 @@ def _scores(artifact: Artifact, width: int) -> Table:
 
 def _score_table(artifact: Artifact, blank: str, gap: str) -> Table:
     """`blank` stands between the words of a heading, `gap` between a figure and its interval."""
-    winner = artifact.winner
+    winner = artifact.scores.winner
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column(f"{artifact.task.name}:{blank}{winner.selection.metric}")
     table.add_column(f"selection{blank}({winner.selection.n} pictures)", no_wrap=True)
     if winner.test:
         table.add_column(f"held-out test{blank}({winner.test.n} pictures)", no_wrap=True)
-    table.add_row("seed prompt", *_cells(artifact.baseline, gap))
+    table.add_row("seed prompt", *_cells(artifact.scores.baseline, gap))
     table.add_row(Text("adapted prompt", style="bold"), *_cells(winner, gap))
     return table
 
@@ -160,7 +160,7 @@ def _words(console: Console, artifact: Artifact) -> None:
         console.print(Padding(Text(f"{words} = {verbaliser.label}"), (0, 0, 0, 2)))
 
 
-def _cost(cost: Cost) -> str:
+def _cost(cost: Cost | RunCost) -> str:
     return f"{cost.evaluations:,} evaluations, {cost.tokens:,} tokens, {cost.seconds:.1f} seconds"
 
 

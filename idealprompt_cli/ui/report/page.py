@@ -70,7 +70,10 @@ def _score_rows(report: Report) -> list[dict[str, Any]]:
 
     rows = []
     artifact = report.artifact
-    for name, scores in (("seed prompt", artifact.baseline), ("adapted prompt", artifact.winner)):
+    for name, scores in (
+        ("seed prompt", artifact.scores.baseline),
+        ("adapted prompt", artifact.scores.winner),
+    ):
         for part, score in (("held-out test", scores.test), ("selection", scores.selection)):
             if score is not None:
                 bar = interval_svg(score.value, score.low, score.high, name != "seed prompt")

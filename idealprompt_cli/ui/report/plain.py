@@ -65,8 +65,8 @@ def _scores(report: Report, width: int) -> list[str]:
     """A prompt a line, or a part a line where both do not fit."""
     lines = [report.artifact.task.metric]
     for name, scores in (
-        ("seed prompt", report.artifact.baseline),
-        ("adapted prompt", report.artifact.winner),
+        ("seed prompt", report.artifact.scores.baseline),
+        ("adapted prompt", report.artifact.scores.winner),
     ):
         parts = [("test", scores.test), ("selection", scores.selection)]
         shown = [f"{part} {_percent(score)}" for part, score in parts if score is not None]

@@ -1,0 +1,108 @@
+"""What the artifact keeps of a `RunResult`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..answers import plain_field
+from ..core.answer_schema import AnswerSchema
+from ..core.requests import ModelInfo
+from ..core.results import Cost, Evaluation, RunResult, StopReason, Trial
+from ..prompts.prompts import render, words_for
+from .content import (
+    SCHEMA,
+    Artifact,
+    ModelSummary,
+    RunCost,
+    Score,
+    ScorePair,
+    Scores,
+    Step,
+    TaskSummary,
+)
+
+
+def from_run(result: RunResult) -> Artifact:
+    """What is kept of a run."""
+    task, model = result.task, result.model
+    images = len(task.train[0].images)
+    selection, test = result.selection, result.test
+    return Artifact(
+        schema=SCHEMA,
+        task=TaskSummary(
+            name=task.name,
+            question=task.question,
+            answer=task.answer,
+            metric=task.metric,
+            language=task.language,
+            images=images,
+            fingerprint=task.fingerprint,
+            **schema_data(task.answer_schema),
+        ),
+        model=model_summary(model),
+        prompt=result.winner,
+        baseline_prompt=result.baseline,
+        messages=render(result.winner, task.labels, images),
+        labels=task.labels,
+        verbalisers={label: words_for(result.winner, label) for label in task.labels},
+        scores=ScorePair(
+            Scores(_score(selection.baseline), _score(test.baseline) if test else None),
+            Scores(_score(selection.winner), _score(test.winner) if test else None),
+        ),
+        verdict=result.verdict,
+        recommended=result.recommended,
+        cost=_cost(result.cost, result.stop),
+        seed=result.seed,
+        trail=_trail(result),
+    )
+
+
+def schema_data(schema: AnswerSchema) -> dict[str, Any]:
+    """The fields of `TaskSummary` that describe written answers."""
+    return {
+        "options": schema.options,
+        "fields": {field.name: plain_field(field) for field in schema.fields},
+        "max_tokens": schema.max_tokens,
+    }
+
+
+def model_summary(model: ModelInfo) -> ModelSummary:
+    """What is kept of the engine's account of its model."""
+    return ModelSummary(
+        **{name: getattr(model, name) for name in ModelSummary.__dataclass_fields__}
+    )
+
+
+def _cost(cost: Cost, stopped: StopReason) -> RunCost:
+    return RunCost(cost.evaluations, cost.tokens, round(cost.seconds, 2), stopped)
+
+
+def _score(evaluation: Evaluation) -> Score:
+    low, high = evaluation.interval.low, evaluation.interval.high
+    value = round(evaluation.value, 6)
+    return Score(evaluation.metric, value, round(low, 6), round(high, 6), evaluation.n)
+
+
+def _trail(result: RunResult) -> tuple[Step, ...]:
+    """From the root to the winner's trial; empty if no trial is the winner's."""
+    by_id = {trial.id: trial for trial in result.trials}
+    own = [trial for trial in result.trials if trial.prompt == result.winner]
+    trial = max(own, key=lambda one: one.state == "complete", default=None)
+    steps: list[Step] = []
+    while trial is not None:
+        steps.append(_step(trial))
+        trial = by_id.get(trial.parent) if trial.parent is not None else None
+    return tuple(reversed(steps))
+
+
+def _step(trial: Trial) -> Step:
+    evaluation = trial.evaluation
+    return Step(
+        strategy=trial.strategy,
+        note=trial.note,
+        state=trial.state,
+        value=round(evaluation.value, 6) if evaluation else None,
+        n=evaluation.n if evaluation else 0,
+        prompt_tokens=trial.prompt_tokens,
+        edit=trial.edit,
+    )

@@ -1,0 +1,132 @@
+"""Values that the artifact's file writes in a form of their own, as pydantic types.
+
+Each type validates the file's form, serialises to it and states its JSON schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, get_args, get_type_hints
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    PlainSerializer,
+    TypeAdapter,
+    ValidationInfo,
+    WithJsonSchema,
+)
+
+from ..answers import parse_field
+from ..core.answer_schema import Field
+from ..core.prompt import ImageSlot, Message, Prompt
+from ..prompts.prompts import from_dict, to_dict
+
+
+def _read_prompt(value: object, info: ValidationInfo) -> Prompt:
+    """The prompt of a mapping; `places` in the context says where each key stands in the file."""
+    if isinstance(value, Prompt):
+        return value
+    places: Mapping[str, str] = (info.context or {}).get("places", {})
+    key = "baseline" if info.field_name == "baseline_prompt" else "prompt"
+    return from_dict(value, places.get(key, key))
+
+
+def _prompt_schema() -> dict[str, Any]:
+    """JSON schema of a prompt as `to_dict` writes it: mappings where `Prompt` has pairs."""
+    schema = {**TypeAdapter(Prompt).json_schema(), "additionalProperties": False}
+    demonstration = schema.pop("$defs")["Demonstration"]
+    properties = schema["properties"]
+    texts = {"type": "array", "items": {"type": "string"}}
+    for name, rule in {
+        "label_descriptions": {"type": "string"},
+        "verbalisers": texts,
+        "calibration": {"type": "number"},
+    }.items():
+        properties[name] = {"type": "object", "additionalProperties": rule}
+    properties["demonstrations"]["items"] = demonstration
+    return schema
+
+
+def _read_messages(value: object) -> object:
+    """Pieces `{text: ...}` and `{image: 1}` as text and `ImageSlot`; anything else is left for
+    the type's own check to report."""
+    if not isinstance(value, list):
+        return value
+    return [
+        {**message, "content": [_read_piece(piece) for piece in message["content"]]}
+        if isinstance(message, dict) and isinstance(message.get("content"), list)
+        else message
+        for message in value
+    ]
+
+
+def _read_piece(piece: object) -> object:
+    if isinstance(piece, dict) and len(piece) == 1:
+        return piece.get("text", {} if "image" in piece else piece)
+    return piece
+
+
+def messages_data(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
+    """Messages with their content in reading order; pictures are counted from 1."""
+    number = 0
+    found = []
+    for message in messages:
+        content: list[dict[str, Any]] = []
+        for piece in message.content:
+            if isinstance(piece, ImageSlot):
+                number += 1
+                content.append({"image": number})
+            else:
+                content.append({"text": str(piece)})
+        found.append({"role": message.role, "content": content})
+    return found
+
+
+def _messages_schema() -> dict[str, Any]:
+    def record(**properties: object) -> dict[str, Any]:
+        return {
+            "type": "object",
+            "additionalProperties": False,
+            "required": list(properties),
+            "properties": properties,
+        }
+
+    piece = {"anyOf": [record(text={"type": "string"}), record(image={"type": "integer"})]}
+    role = {"enum": list(get_args(get_type_hints(Message)["role"]))}
+    return {
+        "type": "array",
+        "items": record(role=role, content={"type": "array", "items": piece}),
+    }
+
+
+def _check_fields(declared: dict[str, FieldKind]) -> dict[str, FieldKind]:
+    parsed_fields(declared)
+    return declared
+
+
+def parsed_fields(declared: Mapping[str, FieldKind]) -> tuple[Field, ...]:
+    """The declared fields of a JSON answer. Raises ValueError."""
+    found = []
+    for name, kind in declared.items():
+        try:
+            found.append(parse_field(name, kind))
+        except ValueError as problem:
+            raise ValueError(f"{name} {problem}") from None
+    return tuple(found)
+
+
+StoredPrompt = Annotated[
+    Prompt,
+    BeforeValidator(_read_prompt),
+    PlainSerializer(to_dict),
+    WithJsonSchema(_prompt_schema()),
+]
+Messages = Annotated[
+    tuple[Message, ...],
+    BeforeValidator(_read_messages),
+    PlainSerializer(messages_data),
+    WithJsonSchema(_messages_schema()),
+]
+FieldKind = str | list[str]
+FieldDeclarations = Annotated[dict[str, FieldKind], AfterValidator(_check_fields)]
