@@ -162,7 +162,7 @@ def test_output_that_cannot_be_written(folder: Path) -> None:
 
 def test_prompts(folder: Path) -> None:
     assert "no such file" in complaint("eval", "none.yaml", folder, "-m", SCRIPT)
-    assert "nothing came" in complaint("eval", "-", folder, stdin="")
+    assert "is empty" in complaint("eval", "-", folder, stdin="")
     assert "no schema key" in complaint("eval", "-", folder, stdin="a: b\n")
     assert "cannot both come from stdin" in complaint("predict", "-", "-", code=2, stdin="")
 
