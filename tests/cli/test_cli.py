@@ -26,7 +26,7 @@ def test_search_ends_with_the_table(folder: Path) -> None:
         "The adapted prompt, as the model gets it:",
         "Written to prompt.yaml",
         "Cost: ",
-        "stopped because nothing was left to gain",
+        "stopped because no error was left",
     ):
         assert text in result.stdout
     assert "Task task: 2 labels, 12 training and 8 held-out pictures." in result.stderr
