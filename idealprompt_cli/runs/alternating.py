@@ -10,18 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from ..evaluation.budget import Budget
 from ..core.interfaces import Engine, Metric, Observer, Proposer, Strategy
-from ..storage.journal import Journal
+from ..core.results import Prefer, RunResult, StopReason
+from ..core.task import Task
+from ..evaluation.budget import Budget
 from ..evaluation.metered_engine import MeteredEngine
-from ..search.policies import Policy, Puct
 from ..priors import Beliefs
 from ..reflection import Reflection, Settings, Start
 from ..reflection.events import Tell
+from ..search.policies import Policy, Puct
 from ..search.run import begin, going, stopped
-from ..core.results import Prefer, RunResult, StopReason
-from ..core.task import Task
 from ..search.tree_search import TreeSearch
+from ..storage.journal import Journal
 
 # The search has settled when its best prompt has stood for so many scorings of all training
 # pictures, and for this share of the budget.

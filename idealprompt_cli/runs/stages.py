@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..ui.console import Console
     from ..core.interfaces import Metric, Observer
+    from ..core.results import RunResult
     from ..evaluation.metered_engine import MeteredEngine
     from ..reflection import Settings
-    from ..core.results import RunResult
+    from ..ui.console import Console
 
 
 def settings_for(folder: Path, interactive: bool = False) -> Settings:
     """Probing questions, a grey picture in the folder, and a person if there is one."""
     from PIL import Image
 
-    from ..reflection import Settings
-    from ..fitting.questions import QUESTIONS
     from ..cli.review import ask
+    from ..fitting.questions import QUESTIONS
+    from ..reflection import Settings
 
     blank = folder / "blank.png"
     Image.new("RGB", (224, 224), (128, 128, 128)).save(blank)

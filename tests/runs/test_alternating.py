@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 
 from idealprompt_cli.artifact import from_run
-from idealprompt_cli.runs.alternating import run_both
-from idealprompt_cli.evaluation.budget import Budget
-from idealprompt_cli.ui.console import SilentObserver
 from idealprompt_cli.core.errors import Interrupted
-from idealprompt_cli.storage.journal import Journal, header_for
-from idealprompt_cli.metrics import METRICS
-from idealprompt_cli.reflection import Settings
-from idealprompt_cli.search.run import run
-from idealprompt_cli.strategies import STRATEGIES
-from idealprompt_cli.fitting.questions import QUESTIONS
 from idealprompt_cli.core.results import RunResult
 from idealprompt_cli.core.task import Task
+from idealprompt_cli.evaluation.budget import Budget
+from idealprompt_cli.fitting.questions import QUESTIONS
+from idealprompt_cli.metrics import METRICS
+from idealprompt_cli.reflection import Settings
+from idealprompt_cli.runs.alternating import run_both
+from idealprompt_cli.search.run import run
+from idealprompt_cli.storage.journal import Journal, header_for
+from idealprompt_cli.strategies import STRATEGIES
+from idealprompt_cli.ui.console import SilentObserver
 
 from ..support.fake_vlm import FakeVlm, graded_task, picture, shop_task
 
