@@ -14,9 +14,9 @@ from typing import Any
 from ..artifact import Artifact, Score
 from ..core.results import Evaluation, Interval, Outcome
 from ..storage.predictions import per_label, worst
-from .report.draw import interval_svg
+from .report.comparison import changes, prompt_text
 from .report.page import thumbnail
-from .report.word_diff import changes, prompt_text
+from .report.svg import interval_svg
 
 MOST_ROWS = 20
 _MARKS = {

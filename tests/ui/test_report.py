@@ -6,6 +6,7 @@ import io
 import re
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -20,10 +21,10 @@ from idealprompt_cli.core.prompt import Prompt
 from idealprompt_cli.core.results import Outcome
 from idealprompt_cli.storage.predictions import Kept, Which
 from idealprompt_cli.ui.report import Node, Report, drawings, html, text
-from idealprompt_cli.ui.report.draw import interval_svg, tree_svg
+from idealprompt_cli.ui.report.comparison import changes
 from idealprompt_cli.ui.report.gather import gather
+from idealprompt_cli.ui.report.svg import interval_svg, tree_svg
 from idealprompt_cli.ui.report.tree import LONGEST, Spot, cut, lay_out, shortened
-from idealprompt_cli.ui.report.word_diff import changes
 
 from ..conftest import SCRIPT, call
 from ..support.factories import run_result
@@ -248,6 +249,7 @@ def test_in_a_browser(run: Path, tmp_path: Path) -> None:
 
 
 def test_drawings(run: Path) -> None:
+    pytest.importorskip("resvg_py")
     result = call("report", run, "--png", "pictures")
     assert result.exit_code == 0, result.stderr
     assert result.stderr == "Written to pictures/tree.png\nWritten to pictures/curve.png\n"
@@ -267,7 +269,18 @@ def test_drawings(run: Path) -> None:
     assert into.stderr == "error: r.html: is a file: name a folder for the pictures\n"
 
 
+def test_png_without_the_extra_is_one_line(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "resvg_py", None)
+    result = call("report", run, "--png", "pictures")
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "error: --png needs a package that is not installed: pip install 'idealprompt[png]'\n"
+    )
+    assert not Path("pictures").exists()
+
+
 def test_drawings_of_a_large_run_and_of_none() -> None:
+    pytest.importorskip("resvg_py")
     artifact = replace(from_run(run_result()), prompt=Prompt("p25"))
     made = drawings(Report(artifact, "run", nodes(400)))
     with Image.open(io.BytesIO(made["tree.png"])) as picture:

@@ -1,4 +1,4 @@
-"""A run as one page: what was found, how sure it is, and where it is still wrong (layer 3).
+"""A run as one page: what was found, how sure it is, and where it is still wrong.
 
 `gather` reads a run's folder or an artifact; `html`, `text` and `drawings` show it. Needs no model
 and no network; the page has no scripts.
@@ -6,7 +6,7 @@ and no network; the page has no scripts.
 
 from .gather import Node, Point, Report, gather
 from .page import html
-from .paint import drawings
-from .plain import text
+from .svg import drawings
+from .text import text
 
 __all__ = ["Node", "Point", "Report", "drawings", "gather", "html", "text"]

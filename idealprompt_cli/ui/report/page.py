@@ -12,10 +12,9 @@ from ...core.errors import ImageError
 from ...core.results import Outcome
 from ...io.images import open_rgb
 from ...storage.predictions import Kept, confusion
-from .draw import curve_svg, interval_svg, tree_svg
+from .comparison import changes, parts, prompt_text
 from .gather import ALL, Report
-from .parts import parts
-from .word_diff import changes, prompt_text
+from .svg import curve_svg, interval_svg, tree_svg
 
 TEMPLATE = Path(__file__).parent / "page.html.j2"
 THUMBNAIL = 144

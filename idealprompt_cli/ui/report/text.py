@@ -7,11 +7,10 @@ from collections.abc import Sequence
 
 from ...artifact import Artifact, Score
 from ...storage.predictions import confusion
+from .comparison import changes, parts, prompt_text
 from .gather import ALL, Report
-from .parts import parts
 from .reflection_work import lines as work_lines
 from .tree import Spot, cut, lay_out
-from .word_diff import changes, prompt_text
 
 WORST = 8
 

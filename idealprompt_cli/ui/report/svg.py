@@ -1,11 +1,13 @@
-"""SVG of the tree and the curve: plain shapes and text, readable in black and white."""
+"""The tree and the curve as SVG (plain shapes and text, readable in black and white) and as PNG."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from html import escape
 
-from .gather import Node, Point
+from ...core.errors import UsageError
+from .gather import Node, Point, Report
 from .tree import Spot, lay_out, shortened
 
 COLUMN, LINE, MARGIN = 262, 24, 14
@@ -42,10 +44,10 @@ def _edge(parent: Spot, spot: Spot) -> str:
     dash = ' stroke-dasharray="3 3"' if spot.kind in ("pruned", "failed", "rest") else ""
     turn = u - 22
     start = x + 6 if parent.row == spot.row else x
-    way = f"M{start} {y} L{turn} {y} L{turn} {v} L{u - 6} {v}"
+    path = f"M{start} {y} L{turn} {y} L{turn} {v} L{u - 6} {v}"
     if parent.row != spot.row:  # leave below the parent's own line, so that its label stays free
-        way = f"M{turn} {y} L{turn} {v} L{u - 6} {v}"
-    return f'<path d="{way}" fill="none" stroke="{colour}" stroke-width="{width}"{dash}/>'
+        path = f"M{turn} {y} L{turn} {v} L{u - 6} {v}"
+    return f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="{width}"{dash}/>'
 
 
 def _mark(spot: Spot) -> str:
@@ -95,10 +97,10 @@ def curve_svg(nodes: Sequence[Node], points: Sequence[Point]) -> str:
         for n in nodes
         if n.state == "complete" and n.value is not None
     ]
-    way = f"M{x(points[0].spent)} {y(points[0].best)}"
+    steps = f"M{x(points[0].spent)} {y(points[0].best)}"
     for point in points[1:]:
-        way += f" H{x(point.spent)} V{y(point.best)}"
-    line = f'<path d="{way} H{x(top)}" fill="none" stroke="#0b6e4f" stroke-width="2.5"/>'
+        steps += f" H{x(point.spent)} V{y(point.best)}"
+    line = f'<path d="{steps} H{x(top)}" fill="none" stroke="#0b6e4f" stroke-width="2.5"/>'
     parts = [*_axes(top, x, y), line, *dots]
     return _svg(WIDTH, HEIGHT, "score against evaluations", parts, "whole")
 
@@ -147,4 +149,39 @@ def _svg(width: float, height: float, title: str, parts: Sequence[str], kind: st
         f'<svg role="img" class="{kind}" aria-label="{escape(title)}" '
         f'width="{width:.0f}" height="{height:.0f}" '
         f'viewBox="0 0 {width:.0f} {height:.0f}">{"".join(parts)}</svg>'
+    )
+
+
+# --- PNG, for places that show pictures but no pages ---------------------------------------------
+
+SCALE = 2.0
+"""PNG pixels per SVG unit: text is sharp on dense screens."""
+MOST_PIXELS = 60_000_000
+_FONTS = "'DejaVu Sans', 'Noto Sans', 'Liberation Sans', Arial, Helvetica, sans-serif"
+
+
+def drawings(report: Report) -> dict[str, bytes]:
+    """File name -> PNG of the tree and the curve; empty where no trials are known.
+
+    Raises `UsageError` where the library that draws them is not installed.
+    """
+    drawn = {
+        "tree.png": tree_svg(report.nodes, report.path()),
+        "curve.png": curve_svg(report.nodes, report.curve()),
+    }
+    return {name: _png(svg) for name, svg in drawn.items() if svg}
+
+
+def _png(svg: str) -> bytes:
+    try:
+        from resvg_py import svg_to_bytes
+    except ImportError:
+        raise UsageError(
+            "--png needs a package that is not installed: pip install 'idealprompt[png]'"
+        ) from None
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" font-size="12" font-family="{_FONTS}" '
+    width, height = (int(value) for value in re.findall(r' (?:width|height)="(\d+)"', svg)[:2])
+    scale = min(SCALE, (MOST_PIXELS / max(1, width * height)) ** 0.5)
+    return bytes(
+        svg_to_bytes(svg_string=head + svg.removeprefix("<svg "), zoom=scale, background="white")
     )
