@@ -52,9 +52,9 @@ def open_model(
     `allow_network`), else IDEALPROMPT_SERVER or IDEALPROMPT_MODEL and IDEALPROMPT_MMPROJ, else the
     embedded demonstration model. `threads` and `n_ctx` 0 mean a default; `gpu_layers` -1 means all
     that the build can put on a GPU."""
-    from .cli.models import ModelFlags, opened
+    from .runs.models import ModelChoice, opened
 
-    flags = ModelFlags(
+    choice = ModelChoice(
         model=Path(model) if model else None,
         mmproj=Path(mmproj) if mmproj else None,
         threads=threads,
@@ -64,7 +64,7 @@ def open_model(
         server_model=server_model,
         allow_network=allow_network,
     )
-    with opened(flags, lambda text: None) as engine:
+    with opened(choice, lambda text: None) as engine:
         yield engine
 
 

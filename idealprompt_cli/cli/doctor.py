@@ -15,9 +15,10 @@ import typer
 from ..core.errors import ModelError, UsageError
 from ..core.interfaces import Accountable
 from ..core.task import ModelRef
+from ..runs.models import choose, engine_options
 from .advice import advice
 from .forecast import Speeds, forecast, measure
-from .models import ModelFlags, choose, engine_options
+from .models import ModelFlags
 from .search import BudgetText, budget_for
 from .shared_options import Json, Talk, grouped
 from .system import machine

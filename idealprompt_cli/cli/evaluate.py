@@ -14,6 +14,7 @@ from ..core.errors import TaskError, ThresholdNotMet, UsageError
 from ..core.prompt import Prompt
 from ..core.requests import ModelInfo
 from ..core.task import Split
+from ..runs.models import named_by, opened, warn_if_other_model
 from . import completion
 from .compare import (
     Against,
@@ -26,7 +27,7 @@ from .compare import (
     rivals,
     write_jsonl,
 )
-from .models import ModelFlags, named_by, opened, tell_if_other
+from .models import ModelFlags
 from .shared_options import Json, Talk, grouped
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def _report(
     tell_of_prompt(artifact, which, console)
     ref = named_by(artifact.model, flags)
     with opened(flags, console.say, named=ref or task.model) as engine:
-        tell_if_other(engine.info(), artifact.model, console.say)
+        warn_if_other_model(engine.info(), artifact.model, console.say)
         evaluator = Evaluator(engine, task, metrics.get(task.metric))
         with console.counting(f"{split} pictures", len(examples) * (1 + len(prompts))) as add:
             evaluator.ledger.told = add

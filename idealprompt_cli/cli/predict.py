@@ -19,9 +19,10 @@ from ..core.errors import ArtifactError, ContextError, ImageError, UsageError
 from ..core.results import Outcome
 from ..core.task import Example
 from ..io.files import check_writable
+from ..runs.models import named_by, opened, warn_if_other_model
 from .evaluate import Source, Use, check_stdin_once, choose_prompt, tell_of_prompt
 from .image_inputs import Watch, answered, batches, given
-from .models import ModelFlags, named_by, opened, tell_if_other
+from .models import ModelFlags
 from .shared_options import Talk, grouped
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def predict(
     tell_of_prompt(artifact, use, console)
     files = named_by(artifact.model, flags)
     with opened(flags, console.say, named=files) as engine, _ended_by_term(watch is not None):
-        tell_if_other(engine.info(), artifact.model, console.say)
+        warn_if_other_model(engine.info(), artifact.model, console.say)
         asking = Asking(engine, artifact, chosen, min_probability)
         if watch is not None:
             console.say(f"Watching {watch}; Ctrl-C ends.")

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..core.errors import UsageError
-from .models import SERVER, ModelFlags, Say
+from ..runs.models import SERVER, Say
+from .models import ModelFlags
 
 if TYPE_CHECKING:
     from ..core.interfaces import Engine, Proposer

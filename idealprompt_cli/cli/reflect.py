@@ -14,13 +14,15 @@ import typer
 
 from ..core.errors import ArtifactError, UsageError
 from ..io.files import check_writable, write_text
+from ..runs.models import named_by, opened, warn_if_other_model, work_of
 from ..runs.stages import heard_by, settings_for, tested
 from .compare import check_labels
 from .diagnosis import dry_run
 from .evaluate import Folder, MetricName, Source, Use, choose_prompt, load
 from .interrupts import resumable, stoppable
-from .models import ModelFlags, named_by, opened, tell_if_other, work_of
+from .models import ModelFlags
 from .proposer_option import ProposerName, check_proposer, met, own_flags, with_writer
+from .review import ask
 from .run_folder import (
     KEPT,
     NoCache,
@@ -151,7 +153,7 @@ def _run(plan: Plan, flags: ModelFlags, console: Console) -> tuple[Artifact, Pat
         opened(own, console.say, named=ref or task.model) as model,
         with_writer(plan.proposer, model, flags, console.say) as (engine, proposer),
     ):
-        tell_if_other(engine.info(), artifact.model, console.say)
+        warn_if_other_model(engine.info(), artifact.model, console.say)
         if plan.dry_run:
             start, seed = _start(plan, artifact), _seed(plan, artifact)
             dry_run(task, budget, engine, proposer, start, seed, console, plan.json)
@@ -204,7 +206,7 @@ def _reflected(
     open_journal = Journal.resume if plan.resume else Journal.create
     journal = open_journal(folder, header)
     known = Beliefs() if plan.no_priors else beliefs_for(task, engine.info())
-    settings = settings_for(folder, plan.interactive)
+    settings = settings_for(folder, ask if plan.interactive else None)
     observer = console.observer(bar=not plan.interactive)
     ledger = heard_by(observer, MeteredEngine(engine, journal, budget, cache=cache))
     try:

@@ -6,7 +6,6 @@ import sys
 from typing import Any
 
 import typer
-import yaml
 
 from ..core.errors import ArtifactError
 from ..core.prompt import Prompt
@@ -49,6 +48,8 @@ def _lines(trial: Trial) -> list[str]:
 
 def _changed(prompt: Prompt) -> Prompt | None:
     """The prompt with one part as it was typed; None where that makes no sense."""
+    import yaml
+
     from ..prompts.prompts import from_dict, to_dict
 
     text = _read(_CHANGE)

@@ -13,11 +13,12 @@ import typer
 
 from ..core.errors import ArtifactError, UsageError
 from ..io.files import check_writable, write_text
+from ..runs.models import opened, work_of
 from ..runs.stages import heard_by, settings_for, tested
 from . import completion
 from .evaluate import Folder, MetricName, load
 from .interrupts import resumable, stoppable
-from .models import ModelFlags, opened, work_of
+from .models import ModelFlags
 from .proposer_option import ProposerName, check_proposer, own_flags, with_writer
 from .run_folder import (
     KEPT,

@@ -11,20 +11,20 @@ if TYPE_CHECKING:
     from ..core.results import RunResult
     from ..evaluation.metered_engine import MeteredEngine
     from ..reflection import Settings
+    from ..reflection.events import Review
     from ..ui.console import Console
 
 
-def settings_for(folder: Path, interactive: bool = False) -> Settings:
+def settings_for(folder: Path, review: Review | None = None) -> Settings:
     """Probing questions, a grey picture in the folder, and a person if there is one."""
     from PIL import Image
 
-    from ..cli.review import ask
     from ..fitting.questions import QUESTIONS
     from ..reflection import Settings
 
     blank = folder / "blank.png"
     Image.new("RGB", (224, 224), (128, 128, 128)).save(blank)
-    return Settings(QUESTIONS, blank, review=ask if interactive else None)
+    return Settings(QUESTIONS, blank, review=review)
 
 
 def heard_by(observer: Observer, ledger: MeteredEngine) -> MeteredEngine:

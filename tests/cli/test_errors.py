@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from idealprompt_cli.artifact import ModelSummary
 from idealprompt_cli.artifact.result import model_summary
-from idealprompt_cli.cli import models
 from idealprompt_cli.cli.main import app
 from idealprompt_cli.core.task import ModelRef
+from idealprompt_cli.runs import models
 
 from ..conftest import SCRIPT, call
 from ..support.factories import model
@@ -206,13 +206,13 @@ def test_which_model_an_artifact_names(folder: Path, monkeypatch: pytest.MonkeyP
     text = "elsewhere/idealprompt_cli/models/demo/model.gguf"
     embedded = ModelRef(Path("here", *Path(text).parts[1:]), Path("mmproj.gguf"))
     monkeypatch.setattr(models, "embedded_model", lambda: embedded)
-    assert models.named_by(info(text), models.ModelFlags()) is None
+    assert models.named_by(info(text), models.ModelChoice()) is None
     Path("model.gguf").write_bytes(b"GGUF")
     mine = ModelRef(Path("model.gguf"), Path("mmproj.gguf"))
-    assert models.named_by(info("model.gguf"), models.ModelFlags()) == mine
-    assert models.named_by(info("gone.gguf"), models.ModelFlags(model=Path("m.gguf"))) is None
+    assert models.named_by(info("model.gguf"), models.ModelChoice()) == mine
+    assert models.named_by(info("gone.gguf"), models.ModelChoice(model=Path("m.gguf"))) is None
     monkeypatch.setenv("IDEALPROMPT_MODEL", "m.gguf")
-    assert models.named_by(info("gone.gguf"), models.ModelFlags()) is None
+    assert models.named_by(info("gone.gguf"), models.ModelChoice()) is None
 
 
 def test_nothing_is_lost_where_the_output_cannot_be_written(

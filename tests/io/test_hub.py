@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from idealprompt_cli.cli.models import embedded_model
 from idealprompt_cli.core.errors import UsageError
 from idealprompt_cli.io.hub import HubRef, is_reference, parse
+from idealprompt_cli.runs.models import embedded_model
 
 from ..conftest import MakeTask
 

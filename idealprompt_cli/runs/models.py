@@ -1,0 +1,208 @@
+"""Which model is used, and opening it.
+
+What is asked for comes first, then IDEALPROMPT_SERVER or IDEALPROMPT_MODEL and IDEALPROMPT_MMPROJ,
+then what the prompt or the task names, then the embedded demonstration model.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..core.errors import ModelError, UsageError
+from ..core.interfaces import Accountable
+from ..core.requests import ModelInfo
+from ..core.task import ModelRef
+from ..io.files import read_text
+from ..io.hub import fetch, fetch_projector, is_reference
+
+if TYPE_CHECKING:
+    from ..artifact import ModelSummary
+    from ..core.interfaces import Engine
+    from ..engines import EngineOptions, Ref, ServerRef
+
+SERVER = "IDEALPROMPT_SERVER"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """The model that is asked for and how it is run; zeros, "" and None mean the default, and
+    `gpu_layers` -1 means all layers that the build can put on a GPU."""
+
+    model: Path | None = None
+    mmproj: Path | None = None
+    threads: int = 0
+    gpu_layers: int = -1
+    n_ctx: int = 0
+    memory: str = ""
+    chat_template: Path | None = None
+    server: str = ""
+    server_model: str = ""
+    server_timeout: float = 300.0
+    allow_network: bool = False
+
+
+@contextmanager
+def opened(
+    choice: ModelChoice, say: Say, *, named: Ref | None = None, probe: bool = False
+) -> Iterator[Engine]:
+    """The chosen model's engine, closed at the end. `named` is what the task or prompt names."""
+    from ..engines import engine_for, open_engine
+
+    chosen = choose(choice, named, say)
+    engine = open_engine(engine_for(chosen), chosen, engine_options(choice, probe), say)
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+def choose(choice: ModelChoice, named: Ref | None, say: Say) -> Ref:
+    """The model to use: its files, or its server. Raises `UsageError` or `ModelError`."""
+    server = _server(choice)
+    if server is not None:
+        return server
+    if choice.mmproj and not choice.model:
+        raise UsageError("--mmproj is given without --model: name both files")
+    if choice.model:
+        return _pair(choice.model, choice.mmproj, "--mmproj", say)
+    model = os.environ.get("IDEALPROMPT_MODEL", "")
+    if model:
+        mmproj = os.environ.get("IDEALPROMPT_MMPROJ", "")
+        return _pair(Path(model), Path(mmproj) if mmproj else None, "IDEALPROMPT_MMPROJ", say)
+    if named:
+        return named
+    embedded = embedded_model()
+    if embedded is None:
+        raise ModelError(
+            "no model is named and this installation has no embedded one: give --model and --mmproj"
+        )
+    say("Using the small embedded demonstration model; name your own with --model and --mmproj.")
+    return embedded
+
+
+def _server(choice: ModelChoice) -> ServerRef | None:
+    """The server that the flags or the environment name. Raises `UsageError` for flags that do
+    not go together."""
+    from ..engines import ServerRef
+
+    url = choice.server or ("" if choice.model else os.environ.get(SERVER, ""))
+    if not url:
+        if choice.server_model or choice.allow_network:
+            raise UsageError("--server-model and --allow-network need --server with its address")
+        return None
+    if choice.model or choice.mmproj:
+        raise UsageError("--server and --model exclude each other: the server has the model")
+    given = {
+        "--threads": choice.threads > 0,
+        "--gpu-layers": choice.gpu_layers >= 0,
+        "--n-ctx": choice.n_ctx > 0,
+        "--memory": bool(choice.memory),
+    }
+    for option in (name for name, used in given.items() if used):
+        raise UsageError(f"{option} is the server's own business: set it where it is started")
+    return ServerRef(url, choice.server_model, choice.allow_network)
+
+
+def _pair(model: Path, mmproj: Path | None, source: str, say: Say) -> ModelRef | Path:
+    if mmproj:
+        mmproj = fetch_projector(mmproj, say) if is_reference(mmproj) else mmproj.expanduser()
+    if is_reference(model):
+        return ModelRef(fetch(model, say), mmproj or fetch_projector(model, say))
+    model = model.expanduser()
+    if mmproj:
+        return ModelRef(model, mmproj)
+    if model.suffix.lower() in (".yaml", ".yml"):
+        return model
+    if not model.exists():
+        raise ModelError(f"{model}: no such file: check the path of the model")
+    beside = sorted(path for path in model.parent.glob("*mmproj*.gguf") if path != model)
+    if len(beside) == 1:
+        say(f"Using the vision projector beside the model: {beside[0]}")
+        return ModelRef(model, beside[0])
+    if model.is_dir():
+        raise ModelError(f"{model}: is a folder: name the text model's GGUF file in it")
+    if not begins_as_gguf(model):
+        raise ModelError(f"{model}: not a GGUF file: check the path of the model")
+    found = f" ({len(beside)} lie beside it)" if beside else ""
+    raise UsageError(f"{model}: its vision projector is not named{found}: give {source}")
+
+
+def begins_as_gguf(path: Path) -> bool:
+    """Whether a file starts with GGUF's magic bytes; True where it cannot be read (reported later)."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"GGUF"
+    except OSError:
+        return True
+
+
+def embedded_model() -> ModelRef | None:
+    """The demonstration model of the package, if it is there."""
+    folder = Path(__file__).parent.parent / "models" / "demo"
+    projectors = sorted(folder.glob("*mmproj*.gguf"))
+    texts = sorted(path for path in folder.glob("*.gguf") if path not in projectors)
+    return ModelRef(texts[0], projectors[0]) if texts and projectors else None
+
+
+def named_by(model: ModelSummary, choice: ModelChoice) -> Ref | None:
+    """The files that an artifact names, where nothing goes before them. None for the embedded
+    model, whose place differs between machines. Raises `ModelError` if the files are gone, or the
+    model was a server's: no address out of a file is ever talked to."""
+    named = (choice.model, choice.server, *map(os.environ.get, ("IDEALPROMPT_MODEL", SERVER)))
+    if any(named) or not model.path:
+        return None
+    if model.engine == "http":
+        raise ModelError(
+            f"the prompt was made for {model.name} on the server at {model.path}: give --server "
+            "with its address, or --model"
+        )
+    text = Path(model.path)
+    embedded = embedded_model()
+    if embedded and text.parts[-3:] == embedded.text.parts[-3:]:
+        return None
+    if not text.exists():
+        raise ModelError(f"{text}: the model that the prompt was made for is gone: give --model")
+    return ModelRef(text, Path(model.mmproj)) if model.mmproj else text
+
+
+def engine_options(choice: ModelChoice, probe: bool = False) -> EngineOptions:
+    """The engine's options, with its own defaults where no flag is given."""
+    from ..engines import EngineOptions
+
+    options = EngineOptions(
+        gpu_layers=choice.gpu_layers, n_ctx=choice.n_ctx, probe=probe, timeout=choice.server_timeout
+    )
+    if choice.threads:
+        options = replace(options, threads=choice.threads)
+    if choice.memory:
+        options = replace(options, memory=_memory(choice.memory))
+    if choice.chat_template:
+        options = replace(options, chat_template=read_text(choice.chat_template, ModelError))
+    return options
+
+
+def work_of(engine: Engine) -> dict[str, float]:
+    """The engine's account of its work, empty where it gives none."""
+    return dict(engine.stats()) if isinstance(engine, Accountable) else {}
+
+
+def _memory(text: str) -> int:
+    from ..engines.options import parse_bytes
+
+    try:
+        return parse_bytes(text)
+    except ValueError as error:
+        raise UsageError(f"--memory {text}: give a size such as 512MiB or 2GiB") from error
+
+
+def warn_if_other_model(now: ModelInfo, then: ModelSummary, say: Say) -> None:
+    """A warning where a prompt is used with another model than it was made for."""
+    if now.fingerprint != then.fingerprint:
+        say(f"Note: this prompt was adapted to {then.name}, not to {now.name}: scores may differ.")
