@@ -135,7 +135,7 @@ def _pair(model: Path, mmproj: Path | None, source: str, say: Say) -> ModelRef |
 
 
 def begins_as_gguf(path: Path) -> bool:
-    """Whether a file starts with GGUF's magic bytes; True where it cannot be read (reported later)."""
+    """Whether a file starts with GGUF's magic bytes; True where it cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(4) == b"GGUF"
