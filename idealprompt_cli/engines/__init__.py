@@ -1,4 +1,4 @@
-"""The engines, by name. A newcomer adds a module and a line in `ENGINES`.
+"""The engines, by name. A new one: one module and one line in `ENGINES`, or a plugin.
 
 Builders are looked up on use, so that importing this costs nothing: the native library is loaded
 only when a model is opened.
@@ -13,7 +13,9 @@ from typing import cast
 
 from ..core.errors import UsageError
 from ..core.interfaces import Engine
+from ..core.nearest import did_you_mean
 from ..core.task import ModelRef
+from ..io.plugins import plugin, plugin_names
 from .options import EngineOptions, ServerRef
 
 Notice = Callable[[str], None]
@@ -46,13 +48,23 @@ def open_engine(
     notice: Notice | None = None,
 ) -> Engine:
     """Open an engine on a model. `notice` gets lines that the user should see once (a fallback
-    to the plain path, say). Raises `UsageError` for an unknown name and `ModelError` for a model
-    that cannot be used."""
-    if name not in ENGINES:
-        raise UsageError(f"unknown engine {name!r}; choose from {', '.join(sorted(ENGINES))}")
-    module, function = ENGINES[name].split(":")
-    builder = cast(Builder, getattr(importlib.import_module(f".{module}", __name__), function))
-    return builder(ref, options or EngineOptions(), notice or _ignore)
+    to the reference backend, for example).
+
+    Raises `UsageError` for an unknown name and `ModelError` for a model that cannot be used.
+    """
+    return _builder(name)(ref, options or EngineOptions(), notice or _ignore)
+
+
+def _builder(name: str) -> Builder:
+    """The function that opens engines of that name, built in or a plugin's."""
+    if name in ENGINES:
+        module, function = ENGINES[name].split(":")
+        return cast(Builder, getattr(importlib.import_module(f".{module}", __name__), function))
+    found = plugin("engines", name)
+    if found is None:
+        known = (*ENGINES, *plugin_names("engines"))
+        raise UsageError(f"unknown engine {name!r}: {did_you_mean(name, known)}")
+    return cast(Builder, found)
 
 
 def _ignore(_line: str) -> None:

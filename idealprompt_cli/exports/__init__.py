@@ -1,15 +1,14 @@
-"""A prompt in the forms of other tools, by name. A new one: one file here and one line below.
+"""A prompt in the formats of other tools, by name. A new one: one file here and one line below.
 
-Each turns an `Artifact` and one of its prompts into text, and knows nothing else. What all of them
-have in common (messages, answer words, grammar) is made in `base.py`.
+Each turns an `Artifact` and one of its prompts into text. What they share (messages, answer words,
+grammar) is in `base.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..core.errors import UsageError
-from ..core.nearest import did_you_mean
+from ..io.plugins import member
 from .base import Export
 from .dspy import Dspy
 from .gbnf import Gbnf
@@ -35,8 +34,6 @@ __all__ = ["EXPORTS", "Export", "get"]
 
 
 def get(name: str) -> Export:
-    """The export of that name. Raises `UsageError` naming the nearest for any other."""
-    if name not in EXPORTS:
-        hint, known = did_you_mean(name, EXPORTS), f"known: {', '.join(EXPORTS)}"
-        raise UsageError(f"--to {name}: unknown form: {hint}{'' if hint == known else f' {known}'}")
-    return EXPORTS[name]
+    """The export of that name, or a plugin's. Raises `UsageError` naming the nearest for any
+    other."""
+    return member("exports", EXPORTS, name)

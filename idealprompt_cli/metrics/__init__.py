@@ -13,6 +13,7 @@ from ..core.errors import UsageError
 from ..core.interfaces import Metric
 from ..core.nearest import did_you_mean
 from ..core.task import Task
+from ..io.plugins import plugin_names
 from .accuracy import Accuracy
 from .anls import Anls
 from .balanced_accuracy import BalancedAccuracy
@@ -24,7 +25,7 @@ from .macro_f1 import MacroF1
 from .multilabel_f1 import MultilabelF1
 from .normalised_match import NormalisedMatch
 from .numeric import Numeric
-from .own import named, names
+from .own import named
 from .rouge_l import RougeL
 
 METRICS: Mapping[str, Metric] = {
@@ -59,7 +60,7 @@ def get(name: str, *, trusted: bool = True) -> Metric:
         return Numeric().within(name.removeprefix("numeric:"))
     found = named(name, trusted=trusted)
     if found is None:
-        known = [*METRICS, *names()]
+        known = [*METRICS, *plugin_names("metrics")]
         raise UsageError(f"unknown metric {name!r}: {did_you_mean(name, known)}")
     return found
 

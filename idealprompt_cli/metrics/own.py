@@ -6,20 +6,15 @@ with `grade` and `aggregate` is taken as a whole metric (see `interfaces.Metric`
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
-from pathlib import Path
 from typing import Any, cast
 
 from ..core.errors import UsageError
 from ..core.interfaces import Metric
 from ..core.results import Outcome
+from ..io.plugins import plugin
 from .mean import mean
-
-GROUP = "idealprompt.metrics"
 
 
 @dataclass
@@ -54,47 +49,14 @@ def named(name: str, *, trusted: bool) -> Metric | None:
     """The metric of `module:function` or of an entry point, None where there is none.
 
     Code is run only for a name that is `trusted`: given by the user, not by a task folder, which
-    may be a stranger's. Raises UsageError for a module that cannot be imported (the current folder
-    is looked into) or has no such name.
+    may come from someone else. Raises UsageError for a module that cannot be imported.
     """
-    for point in entry_points(group=GROUP):
-        if point.name == name:
-            return _metric(name, point.load())
-    module, colon, attribute = name.partition(":")
-    if not colon:
-        return None
-    if not trusted:
+    if ":" in name and not trusted:
         raise UsageError(
-            f"metric {name}: a task.yaml names no code; say --metric {name} where you want it run"
+            f"metric {name}: a task.yaml cannot name code; use --metric {name} to run it"
         )
-    return _metric(name, _loaded(name, module, attribute))
-
-
-def names() -> list[str]:
-    """Names of the metrics that installed packages bring along."""
-    return [point.name for point in entry_points(group=GROUP)]
-
-
-def _loaded(name: str, module: str, attribute: str) -> Any:
-    here = str(Path.cwd())
-    added = here not in sys.path
-    if added:
-        sys.path.insert(0, here)
-    try:
-        found: Any = importlib.import_module(module)
-        for part in attribute.split("."):
-            found = getattr(found, part)
-    except (ModuleNotFoundError, AttributeError) as problem:
-        raise UsageError(f"metric {name}: {problem}") from problem
-    except Exception as problem:
-        kind = type(problem).__name__
-        raise UsageError(
-            f"metric {name}: {module} cannot be imported ({kind}: {problem})"
-        ) from None
-    finally:
-        if added:
-            sys.path.remove(here)
-    return found
+    found = plugin("metrics", name)
+    return None if found is None else _metric(name, found)
 
 
 def _metric(name: str, found: Any) -> Metric:

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..core.answer_schema import AnswerKind
-from ..core.errors import UsageError
 from ..core.interfaces import Strategy
-from ..core.nearest import did_you_mean
+from ..io.plugins import member
 from .compare import Compare
 from .compression import Compression
 from .constraints import Constraints
@@ -73,13 +72,14 @@ STRATEGIES: Mapping[str, Strategy] = {
 def select(
     names: Sequence[str] | None = None, answer: AnswerKind = "label"
 ) -> tuple[Strategy, ...]:
-    """The named strategies in the pool's order; for none, all that suit a kind of answers.
+    """The named strategies in the registry's order, plugins last; for none, all that suit a kind of
+    answers.
 
     Raises UsageError naming the nearest for an unknown name.
     """
-    for name in names or ():
-        if name not in STRATEGIES:
-            raise UsageError(f"unknown strategy {name!r}: {did_you_mean(name, STRATEGIES)}")
-    if names:
-        return tuple(strategy for name, strategy in STRATEGIES.items() if name in names)
-    return tuple(s for s in STRATEGIES.values() if answer in getattr(s, "kinds", (answer,)))
+    if not names:
+        return tuple(s for s in STRATEGIES.values() if answer in getattr(s, "kinds", (answer,)))
+    chosen = {name: member("strategies", STRATEGIES, name) for name in names}
+    order = {name: place for place, name in enumerate(STRATEGIES)}
+    ranked = sorted(chosen, key=lambda name: order.get(name, len(order)))
+    return tuple(chosen[name] for name in ranked)

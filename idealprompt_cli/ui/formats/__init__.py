@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...core.errors import UsageError
-from ...core.nearest import did_you_mean
+from ...io.plugins import member
 from .base import EvalReport, Format, Rival, Screen
 from .json import JsonFormat
 from .table import TableFormat
@@ -22,7 +21,6 @@ __all__ = ["FORMATS", "EvalReport", "Format", "Rival", "Screen", "get"]
 
 
 def get(name: str) -> Format:
-    """The format of that name. Raises `UsageError` naming the nearest for any other."""
-    if name not in FORMATS:
-        raise UsageError(f"unknown format {name!r}: {did_you_mean(name, FORMATS)}")
-    return FORMATS[name]
+    """The format of that name, or a plugin's. Raises `UsageError` naming the nearest for any
+    other."""
+    return member("formats", FORMATS, name)
