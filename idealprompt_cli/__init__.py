@@ -8,10 +8,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .api import adapt, load, load_task, measure, open_model, predict, save
+    from .api import adapt, convert, load, load_task, measure, open_model, predict, save, show
 
 __version__ = "0.1.0"
-__all__ = ["adapt", "load", "load_task", "measure", "open_model", "predict", "save"]
+__all__ = [
+    "adapt",
+    "convert",
+    "load",
+    "load_task",
+    "measure",
+    "open_model",
+    "predict",
+    "save",
+    "show",
+]
 
 
 def __getattr__(name: str) -> object:

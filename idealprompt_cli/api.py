@@ -44,6 +44,7 @@ def open_model(
     threads: int = 0,
     gpu_layers: int = -1,
     n_ctx: int = 0,
+    engine: str = "",
     server: str = "",
     server_model: str = "",
     allow_network: bool = False,
@@ -51,7 +52,8 @@ def open_model(
     """A model for a `with` block: the named files or `server` (an address on this machine, unless
     `allow_network`), else IDEALPROMPT_SERVER or IDEALPROMPT_MODEL and IDEALPROMPT_MMPROJ, else the
     embedded demonstration model. `threads` and `n_ctx` 0 mean a default; `gpu_layers` -1 means all
-    that the build can put on a GPU."""
+    that the build can put on a GPU. `engine` names what runs the model, built in or a plugin's; ""
+    takes the one that suits the model's files."""
     from .runs.models import ModelChoice, opened
 
     choice = ModelChoice(
@@ -60,12 +62,13 @@ def open_model(
         threads=threads,
         gpu_layers=gpu_layers,
         n_ctx=n_ctx,
+        engine=engine,
         server=server,
         server_model=server_model,
         allow_network=allow_network,
     )
-    with opened(choice, lambda text: None) as engine:
-        yield engine
+    with opened(choice, lambda text: None) as opened_engine:
+        yield opened_engine
 
 
 def adapt(
@@ -146,6 +149,20 @@ def load(source: Place) -> Adapted:
     from .ui.notebook import adapted
 
     return adapted(read_artifact(str(source)))
+
+
+def show(result: Artifact, format: str = "table", *, width: int = 100) -> str:  # noqa: A002
+    """A result as text: `format` is a name of `--format`, built in or a plugin's."""
+    from .ui import formats
+
+    return formats.get(format).run(result, "", formats.Screen(width))
+
+
+def convert(artifact: Artifact, to: str, *, use: Which = "winner") -> str:
+    """The prompt in the format of another tool: `to` is a name of `export --to`, or a plugin's."""
+    from . import exports
+
+    return exports.get(to).render(artifact, _prompt(artifact, use))
 
 
 def save(artifact: Artifact, target: Place) -> None:

@@ -83,18 +83,6 @@ def test_recipes_name_commands_and_options_that_exist() -> None:
             assert option in result.stdout, line
 
 
-def test_the_example_strategy_works() -> None:
-    code, *_ = re.findall(r"```python\n(.*?)```", (DOCS / "extending.md").read_text(), re.DOTALL)
-    names: dict[str, Any] = {}
-    exec(code.replace("from ..", "from idealprompt_cli."), names)
-    from idealprompt_cli.core.prompt import Prompt
-
-    strategy = names["Politeness"]()
-    assert strategy.applies(Prompt("Why?"), None)
-    (draft,) = strategy.propose(Prompt("Why?"), None)
-    assert draft.prompt.question == "Please: Why?"
-
-
 def test_the_changelog_has_this_version() -> None:
     assert f"## {__version__}\n" in (ROOT / "CHANGELOG.md").read_text()
 

@@ -94,7 +94,7 @@ def _model(
     if retune:
         options = replace(options, tune="again")
     start = time.perf_counter()
-    engine = open_engine(engine_for(chosen), chosen, options, tell)
+    engine = open_engine(flags.engine or engine_for(chosen), chosen, options, tell)
     try:
         loaded = time.perf_counter() - start
         fault = engine.check() if isinstance(engine, Accountable) else ""

@@ -28,7 +28,7 @@ from .compare import (
     write_jsonl,
 )
 from .models import ModelFlags
-from .shared_options import Json, Talk, grouped
+from .shared_options import FormatName, Json, Talk, format_name, grouped
 
 if TYPE_CHECKING:
     from ..artifact import Artifact
@@ -81,6 +81,7 @@ def evaluate(
     *,
     flags: ModelFlags,
     json: Json = False,
+    format: FormatName = "",  # noqa: A002 - the option's own name
     talk: Talk,
 ) -> None:
     """Measure a prompt on a task, by default on the held-out pictures."""
@@ -88,6 +89,7 @@ def evaluate(
     from ..ui import formats
     from ..ui.console import Console, screen_of
 
+    shown = formats.get(format_name(json, format))
     check_jsonl(jsonl, json)
     console = Console(talk.level)
     folder = load(task, metric, console)  # before a slow pipe is waited for
@@ -95,7 +97,6 @@ def evaluate(
     check_labels(artifact, folder)
     prompts = others(against or (), artifact, folder)
     report = replace(_report(artifact, folder, split, use, flags, console, prompts), worst=worst)
-    shown = formats.get("json" if json else "table")
     stream = sys.stderr if jsonl == "-" else sys.stdout
     typer.echo(shown.evaluation(report, screen_of(stream)), err=jsonl == "-")
     write_jsonl(jsonl, report)

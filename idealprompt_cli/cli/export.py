@@ -1,4 +1,4 @@
-"""`idealprompt export`: a prompt in the form of another tool."""
+"""`idealprompt export`: a prompt in the format of another tool."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ EPILOG = """\b
 Examples:
   idealprompt export prompt.yaml --to llama-server | jq .request > body.json
   idealprompt export prompt.yaml --to python -o answer.py && python answer.py photo.jpg
-Forms: openai, llama-server, ollama, gbnf, promptfoo, dspy, text, python."""
+Formats: """ + completion.listed("exports")
 
 To = Annotated[
     str,
     typer.Option(
-        "--to", metavar="FORM", help="The form; see below.", autocompletion=completion.exports
+        "--to", metavar="FORMAT", help="The format; see below.", autocompletion=completion.exports
     ),
 ]
 Output = Annotated[
@@ -38,13 +38,13 @@ def export(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Write an adapted prompt in the form of another tool. Needs no model."""
+    """Write an adapted prompt in the format of another tool. Needs no model."""
     from .. import exports
     from ..artifact import read_artifact
     from ..ui.console import Console
 
     del debug
-    form = exports.get(to)
+    target = exports.get(to)
     if output != "-":
         check_writable(Path(output), ArtifactError)
     artifact = read_artifact(prompt)
@@ -56,7 +56,7 @@ def export(
             "Note: this prompt shifts the labels' probabilities (`calibration`), which no other "
             "tool does: answers near a tie may differ from eval's."
         )
-    text = form.render(artifact, chosen)
+    text = target.render(artifact, chosen)
     if output == "-":
         typer.echo(text)
     else:

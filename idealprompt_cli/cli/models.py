@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ..runs.models import ModelChoice
+from . import completion
 
 Model = Annotated[
     Path | None,
@@ -65,6 +66,16 @@ ChatTemplate = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="A Jinja chat template in place of the model's own."),
 ]
+EngineName = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        show_default=False,
+        help="What runs the model: " + completion.listed("engines") + ". Default: by its files.",
+        autocompletion=completion.engines,
+    ),
+]
 Server = Annotated[
     str,
     typer.Option(
@@ -96,6 +107,7 @@ class ModelFlags(ModelChoice):
     n_ctx: NCtx = 0
     memory: Memory = ""
     chat_template: ChatTemplate = None
+    engine: EngineName = ""
     server: Server = ""
     server_model: ServerModel = ""
     server_timeout: ServerTimeout = 300.0

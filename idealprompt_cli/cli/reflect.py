@@ -38,7 +38,7 @@ from .run_folder import (
     shared_answers,
     tell_of_report,
 )
-from .shared_options import Talk, grouped
+from .shared_options import FormatName, Talk, format_name, grouped
 
 if TYPE_CHECKING:
     from ..artifact import Artifact
@@ -104,7 +104,14 @@ class Plan:
 
 
 @grouped
-def reflect(plan: Plan, *, output: Output = "", flags: ModelFlags, talk: Talk) -> None:
+def reflect(
+    plan: Plan,
+    *,
+    output: Output = "",
+    flags: ModelFlags,
+    format: FormatName = "",  # noqa: A002 - the option's own name
+    talk: Talk,
+) -> None:
     """Improve a prompt where it goes wrong.
 
     Looks at the most consequential failures of PROMPT on the training part of TASK, asks the model
@@ -112,6 +119,7 @@ def reflect(plan: Plan, *, output: Output = "", flags: ModelFlags, talk: Talk) -
     """
     from ..ui.console import Console
 
+    shown = format_name(plan.json, format)
     _check(plan, output)
     console = Console(talk.level)
     try:
@@ -119,7 +127,7 @@ def reflect(plan: Plan, *, output: Output = "", flags: ModelFlags, talk: Talk) -
     finally:
         console.close()
     if made is not None:
-        _deliver(*made, output, plan.json, talk.quiet)
+        _deliver(*made, output, shown, talk.quiet)
         tell_of_report(made[1], console)
 
 
@@ -274,7 +282,7 @@ def _print_event(kind: str, data: Mapping[str, Any]) -> None:
 
 
 def _deliver(
-    artifact: Artifact, kept: Path, work: Work, output: str, json: bool, quiet: bool
+    artifact: Artifact, kept: Path, work: Work, output: str, shown: str, quiet: bool
 ) -> None:
     """The YAML to where it was asked for; the summary (or the last event) beside it, but none on
     stderr if quiet."""
@@ -283,12 +291,12 @@ def _deliver(
     from ..ui.console import screen_of
 
     written = deliver(artifact, kept, output)
-    if json:
+    if shown == "json":
         account = {"work": work} if work else {}
         _print_event("result", {**to_data(artifact), "written": written, **account})
         return
     if quiet and output == "-":
         return
     stream = sys.stderr if output == "-" else sys.stdout
-    shown = formats.get("table").run(artifact, written, screen_of(stream), work)
-    typer.echo(shown, err=output == "-")
+    text = formats.get(shown).run(artifact, written, screen_of(stream), work)
+    typer.echo(text, err=output == "-")

@@ -35,7 +35,7 @@ from .run_folder import (
     shared_answers,
     tell_of_report,
 )
-from .shared_options import Json, Talk, grouped
+from .shared_options import FormatName, Json, Talk, format_name, grouped
 
 if TYPE_CHECKING:
     from ..artifact import Artifact
@@ -74,7 +74,7 @@ PolicyName = Annotated[
     str,
     typer.Option(
         "--policy",
-        metavar="puct|best-first",
+        metavar="|".join(completion.names("policies")),
         help="Which edits are tried next.",
         autocompletion=completion.policies,
     ),
@@ -113,7 +113,13 @@ class Plan:
 
 @grouped
 def search(
-    plan: Plan, *, output: Output = "", flags: ModelFlags, json: Json = False, talk: Talk
+    plan: Plan,
+    *,
+    output: Output = "",
+    flags: ModelFlags,
+    json: Json = False,
+    format: FormatName = "",  # noqa: A002 - the option's own name
+    talk: Talk,
 ) -> None:
     """Search for a prompt that makes the model answer a task better.
 
@@ -122,6 +128,7 @@ def search(
     """
     from ..ui.console import Console
 
+    shown = format_name(json, format)
     if json and output == "-":
         raise UsageError("--json and -o - both want stdout: write the YAML to a file, or drop one")
     if output not in ("", "-"):
@@ -132,7 +139,7 @@ def search(
         made = _run(plan, flags, console)
     finally:
         console.close()
-    _deliver(*made, output, json, talk.quiet)
+    _deliver(*made, output, shown, talk.quiet)
     tell_of_report(made[1], console)
 
 
@@ -249,7 +256,7 @@ def _agree(plan: Plan, journal: Journal) -> None:
 
 
 def _deliver(
-    artifact: Artifact, kept: Path, work: Work, output: str, json: bool, quiet: bool
+    artifact: Artifact, kept: Path, work: Work, output: str, shown: str, quiet: bool
 ) -> None:
     """The YAML to where it was asked for; the summary to stdout, or, unless quiet, to stderr if
     the YAML is there."""
@@ -260,5 +267,5 @@ def _deliver(
     if quiet and output == "-":
         return
     stream = sys.stderr if output == "-" else sys.stdout
-    shown = formats.get("json" if json else "table")
-    typer.echo(shown.run(artifact, written, screen_of(stream), work), err=output == "-")
+    text = formats.get(shown).run(artifact, written, screen_of(stream), work)
+    typer.echo(text, err=output == "-")

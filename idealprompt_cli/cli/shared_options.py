@@ -15,7 +15,8 @@ from typing import Annotated, Any, get_type_hints
 import typer
 from typer.core import TyperGroup
 
-from ..core.errors import IdealPromptError
+from ..core.errors import IdealPromptError, UsageError
+from . import completion
 
 _DEBUG = "idealprompt.debug"
 
@@ -48,6 +49,28 @@ Debug = Annotated[
     bool, typer.Option("--debug", callback=_remember_debug, help="Show tracebacks of errors.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+FormatName = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        metavar="NAME",
+        show_default=False,
+        help="How the result is shown: " + completion.listed("formats") + ". Default: table.",
+        autocompletion=completion.formats,
+    ),
+]
+
+
+def format_name(json: bool, name: str) -> str:
+    """The output format that `--json` and `--format` choose. Raises `UsageError` for an unknown
+    one, before anything slow."""
+    from ..ui import formats
+
+    if json and name not in ("", "json"):
+        raise UsageError(f"--json and --format {name} exclude each other: give one of them")
+    chosen = "json" if json else name or "table"
+    formats.get(chosen)
+    return chosen
 
 
 def level_of(quiet: bool, verbose: bool) -> int:

@@ -33,7 +33,8 @@ Say = Callable[[str], None]
 @dataclass(frozen=True)
 class ModelChoice:
     """The model that is asked for and how it is run; zeros, "" and None mean the default, and
-    `gpu_layers` -1 means all layers that the build can put on a GPU."""
+    `gpu_layers` -1 means all layers that the build can put on a GPU. `engine` is a name of the
+    registry or a plugin's; "" takes the one that suits the model's files."""
 
     model: Path | None = None
     mmproj: Path | None = None
@@ -42,6 +43,7 @@ class ModelChoice:
     n_ctx: int = 0
     memory: str = ""
     chat_template: Path | None = None
+    engine: str = ""
     server: str = ""
     server_model: str = ""
     server_timeout: float = 300.0
@@ -56,7 +58,8 @@ def opened(
     from ..engines import engine_for, open_engine
 
     chosen = choose(choice, named, say)
-    engine = open_engine(engine_for(chosen), chosen, engine_options(choice, probe), say)
+    name = choice.engine or engine_for(chosen)
+    engine = open_engine(name, chosen, engine_options(choice, probe), say)
     try:
         yield engine
     finally:
@@ -70,6 +73,9 @@ def choose(choice: ModelChoice, named: Ref | None, say: Say) -> Ref:
         return server
     if choice.mmproj and not choice.model:
         raise UsageError("--mmproj is given without --model: name both files")
+    if choice.engine and choice.model:  # only the engine knows what its files look like
+        file = choice.model.expanduser()
+        return ModelRef(file, choice.mmproj) if choice.mmproj else file
     if choice.model:
         return _pair(choice.model, choice.mmproj, "--mmproj", say)
     model = os.environ.get("IDEALPROMPT_MODEL", "")

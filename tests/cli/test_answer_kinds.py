@@ -177,7 +177,7 @@ def test_a_metric_of_ones_own(kind: str, task: Path, monkeypatch: pytest.MonkeyP
     (task / "task.yaml").write_text(f"{text}metric: mine_own:half\n")
     refused = call(*words)
     assert refused.exit_code == 1
-    assert "a task.yaml cannot name code; say --metric mine_own:half" in refused.stderr
+    assert "a task.yaml cannot name code; use --metric mine_own:half" in refused.stderr
 
 
 @pytest.mark.parametrize(

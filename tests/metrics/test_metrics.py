@@ -162,7 +162,7 @@ def test_a_metric_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(UsageError, match="has no attribute 'shar'"):
         get("mine_here:shar")
     with pytest.raises(
-        UsageError, match=r"a task\.yaml cannot name code; say --metric mine_here:share"
+        UsageError, match=r"a task\.yaml cannot name code; use --metric mine_here:share"
     ):
         get("mine_here:share", trusted=False)
 
