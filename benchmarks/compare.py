@@ -1,14 +1,14 @@
-"""The search against its peers: the same engine, budgets in evaluations, splits, seeds and moves.
+"""Compare the search with its peers: same engine, budgets, splits, seeds and strategies.
 
     python -m benchmarks.compare --methods puct random --tasks grade --seeds 0 1 --budgets 100 300
 
-Every run is appended to `.work/compare.jsonl` as soon as it is known, with all answers of the model
-beside it in `.work/answers.sqlite`, so the command can be broken off, called again and called
-several times at once (`--shard 0/2` and `--shard 1/2` divide the pairs of task and seed). When all
-runs of a call are there it writes `results/compare.json` (`--collect` does only that). `--tasks`
-takes "samples", "held" (drawn by `benchmarks.tasks`, nothing is tuned on them), sample tasks, task
-folders, folders of task folders, or `fake:pattern` and the like for the pretend model of the tests.
-Tables and plots are made of the results by `python -m benchmarks.compare_report`.
+Every run is appended to `.work/compare.jsonl` as soon as it ends, and all answers of the model to
+`.work/answers.sqlite`, so you can interrupt the command, resume it and run it several times at once
+(`--shard 0/2` and `--shard 1/2` divide the pairs of task and seed). When all runs are done it
+writes `results/compare.json` (`--collect` does only that). `--tasks` accepts "samples", "held"
+(drawn by `benchmarks.tasks`; nothing is tuned on them), names of sample tasks, task folders,
+folders of task folders, or `fake:pattern` and the like for the fake model of the tests. `python -m
+benchmarks.compare_report` makes tables and plots from the results.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ MEMO_BYTES = 8 << 30
 
 
 def tasks_of(names: Sequence[str], work: Path = WORK) -> list[Task]:
-    """Tasks by the name of a set or of a sample task, by folder, or all in a folder of folders."""
+    """Load tasks by set, by name of a sample task, by folder, or all in a folder of folders."""
     found: list[Task] = []
     for name in names or ("samples", "held"):
         if name.startswith("fake:"):
-            found.append(_pretended(name.removeprefix("fake:")))
+            found.append(_fake_task(name.removeprefix("fake:")))
         elif name in sets.SETS:
             found += [load_task(folder) for folder in sets.draw(name, work / "tasks" / name)]
         else:
@@ -59,7 +59,7 @@ def tasks_of(names: Sequence[str], work: Path = WORK) -> list[Task]:
     return found
 
 
-def _pretended(what: str) -> Task:
+def _fake_task(what: str) -> Task:
     from tests.support.fake_vlm import graded_task, shop_task
 
     made = graded_task() if what == "graded" else shop_task(24, 40, what)
@@ -77,7 +77,7 @@ def kind_of_task(task: Task) -> str:
 def opened(
     fake: bool, model: Path | None, mmproj: Path | None, work: Path | None = None, threads: int = 0
 ) -> MemoEngine:
-    """The demonstration model, another one, or the pretend one; with `work` its answers are kept
+    """Open the demonstration model, another one or the fake one; with `work`, cache its answers
     in that folder."""
     engine: Engine
     if fake:
@@ -93,14 +93,14 @@ def opened(
     return MemoEngine(engine, cache)
 
 
-def place_of(record: Record) -> tuple[Any, ...]:
-    """What makes a record the same run as another."""
+def identity(record: Record) -> tuple[Any, ...]:
+    """Identity of a run: records with the same value are the same run."""
     names = ("model", "method", "task", "fingerprint", "seed", "budget", "pool")
     return tuple(record[name] for name in names)
 
 
 def kept(path: Path) -> list[Record]:
-    """The runs in a file of lines; a line that a crash tore is left out."""
+    """Read the runs of a JSON Lines file; lines torn by a crash are skipped."""
     found = []
     for line in path.read_text("utf-8").splitlines() if path.exists() else ():
         try:
@@ -111,8 +111,8 @@ def kept(path: Path) -> list[Record]:
 
 
 def keep(path: Path, records: Iterable[Record]) -> None:
-    """Append runs, each line in one write: several processes may do so at a time. A line that a
-    crash tore is closed first."""
+    """Append runs with one write per line, so that several processes can append at a time. A line
+    torn by a crash is terminated first."""
     path.parent.mkdir(parents=True, exist_ok=True)
     torn = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
     handle = os.open(path, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o644)
@@ -126,7 +126,7 @@ def keep(path: Path, records: Iterable[Record]) -> None:
 
 
 def collect(path: Path, out: Path) -> None:
-    """Write the results: a line per (method, task, seed) with a point per budget."""
+    """Write the results: one line per (method, task, seed) with one point per budget."""
     runs: dict[tuple[Any, ...], Record] = {}
     for record in sorted(kept(path), key=lambda r: r["budget"]):
         head = ("model", "method", "set", "task", "seed", "pool")
@@ -150,14 +150,16 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(10)))
     parser.add_argument("--budgets", type=int, nargs="+", default=list(BUDGETS))
     parser.add_argument(
-        "--shuffle-pool", action="store_true", help="the pool's order tells nothing (by seed)"
+        "--shuffle-pool", action="store_true", help="random order of the strategies, by seed"
     )
-    parser.add_argument("--shard", default="0/1", help="this call's part of the work, as 0/2")
+    parser.add_argument(
+        "--shard", default="0/1", help="which part of the runs to make, such as 0/2"
+    )
     parser.add_argument("--collect", action="store_true", help="only write the results file")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--model", type=Path)
     parser.add_argument("--mmproj", type=Path)
-    parser.add_argument("--work", type=Path, default=WORK, help="where runs and answers are kept")
+    parser.add_argument("--work", type=Path, default=WORK, help="folder of runs and cached answers")
     parser.add_argument("--out", type=Path, default=RESULTS)
     return parser.parse_args()
 
@@ -176,11 +178,11 @@ def main() -> None:
 
 
 def run_all(options: argparse.Namespace, engine: MemoEngine, lines: Path) -> None:
-    """All runs of a call that are not there yet, seed by seed, so that a part of them is a fair
-    sample; all methods one after another on a task, whose pictures and answers serve them all."""
+    """Make all missing runs, seed by seed, so that an interrupted benchmark is a fair sample. All
+    methods run one after another on a task, because they share its images and answers."""
     part, parts = (int(number) for number in options.shard.split("/"))
     tasks = tasks_of(options.tasks, options.work)
-    done = {place_of(record) for record in kept(lines)}
+    done = {identity(record) for record in kept(lines)}
     for seed, task in [(seed, task) for seed in options.seeds for task in tasks][part::parts]:
         start = time.perf_counter()
         for method in options.methods:
@@ -193,7 +195,7 @@ def _run(
     options: argparse.Namespace, engine: MemoEngine, lines: Path, done: set[tuple[Any, ...]],
     method: str, task: Task, seed: int,
 ) -> None:  # fmt: skip
-    """The runs of a method on a task with a seed, at the budgets that are not there yet."""
+    """Make the missing runs of a method on a task with one seed."""
     name = engine.info().fingerprint
     pool = "shuffled" if options.shuffle_pool else "by strength"
     place = (name, method, task.name, task.fingerprint, seed)

@@ -1,7 +1,7 @@
-"""Tables and plots of the comparison of searches: `python -m benchmarks.compare_report`.
+"""Make tables and plots of the comparison: `python -m benchmarks.compare_report`.
 
-Reads `results/compare.json`, writes `plots/compare.png` and `.svg` (with matplotlib, from the extra
-"bench"; `--no-plots` goes without) and the part of `README.md` between `<!-- compare -->` and
+Read `results/compare.json`, write `plots/compare.png` and `.svg` (with matplotlib, from the extra
+"bench"; not with `--no-plots`) and the part of `README.md` between `<!-- compare -->` and
 `<!-- /compare -->`.
 """
 
@@ -27,8 +27,8 @@ NAMES = {
     "seed": "seed prompt", "random": "random, same pool", "best-of-n": "best of N, same pool",
     "hill-climbing": "hill climbing, same pool", "beam": "beam (ProTeGi), same pool",
     "best-first": "best first, same pool", "puct": "ours without priors",
-    "puct+priors": "**ours** (shipped priors)",
-    "puct+priors-full": "ours, shipped priors at full weight", "gepa": "GEPA, own reflection",
+    "puct+priors": "**ours** (built-in priors)",
+    "puct+priors-full": "ours, built-in priors at full weight", "gepa": "GEPA, own reflection",
     "gepa+pool": "GEPA, our pool", "mipro": "MIPROv2",
 }  # fmt: skip
 OURS = ("puct+priors", "puct")
@@ -75,9 +75,9 @@ def _best(runs: Sequence[Run]) -> np.ndarray:
 
 
 def differences_table(runs: Sequence[Run], ours: str) -> str:
-    """Ours less each peer, per budget, with a star where the paired test says so."""
+    """Ours minus each peer, per budget, with a star where the paired test is significant."""
     own = curves(runs, ours)
-    lines = [f"| {NAMES[ours].replace('*', '')} less | {' | '.join(map(str, own.budgets))} |"]
+    lines = [f"| {NAMES[ours].replace('*', '')} minus | {' | '.join(map(str, own.budgets))} |"]
     lines.append("|---" * (len(own.budgets) + 1) + "|")
     for method in [m for m in methods_in(runs) if m not in OURS or (ours, m) == OURS]:
         other, cells = curves(runs, method), []
@@ -90,7 +90,7 @@ def differences_table(runs: Sequence[Run], ours: str) -> str:
 
 
 def savings(runs: Sequence[Run]) -> str:
-    """How many evaluations ours needs for a peer's last score, and what priors save."""
+    """How many evaluations ours needs to reach a peer's last score, and what priors save."""
     found = []
     ours = next(method for method in OURS if method in methods_in(runs))
     own = curves(runs, ours)
@@ -107,12 +107,12 @@ def savings(runs: Sequence[Run]) -> str:
         found.append(f"{NAMES[method]} ({share(goal)} % at {own.budgets[-1]}): {text}")
     lines = ["Evaluations after which ours reaches a peer's last mean: " + "; ".join(found) + "."]
     if set(OURS) <= set(methods_in(runs)):
-        lines.append(_priors_worth(own, curves(runs, "puct")))
+        lines.append(_priors_savings(own, curves(runs, "puct")))
     return "\n\n".join(lines)
 
 
-def _priors_worth(with_: Curves, without: Curves) -> str:
-    """Evaluations with the shipped priors as a share of those without, over goals between the
+def _priors_savings(with_: Curves, without: Curves) -> str:
+    """Evaluations with the built-in priors as a share of those without, over goals between the
     first and the last score of the search without."""
     means = without.mean()
     goals = np.linspace(means[0], np.max(means), 6)[1:]
@@ -124,11 +124,11 @@ def _priors_worth(with_: Curves, without: Curves) -> str:
         f"{share(goal)} %: " + ("never" if math.isinf(value) else f"{100 * value:.0f} %")
         for goal, value in zip(goals, shares, strict=True)
     )
-    return f"Evaluations with the shipped priors as a share of those without, to reach {text}."
+    return f"Evaluations with the built-in priors as a share of those without, to reach {text}."
 
 
 def report(runs: Sequence[Run]) -> str:
-    """The part of the README that is made from the results."""
+    """The part of the README that is generated from the results."""
     if not runs:
         return "Not measured yet."
     parts = []
@@ -137,7 +137,7 @@ def report(runs: Sequence[Run]) -> str:
     names = sorted({name for name, _ in tasks})
     count = " and ".join(f"{sum(t[0] == name for t in tasks)} {name}" for name in names)
     parts.append(
-        f"Mean share of right answers on held-out pictures in %, over {count} tasks and {seeds} "
+        f"Mean accuracy on held-out images in %, over {count} tasks and {seeds} "
         f"seeds ({len(runs)} runs on model `{runs[0]['model'][:12]}`); bold: best at that budget."
     )
     parts.append(scores_table(runs))
@@ -155,18 +155,18 @@ def report(runs: Sequence[Run]) -> str:
 
 
 def shuffled_report(runs: Sequence[Run]) -> str:
-    """What priors are worth where the order of the pool says nothing: nothing if not measured."""
+    """What priors gain if the order of the pool is random; "" if not measured."""
     if not runs:
         return ""
     tasks, seeds = ({run[key] for run in runs} for key in ("task", "seed"))
     parts = [
-        "The pool is ordered by strength, by hand, which is a prior too. In an order drawn at "
-        f"random for each seed ({len(tasks)} tasks, {len(seeds)} seeds) the shipped priors are all "
-        "that is known:",
+        "The pool is ordered by strength, by hand, which is a prior too. With a random order for "
+        f"each seed ({len(tasks)} tasks, {len(seeds)} seeds) the built-in priors are the only "
+        "knowledge:",
         scores_table(runs),
     ]
     if {"puct+priors", "puct"} <= set(methods_in(runs)):
-        parts.append(_priors_worth(curves(runs, "puct+priors"), curves(runs, "puct")))
+        parts.append(_priors_savings(curves(runs, "puct+priors"), curves(runs, "puct")))
     return "\n\n".join(parts)
 
 
@@ -198,7 +198,7 @@ def plot(runs: Sequence[Run], folder: Path) -> None:
         axis.set_xticks(one.budgets, [str(b) for b in one.budgets])
         axis.minorticks_off()
         axis.set_xlabel("evaluations")
-        axis.set_ylabel("right on held-out pictures, %")
+        axis.set_ylabel("accuracy on held-out images, %")
         axis.set_title(f"{name} tasks")
         axis.grid(alpha=0.25)
     axes[0][-1].legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1.0))

@@ -1,9 +1,9 @@
-"""One run of one method on one task: what `compare.py` puts side by side.
+"""One run of one method on one task, for `compare.py`.
 
-Every method gets the same engine, training pictures, seed and budget of evaluations, and the score
-of its prompt on the held-out pictures is computed beside the budget. A method that plans by the
-budget it is told (all that use the package's pool do: the pool gathers its evidence by it) is run
-once per budget; the others once, with a look at their incumbent at every budget on the way.
+Every method gets the same engine, training images, seed and budget of evaluations. Scoring its
+prompt on the held-out images does not count in the budget. A method that plans with the given
+budget (all that use the package's pool do, because the pool collects its evidence accordingly) runs
+once per budget; the others run once and report their best prompt at every budget on the way.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ METHODS = ("seed", *POLICIES, "gepa", "gepa+pool", "mipro")
 
 @dataclass(frozen=True)
 class Found:
-    """The prompt that a method would end with after so many evaluations."""
+    """The prompt that a method returns after so many evaluations."""
 
     budget: int
     evaluations: int
@@ -96,7 +96,7 @@ def _timed(
 def _record(
     method: str, engine: MemoEngine, task: Task, seed: int, found: Found, seconds: float, own: float
 ) -> Record:
-    """A found prompt with its score on the held-out pictures."""
+    """A found prompt with its score on the held-out images."""
     tested = Evaluator(engine, task, metrics.get(task.metric)).evaluate(found.prompt, task.test)
     return {
         "method": method, "task": task.name, "fingerprint": task.fingerprint, "seed": seed,
@@ -108,7 +108,7 @@ def _record(
 
 
 def pool_for(seed: int, shuffled: bool) -> list[Strategy]:
-    """The package's pool; shuffled, its order tells nothing."""
+    """The package's pool of strategies, in random order if `shuffled`."""
     pool = list(strategies.select(None))
     if shuffled:
         random.Random(f"pool {seed}").shuffle(pool)
@@ -146,13 +146,13 @@ def _search(
 def _peer(
     method: str, engine: MemoEngine, task: Task, seed: int, budgets: Sequence[int]
 ) -> list[Found]:
-    """A method that does not plan by its budget: what it would have given at each."""
-    ledger = MeteredEngine(engine, None, Budget(evaluations=max(budgets)))
-    evaluator = Evaluator(ledger, task, metrics.get(task.metric))
+    """A method that does not plan with its budget: its best prompt at each budget."""
+    metered = MeteredEngine(engine, None, Budget(evaluations=max(budgets)))
+    evaluator = Evaluator(metered, task, metrics.get(task.metric))
     if method == "seed":
         prompt = Prompt(task.question)
         value = evaluator.evaluate(prompt, task.train).value
-        return [Found(b, ledger.spent.evaluations, prompt, value) for b in budgets]
+        return [Found(b, metered.spent.evaluations, prompt, value) for b in budgets]
     if method == "mipro":
         from .mipro_peer import optimise as optimise_mipro
 
@@ -168,9 +168,9 @@ Step = tuple[int, Prompt, float]
 
 
 def at(steps: Sequence[Step], budget: int) -> Found:
-    """The incumbent of a run at a budget: of the prompts scored in full by then the best, the
-    earlier of equals. `steps`: (evaluations spent when it was known, prompt, score), in order; the
-    first is the seed prompt and stands whatever the budget."""
+    """The best prompt of a run at a budget, among those scored in full by then; the earlier of
+    equals. `steps` holds (evaluations spent, prompt, score) in order; the first is the seed prompt,
+    which counts at any budget."""
     known = [step for step in steps[1:] if step[0] <= budget]
     best = max([steps[0], *known], key=lambda step: step[2])
     spent = max((step[0] for step in (steps[0], *known)), default=0)

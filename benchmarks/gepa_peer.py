@@ -1,12 +1,11 @@
 """GEPA (arXiv 2507.19457) on our engine, through its adapter interface, for `compare.py`.
 
-Needs `pip install gepa` (0.1 or newer), which nothing else in this repository does. Two ways:
-"own": one text component, the question, reworded by GEPA's reflection with the same model;
-"pool": one component that holds the structured prompt, with drafts from our pool of strategies as
-its custom candidate proposer, so that the two search policies meet with equal moves. As GEPA's
-documentation has it where no validation set is given, the training pictures serve as both; its
-scores are not cross-fitted, because it knows no such thing. What it writes and scores is paid from
-the same ledger as everything else.
+Needs `pip install gepa` (0.1 or newer), which nothing else in this repository needs. Two modes:
+"own": one text component, the question, rewritten by GEPA's reflection with the same model;
+"pool": one component that holds the structured prompt, with edits from our pool of strategies as
+its custom candidate proposer, so that both search policies choose from the same edits. Without a
+validation set, GEPA uses the training images as both, as its documentation says; its scores are not
+cross-fitted. Everything it generates and scores counts in the same budget.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from idealprompt_cli.prompts.prompts import from_dict, to_dict
 from idealprompt_cli.proposers.same_model import SameModel
 
 COMPONENT = "prompt"
-# (evaluations spent by then, prompt, score on the training pictures)
+# (evaluations spent, prompt, score on the training images)
 Step = tuple[int, Prompt, float]
 REFLECTION_TOKENS = 160
 
@@ -64,7 +63,7 @@ class Adapter:
     def make_reflective_dataset(
         self, candidate: dict[str, str], eval_batch: Any, components_to_update: list[str]
     ) -> Mapping[str, Sequence[Mapping[str, Any]]]:
-        """What was said of each picture, and what was right."""
+        """The answer for each image, and the right one."""
         rows = [
             {
                 "Inputs": "an image",

@@ -1,8 +1,8 @@
 """An engine that never computes the same answer twice, for benchmarks that ask it a lot.
 
-Unlike the ledger it charges nobody: every run sees the tokens and seconds that the answer took the
-first time, so that methods that come later are not favoured. With a file (`ResponseCache`) what was
-computed is shared between processes and kept for the next time.
+Unlike `MeteredEngine` it has no budget: every run sees the tokens and seconds that an answer took
+the first time, so that methods that run later have no advantage. With a `ResponseCache`, answers
+are shared between processes and runs.
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ class MemoEngine:
         if self._cache is not None:
             asked = [(key, ()) for key in dict.fromkeys(keys) if key not in self._texts]
             self._remember([r for r in self._cache.find(asked) if r is not None])
-        wanted = zip(keys, requests, strict=True)
-        missing = {key: request for key, request in wanted if key not in self._texts}
+        pairs = zip(keys, requests, strict=True)
+        missing = {key: request for key, request in pairs if key not in self._texts}
         if missing:
             start = time.perf_counter()
             answers = self._engine.generate(list(missing.values()))

@@ -24,7 +24,8 @@ from idealprompt_cli.evaluation.budget import OutOfBudget
 from idealprompt_cli.evaluation.evaluator import Evaluator
 
 REPLY_TOKENS = 160
-# Instructions to choose from, and the trials that weigh them: more than the largest budget bears.
+# Instructions to choose from, and the trials that compare them: more than the largest budget
+# allows.
 CANDIDATES, TRIALS = 18, 400
 Step = tuple[int, Prompt, float]
 

@@ -1,8 +1,8 @@
-"""Rival search policies over the same pool of strategies, for `benchmarks/compare.py`.
+"""Other search policies over the same pool of strategies, for `benchmarks/compare.py`.
 
-All of them run inside the package's own walk: they get the same moves, the same racing and the
-same cross-fitted scores, and differ in the choice of moves alone. That makes them stronger than
-their originals, which score every candidate on all examples.
+All of them run inside the package's own tree search: they get the same edits, the same racing and
+the same cross-fitted scores, and differ only in the choice of the next edit. That makes them
+stronger than their originals, which score every candidate on all examples.
 """
 
 from __future__ import annotations

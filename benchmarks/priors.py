@@ -1,4 +1,4 @@
-"""Makes the priors that the package ships: `python -m benchmarks.priors`.
+"""Generate the built-in priors: `python -m benchmarks.priors`.
 
 Searches the tasks of the set "priors" (`benchmarks.tasks`: none is a sample or held apart) with
 the pool's order shuffled and several policies, so that every strategy is tried early and late, and
@@ -25,7 +25,7 @@ from .contest import searched
 METHODS = ("puct", "random")
 # A few small budgets and a larger one: what pays first, and what pays later.
 BUDGETS = (200, 500)
-# The name under which the lessons stand in the file, the same whoever makes it.
+# The name of this origin in the file, the same for everybody who generates it.
 BOX = "start"
 
 

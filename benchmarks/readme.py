@@ -1,6 +1,6 @@
 """Put measured figures into the documentation: `python -m benchmarks.readme`.
 
-Each block stands between `<!-- NAME -->` and `<!-- /NAME -->`; a test fails when one is stale.
+Each block is between `<!-- NAME -->` and `<!-- /NAME -->`; a test fails when one is stale.
 
 - `figures`: the table of `results/samples.json`
 - `transcript`: the output of `make -s demo` on a fresh checkout, from `results/demo.txt`

@@ -1,20 +1,20 @@
-"""What reflection is worth on the demonstration model.
+"""Measure what reflection gains on the demonstration model.
 
     python -m benchmarks.reflect --parts ablation random curve --seeds 0 1 2 --shard 1/2
 
-Every run is a line in `benchmarks/.work/reflect.jsonl` as soon as it is done; a run that is there
-already (same model, task, part, arm, seed and budget) is not made again, several processes may work
-at a time (`--shard i/n` shares the runs out), and what the model answered once is kept in
-`benchmarks/.work/answers.sqlite`. `--write` puts the runs of the present model into
+Every run is appended to `benchmarks/.work/reflect.jsonl` as soon as it ends; a run that is already
+there (same model, task, part, arm, seed and budget) is not repeated. Several processes can work at
+a time (`--shard i/n` divides the runs), and the model's answers are cached in
+`benchmarks/.work/answers.sqlite`. `--write` copies the runs of the current model to
 `benchmarks/results/reflect.json`; `python -m benchmarks.reflect_table` reads that file.
 
 - ablation: search alone, reflection alone, search and reflection, GEPA, at one total budget;
-- curve: search and reflection with 4, 8, 16 and 32 training pictures, on the tasks drawn anew with
+- curve: search and reflection with 4, 8, 16 and 32 training images, on the tasks drawn again with
   32 of them;
-- random: training and held-out labels dealt at random: a gain that is claimed there is a false one;
+- random: training and held-out labels shuffled: any reliable gain is a false positive;
 - expert: the samples' hand-written prompts.
 
-`--set priors` is for tuning; "samples" and "held" only measure.
+`--set priors` is for tuning; "samples" and "held" are for measuring only.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ ARMS: Mapping[str, Callable[[Engine, Job, Beliefs, Path], RunResult]] = {
 
 
 def measured(engine: MemoEngine, job: Job) -> Row:
-    """The figures of a run: scores on the held-out pictures, and every accepted edit's there."""
+    """The figures of a run: scores on the held-out images, also of every accepted edit."""
     if job.arm == "expert":
         return {"test": {"winner": _tested(engine, job.task, _expert(job.task))}}
     if job.arm == "gepa":
@@ -154,8 +154,7 @@ def measured(engine: MemoEngine, job: Job) -> Row:
 
 
 def _edits(engine: Engine, task: Task, result: RunResult) -> list[Row]:
-    """Each edit that was scored in full, with its parent's and its own score on the held-out
-    pictures; only accepted ones are looked up there."""
+    """Every accepted edit, with its parent's and its own score on training and held-out images."""
     trials = {trial.id: trial for trial in result.trials}
     rows = []
     for trial in result.trials:
@@ -204,14 +203,14 @@ def _gepa(engine: MemoEngine, job: Job) -> Row:
 
 
 def tasks_of(task_set: str) -> list[Path]:
-    """The folders of a set; those that are no samples are drawn once."""
+    """The folders of a set; all but the samples are drawn on first use."""
     if task_set == "samples":
         return sorted(path for path in (ROOT / "sample_tasks").iterdir() if path.is_dir())
     return draw(task_set, WORK / "tasks" / task_set)
 
 
 def larger(task_set: str) -> list[Path]:
-    """The set's tasks, drawn anew with as many training pictures as the longest curve needs."""
+    """The set's tasks, drawn again with as many training images as the longest curve needs."""
     recipes = RECIPES if task_set == "samples" else SETS[task_set]
     folder = WORK / "tasks" / f"{task_set}-{max(SIZES)}"
     found = []
@@ -229,12 +228,12 @@ def larger(task_set: str) -> list[Path]:
 
 
 def fewer(task: Task, count: int, seed: int) -> Task:
-    """The first `count` training pictures of a shuffled order in which the labels take turns."""
+    """The first `count` training images of a shuffled order that alternates the labels."""
     return replace(task, train=shuffled(task.train, seed)[:count])
 
 
-def dealt(task: Task, seed: int) -> Task:
-    """The task with its labels dealt at random among the pictures, in both splits."""
+def with_shuffled_labels(task: Task, seed: int) -> Task:
+    """The task with its labels shuffled among the images, in both splits."""
 
     def mixed(examples: Sequence[Example], salt: str) -> tuple[Example, ...]:
         labels = [example.answer for example in examples]
@@ -245,7 +244,7 @@ def dealt(task: Task, seed: int) -> Task:
 
 
 def jobs(options: argparse.Namespace) -> Iterator[Job]:
-    """All runs asked for, in an order in which any beginning is worth something: seed by seed."""
+    """All requested runs, seed by seed, so that an interrupted benchmark is a fair sample."""
     for seed in options.seeds:
         for part in options.parts:
             for name in options.set:
@@ -267,7 +266,7 @@ def jobs_of(
                 yield Job(task_set, part, arm, task, seed, budget)
         elif part == "random" and task_set != "held":
             for arm in ("reflect", "both"):
-                yield Job(task_set, part, arm, dealt(task, seed), seed, budget)
+                yield Job(task_set, part, arm, with_shuffled_labels(task, seed), seed, budget)
         elif part == "curve":
             for size in SIZES:
                 made = fewer(task, size, seed)
@@ -304,7 +303,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(10)))
     parser.add_argument("--budgets", type=int, nargs="+", default=[800])
     parser.add_argument("--shard", default="1/1", help="i/n: every n-th run, from the i-th")
-    parser.add_argument("--work", type=Path, default=WORK, help="where runs and answers are kept")
+    parser.add_argument("--work", type=Path, default=WORK, help="folder of runs and cached answers")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--model", type=Path, default=DEMO, help="folder of the two GGUF files")
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name} and stop")
@@ -321,9 +320,9 @@ def main() -> None:
     engine.close()
 
 
-def _work(engine: MemoEngine, model: str, path: Path, wanted: Sequence[Job]) -> None:
+def _work(engine: MemoEngine, model: str, path: Path, requested: Sequence[Job]) -> None:
     done = {row["key"] for row in known(path, model)}
-    for number, job in enumerate(wanted, start=1):
+    for number, job in enumerate(requested, start=1):
         if job.key in done:
             continue
         row = {
@@ -334,8 +333,10 @@ def _work(engine: MemoEngine, model: str, path: Path, wanted: Sequence[Job]) -> 
         with path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(row) + "\n")
         before, after = row["test"].get("seed", 0.0), row["test"]["winner"]
-        told = f"{row.get('evaluations', 0)} evaluations, {row.get('seconds', 0)} s"
-        print(f"{number}/{len(wanted)} {job.key}: {before:.3f} -> {after:.3f} ({told})", flush=True)
+        cost = f"{row.get('evaluations', 0)} evaluations, {row.get('seconds', 0)} s"
+        print(
+            f"{number}/{len(requested)} {job.key}: {before:.3f} -> {after:.3f} ({cost})", flush=True
+        )
 
 
 if __name__ == "__main__":

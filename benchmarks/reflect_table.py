@@ -1,4 +1,4 @@
-"""What `results/reflect.json` says, as the tables of this folder's README.
+"""Tables of `results/reflect.json` for this folder's README.
 
     python -m benchmarks.reflect_table [--runs FILE] [--set samples held]
 
@@ -30,7 +30,7 @@ DRAWS = 2000
 
 
 def scores(rows: Iterable[Row], part: str, arm: str) -> dict[tuple[Any, ...], float]:
-    """(set, task, budget, seed) -> score on the held-out pictures."""
+    """(set, task, budget, seed) -> score on the held-out images."""
     kept = [row for row in rows if row["part"] == part]
     if arm == "seed":
         return {_place(r): r["test"]["seed"] for r in kept if "seed" in r["test"]}
@@ -118,9 +118,9 @@ def tasks(rows: Sequence[Row]) -> list[str]:
 
 
 def curve(rows: Sequence[Row]) -> list[str]:
-    """Gain over the seed prompt by the number of training pictures."""
+    """Gain over the seed prompt by the number of training images."""
     lines = [
-        "| training pictures | score | gain over the seed prompt | runs |",
+        "| training images | score | gain over the seed prompt | runs |",
         "|---|---|---|---|",
     ]
     for size in SIZES:
@@ -133,20 +133,20 @@ def curve(rows: Sequence[Row]) -> list[str]:
 
 
 def honesty(rows: Sequence[Row]) -> list[str]:
-    """Accepted edits on the held-out pictures, and gains claimed where labels are random."""
+    """Accepted edits on the held-out images, and gains claimed on random labels."""
     edits = [e for r in rows if r["part"] == "ablation" for e in r.get("edits", [])]
     gains = [edit["test"][1] - edit["test"][0] for edit in edits]
     lines = []
     if gains:
         kept, lost = sum(g > 0 for g in gains), sum(g < 0 for g in gains)
         lines.append(
-            f"{len(gains)} accepted edits: on the held-out pictures "
+            f"{len(gains)} accepted edits: on the held-out images "
             f"{100 * kept / len(gains):.0f} % are better, {100 * lost / len(gains):.0f} % worse, "
             f"mean {100 * fmean(gains):+.1f} points"
         )
-    dealt = [r for r in rows if r["part"] == "random"]
-    for arm in sorted({r["arm"] for r in dealt}):
-        own = [r for r in dealt if r["arm"] == arm]
+    shuffled = [r for r in rows if r["part"] == "random"]
+    for arm in sorted({r["arm"] for r in shuffled}):
+        own = [r for r in shuffled if r["arm"] == arm]
         claims = sum(r["recommended"] == "winner" for r in own)
         alone = sum(r["selected"] == "winner" for r in own)
         lines.append(

@@ -1,10 +1,10 @@
-"""Shows that a change of structure kept behaviour: prompts and scores on the samples.
+"""Check that a refactoring keeps the behaviour: prompts and scores on the samples.
 
     python -m benchmarks.same_results write before.json      # on the code before the change
     python -m benchmarks.same_results check before.json      # on the code after it
 
 Runs `search`, `search --reflect`, `reflect` and `eval` on every sample task with two seeds, through
-the command line, with nothing carried over from earlier runs.
+the command line, with empty caches and without priors.
 """
 
 from __future__ import annotations

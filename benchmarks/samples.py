@@ -1,9 +1,9 @@
-"""Measures the sample tasks: seed prompt, hand-written expert prompt, and what a search finds.
+"""Measure the sample tasks: seed prompt, hand-written expert prompt, and search.
 
 `python -m benchmarks.samples [--budget 1500] [--seeds 0] [--tasks NAME ...]` writes
 `benchmarks/results/samples.json` and prints the README's table. The expert prompts under
-`benchmarks/expert/` were written by somebody who knows the model and the rule behind each task:
-they show the room that a search has, and no search can read them.
+`benchmarks/expert/` were written by someone who knows the model and the rule behind each task:
+they show how much a search could gain, and no search reads them.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 `python -m benchmarks.written [--tasks NAME ...] [--budget 600] [--seeds 0]` draws the pictures
 (once, under `benchmarks/.work/written`), searches, and adds each result to
-`benchmarks/results/written.json`; what is there already is not run again, so it can be broken off
-and taken up. `--draw FOLDER` only draws the task folders.
+`benchmarks/results/written.json`. Results that are already there are not measured again, so an
+interrupted run can be resumed. `--draw FOLDER` only draws the task folders.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ FIELDS = "fields:\n" + "".join(
 
 @dataclass(frozen=True)
 class Written:
-    """A task: what is asked, what `task.yaml` says of the answer, and the answer for a scene."""
+    """A task: question, settings of the answer in `task.yaml`, and the answer for a scene."""
 
     question: str
     settings: str
@@ -52,8 +52,8 @@ def attributes(scene: Scene) -> dict[str, str]:
 
 
 def ticked(scene: Scene) -> list[str]:
-    said = {value(scene, name) for name in ("kind", "colour", "pattern", "size", "condition")}
-    return [word for word in WORDS if word in said]
+    shown = {value(scene, name) for name in ("kind", "colour", "pattern", "size", "condition")}
+    return [word for word in WORDS if word in shown]
 
 
 TASKS = {

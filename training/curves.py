@@ -1,4 +1,4 @@
-"""Draws the learning curves of the model card from the training logs (needs matplotlib)."""
+"""Draw the learning curves of the model card from the training logs (needs matplotlib)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Draws a scene as a small synthetic product photo and turns photos into model input."""
+"""Draw a scene as a small synthetic product photo and turns photos into model input."""
 
 from __future__ import annotations
 
@@ -273,7 +273,7 @@ def _scratch(
 ) -> None:
     """Thin jagged lines, each a light and a dark one side by side.
 
-    Blur would make such a pair vanish, so `soft` draws one broader line that stands out instead.
+    Blur would hide such a pair, so `soft` draws one broader, visible line instead.
     """
     width, height = mask.size
     reach = math.hypot(width, height) / 2

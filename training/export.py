@@ -1,4 +1,4 @@
-"""Writes a checkpoint as two GGUF files that any llama.cpp loads.
+"""Write a checkpoint as two GGUF files that any llama.cpp loads.
 
 `python -m training.export --checkpoint C --tokenizer T --out FOLDER [--f32]`. Matrices become
 Q8_0 (a matrix whose rows are no multiple of 32 stays F16); norms, biases, the patch embedding and

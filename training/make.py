@@ -1,10 +1,9 @@
-"""Makes the demonstration model from nothing: `python -m training.make` (see `make demo-model`).
+"""Train the demonstration model from scratch: `python -m training.make` (see `make demo-model`).
 
-Draws pictures, learns the tokenizer (unless `training/tokenizer.json` is there, as it is in the
-repository), trains the stages with checkpoints, exports and quantises, measures every skill
-through llama.cpp, and writes the model card. A stage whose checkpoint is there is skipped, so a
-broken run goes on where it was; `--scale` multiplies every stage's minutes (the shipped model's
-minutes are the defaults, on two CPU cores).
+Draw images, train the tokenizer (unless `training/tokenizer.json` exists, as in the repository),
+train the stages with checkpoints, export and quantise, measure every skill through llama.cpp, and
+write the model card. Stages with a checkpoint are skipped, so an interrupted run resumes; `--scale`
+multiplies the minutes of every stage (defaults: those of the model in the package, on two cores).
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ MINUTES = {"V": 12.0, "T": 12.0, "J": 36.0, "F": 9.0, "M": 62.0, "P": 19.0}
 
 
 def run(module: str, *arguments: object, log: Path | None = None) -> None:
-    """One step in a process of its own, its output also in `log`; a failure ends everything."""
+    """Run one step in its own process and copy its output to `log`; a failure ends everything."""
     command = [sys.executable, "-u", "-m", f"training.{module}", *map(str, arguments)]
     print("+", " ".join(command[2:]), flush=True)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -32,11 +31,11 @@ def run(module: str, *arguments: object, log: Path | None = None) -> None:
             copy.write(line)
             copy.flush()
     if process.returncode:
-        raise SystemExit(f"training.{module} failed ({process.returncode}); run again to go on")
+        raise SystemExit(f"training.{module} failed ({process.returncode}); run again to resume")
 
 
 def once(result: Path, module: str, *arguments: object) -> None:
-    """Run a step unless its result is there; it appears under its name only when complete."""
+    """Run a step unless its result exists. The result is renamed to its name when complete."""
     if result.exists():
         print(f"  {result.name}: there already", flush=True)
         return

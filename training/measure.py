@@ -1,9 +1,9 @@
-"""Measures every skill of an exported model on freshly drawn pictures, through llama.cpp.
+"""Measure every skill of an exported model on newly drawn images, through llama.cpp.
 
 `python -m training.measure --model DIR --out DIR` asks the quantised files through the project's
-own engine (greedy, as users meet it) and writes `skills.json`. A skill is the share of answers that
-are right to the letter, in phrasings of training and in phrasings that training never used, with
-Wilson 95 % intervals. Weaknesses are measured the same way: they are what prompts must overcome.
+own engine (greedy, as in use) and writes `skills.json`. A skill is the share of answers that equal
+the right one exactly, in phrasings of training and in phrasings that training never used, with
+Wilson 95 % intervals. Weaknesses are measured in the same way: prompts have to overcome them.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Reads the shipped GGUF files back into a checkpoint, so that training can go on from them.
+"""Convert the GGUF files of the package back to a checkpoint, to continue training from them.
 
 `python -m training.restore --model idealprompt_cli/models/demo --out training/out/shipped.pt`, then
-`python -m training.train_text J --start ... --align 0`. What quantisation rounded stays rounded;
-the slot heads, which the files do not hold, start anew.
+`python -m training.train_text J --start ... --align 0`. Quantisation errors remain; the slot
+heads, which are not in the files, are initialised again.
 """
 
 from __future__ import annotations

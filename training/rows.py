@@ -1,9 +1,9 @@
-"""Packs turns into fixed-length rows that share one picture prefix.
+"""Pack turns into fixed-length rows that share one image prefix.
 
-A row is a picture prefix followed by branches (question and answer); a branch sees the prefix and
-itself, never its siblings, and its positions go on from the prefix's end. So seven questions pay
-for one picture, exactly as the engine evaluates them. A few branches stand alone: questions with
-the picture after the text, and pure-text exercises (repeated random sequences, key-value recall)
+A row is an image prefix followed by branches (question and answer). A branch sees the prefix and
+itself, never its siblings, and its positions continue after the prefix, so seven questions share
+one image, exactly as the engine evaluates them. A few branches are independent: questions with the
+image after the text, and pure-text exercises (repeated random sequences, key-value recall)
 that make induction heads form.
 """
 
@@ -54,7 +54,7 @@ class Row:
 @dataclass(frozen=True)
 class Batch:
     """Arrays (B, L); segment 0 is the picture prefix that every segment > 0 sees, segments < 0
-    stand alone, and padding has segment -999."""
+    are independent, and padding has segment -999."""
 
     tokens: np.ndarray
     positions: np.ndarray
@@ -152,7 +152,7 @@ class Packer:
             segment += 1
 
     def _segment(self, scene: Scene, exercises: float) -> tuple[list[int], list[float], bool]:
-        """The next segment of a row, and whether it stands alone."""
+        """The next segment of a row, and whether it is independent."""
         if self.rng.random() < exercises:
             return (*self.exercise(), True)
         if self.rng.random() < TEXT_SHARE:

@@ -1,8 +1,8 @@
-"""Draws the seven sample tasks: `python -m training.sample_tasks --out sample_tasks`.
+"""Draw the seven sample tasks: `python -m training.sample_tasks --out sample_tasks`.
 
-Each task is a private label that no model can know: a rule over what a picture shows. The rules
-stand here and under `benchmarks/`, never in a task folder; the model is trained without them. The
-same seed draws the same pictures.
+Each task has private labels that no model can know: a rule over the content of an image. The rules
+are here and under `benchmarks/`, never in a task folder; the model is trained without them. The
+same seed draws the same images.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def scenes_for(recipe: Recipe, rng: Random, count: int) -> list[tuple[Scene, str
 
 
 def write_task(recipe: Recipe, root: Path, seed: int) -> None:
-    """Draws one task folder anew (an old one is replaced)."""
+    """Draw one task folder and replace an old one."""
     folder = root / recipe.name
     if folder.exists():
         shutil.rmtree(folder)

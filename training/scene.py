@@ -1,4 +1,4 @@
-"""What a training picture shows, in words: the vocabulary of scenes and how they are sampled."""
+"""The content of a training image in words: the vocabulary of scenes and how they are sampled."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PHOTOS = ("sharp", "blurred", "dim")
 MARKS = ("clean", "watermarked")
 LAYOUTS = ("single", "pair", "group")
 
-# Half a picture leaves too little room to tell a medium item from its neighbours.
+# Half a picture leaves too little room to distinguish a medium item from the other sizes.
 SIZES_IN = {"single": SIZES, "pair": PAIR_SIZES, "group": ("small",)}
 
 LAYOUT_WEIGHTS = (0.65, 0.22, 0.13)

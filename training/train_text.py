@@ -144,7 +144,7 @@ def main() -> None:
     parser.add_argument("stage", choices=("T", "J"))
     parser.add_argument("--tokenizer", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--start", type=Path, help="checkpoint to go on from")
+    parser.add_argument("--start", type=Path, help="checkpoint to continue from")
     parser.add_argument("--vision", type=Path, help="stage J: checkpoint of stage V")
     parser.add_argument("--data", type=Path, nargs="*", default=[])
     parser.add_argument("--valid", type=Path)
@@ -279,8 +279,8 @@ class Run:
             pictures = self.vision.project(states[: self.o.rows])
             slots, pooled = self.heads(states), self.heads.pooled(states)
         side = slot_loss(slots, classes) + 0.5 * slot_loss(pooled, classes)
-        told = language_loss(self.text, self.run, batch, with_blanks(pictures, self.o.texts))
-        return told + self.o.side * side
+        spoken = language_loss(self.text, self.run, batch, with_blanks(pictures, self.o.texts))
+        return spoken + self.o.side * side
 
     def pick_scene(self) -> Scene:
         if self.rng.random() < self.o.pairs:

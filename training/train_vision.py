@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=48)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--lr", type=float, default=0.008)
-    parser.add_argument("--start", type=Path, help="checkpoint to go on from")
+    parser.add_argument("--start", type=Path, help="checkpoint to continue from")
     parser.add_argument("--easy", type=float, default=0.35, help="share of the time that fades")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()

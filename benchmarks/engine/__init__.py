@@ -1,1 +1,1 @@
-"""The benchmark of the engine against its rivals: `python -m benchmarks.engine`."""
+"""The benchmark of the engine against the alternatives: `python -m benchmarks.engine`."""

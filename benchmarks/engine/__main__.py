@@ -1,9 +1,9 @@
-"""Measures the engine against its rivals and writes `benchmarks/results/engine.json`.
+"""Compare the engine with the alternatives and write `benchmarks/results/engine.json`.
 
 `python -m benchmarks.engine` runs every contender on every model: naive calls of the binding's
-chat handler, llama-server as prompt optimisers drive it and tuned, and ours; and what bounds them.
-About half an hour on two quiet cores once llama-server is built and the models are written (ten
-minutes and 4 GB, once). It may be broken off: what was measured is kept and not measured again.
+chat handler, llama-server with default settings and tuned, and ours; and the upper bounds. It takes
+about half an hour on two idle cores, after building llama-server and writing the models (ten
+minutes and 4 GB, once). An interrupted run resumes: finished measurements are kept.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def main() -> int:
     if {"server", "server-tuned", "batched-bench"} & set(options.contenders):
         _say("llama-server: " + str(build.programs(options.cache)))
     if build.wheel_has_amx():
-        _say(f"llama-cpp-python computes with AMX and the servers do not: {build.AMX_MEND}")
+        _say(f"llama-cpp-python computes with AMX and the servers do not: {build.AMX_FIX}")
     failures = 0
     for model in options.models:
         failures += _measure_model(model, options)
@@ -72,7 +72,7 @@ def _options() -> argparse.Namespace:
         "--threads",
         type=int,
         default=0,
-        help="of every contender (default: the rivals get the cores, ours chooses)",
+        help="of every contender (default: all cores; ours chooses)",
     )
     add("--out", type=Path, help="the results file (default: benchmarks/results/engine.json)")
     add("--cache", type=Path, default=build.default_cache(), help="programs and models")

@@ -33,7 +33,7 @@ _FLAGS = (
     "-DLLAMA_USE_PREBUILT_UI=OFF",
 )
 _WITHOUT_AMX = "-mno-amx-tile -mno-amx-int8 -mno-amx-bf16"
-AMX_MEND = (
+AMX_FIX = (
     f"CMAKE_ARGS=\"-DCMAKE_C_FLAGS='{_WITHOUT_AMX}' -DCMAKE_CXX_FLAGS='{_WITHOUT_AMX}'\" "
     "pip install --force-reinstall --no-binary llama-cpp-python llama-cpp-python"
 )
@@ -41,7 +41,7 @@ AMX_MEND = (
 
 
 class BuildError(Exception):
-    """The programs cannot be built here; the message says what would mend it."""
+    """The programs cannot be built here; the message states the fix."""
 
 
 def default_cache() -> Path:
@@ -76,8 +76,8 @@ def version() -> str:
 
 
 def flags() -> list[str]:
-    """What cmake is told: as for the wheel, without AMX where the CPU has it (its kernels crash
-    with quantised weights; build the wheel likewise there)."""
+    """The flags for cmake: those of the wheel, without AMX if the CPU has it, because its kernels
+    crash with quantised weights. Build the wheel in the same way there."""
     found = [*_FLAGS, *shlex.split(os.environ.get("CMAKE_ARGS", ""))]
     if has_amx():
         found += [f"-DCMAKE_C_FLAGS={_WITHOUT_AMX}", f"-DCMAKE_CXX_FLAGS={_WITHOUT_AMX}"]

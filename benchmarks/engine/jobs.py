@@ -1,4 +1,4 @@
-"""What a worker is told: one contender on one model, as a value that survives a command line."""
+"""The job of a worker: one contender on one model, passed on its command line."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Job:
     beside: dict[str, float]
 
     @property
-    def rival_threads(self) -> int:
-        """What the contenders are told that do not choose well by themselves: all cores."""
+    def default_threads(self) -> int:
+        """Threads for the contenders that do not choose well by themselves: all cores."""
         return self.threads or available_cores()
 
     def dump(self) -> str:

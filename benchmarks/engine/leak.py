@@ -1,4 +1,4 @@
-"""Whether anything leaks: many evaluations in one process, and how its resident set grows."""
+"""Check for leaks: many evaluations in one process, and how its resident memory grows."""
 
 from __future__ import annotations
 

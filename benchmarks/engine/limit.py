@@ -18,7 +18,7 @@ def measure(job: Job) -> list[Measured]:
     or without, whichever is faster."""
     tokens = int(job.beside.get("tokens", 38))
     sequences = int(job.beside.get("sequences", job.plan.measured_images))
-    threads = int(job.beside.get("threads", job.rival_threads))
+    threads = int(job.beside.get("threads", job.default_threads))
     by_flash = {flash: _run(job, tokens, sequences, threads, flash) for flash in ("off", "on")}
     flash = min(by_flash, key=lambda one: min(by_flash[one]))
     seconds = by_flash[flash]

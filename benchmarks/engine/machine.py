@@ -1,4 +1,4 @@
-"""The machine that figures were measured on: what matters for speed, and nothing that names it."""
+"""The machine that figures were measured on: what matters for speed, without its name."""
 
 from __future__ import annotations
 
@@ -9,18 +9,27 @@ from typing import Any
 
 from idealprompt_cli.engines.options import available_cores
 
-_TELLING = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "asimddp", "i8mm", "sve")
+_INSTRUCTION_SETS = (
+    "avx2",
+    "avx512f",
+    "avx512_vnni",
+    "avx512_bf16",
+    "amx_tile",
+    "asimddp",
+    "i8mm",
+    "sve",
+)
 
 
 def describe() -> dict[str, Any]:
-    """CPU name, physical cores, memory, telling instruction sets and the library's version."""
+    """CPU name, physical cores, memory, relevant instruction sets and the library's version."""
     from .build import version
 
     return {
         "cpu": _cpu(),
         "cores": available_cores(),
         "memory_gib": _memory(),
-        "instructions": [name for name in _TELLING if name in _flags()],
+        "instructions": [name for name in _INSTRUCTION_SETS if name in _flags()],
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "llama_cpp_python": version(),

@@ -31,8 +31,8 @@ def measure(job: Job) -> list[Measured]:
         model_path=str(job.text),
         chat_handler=handler,
         n_ctx=4096,
-        n_threads=job.rival_threads,
-        n_threads_batch=job.rival_threads,
+        n_threads=job.default_threads,
+        n_threads_batch=job.default_threads,
         verbose=False,
     )
     urls = [data_url(path) for path in pictures(job.plan.images, job.cache / "pictures")]

@@ -28,7 +28,7 @@ Ask = Callable[[Sequence[str], Sequence[Path]], Any]
 
 def measure(job: Job) -> list[Measured]:
     """A search with labels scored, cold and then warm, and the same with texts generated. The
-    first use of a model (probes, proof of the fast path) is told apart, since it is remembered."""
+    first use of a model (probes, self-check) is measured apart, because it happens once."""
     native = NativeTime().install()
     folder = job.cache / f"engine-{job.model}"
     shutil.rmtree(folder, ignore_errors=True)  # nothing remembered, nothing encoded
@@ -169,11 +169,11 @@ class _Run:
             "tokens_per_second": spread(rates),
             "tokens": length,
             "sequences": sequences,
-            "threads": leading_number(info.get("threads", ""), self.job.rival_threads),
+            "threads": leading_number(info.get("threads", ""), self.job.default_threads),
         }
 
     def _slots(self) -> int:
-        """Pictures that are resident together."""
+        """Images that fit into the cache together."""
         return leading_number(self.engine.info().details.get("slots", ""), len(self.images))
 
     def _growth(self) -> dict[str, Any]:

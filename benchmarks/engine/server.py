@@ -100,7 +100,7 @@ def measure(job: Job) -> list[Measured]:
         with ThreadPoolExecutor(SLOTS) as pool:
             server.ask(Question(texts[-1], urls[-1], image_first=False))
             asked = [Question(text, url, image_first=False) for text, url in pairs]
-            steps, replies = _timed(pool, server, _portions(asked, 4 * SLOTS))
+            steps, replies = _timed(pool, server, _chunks(asked, 4 * SLOTS))
         peak = peak_bytes(server.pid) + peak_bytes()
     return [
         Measured(
@@ -159,7 +159,7 @@ def running(job: Job, options: Sequence[str]) -> Iterator[Server]:
     port = _free_port()
     command = [
         str(program), "--model", str(job.text), "--mmproj", str(job.mmproj), "--port", str(port),
-        "--threads", str(job.rival_threads), "--offline", "--no-ui", "--log-verbosity", "1",
+        "--threads", str(job.default_threads), "--offline", "--no-ui", "--log-verbosity", "1",
         *options,
     ]  # fmt: skip
     with tempfile.TemporaryFile() as log:
@@ -212,7 +212,7 @@ def _timed(
     return tuple(steps), replies
 
 
-def _portions(questions: Sequence[Question], size: int) -> list[Sequence[Question]]:
+def _chunks(questions: Sequence[Question], size: int) -> list[Sequence[Question]]:
     return [questions[begin : begin + size] for begin in range(0, len(questions), size)]
 
 

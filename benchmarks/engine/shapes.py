@@ -18,7 +18,7 @@ from .writer import Kind, Shape, Writer, add_vocabulary, vocabulary
 
 DEMO = Path(__file__).resolve().parent.parent.parent / "idealprompt_cli" / "models" / "demo"
 EDITION = 3
-"""Raised when the files change, so that cached ones are written anew."""
+"""Raised when the files change, so that cached ones are written again."""
 
 SMOLVLM_TEMPLATE = (
     "<|im_start|>{% for message in messages %}{{ message['role'] | capitalize }}: "

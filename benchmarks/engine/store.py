@@ -1,4 +1,4 @@
-"""What was measured, kept so that a run can be broken off and resumed, and the published results.
+"""Measurements, stored so that an interrupted run can be resumed, and the published results.
 
 Raw rounds lie in the cache, one file for each; `results/engine.json` is made from them.
 """

@@ -34,26 +34,26 @@ def by_model(results: list[dict[str, Any]]) -> Results:
     return found
 
 
-def each(found: dict[str, dict[str, Any]], rival: str) -> float | None:
-    """How many times faster than a rival one evaluation is, pictures encoded where they are kept
-    (medians)."""
-    return _times(found, rival, lambda one: float(one["seconds_per_evaluation"]["median"]))
+def each(found: dict[str, dict[str, Any]], contender: str) -> float | None:
+    """How many times faster one evaluation is than with `contender` (medians), with images encoded
+    if it caches them."""
+    return _times(found, contender, lambda one: float(one["seconds_per_evaluation"]["median"]))
 
 
-def whole(found: dict[str, dict[str, Any]], rival: str) -> float | None:
-    """How many times faster than a rival the whole search is, encoding included."""
-    return _times(found, rival, lambda one: float(one["search_seconds"]))
+def whole(found: dict[str, dict[str, Any]], contender: str) -> float | None:
+    """How many times faster the whole search is than `contender`, encoding included."""
+    return _times(found, contender, lambda one: float(one["search_seconds"]))
 
 
 def _times(
-    found: dict[str, dict[str, Any]], rival: str, figure: Callable[[dict[str, Any]], float]
+    found: dict[str, dict[str, Any]], contender: str, figure: Callable[[dict[str, Any]], float]
 ) -> float | None:
-    """The rival's figure by ours, both generating the same tokens; of a rival with and without
-    flash attention, the better."""
-    rivals = [found[name] for name in (rival, f"{rival}-flash") if name in found]
-    if not rivals or "ours" not in found:
+    """The figure of `contender` divided by ours, both generating the same tokens; the better one
+    if it was measured with and without flash attention."""
+    measured = [found[name] for name in (contender, f"{contender}-flash") if name in found]
+    if not measured or "ours" not in found:
         return None
-    return min(figure(one) for one in rivals) / figure(found["ours"])
+    return min(figure(one) for one in measured) / figure(found["ours"])
 
 
 def throughput(found: dict[str, dict[str, Any]]) -> float | None:

@@ -30,7 +30,7 @@ class WorkerError(Exception):
 
 
 def run(job: Job) -> list[Measured]:
-    """Measure in a child process. Raises `WorkerError` with the end of what the child said."""
+    """Measure in a child process. Raises `WorkerError` with the end of the child's stderr."""
     command = [sys.executable, "-m", "benchmarks.engine.worker", job.dump()]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

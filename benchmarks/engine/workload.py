@@ -1,4 +1,4 @@
-"""What every contender is asked: P prompts about N pictures, four tokens or one of four labels.
+"""The workload of every contender: P prompts on N images, four tokens or one of four labels.
 
 The prompts are what a tree search has in hand: families of five that begin alike and differ in
 their last sentence. Nothing is random: the same counts give the same work.

@@ -25,7 +25,7 @@ EXITS = (0, 1, 2, 3, 130)
 """The exit codes that the documentation names."""
 
 UNEXPECTED = ("Traceback", "internal error", "a fault in idealprompt")
-"""What standard error says where the tool met something that no command expects."""
+"""What is on stderr if an unexpected exception ended the command."""
 
 GIB = 1 << 30
 

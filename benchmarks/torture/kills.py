@@ -116,7 +116,7 @@ def _artifact(path: Path) -> Any:
 
 
 def _paid_twice(journal: Path) -> list[str]:
-    """Keys of answers that stand in the journal more than once with a price."""
+    """Keys of answers that are in the journal more than once with a price."""
     seen: set[tuple[str, str]] = set()
     twice = []
     for line in journal.read_text().splitlines():

@@ -79,7 +79,7 @@ def test_the_report_names_the_best_and_the_differences() -> None:
     text = compare_report.report(RUNS)
     assert "4 tasks" not in text
     assert "2 held and 2 samples tasks and 3 seeds (36 runs on model `m0d3l`)" in text
-    assert "| **ours** (shipped priors) | **81.0** | **91.0** | **96.0** |" in text
+    assert "| **ours** (built-in priors) | **81.0** | **91.0** | **96.0** |" in text
     assert "| random, same pool | +30.0* | +30.0* | +15.0* |" in text
     assert "ours reaches a peer's last mean: random, same pool (81.0 % at 400): at most 100" in text
     assert "as a share of those without" in text

@@ -1,4 +1,4 @@
-"""What is asked about a scene and what a right answer is: the skills, in many phrasings.
+"""Questions about a scene with their right answers: the skills, in many phrasings.
 
 Every maker takes a scene (never a picture) and a `random.Random`, and returns a `Turn`. The same
 turns train the model and, in the held-out phrasings (`heldout=True`), measure it. To add a skill,

@@ -98,7 +98,7 @@ def definition_text(rng: Random, pairs: Sequence[tuple[str, str]]) -> str:
     return joint.join(style.format(l=label, d=text) for label, text in pairs) + end
 
 
-def wording(rng: Random, attribute: str, group: Sequence[str]) -> str:
+def phrase_of(rng: Random, attribute: str, group: Sequence[str]) -> str:
     text = " or ".join(group) if rng.random() < 0.8 else ", ".join(group)
     if attribute == "count":
         return f"{text} items" if rng.random() < 0.5 else text
@@ -136,7 +136,7 @@ def definition_turn(
     groups = partition(rng, attribute, right, count or rng.choice((2, 2, 2, 3, 3, 4, 5)), several)
     names = labels(rng, len(groups))
     answer = names[0]
-    pairs = [(n, wording(rng, attribute, g)) for n, g in zip(names, groups, strict=True)]
+    pairs = [(n, phrase_of(rng, attribute, g)) for n, g in zip(names, groups, strict=True)]
     rng.shuffle(pairs)
     lead = ""
     if scene.layout == "pair" and attribute in ITEM_ATTRIBUTES:
@@ -227,7 +227,7 @@ def stated_turn(scene: Scene, rng: Random, heldout: bool = False) -> Turn:
     groups = partition(rng, attribute, right, rng.choice((2, 3, 4)), rng.random() < 0.35)
     names = labels(rng, len(groups))
     answer = names[0]
-    pairs = [(n, wording(rng, attribute, g)) for n, g in zip(names, groups, strict=True)]
+    pairs = [(n, phrase_of(rng, attribute, g)) for n, g in zip(names, groups, strict=True)]
     rng.shuffle(pairs)
     name = rng.choice(NAMES[attribute])
     of = f" of {subject(rng, scene, item)}" if scene.layout == "pair" else ""
@@ -248,7 +248,7 @@ def lookup_turn(scene: Scene, rng: Random, heldout: bool = False) -> Turn:
     groups = partition(rng, attribute, right, rng.choice((2, 3, 4)), rng.random() < 0.35)
     names = labels(rng, len(groups))
     answer = names[0]
-    pairs = [(n, wording(rng, attribute, g)) for n, g in zip(names, groups, strict=True)]
+    pairs = [(n, phrase_of(rng, attribute, g)) for n, g in zip(names, groups, strict=True)]
     rng.shuffle(pairs)
     close = rng.choice(
         (

@@ -102,7 +102,7 @@ def indirect(rng: Random, attribute: str, name: str, the: str) -> str:
 
 
 def composed(rng: Random, attribute: str, name: str, the: str) -> str:
-    """A question for one attribute of one thing, put together afresh."""
+    """A newly composed question for one attribute of one thing."""
     form = rng.randrange(6)
     place = rng.choice(PLACES)
     if form == 0:

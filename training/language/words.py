@@ -1,4 +1,4 @@
-"""What can be said of a scene: the words, the sentence that describes it, how it is asked about."""
+"""The words for a scene: vocabulary, descriptions and questions."""
 
 from __future__ import annotations
 
