@@ -26,7 +26,7 @@ class Kind(Protocol):
     def longest(self, schema: AnswerSchema) -> int: ...
 
 
-def literal(text: str) -> str:
-    """A GBNF literal."""
+def gbnf_literal(text: str) -> str:
+    """`text` as a quoted literal of a GBNF grammar."""
     escapes = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
     return '"' + "".join(escapes.get(letter, letter) for letter in text) + '"'

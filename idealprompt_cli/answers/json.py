@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from ..core.answer_schema import AnswerSchema, Field
-from .base import literal
+from .base import gbnf_literal
 from .fields import fitted
 
 LONGEST_TEXT = 200
@@ -49,7 +49,7 @@ class Json:
 
     def grammar(self, schema: AnswerSchema) -> str | None:
         parts = ' ", " '.join(
-            f"{literal(json.dumps(field.name, ensure_ascii=False) + ': ')} value{place}"
+            f"{gbnf_literal(json.dumps(field.name, ensure_ascii=False) + ': ')} value{place}"
             for place, field in enumerate(schema.fields)
         )
         rules = [f"value{place} ::= {_rule(field)}" for place, field in enumerate(schema.fields)]
@@ -84,5 +84,7 @@ def _lenient(value: Any, field: Field) -> Any:
 
 def _rule(field: Field) -> str:
     if field.kind == "choice":
-        return " | ".join(literal(json.dumps(one, ensure_ascii=False)) for one in field.choices)
+        return " | ".join(
+            gbnf_literal(json.dumps(one, ensure_ascii=False)) for one in field.choices
+        )
     return _RULES[field.kind] + (' | "null"' if field.optional else "")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Sequence
 
 from ..core.answer_schema import AnswerSchema
-from .base import literal
+from .base import gbnf_literal
 
 NONE = "none"
 _ITEM = re.compile(
@@ -36,7 +36,7 @@ class Labels:
         return join([label for label in schema.options if label.lower() in yes], schema.options)
 
     def grammar(self, schema: AnswerSchema) -> str | None:
-        ticks = ' ", " '.join(f'{literal(label)} ":"? " " tick' for label in schema.options)
+        ticks = ' ", " '.join(f'{gbnf_literal(label)} ":"? " " tick' for label in schema.options)
         return f'root ::= " "? {ticks}\ntick ::= "yes" | "no"'
 
     def longest(self, schema: AnswerSchema) -> int:

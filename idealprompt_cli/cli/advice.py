@@ -13,7 +13,7 @@ def advice(report: dict[str, dict[str, Any]]) -> list[str]:
     return [
         *_build(machine, model),
         *_weights(machine, model),
-        *_fast_path(model),
+        *_backend(model),
         *_noise(machine, model),
         *_length(report.get("search", {})),
     ]
@@ -51,11 +51,11 @@ def _weights(machine: dict[str, Any], model: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _fast_path(model: dict[str, Any]) -> list[str]:
-    fault = model.get("fast_path_fault")
-    if not fault:
+def _backend(model: dict[str, Any]) -> list[str]:
+    reason = model.get("batched_backend_off")
+    if not reason:
         return []
-    return [f"the fast path is off ({fault}): every prompt computes its picture again"]
+    return [f"the batched backend is off ({reason}): every prompt computes its picture again"]
 
 
 def _noise(machine: dict[str, Any], model: dict[str, Any]) -> list[str]:

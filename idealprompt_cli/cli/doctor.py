@@ -130,7 +130,7 @@ def _described(engine: Engine, chosen: Ref, fault: str) -> dict[str, Any]:
         **info.details,
     }
     if isinstance(engine, Accountable):
-        found["fast_path_fault"] = fault
+        found["batched_backend_off"] = fault
         found["chosen_because"] = list(engine.reasons())
     return found
 

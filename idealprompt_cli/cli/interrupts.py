@@ -17,13 +17,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ..core.errors import Interrupted, ServerError
+from ..core.interfaces import Notice
 
 SOON = 1.0
 SHOW_CURSOR = "\x1b[?25h"
 
 
 @contextmanager
-def stoppable(say: Callable[[str], None], how: Callable[[], str]) -> Iterator[None]:
+def stoppable(say: Notice, how: Callable[[], str]) -> Iterator[None]:
     """Raises `Interrupted` on Ctrl-C; `how` says how the run is taken up again."""
     with _listening(say, how):
         try:
@@ -43,7 +44,7 @@ def resumable(how: Callable[[], str]) -> Iterator[None]:
 
 
 @contextmanager
-def _listening(say: Callable[[str], None], how: Callable[[], str]) -> Iterator[None]:
+def _listening(say: Notice, how: Callable[[], str]) -> Iterator[None]:
     here = threading.current_thread() is threading.main_thread()
     if not here or os.name == "nt":  # pragma: no cover - no such signals there
         yield
@@ -63,7 +64,7 @@ def _listening(say: Callable[[str], None], how: Callable[[], str]) -> Iterator[N
         os.close(out)
 
 
-def _listen(out: int, say: Callable[[str], None], how: Callable[[], str]) -> None:
+def _listen(out: int, say: Notice, how: Callable[[], str]) -> None:
     """Count the signals that come through the pipe, until it is closed."""
     heard, told = 0, False
     while True:

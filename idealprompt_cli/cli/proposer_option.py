@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..core.errors import UsageError
-from ..runs.models import SERVER, Say
+from ..core.interfaces import Notice
+from ..runs.models import SERVER
 from .models import ModelFlags
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def own_flags(name: str, flags: ModelFlags) -> ModelFlags:
 
 @contextmanager
 def with_writer(
-    name: str, engine: Engine, flags: ModelFlags, say: Say
+    name: str, engine: Engine, flags: ModelFlags, say: Notice
 ) -> Iterator[tuple[Engine, Maker]]:
     """The engine to run on, and what makes the proposer of the run; a second model is closed at
     the end. Raises `ModelError` for one that cannot be used."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..core.errors import ArtifactError, UsageError
+from ..core.interfaces import Notice
 from ..io.files import check_writable, write_bytes, write_text
 from .run_folder import last_run
 from .shared_options import Debug, Quiet, level_of
@@ -87,7 +87,7 @@ def report(
         console.say("Note: this is the artifact alone; the run's folder has the tree and examples.")
 
 
-def _draw(found: Report, folder: Path, say: Callable[[str], None]) -> None:
+def _draw(found: Report, folder: Path, say: Notice) -> None:
     """The pictures, for which a run's folder is needed."""
     from ..ui.report import drawings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..core.errors import ArtifactError, JournalError, ModelError, PriorsError
+from ..core.interfaces import Notice
 from ..io.files import read_text, write_text
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def again(folder: Path) -> str:
 
 @contextmanager
 def shared_answers(
-    engine: Engine, template: Path | None, off: bool, say: Callable[[str], None]
+    engine: Engine, template: Path | None, off: bool, say: Notice
 ) -> Iterator[ResponseCache | None]:
     """The answers that runs on this engine share, closed at the end; None where they are `off` or
     cannot be kept. `template` is the chat template given in place of the model's own."""

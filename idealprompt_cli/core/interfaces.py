@@ -19,6 +19,8 @@ from .results import Evaluation, Outcome, Trial
 from .task import Example, Task
 
 T = TypeVar("T")
+Notice = Callable[[str], None]
+"""Receives lines for the user: a fallback, a download, a damaged cache."""
 
 
 @runtime_checkable

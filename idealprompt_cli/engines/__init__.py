@@ -1,7 +1,7 @@
-"""The engines, by name. A new one: one module and one line in `ENGINES`, or a plugin.
+"""The engines, by name. To add one, add a module and a line in `ENGINES`, or a plugin.
 
-Builders are looked up on use, so that importing this costs nothing: the native library is loaded
-only when a model is opened.
+Builders are imported on use, so that importing this package costs nothing: the native library is
+loaded only when a model is opened.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import cast
 
 from ..core.errors import UsageError
-from ..core.interfaces import Engine
+from ..core.interfaces import Engine, Notice
 from ..core.nearest import did_you_mean
 from ..core.task import ModelRef
 from ..io.plugins import plugin, plugin_names
 from .options import EngineOptions, ServerRef
 
-Notice = Callable[[str], None]
+AUTO = "auto"
 Ref = ModelRef | ServerRef | Path
 Builder = Callable[[Ref, EngineOptions, Notice], Engine]
 
@@ -30,11 +30,11 @@ ENGINES: dict[str, str] = {
 }
 """Engine name -> module and builder, relative to this package."""
 
-__all__ = ["ENGINES", "EngineOptions", "Ref", "ServerRef", "engine_for", "open_engine"]
+__all__ = ["AUTO", "ENGINES", "EngineOptions", "Ref", "ServerRef", "engine_for", "open_engine"]
 
 
 def engine_for(ref: Ref) -> str:
-    """The engine that a model belongs to: a server, a YAML script or GGUF files."""
+    """The engine of a model: a server, a YAML script or GGUF files."""
     if isinstance(ref, ServerRef):
         return "http"
     path = ref.text if isinstance(ref, ModelRef) else ref
@@ -47,12 +47,13 @@ def open_engine(
     options: EngineOptions | None = None,
     notice: Notice | None = None,
 ) -> Engine:
-    """Open an engine on a model. `notice` gets lines that the user should see once (a fallback
-    to the reference backend, for example).
+    """Open an engine on a model; `AUTO` chooses it with `engine_for`. `notice` receives lines for
+    the user, such as a fallback to the reference backend.
 
     Raises `UsageError` for an unknown name and `ModelError` for a model that cannot be used.
     """
-    return _builder(name)(ref, options or EngineOptions(), notice or _ignore)
+    builder = _builder(engine_for(ref) if name == AUTO else name)
+    return builder(ref, options or EngineOptions(), notice or _ignore)
 
 
 def _builder(name: str) -> Builder:
@@ -62,10 +63,10 @@ def _builder(name: str) -> Builder:
         return cast(Builder, getattr(importlib.import_module(f".{module}", __name__), function))
     found = plugin("engines", name)
     if found is None:
-        known = (*ENGINES, *plugin_names("engines"))
+        known = (AUTO, *ENGINES, *plugin_names("engines"))
         raise UsageError(f"unknown engine {name!r}: {did_you_mean(name, known)}")
     return cast(Builder, found)
 
 
 def _ignore(_line: str) -> None:
-    """The notice of those who do not listen."""
+    """The default for `notice`."""

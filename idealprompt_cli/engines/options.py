@@ -1,4 +1,4 @@
-"""How an engine is to be opened: one frozen value, shared by every engine."""
+"""Options for opening an engine: one frozen value, shared by every engine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Literal
 
 from ..io.folders import user_cache_dir
 
-KernelChoice = Literal["auto", "fast", "safe"]
+KernelChoice = Literal["auto", "all", "safe"]
 FlashChoice = Literal["auto", "on", "off"]
 TuneChoice = Literal["auto", "off", "again"]
 
@@ -74,8 +74,8 @@ def in_words(size: int, up: bool = False) -> str:
 
 @dataclass(frozen=True)
 class ServerRef:
-    """Where a server with a model is, and which of its models is meant ("" for its only one).
-    `allow_network` lets it be another machine than this one."""
+    """A model server's address, and which of its models to use ("" for its only one).
+    `allow_network` allows a server on another machine."""
 
     url: str
     model: str = ""
@@ -86,18 +86,18 @@ class ServerRef:
 class EngineOptions:
     """Options of the engines; sizes are in tokens unless they say bytes.
 
-    `threads`, `n_ubatch` (micro-batch) 0 and `flash` (attention) "auto" leave these to a short
-    measurement that is remembered; `tune` "off" takes defaults instead, "again" measures anew.
-    `gpu_layers` counts the layers computed on a GPU, -1 all of them, if the library was built for
-    one.
-    `n_ctx` 0 means the smaller of the model's training context and 4096; `slots` 0 means as many
-    resident sequences as are worth it and fit (at most 32). `memory` bounds the bytes of weights,
-    working memory and all that is kept in RAM; 0 takes half of what is free. `kv_bytes`,
-    `state_bytes` and `embedding_bytes` set its parts (resident sequences, saved prefixes, encoded
-    pictures), -1 leaves them to be derived. `disk_bytes` bounds what is kept on disk (0 keeps
-    nothing). `fast` "off" takes the plain path always. `kernels` "safe" turns off the
-    special weight layouts that crash on some CPUs, "fast" keeps them without a probe. `timeout`
-    is how many seconds a server may take for an answer.
+    `threads` 0, `n_ubatch` (micro-batch) 0 and `flash` (attention) "auto" are set by a short
+    measurement that is kept; `tune` "off" takes defaults instead, "again" repeats the measurement.
+    `gpu_layers` counts the layers computed on a GPU, -1 for all of them, if the library was built
+    for one. `n_ctx` 0 means the smaller of the model's training context and 4096; `slots` 0 means
+    as many sequences as are useful and fit (at most 32). `memory` bounds the bytes of weights,
+    working memory and caches in RAM; 0 takes half of the free memory. `kv_bytes`, `state_bytes` and
+    `embedding_bytes` set its parts (sequences, saved prefixes, image embeddings), -1 derives them.
+    `disk_bytes` bounds the disk cache (0 disables it). `backend` "reference" never uses the batched
+    backend; `tolerance` is how far the two may differ in the self-check (natural log). `kernels`
+    "safe" turns off the special weight layouts that crash on some CPUs, "all" keeps them without a
+    probe; `probe` runs the crash probe again. `timeout` is the seconds that a server may take for
+    an answer.
     """
 
     threads: int = 0
@@ -112,7 +112,7 @@ class EngineOptions:
     embedding_bytes: int = -1
     disk_bytes: int = 1 << 30
     chat_template: str | None = None
-    fast: Literal["auto", "off"] = "auto"
+    backend: Literal["auto", "reference"] = "auto"
     kernels: KernelChoice = "auto"
     flash: FlashChoice = "auto"
     tune: TuneChoice = "auto"
@@ -122,5 +122,5 @@ class EngineOptions:
     timeout: float = 300.0
 
     def cache_folder(self) -> Path:
-        """Where probe verdicts and encoded pictures are kept."""
+        """The folder of the disk cache and the machine facts."""
         return self.cache_dir if self.cache_dir is not None else user_cache_dir()

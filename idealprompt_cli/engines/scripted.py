@@ -1,4 +1,4 @@
-"""An engine that answers from a table: a real backend of the interface, for tests and dry runs.
+"""An engine that answers from a table, for tests and dry runs.
 
 A script is YAML (or the same as a dict):
 
@@ -23,7 +23,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from typing import Any
 import yaml
 
 from ..core.errors import ContextError, ModelError
+from ..core.interfaces import Notice
 from ..core.nearest import did_you_mean
 from ..core.prompt import Message
 from ..core.requests import Generated, GenerateRequest, ModelInfo, Scored, ScoreRequest
@@ -159,9 +160,7 @@ def render(messages: Sequence[Message], prefill: str = "") -> str:
     return "\n".join([*lines, f"assistant: {prefill}"])
 
 
-def open_scripted(
-    ref: ModelRef | Path, _options: EngineOptions, _notice: Callable[[str], None]
-) -> ScriptedEngine:
+def open_scripted(ref: ModelRef | Path, _options: EngineOptions, _notice: Notice) -> ScriptedEngine:
     """Read a YAML script. Raises `ModelError` naming the file and what is wrong in it."""
     path = ref.text if isinstance(ref, ModelRef) else ref
     try:

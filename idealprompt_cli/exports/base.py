@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from ..answers import KINDS
 from ..answers import longest as longest_answer
+from ..answers.base import gbnf_literal
 from ..artifact import Artifact
 from ..core.answer_schema import AnswerKind
 from ..core.prompt import ImageSlot, Prompt
@@ -47,7 +48,7 @@ def grammar(artifact: Artifact, prompt: Prompt) -> str:
         return written_grammar(artifact, prompt)
     if not thinks(artifact, prompt):
         return f'root ::= " "? answer\n{choices(artifact, prompt)}'
-    root = f"root ::= thought {quoted(ANSWER_CUE + ' ')} answer"
+    root = f"root ::= thought {gbnf_literal(ANSWER_CUE + ' ')} answer"
     return f"{root}\nthought ::= [^\\n]{{1,300}}\n{choices(artifact, prompt)}"
 
 
@@ -62,7 +63,7 @@ def written_grammar(artifact: Artifact, prompt: Prompt) -> str:
 
 def choices(artifact: Artifact, prompt: Prompt) -> str:
     """The grammar's rule of the answer words alone."""
-    return "answer ::= " + " | ".join(quoted(word) for word in answers(artifact, prompt))
+    return "answer ::= " + " | ".join(gbnf_literal(word) for word in answers(artifact, prompt))
 
 
 def against_blank(artifact: Artifact, prompt: Prompt) -> dict[str, Any]:
@@ -78,12 +79,6 @@ def thinks(artifact: Artifact, prompt: Prompt) -> bool:
     """Whether an answer takes two requests, as it does in eval: one for the thought, which ends
     where the model ends it, and one for the answer after it."""
     return prompt.reasoning != "none" and bool(artifact.labels)
-
-
-def quoted(text: str) -> str:
-    """A GBNF literal."""
-    escapes = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-    return '"' + "".join(escapes.get(letter, letter) for letter in text) + '"'
 
 
 def max_tokens(artifact: Artifact, prompt: Prompt) -> int:

@@ -6,16 +6,16 @@ operating system said.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from ..core.errors import IdealPromptError
 
 MAX_BYTES = 16 * 1024 * 1024
+TEMPORARY = ".new-"
+"""Prefix of the names of files that are being written."""
 
 
 def read_text(path: Path, error: type[IdealPromptError], limit: int = MAX_BYTES) -> str:
@@ -39,18 +39,6 @@ def reason(problem: OSError) -> str:
     return (problem.strerror or type(problem).__name__).lower()
 
 
-@contextlib.contextmanager
-def _beside(target: Path) -> Iterator[Path]:
-    """A temporary file in the same folder, gone afterwards unless it was renamed."""
-    handle, name = tempfile.mkstemp(prefix=f".{target.name[:40]}.", dir=target.parent)
-    os.close(handle)
-    try:
-        yield Path(name)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            Path(name).unlink()
-
-
 def write_text(path: Path, text: str, error: type[IdealPromptError]) -> None:
     """Write a whole file under a temporary name, then rename it into place. A link is written
     through; a pipe or device is written directly."""
@@ -59,28 +47,45 @@ def write_text(path: Path, text: str, error: type[IdealPromptError]) -> None:
         if target.exists() and not stat.S_ISREG(target.stat().st_mode):
             target.write_text(text, encoding="utf-8")
             return
-        with _beside(target) as temporary:
-            with temporary.open("w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.chmod(_mode(target))
-            temporary.replace(target)
+        _replace(target, text.encode("utf-8"), sync=True)
     except OSError as problem:
         raise error(f"{path}: cannot be written ({reason(problem)})") from None
 
 
 def write_bytes(path: Path, data: bytes, error: type[IdealPromptError]) -> None:
-    """Like `write_text`, for what is no text; the folder is made if it is not there."""
+    """Like `write_text`, for binary data; the folder is created if it is missing."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        target = path.resolve()
-        with _beside(target) as temporary:
-            temporary.write_bytes(data)
-            temporary.chmod(_mode(target))
-            temporary.replace(target)
+        _replace(path.resolve(), data)
     except OSError as problem:
         raise error(f"{path}: cannot be written ({reason(problem)})") from None
+
+
+def try_write(path: Path, *parts: bytes | memoryview) -> bool:
+    """Like `write_bytes`, for caches: False if the file cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, *parts)
+    except OSError:
+        return False
+    return True
+
+
+def _replace(target: Path, *parts: bytes | memoryview, sync: bool = False) -> None:
+    """Write to a temporary file in the same folder, then rename it. `sync` waits for the disk."""
+    handle, name = tempfile.mkstemp(prefix=TEMPORARY, dir=target.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            for part in parts:
+                file.write(part)
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        Path(name).chmod(_mode(target))
+        Path(name).replace(target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 def _mode(target: Path) -> int:

@@ -12,12 +12,13 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import ModelError, UsageError
+from ..core.interfaces import Notice
 
 PREFIX = "hf:"
 FORM = "hf:owner/repo, hf:owner/repo:file.gguf or hf:owner/repo:Q8_0"
@@ -26,8 +27,6 @@ _PATTERN = re.compile(
     r"hf:(?P<repo>[\w.-]+/[\w.-]+)(?::(?P<file>[^@]+))?(?:@(?P<revision>[\w./-]+))?\Z"
 )
 _PART = re.compile(r"-\d{5}-of-\d{5}\.gguf\Z")
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -54,14 +53,14 @@ def parse(name: str | Path) -> HubRef:
     return HubRef(found["repo"], found["file"] or "", found["revision"] or "main")
 
 
-def fetch(name: str | Path, say: Say) -> Path:
+def fetch(name: str | Path, say: Notice) -> Path:
     """The text model of a reference, downloaded if it is not in the hub's cache. Raises
     `ModelError`, or `UsageError` where the reference fits no file or several."""
     ref = parse(name)
     return _fetched(ref, _chosen(ref, projector=False), say)
 
 
-def fetch_projector(name: str | Path, say: Say) -> Path:
+def fetch_projector(name: str | Path, say: Notice) -> Path:
     """The vision projector of a reference: the file that it names, or the one of its repository."""
     ref = parse(name)
     wanted = ref if "mmproj" in ref.file.lower() else HubRef(ref.repo, "", ref.revision)
@@ -119,7 +118,7 @@ def _cached(library: Any, ref: HubRef) -> list[str]:
 # --- getting it -----------------------------------------------------------------------------------
 
 
-def _fetched(ref: HubRef, file: str, say: Say) -> Path:
+def _fetched(ref: HubRef, file: str, say: Notice) -> Path:
     library = _library()
     known = library.try_to_load_from_cache(ref.repo, file, revision=ref.revision)
     if isinstance(known, str):
@@ -138,7 +137,7 @@ def _fetched(ref: HubRef, file: str, say: Say) -> Path:
     return Path(place)
 
 
-def _progress(say: Say) -> type:
+def _progress(say: Notice) -> type:
     """The hub's own bar on a terminal; elsewhere a line every few seconds."""
     from huggingface_hub.utils import tqdm
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from ..core.interfaces import Engine, Proposer
+from ..core.interfaces import Engine, Notice, Proposer
 from ..core.prompt import Message
 from ..core.requests import Generated, GenerateRequest, ModelInfo, Scored, ScoreRequest
 from .same_model import same_model
@@ -54,9 +54,7 @@ class WithWriter:
         self.writer.close()
 
 
-def second_model(
-    writer: ModelInfo, say: Callable[[str], None]
-) -> Callable[[Engine], Proposer | None]:
+def second_model(writer: ModelInfo, say: Notice) -> Callable[[Engine], Proposer | None]:
     """A maker for runs on a `WithWriter` with this writer; like `same_model`, its probe and all.
     `say` is told if the writer fails it."""
     address = (Message("system", (f"{_SIGN}{writer.fingerprint}",)),)

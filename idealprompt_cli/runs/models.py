@@ -7,14 +7,14 @@ then what the prompt or the task names, then the embedded demonstration model.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import ModelError, UsageError
-from ..core.interfaces import Accountable
+from ..core.interfaces import Accountable, Notice
 from ..core.requests import ModelInfo
 from ..core.task import ModelRef
 from ..io.files import read_text
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from ..engines import EngineOptions, Ref, ServerRef
 
 SERVER = "IDEALPROMPT_SERVER"
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ class ModelChoice:
 
 @contextmanager
 def opened(
-    choice: ModelChoice, say: Say, *, named: Ref | None = None, probe: bool = False
+    choice: ModelChoice, say: Notice, *, named: Ref | None = None, probe: bool = False
 ) -> Iterator[Engine]:
     """The chosen model's engine, closed at the end. `named` is what the task or prompt names."""
     from ..engines import engine_for, open_engine
@@ -66,7 +64,7 @@ def opened(
         engine.close()
 
 
-def choose(choice: ModelChoice, named: Ref | None, say: Say) -> Ref:
+def choose(choice: ModelChoice, named: Ref | None, say: Notice) -> Ref:
     """The model to use: its files, or its server. Raises `UsageError` or `ModelError`."""
     server = _server(choice)
     if server is not None:
@@ -116,7 +114,7 @@ def _server(choice: ModelChoice) -> ServerRef | None:
     return ServerRef(url, choice.server_model, choice.allow_network)
 
 
-def _pair(model: Path, mmproj: Path | None, source: str, say: Say) -> ModelRef | Path:
+def _pair(model: Path, mmproj: Path | None, source: str, say: Notice) -> ModelRef | Path:
     if mmproj:
         mmproj = fetch_projector(mmproj, say) if is_reference(mmproj) else mmproj.expanduser()
     if is_reference(model):
@@ -208,7 +206,7 @@ def _memory(text: str) -> int:
         raise UsageError(f"--memory {text}: give a size such as 512MiB or 2GiB") from error
 
 
-def warn_if_other_model(now: ModelInfo, then: ModelSummary, say: Say) -> None:
+def warn_if_other_model(now: ModelInfo, then: ModelSummary, say: Notice) -> None:
     """A warning where a prompt is used with another model than it was made for."""
     if now.fingerprint != then.fingerprint:
         say(f"Note: this prompt was adapted to {then.name}, not to {now.name}: scores may differ.")

@@ -12,7 +12,9 @@ from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
+from ..core.errors import ImageError
 from ..core.requests import GenerateRequest, ScoreRequest
+from ..io.images import content_hash
 
 
 def score_key(request: ScoreRequest) -> str:
@@ -34,14 +36,14 @@ def prefix_free(options: Sequence[str]) -> bool:
 
 
 def _digest(kind: str, messages: object, images: Sequence[Path], *rest: object) -> str:
-    pictures = [_image_key(str(path)) for path in images]
+    pictures = [_image_key(path) for path in images]
     return hashlib.sha256(repr((kind, messages, pictures, rest)).encode()).hexdigest()[:32]
 
 
-@lru_cache(maxsize=65536)
-def _image_key(path: str) -> str:
-    """The picture's content; the path where there is no file (the scripted engine needs none)."""
+def _image_key(path: Path) -> str:
+    """The hash of the picture's content; the path where there is no file (the scripted engine
+    needs none)."""
     try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    except OSError:
-        return path
+        return content_hash(path)
+    except ImageError:
+        return str(path)

@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..core.interfaces import Notice
 from ..core.requests import ModelInfo
 
 if TYPE_CHECKING:
@@ -41,7 +42,6 @@ _SCHEMA = (
 )
 
 Record = dict[str, Any]
-Say = Callable[[str], None]
 Asked = tuple[str, tuple[str, ...]]
 
 
@@ -62,7 +62,7 @@ def identity(info: ModelInfo, extra: str = "") -> str:
 class ResponseCache:
     """The answers of one model. Made by `open_cache`; closed by `close` or `with`."""
 
-    def __init__(self, path: Path, model: str, base: Connection, say: Say, limit: int) -> None:
+    def __init__(self, path: Path, model: str, base: Connection, say: Notice, limit: int) -> None:
         self._path, self._model, self._say, self._limit = path, model, say, limit
         self._base: Connection | None = base
         self._name = str(base.execute("SELECT name FROM file").fetchone()[0])
@@ -138,7 +138,7 @@ class ResponseCache:
 
 
 def open_cache(
-    path: Path, info: ModelInfo, say: Say, extra: str = "", limit: int = LIMIT_BYTES
+    path: Path, info: ModelInfo, say: Notice, extra: str = "", limit: int = LIMIT_BYTES
 ) -> ResponseCache | None:
     """The cache of a model's answers at `path`, or None where none can be kept there (`say` is
     told why). A file that outgrew `limit` bytes loses the older half of its rows first."""
@@ -225,7 +225,7 @@ def _damaged(problem: Exception) -> bool:
     return "no such table" in text or "no such column" in text or "malformed" in text
 
 
-def _put_aside(path: Path, say: Say) -> str:
+def _put_aside(path: Path, say: Notice) -> str:
     """Move a file that cannot be used out of the way, and say so once."""
     aside = path.with_name(f"{path.name}.damaged")
     try:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 from ..core.answer_schema import PLAIN, AnswerSchema
 from ..core.errors import TaskError
+from ..core.interfaces import Notice
 from ..core.task import Example, Task
 from .examples import Row, find_rows
 from .form import with_form
@@ -23,10 +23,8 @@ from .split import Parts, split_rows
 
 __all__ = ["load_task", "read_settings"]
 
-Notify = Callable[[str], None]
 
-
-def load_task(folder: Path, *, metric: str = "", notify: Notify = lambda text: None) -> Task:
+def load_task(folder: Path, *, metric: str = "", notify: Notice = lambda text: None) -> Task:
     """The task in `folder`, with `metric` in place of the one it names, if given.
 
     Every picture is opened once. `notify` hears of what is odd but no error. Raises `TaskError`

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import TaskError
+from ..core.interfaces import Notice
 from .examples import Row
 from .settings import Settings
 
@@ -29,7 +29,7 @@ def split_rows(
     rows: list[Row],
     contents: dict[Path, str],
     settings: Settings,
-    notify: Callable[[str], None],
+    notify: Notice,
 ) -> Parts:
     """The parts that the folder names, or a stratified draw of `settings.test_fraction`.
 
@@ -66,7 +66,7 @@ def _groups(rows: list[Row], contents: dict[Path, str]) -> list[Group]:
     return groups
 
 
-def _tell_of_duplicates(groups: list[Group], notify: Callable[[str], None]) -> None:
+def _tell_of_duplicates(groups: list[Group], notify: Notice) -> None:
     repeated = [group for group in groups if len(group) > 1]
     if repeated:
         first = repeated[0]

@@ -92,7 +92,7 @@ def test_advice_fits_what_was_found() -> None:
     assert "smaller quantisation" in changed("machine", memory_free_gib=0.4)
     assert "Q8_0" in changed("model", quantisation="F16")
     assert "AMX" in changed("model", kernels="safe")
-    assert "fast path is off (it lies)" in changed("model", fast_path_fault="it lies")
+    assert "batched backend is off (it lies)" in changed("model", batched_backend_off="it lies")
     assert "--retune" in changed("model", settings="default")
     assert "--resume" in changed("search", seconds=1e5)
     assert advice({"machine": good["machine"], "model": {"problem": "no such file"}}) == []
@@ -123,8 +123,8 @@ def test_a_real_model_is_explained(folder: Path, tmp_path: Path) -> None:
     words = ("doctor", folder, "-m", text, "--mmproj", mmproj, "--threads", "1")
     data = json.loads(call(*words, "--retune", "--json").stdout)
     model = data["model"]
-    assert model["mode"] == "fast"
-    assert model["fast_path_fault"] == ""
+    assert model["mode"] == "batched"
+    assert model["batched_backend_off"] == ""
     assert model["settings"] == "measured"
     assert any(reason.startswith("threads 1") for reason in model["chosen_because"])
     assert model["projector"] == "janus_pro"

@@ -17,7 +17,7 @@ from idealprompt_cli.core.task import ModelRef
 from idealprompt_cli.engines import EngineOptions
 from idealprompt_cli.engines.llama_cpp.engine import LlamaCppEngine, open_llama_cpp
 from idealprompt_cli.engines.llama_cpp.scheduling.sequence_groups import DecodeCost
-from idealprompt_cli.engines.llama_cpp.setup import autotune as tune
+from idealprompt_cli.engines.llama_cpp.setup import autotune
 
 from ..support.tiny_models import write_pair
 
@@ -33,14 +33,14 @@ def opened(ref: ModelRef, cache: Path, said: list[str], **options: Any) -> Llama
     )
 
 
-def settings(engine: LlamaCppEngine) -> tune.Settings:
+def settings(engine: LlamaCppEngine) -> autotune.Settings:
     return engine._loaded.settings
 
 
 def test_what_is_measured_is_remembered(
     ref: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(tune.SWITCH)
+    monkeypatch.delenv(autotune.SWITCH)
     monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0))
     said: list[str] = []
     with opened(ref, tmp_path, said) as engine:
@@ -50,13 +50,13 @@ def test_what_is_measured_is_remembered(
     for choice in ("threads", "flash attention", "micro-batch", "weight layouts", "a batch costs"):
         assert any(reason.startswith(choice) for reason in first.reasons), choice
 
-    def probe(*_: object) -> tune.Settings:
+    def probe(*_: object) -> autotune.Settings:
         raise AssertionError("measured twice")
 
     with monkeypatch.context() as patch:
-        patch.setattr(tune._Probe, "run", probe)
+        patch.setattr(autotune._Probe, "run", probe)
         with opened(ref, tmp_path, said) as engine:
-            assert settings(engine).source == "remembered"
+            assert settings(engine).source == "kept"
             assert settings(engine).reasons == first.reasons
         with pytest.raises(AssertionError, match="twice"):
             opened(ref, tmp_path, said, tune="again")
@@ -68,7 +68,7 @@ def test_what_is_measured_is_remembered(
 def test_damaged_memory_is_one_line_and_measured_again(
     ref: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(tune.SWITCH)
+    monkeypatch.delenv(autotune.SWITCH)
     monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0))
     said: list[str] = []
     opened(ref, tmp_path, said).close()
@@ -80,7 +80,7 @@ def test_damaged_memory_is_one_line_and_measured_again(
         assert settings(engine).source == "measured"
     assert len(said) == 1
     file.write_text("{broken")
-    for source in ("measured", "remembered"):
+    for source in ("measured", "kept"):
         with opened(ref, tmp_path, said) as engine:
             assert settings(engine).source == source
     assert len(said) == 2
@@ -93,7 +93,7 @@ def test_nothing_is_measured_on_a_busy_machine_or_when_switched_off(
     said: list[str] = []
     with opened(ref, tmp_path, said) as engine:
         assert settings(engine).source == "default", "the tests switch it off"
-    monkeypatch.delenv(tune.SWITCH)
+    monkeypatch.delenv(autotune.SWITCH)
     monkeypatch.setattr(os, "getloadavg", lambda: (64.0, 0.0, 0.0))
     with opened(ref, tmp_path, said) as engine:
         assert settings(engine).source == "default"
@@ -104,7 +104,7 @@ def test_nothing_is_measured_on_a_busy_machine_or_when_switched_off(
 def test_a_slow_model_is_left_alone_in_time(
     ref: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tune, "_BOUND_SECONDS", 0.0)
+    monkeypatch.setattr(autotune, "_BOUND_SECONDS", 0.0)
     started = time.perf_counter()
     with opened(ref, tmp_path, [], tune="again") as engine:
         chosen = settings(engine)
@@ -126,15 +126,15 @@ def test_no_choice_changes_an_answer(
         for n, i in enumerate(images * 3)
     ]
     chosen = [
-        tune.Settings(1, False, 512),
-        tune.Settings(1, False, 32, False, DecodeCost(1e-3, 1e-6, 1e-6)),
-        tune.Settings(1, True, 128, True, DecodeCost(0.0, 1e-3, 1e-6)),
+        autotune.Settings(1, False, 512),
+        autotune.Settings(1, False, 32, False, DecodeCost(1e-3, 1e-6, 1e-6)),
+        autotune.Settings(1, True, 128, True, DecodeCost(0.0, 1e-3, 1e-6)),
     ]
     answers = []
     for index, choice in enumerate(chosen):
-        monkeypatch.setattr(tune, "remembered", lambda *_, choice=choice: choice)
+        monkeypatch.setattr(autotune, "kept", lambda *_, choice=choice: choice)
         with opened(ref, tmp_path / str(index), []) as engine:
             answers.append(np.array([answer.logprobs for answer in engine.score(requests)]))
-            assert engine.info().mode == "fast"
+            assert engine.info().mode == "batched"
     for other in answers[1:]:
         assert np.abs(other - answers[0]).max() < EngineOptions().tolerance

@@ -1,4 +1,4 @@
-"""The fast path says what the plain one says, whatever the batching, on tiny random models."""
+"""The batched backend agrees with the reference, whatever the batching, on tiny random models."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from idealprompt_cli.core.prompt import ImageSlot, Message
 from idealprompt_cli.core.requests import GenerateRequest, Scored, ScoreRequest
 from idealprompt_cli.core.task import ModelRef
 from idealprompt_cli.engines import EngineOptions
+from idealprompt_cli.engines.llama_cpp.backends import batched
 from idealprompt_cli.engines.llama_cpp.engine import LlamaCppEngine, open_llama_cpp
-from idealprompt_cli.engines.llama_cpp.scheduling import batched as fast
 
 from ..support.tiny_models import SPECS, write_pair
 
@@ -68,24 +68,24 @@ def logprobs(answers: list[Scored]) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, LlamaCppEngine]]:
-    """The same model on both paths."""
+    """The same model on both backends."""
     folder = tmp_path_factory.mktemp("engines")
     both = {
-        "fast": open_tiny(folder / "fast"),
-        "plain": open_tiny(folder / "plain", fast="off"),
+        "batched": open_tiny(folder / "batched"),
+        "reference": open_tiny(folder / "reference", backend="reference"),
     }
     yield both
     for engine in both.values():
         engine.close()
 
 
-def test_scores_equal_the_plain_path(
+def test_scores_equal_the_reference(
     engines: dict[str, LlamaCppEngine], pictures: list[Path]
 ) -> None:
     requests = [ask(text, image) for text, image in product(QUESTIONS, pictures)]
-    quick, plain = (logprobs(engines[path].score(requests)) for path in ("fast", "plain"))
-    assert engines["fast"].info().mode == "fast"
-    assert engines["plain"].info().mode == "plain"
+    quick, plain = (logprobs(engines[path].score(requests)) for path in ("batched", "reference"))
+    assert engines["batched"].info().mode == "batched"
+    assert engines["reference"].info().mode == "reference"
     assert np.abs(quick - plain).max() < 1e-3
     assert np.ptp(quick, axis=0).min() > 1e-2, "pictures and prompts must matter"
 
@@ -93,7 +93,7 @@ def test_scores_equal_the_plain_path(
 def test_order_and_batching_do_not_change_answers(
     engines: dict[str, LlamaCppEngine], pictures: list[Path]
 ) -> None:
-    engine = engines["fast"]
+    engine = engines["batched"]
     requests = [ask(text, image) for text, image in product(QUESTIONS, pictures)]
     together = logprobs(engine.score(requests))
     alone = logprobs([engine.score([request])[0] for request in requests])
@@ -108,7 +108,9 @@ def test_more_pictures_than_slots(tmp_path: Path, pictures: list[Path]) -> None:
         wanted = logprobs(many.score(requests))
         assert np.abs(logprobs(few.score(requests)) - wanted).max() < 1e-3
         assert np.abs(logprobs(few.score(requests[::-1])[::-1]) - wanted).max() < 1e-3
-        assert few.stats()["images_encoded"] == len(pictures) + 3, "with the proof's picture"
+        assert few.stats()["images_encoded"] == len(pictures) + 3, (
+            "with the picture of the self-check"
+        )
 
 
 def test_nothing_kept_gives_the_same_answers(tmp_path: Path, pictures: list[Path]) -> None:
@@ -118,20 +120,20 @@ def test_nothing_kept_gives_the_same_answers(tmp_path: Path, pictures: list[Path
         assert np.abs(logprobs(none.score(requests)) - logprobs(rich.score(requests))).max() < 1e-3
 
 
-def test_generation_equals_the_plain_path(
+def test_generation_equals_the_reference(
     engines: dict[str, LlamaCppEngine], pictures: list[Path]
 ) -> None:
     requests = [
         GenerateRequest(ask(text, image).messages, (image,), max_tokens=4 + 5 * index)
         for index, (text, image) in enumerate(product(QUESTIONS, pictures[:3]))
     ]
-    quick, plain = (engines[path].generate(requests) for path in ("fast", "plain"))
+    quick, plain = (engines[path].generate(requests) for path in ("batched", "reference"))
     assert [answer.text for answer in quick] == [answer.text for answer in plain]
     assert [answer.finish for answer in quick] == [answer.finish for answer in plain]
     assert len({answer.text for answer in quick}) > 1
 
 
-def test_ragged_work_on_few_slots_equals_the_plain_path(
+def test_ragged_work_on_few_slots_equals_the_reference(
     engines: dict[str, LlamaCppEngine], pictures: list[Path], tmp_path: Path
 ) -> None:
     """Prompts of all lengths, so that batches are padded, gaps filled and slots used again."""
@@ -148,9 +150,11 @@ def test_ragged_work_on_few_slots_equals_the_plain_path(
     ]
     with open_tiny(tmp_path, slots=3) as few:
         for part in (slice(0, 3), slice(0, None)):
-            plain = logprobs(engines["plain"].score(scoring[part]))
+            plain = logprobs(engines["reference"].score(scoring[part]))
             assert np.abs(logprobs(few.score(scoring[part])) - plain).max() < 1e-3
-        plain_texts = [replace(answer, tokens=0) for answer in engines["plain"].generate(writing)]
+        plain_texts = [
+            replace(answer, tokens=0) for answer in engines["reference"].generate(writing)
+        ]
         for _ in range(2):  # the second time, answers are expected
             assert [replace(answer, tokens=0) for answer in few.generate(writing)] == plain_texts
         assert few.stats()["tokens_padding"] > 0
@@ -160,24 +164,24 @@ def test_a_context_that_grows_keeps_its_heads(
     engines: dict[str, LlamaCppEngine], pictures: list[Path], tmp_path: Path
 ) -> None:
     with open_tiny(tmp_path) as engine:
-        engine.score([ask(QUESTIONS[0], pictures[0])])  # with the proof
-        before = engine.stats()["heads_computed"]
+        engine.score([ask(QUESTIONS[0], pictures[0])])  # with the self-check
+        before = engine.stats()["prefixes_computed"]
         requests = [ask(text, image) for text, image in product(QUESTIONS, pictures)]
         long = [ask("red cup " * 200, image) for image in pictures]
         for work in (requests, long, requests):
-            plain = logprobs(engines["plain"].score(work))
+            plain = logprobs(engines["reference"].score(work))
             assert np.abs(logprobs(engine.score(work)) - plain).max() < 1e-3
-        assert engine.stats()["heads_computed"] == before + len(pictures) - 1
+        assert engine.stats()["prefixes_computed"] == before + len(pictures) - 1
 
 
 def test_generation_stops_before_a_stop_string(
     engines: dict[str, LlamaCppEngine], pictures: list[Path]
 ) -> None:
     request = GenerateRequest(ask(QUESTIONS[0], pictures[0]).messages, (pictures[0],), 30)
-    (free,) = engines["fast"].generate([request])
+    (free,) = engines["batched"].generate([request])
     stop = free.text[3:5]
     stopping = GenerateRequest(request.messages, request.images, 30, (stop,))
-    for path in ("fast", "plain"):
+    for path in ("batched", "reference"):
         (answer,) = engines[path].generate([stopping])
         assert answer.text == free.text.partition(stop)[0]
         assert answer.finish == "stop"
@@ -187,11 +191,11 @@ def test_grammar_binds_the_answer(engines: dict[str, LlamaCppEngine], pictures: 
     grammar = 'root ::= "red" | "a blue cup"'
     messages = ask(QUESTIONS[0], pictures[0]).messages
     request = GenerateRequest(messages, (pictures[0],), 20, grammar=grammar)
-    quick, plain = (engines[path].generate([request])[0].text for path in ("fast", "plain"))
+    quick, plain = (engines[path].generate([request])[0].text for path in ("batched", "reference"))
     assert quick == plain
     assert quick in ("red", "a blue cup")
     with pytest.raises(ModelError, match="grammar"):
-        engines["fast"].generate(
+        engines["batched"].generate(
             [GenerateRequest(messages, (pictures[0],), 20, grammar="root ::= [")]
         )
 
@@ -218,7 +222,7 @@ def test_siblings_that_are_answered_in_text_share_their_common_prefix(
     with open_tiny(tmp_path, slots=3) as engine:
         engine.score(asked[:3])  # the pictures
         answers = engine.generate(writing)
-        plain = engines["plain"].generate(writing)
+        plain = engines["reference"].generate(writing)
         assert [a.text for a in answers] == [a.text for a in plain]
         assert [a.finish for a in answers] == [a.finish for a in plain]
         alone = sum(engine.generate([request])[0].tokens for request in writing)
@@ -230,7 +234,7 @@ def test_expected_answers_change_nothing_but_the_number_of_decodes(
 ) -> None:
     asked = [ask(text, image) for text, image in product(QUESTIONS, pictures)]
     writing = [GenerateRequest(r.messages, r.images, 6) for r in asked]
-    plain = [answer.text for answer in engines["plain"].generate(writing)]
+    plain = [answer.text for answer in engines["reference"].generate(writing)]
     with open_tiny(tmp_path) as engine:
         counts = []
         for _ in range(3):
@@ -248,10 +252,10 @@ def test_an_option_that_begins_another_is_closed(
 ) -> None:
     base = ask(QUESTIONS[0], pictures[0])
     request = ScoreRequest(base.messages, base.images, ("red", "red cup", "blue"))
-    quick, plain = (logprobs(engines[path].score([request])) for path in ("fast", "plain"))
+    quick, plain = (logprobs(engines[path].score([request])) for path in ("batched", "reference"))
     assert np.abs(quick - plain).max() < 1e-3
     apart = ScoreRequest(base.messages, base.images, ("red",))
-    (open_ended,) = engines["fast"].score([apart])
+    (open_ended,) = engines["batched"].score([apart])
     assert quick[0, 0] < open_ended.logprobs[0] - 0.1, "the end of the turn is scored too"
 
 
@@ -264,7 +268,7 @@ def test_text_only_and_several_pictures(
         ask("What is in the picture?", pictures[1], pictures[0]),
         ask("describe", pictures[2], pictures[2], system="a red cup"),
     ]
-    quick, plain = (logprobs(engines[path].score(requests)) for path in ("fast", "plain"))
+    quick, plain = (logprobs(engines[path].score(requests)) for path in ("batched", "reference"))
     assert np.abs(quick - plain).max() < 1e-3
     assert np.abs(quick[1] - quick[2]).max() > 1e-2, "the order of pictures matters"
 
@@ -274,15 +278,15 @@ def test_prefill_continues_the_assistants_words(
 ) -> None:
     base = ask("describe", pictures[0])
     request = ScoreRequest(base.messages, base.images, OPTIONS, prefill="this is a red cup. It is")
-    quick, plain = (logprobs(engines[path].score([request])) for path in ("fast", "plain"))
+    quick, plain = (logprobs(engines[path].score([request])) for path in ("batched", "reference"))
     assert np.abs(quick - plain).max() < 1e-3
-    assert np.abs(quick - logprobs(engines["fast"].score([base]))).max() > 1e-2
+    assert np.abs(quick - logprobs(engines["batched"].score([base]))).max() > 1e-2
 
 
 def test_too_long_a_prompt_is_refused_before_anything_is_computed(
     engines: dict[str, LlamaCppEngine], pictures: list[Path]
 ) -> None:
-    engine = engines["fast"]
+    engine = engines["batched"]
     before = engine.stats()["decodes"]
     long = ask("red cup " * 600, pictures[0])
     with pytest.raises(ContextError, match=r"needs \d+ tokens and the context holds 1024.*--n-ctx"):
@@ -297,32 +301,32 @@ def test_bad_requests_are_clear(
 ) -> None:
     base = ask("describe", pictures[0])
     with pytest.raises(ModelError, match="1 picture slots and was given 2"):
-        engines["fast"].score([ScoreRequest(base.messages, (pictures[0],) * 2, OPTIONS)])
+        engines["batched"].score([ScoreRequest(base.messages, (pictures[0],) * 2, OPTIONS)])
     with pytest.raises(ModelError, match="option"):
-        engines["fast"].score([ScoreRequest(base.messages, base.images, ("red", ""))])
+        engines["batched"].score([ScoreRequest(base.messages, base.images, ("red", ""))])
     with pytest.raises(ImageError, match="no such picture"):
-        engines["fast"].score([ask("describe", tmp_path / "gone.png")])
-    assert engines["fast"].score([]) == []
+        engines["batched"].score([ask("describe", tmp_path / "gone.png")])
+    assert engines["batched"].score([]) == []
 
 
-def test_a_fast_path_that_disagrees_is_turned_off(
+def test_a_batched_backend_that_disagrees_is_turned_off(
     engines: dict[str, LlamaCppEngine],
     pictures: list[Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    honest = fast.log_sum_exp
-    monkeypatch.setattr(fast, "log_sum_exp", lambda logits: honest(logits) + 1.0)
+    honest = batched.log_sum_exp
+    monkeypatch.setattr(batched, "log_sum_exp", lambda logits: honest(logits) + 1.0)
     notices: list[str] = []
     options = EngineOptions(threads=1, n_ctx=1024, cache_dir=tmp_path)
     engine = open_llama_cpp(ModelRef(*write_pair("janus", tmp_path)), options, notices.append)
     requests = [ask(text, pictures[0]) for text in QUESTIONS]
     scores = logprobs(engine.score(requests))
-    assert engine.info().mode == "plain"
-    assert np.array_equal(scores, logprobs(engines["plain"].score(requests)))
+    assert engine.info().mode == "reference"
+    assert np.array_equal(scores, logprobs(engines["reference"].score(requests)))
     engine.score(requests)
     assert len(notices) == 1
-    assert "fast path is off" in notices[0]
+    assert "batched backend is off" in notices[0]
     engine.close()
 
 
@@ -337,7 +341,7 @@ def test_closed_engine_says_so(tmp_path: Path) -> None:
 def test_count_tokens_leaves_pictures_out(
     engines: dict[str, LlamaCppEngine], pictures: list[Path]
 ) -> None:
-    engine = engines["fast"]
+    engine = engines["batched"]
     with_picture = engine.count_tokens(ask("describe this", pictures[0]).messages)
     without = engine.count_tokens(ask("describe this").messages)
     assert with_picture == without
@@ -346,17 +350,17 @@ def test_count_tokens_leaves_pictures_out(
 
 @pytest.mark.parametrize("name", sorted(SPECS))
 def test_every_architecture(name: str, tmp_path: Path, pictures: list[Path]) -> None:
-    """Scores and generations of both paths agree; the fast path is taken unless it is known not
-    to be possible. With two slots, heads come and go."""
+    """Scores and generations of both backends agree; the batched one is used unless it is known not
+    to be possible. With two slots, prefixes come and go."""
     requests = [ask(text, image) for text, image in product(QUESTIONS, pictures[:3])]
     requests.append(ask("describe", pictures[0], pictures[1]))
     writing = [GenerateRequest(r.messages, r.images, max_tokens=8) for r in requests]
     with (
         open_tiny(tmp_path / "a", name, slots=2) as quick,
-        open_tiny(tmp_path / "b", name, fast="off") as plain,
+        open_tiny(tmp_path / "b", name, backend="reference") as plain,
     ):
         difference = np.abs(logprobs(quick.score(requests)) - logprobs(plain.score(requests)))
-        assert quick.info().mode == "fast"
+        assert quick.info().mode == "batched"
         assert difference.max() < 1e-3
         again = np.abs(logprobs(quick.score(requests)) - logprobs(plain.score(requests)))
         assert again.max() < 1e-3

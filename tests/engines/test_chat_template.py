@@ -1,4 +1,4 @@
-"""Templates of all habits, and text that nobody can smuggle control tokens into."""
+"""Templates of all form, and text that nobody can smuggle control tokens into."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from idealprompt_cli.core.errors import ModelError
 from idealprompt_cli.core.prompt import ImageSlot, Message
 from idealprompt_cli.engines.llama_cpp.native.chat_template import SLOT, ChatTemplate
 from idealprompt_cli.engines.llama_cpp.native.library import TextModel
-from idealprompt_cli.engines.llama_cpp.native.tokenizer import WALL, Vocabulary
+from idealprompt_cli.engines.llama_cpp.native.tokenizer import BREAK, Vocabulary
 from idealprompt_cli.engines.llama_cpp.scheduling.request_plan import Plan, Planner
 
 from ..support.tiny_models import CHATML, GEMMA, SMOLVLM, VICUNA, write_pair
@@ -25,26 +25,26 @@ def template(source: str) -> ChatTemplate:
 
 def test_chatml() -> None:
     chat = template(CHATML).render([SYSTEM, USER])
-    assert chat.pieces == (
+    assert chat.segments == (
         "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n",
         "What is it?<|im_end|>\n<|im_start|>assistant\n",
     )
-    assert (chat.joint, chat.closing) == ("", "<|im_end|>\n")
+    assert (chat.separator, chat.closing) == ("", "<|im_end|>\n")
 
 
 def test_an_answer_that_begins_with_a_space() -> None:
     chat = template(SMOLVLM).render([USER])
-    assert chat.pieces[-1].endswith("Assistant:")
-    assert chat.joint == " "
+    assert chat.segments[-1].endswith("Assistant:")
+    assert chat.separator == " "
     assert chat.closing == "<end_of_utterance>\n"
 
 
 def test_a_refused_system_role_is_folded_into_the_user_turn() -> None:
     gemma = template(GEMMA)
-    assert gemma.habits == "list content, no system role"
+    assert gemma.form == "list content, no system role"
     chat = gemma.render([SYSTEM, USER])
-    assert chat.pieces[0] == "<s><start_of_turn>user\nBe brief.\n\n"
-    assert chat.pieces[1] == "What is it?<end_of_turn>\n<start_of_turn>model\n"
+    assert chat.segments[0] == "<s><start_of_turn>user\nBe brief.\n\n"
+    assert chat.segments[1] == "What is it?<end_of_turn>\n<start_of_turn>model\n"
 
 
 def test_a_dropped_system_role_is_folded_too() -> None:
@@ -52,30 +52,30 @@ def test_a_dropped_system_role_is_folded_too() -> None:
         "{% for m in messages if m.role != 'system' %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
     )
     chat = template(source).render([SYSTEM, USER])
-    assert chat.pieces == ("user: Be brief.\n\n", "What is it?\n")
+    assert chat.segments == ("user: Be brief.\n\n", "What is it?\n")
     alone = template(source).render([SYSTEM])
-    assert alone.pieces == ("user: Be brief.\n",)
+    assert alone.segments == ("user: Be brief.\n",)
 
 
 def test_string_content() -> None:
     vicuna = template(VICUNA)
-    assert vicuna.habits == "string content, system role"
+    assert vicuna.form == "string content, system role"
     chat = vicuna.render([SYSTEM, USER])
-    assert chat.pieces == ("Be brief. USER: ", "What is it? ASSISTANT:")
-    assert (chat.joint, chat.closing) == (" ", "</s>")
+    assert chat.segments == ("Be brief. USER: ", "What is it? ASSISTANT:")
+    assert (chat.separator, chat.closing) == (" ", "</s>")
 
 
 def test_picture_after_the_text() -> None:
     chat = template(CHATML).render([Message("user", ("Look: ", ImageSlot(), ImageSlot()))])
-    assert len(chat.pieces) == 3
-    assert chat.pieces[0].endswith("Look: ")
-    assert chat.pieces[1] == ""
+    assert len(chat.segments) == 3
+    assert chat.segments[0].endswith("Look: ")
+    assert chat.segments[1] == ""
 
 
 def test_a_slot_in_the_text_is_no_picture() -> None:
     chat = template(CHATML).render([Message("user", (f"a{SLOT}b",))])
-    assert len(chat.pieces) == 1
-    assert "ab" in chat.pieces[0]
+    assert len(chat.segments) == 1
+    assert "ab" in chat.segments[0]
 
 
 def test_templates_run_in_a_sandbox() -> None:
@@ -89,7 +89,7 @@ def test_templates_run_in_a_sandbox() -> None:
     [
         ("{% for x %}", "not valid"),
         ("always the same", "drops the user's text"),
-        ("{{ raise_exception('never') }}", "refuses this conversation: never"),
+        ("{{ raise_exception('never') }}", "rejects this conversation: never"),
         ("{{ nothing.at.all }}", "fails"),
     ],
 )
@@ -101,8 +101,8 @@ def test_bad_templates_are_one_line(source: str, message: str) -> None:
 
 def test_the_date_stands_still() -> None:
     source = "{{ strftime_now('%d %b %Y') }} {{ messages[0]['content'] }}"
-    (piece,) = template(source).render([Message("user", ("x",))]).pieces
-    assert piece == "26 Jul 2024 x"
+    (segment,) = template(source).render([Message("user", ("x",))]).segments
+    assert segment == "26 Jul 2024 x"
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ def test_plain_text_is_tokenised_as_a_whole(vocabulary: Vocabulary) -> None:
     made = plan(vocabulary, text)
     whole = f"<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n"
     assert made.suffix == tuple(vocabulary.tokenize(whole, special=True))
-    assert WALL not in made.tail
+    assert BREAK not in made.tail
 
 
 def test_text_cannot_become_control_tokens(vocabulary: Vocabulary) -> None:

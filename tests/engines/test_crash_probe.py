@@ -12,7 +12,7 @@ from idealprompt_cli.core.errors import EngineCrash
 from idealprompt_cli.core.task import ModelRef
 from idealprompt_cli.engines import EngineOptions
 from idealprompt_cli.engines.llama_cpp.setup import crash_probe as probe
-from idealprompt_cli.engines.llama_cpp.setup.machine_facts import Memory
+from idealprompt_cli.engines.llama_cpp.setup.machine_facts import MachineFacts
 
 from ..support.tiny_models import write_pair
 
@@ -78,7 +78,7 @@ def test_without_amx_no_child_is_started(
 
 
 def test_memory_survives_damage(tmp_path: Path) -> None:
-    memory = Memory(tmp_path / "new")
+    memory = MachineFacts(tmp_path / "new")
     assert memory.get("a", "b") is None
     memory.put("1", "a", "b")
     assert memory.get("a", "b") == "1"
@@ -92,6 +92,6 @@ def test_memory_survives_damage(tmp_path: Path) -> None:
 
 def test_memory_without_a_writable_folder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    memory = Memory(tmp_path / "file" / "below")
+    memory = MachineFacts(tmp_path / "file" / "below")
     memory.put("1", "a")
     assert memory.get("a") is None

@@ -1,4 +1,4 @@
-"""The shipped demonstration model, as it is: both paths, and the binding's own chat handler."""
+"""The shipped demonstration model, as it is: both backends, and the binding's own chat handler."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, LlamaCppEngine]]:
     cache = tmp_path_factory.mktemp("cache")
     fast = EngineOptions(threads=1, cache_dir=cache)
-    plain = EngineOptions(threads=1, cache_dir=cache, fast="off")
+    plain = EngineOptions(threads=1, cache_dir=cache, backend="reference")
     both = {
-        "fast": open_llama_cpp(REF, fast, pytest.fail),
-        "plain": open_llama_cpp(REF, plain, pytest.fail),
+        "batched": open_llama_cpp(REF, fast, pytest.fail),
+        "reference": open_llama_cpp(REF, plain, pytest.fail),
     }
     yield both
     for engine in both.values():
@@ -67,9 +67,9 @@ def test_label_scores_equal_the_plain_path(
     requests = [ScoreRequest(ask(q), (p,), OPTIONS) for q, p in product(QUESTIONS, pictures)]
     scores = [
         np.array([answer.logprobs for answer in engines[path].score(requests)])
-        for path in ("fast", "plain")
+        for path in ("batched", "reference")
     ]
-    assert engines["fast"].info().mode == "fast"
+    assert engines["batched"].info().mode == "batched"
     assert np.abs(scores[0] - scores[1]).max() < 1e-3
 
 
@@ -77,7 +77,9 @@ def test_generation_equals_the_plain_path(
     engines: dict[str, LlamaCppEngine], pictures: list[Path]
 ) -> None:
     requests = [GenerateRequest(ask(q), (p,), 12) for q, p in product(QUESTIONS, pictures)]
-    texts = [[a.text for a in engines[path].generate(requests)] for path in ("fast", "plain")]
+    texts = [
+        [a.text for a in engines[path].generate(requests)] for path in ("batched", "reference")
+    ]
     assert texts[0] == texts[1]
 
 
@@ -110,6 +112,6 @@ def test_the_bindings_own_chat_handler_says_the_same(
             temperature=0,
             repeat_penalty=1.0,
         )
-        (ours,) = engines["fast"].generate([GenerateRequest(ask(QUESTIONS[1]), (picture,), 8)])
+        (ours,) = engines["batched"].generate([GenerateRequest(ask(QUESTIONS[1]), (picture,), 8)])
         assert reply["choices"][0]["message"]["content"] == ours.text
     theirs.close()

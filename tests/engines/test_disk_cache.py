@@ -19,8 +19,8 @@ from idealprompt_cli.engines.llama_cpp.caching.disk_cache import (
     DiskEmbeddings,
     DiskStates,
 )
-from idealprompt_cli.engines.llama_cpp.caching.sequence_state import State
-from idealprompt_cli.engines.llama_cpp.setup.machine_facts import TEMPORARY
+from idealprompt_cli.engines.llama_cpp.native.sequence_state import SequenceState
+from idealprompt_cli.io.files import TEMPORARY
 
 from ..support.tiny_models import write_pair
 
@@ -94,9 +94,9 @@ def test_what_dead_writers_left_is_swept(tmp_path: Path) -> None:
     assert new.exists(), "somebody may be writing it now"
 
 
-def state(size: int) -> State:
+def state(size: int) -> SequenceState:
     buffer = np.arange(size + 1024, dtype=np.int64).astype(np.uint8)
-    return State(buffer, size - 12, 7)
+    return SequenceState(buffer, size - 12, 7)
 
 
 def test_states_come_back_as_they_were(tmp_path: Path) -> None:
@@ -111,10 +111,10 @@ def test_states_come_back_as_they_were(tmp_path: Path) -> None:
 
 def test_only_what_is_slow_to_compute_is_kept_on_disk(tmp_path: Path) -> None:
     store = DiskStates(DiskCache(tmp_path, 1 << 20), "model")
-    assert store.worth(10 << 20, 1.0), "10 MiB are read in a few hundredths of a second"
-    assert not store.worth(10 << 20, 0.01)
-    assert not store.worth(1 << 30, 1.0)
-    assert not store.worth(100, 0.001)
+    assert store.pays(10 << 20, 1.0), "10 MiB are read in a few hundredths of a second"
+    assert not store.pays(10 << 20, 0.01)
+    assert not store.pays(1 << 30, 1.0)
+    assert not store.pays(100, 0.001)
 
 
 HAMMER = """
@@ -176,7 +176,7 @@ from idealprompt_cli.core.prompt import ImageSlot, Message
 from idealprompt_cli.core.requests import ScoreRequest
 from idealprompt_cli.core.task import ModelRef
 
-DiskStates.worth = lambda self, n_bytes, seconds: True  # tiny prefixes are never worth it
+DiskStates.pays = lambda self, n_bytes, seconds: True  # it never pays for tiny prefixes
 folder = Path(sys.argv[1])
 ref = ModelRef(folder / "janus.gguf", folder / "mmproj-janus.gguf")
 images = sorted(folder.glob("*.png"))
@@ -220,10 +220,10 @@ def test_a_second_process_encodes_nothing_and_computes_no_prefix(folder: Path) -
     first = result(start(folder))
     second = result(start(folder, "What else?"))
     assert first["images_encoded"] >= 6
-    assert first["heads_from_disk"] == 0
+    assert first["prefixes_from_disk"] == 0
     assert second["images_encoded"] == 0
-    assert second["heads_computed"] == 0
-    assert second["heads_from_disk"] == 6
+    assert second["prefixes_computed"] == 0
+    assert second["prefixes_from_disk"] == 6
     again = result(start(folder))
     assert np.abs(np.subtract(again["answers"], first["answers"])).max() < 1e-4
 
@@ -236,7 +236,7 @@ def test_damaged_prefixes_and_pictures_are_computed_again(folder: Path) -> None:
         file.write_bytes(data if number % 2 else data[: len(data) // 2])
     second = result(start(folder))
     assert second["images_encoded"] == 6
-    assert second["heads_computed"] == 6
+    assert second["prefixes_computed"] == 6
     assert np.abs(np.subtract(second["answers"], first["answers"])).max() < 1e-4
 
 

@@ -123,8 +123,11 @@ def test_nothing_is_printed(pair: Pair, capfd: pytest.CaptureFixture[str]) -> No
 
 
 def test_registry(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="choose from http, llama_cpp, llama_cpp_text, scripted"):
-        open_engine("nothing", tmp_path)
+    with pytest.raises(UsageError, match=r"unknown engine .*did you mean llama_cpp"):
+        open_engine("lama_cpp", tmp_path)
+    script = tmp_path / "model.yaml"
+    script.write_text("name: fake\n")
+    assert open_engine("auto", script).info().engine == "scripted"
     assert engine_for(Path("a.yaml")) == "scripted"
     assert engine_for(Path("a.gguf")) == "llama_cpp"
 

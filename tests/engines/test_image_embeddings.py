@@ -1,4 +1,4 @@
-"""Pictures of every mode and shape, one or several, in every place: both paths see the same."""
+"""Pictures of every mode and shape, one or several, in every place: both backends agree."""
 
 from __future__ import annotations
 
@@ -101,11 +101,11 @@ def test_every_mode_and_size_on_both_paths(name: str, tmp_path: Path) -> None:
     ask = (Message("user", (ImageSlot(), "What is it?")),)
     requests = [ScoreRequest(ask, (picture,), OPTIONS) for picture in pictures]
     with (
-        opened(name, tmp_path / "fast") as fast,
-        opened(name, tmp_path / "plain", fast="off") as plain,
+        opened(name, tmp_path / "batched") as fast,
+        opened(name, tmp_path / "reference", backend="reference") as plain,
     ):
         quick = scores(fast, requests)
-        assert fast.info().mode == "fast"
+        assert fast.info().mode == "batched"
         assert np.abs(quick - scores(plain, requests)).max() < 1e-3
         rows = dict(zip((draw.__name__ for draw in DRAWN), quick, strict=True))
         assert np.array_equal(rows["deep"], rows["grey"]), (
@@ -143,11 +143,11 @@ def test_two_pictures_wherever_they_stand(name: str, tmp_path: Path) -> None:
     ]
     writing = [GenerateRequest(r.messages, r.images, max_tokens=6) for r in requests]
     with (
-        opened(name, tmp_path / "fast", slots=3) as fast,
-        opened(name, tmp_path / "plain", fast="off") as plain,
+        opened(name, tmp_path / "batched", slots=3) as fast,
+        opened(name, tmp_path / "reference", backend="reference") as plain,
     ):
         quick = scores(fast, requests)
-        assert fast.info().mode == "fast"
+        assert fast.info().mode == "batched"
         assert np.abs(quick - scores(plain, requests)).max() < 1e-3
         said = [[a.text for a in engine.generate(writing)] for engine in (fast, plain)]
         assert said[0] == said[1]
@@ -170,11 +170,11 @@ def test_templates_with_and_without_a_system_role(name: str, tmp_path: Path) -> 
             ScoreRequest(turns, (picture,), OPTIONS) for turns in ((user,), (system, user))
         ]
     with (
-        opened(name, tmp_path / "fast") as fast,
-        opened(name, tmp_path / "plain", fast="off") as plain,
+        opened(name, tmp_path / "batched") as fast,
+        opened(name, tmp_path / "reference", backend="reference") as plain,
     ):
         quick = scores(fast, requests)
-        assert fast.info().mode == "fast"
+        assert fast.info().mode == "batched"
         assert np.abs(quick - scores(plain, requests)).max() < 1e-3
         assert len({tuple(row) for row in quick.round(4)}) == len(requests), (
             "each is another prompt"

@@ -58,17 +58,17 @@ def work(engine: LlamaCppEngine, folder: Path, seed: int) -> None:
     engine.generate([GenerateRequest(ask("?"), (i,), 4, grammar=grammar) for i in images])
 
 
-@pytest.mark.skipif(not STATM.exists(), reason="reads the resident set from /proc")
+@pytest.mark.skipif(not STATM.exists(), reason="reads the held set from /proc")
 def test_many_evaluations_do_not_grow_the_process(tmp_path: Path) -> None:
     with open_small(tmp_path, tmp_path / "cache") as engine:
         sizes = []
         for seed in range(16):
             work(engine, tmp_path, seed)
             sizes.append(int(STATM.read_text().split()[1]))
-    assert sizes[-1] < 1.05 * sizes[5], "resident pages after 600 and after 1,600"
+    assert sizes[-1] < 1.05 * sizes[5], "held pages after 600 and after 1,600"
 
 
-@pytest.mark.skipif(not STATM.exists(), reason="reads the resident set from /proc")
+@pytest.mark.skipif(not STATM.exists(), reason="reads the held set from /proc")
 def test_failures_leave_nothing_behind(tmp_path: Path) -> None:
     """Bad pictures, prompts and grammars, models that do not fit, engines opened and closed."""
     ref = ModelRef(*write_pair("janus", tmp_path))
@@ -94,14 +94,14 @@ def test_failures_leave_nothing_behind(tmp_path: Path) -> None:
         with pytest.raises(ModelError):
             open_llama_cpp(ModelRef(ref.text, other), EngineOptions(threads=1), pytest.fail)
         sizes.append(int(STATM.read_text().split()[1]))
-    assert sizes[-1] < 1.03 * sizes[4], "resident pages after five rounds and after twelve"
+    assert sizes[-1] < 1.03 * sizes[4], "held pages after five rounds and after twelve"
 
 
 def test_a_second_run_encodes_nothing(tmp_path: Path) -> None:
     images = new_pictures(tmp_path, 1, 6)
     requests = [ScoreRequest(ask("What?"), (image,), ("red", "blue")) for image in images]
     answers = []
-    for encoded in (len(images) + 3, 0):  # the proof encodes its picture once, the plain way twice
+    for encoded in (len(images) + 3, 0):  # the self-check encodes its picture 3 times
         with open_small(tmp_path, tmp_path / "cache") as engine:
             answers.append(np.array([answer.logprobs for answer in engine.score(requests)]))
             assert engine.stats()["images_encoded"] == encoded
@@ -141,7 +141,9 @@ def test_little_memory_changes_no_answer(tmp_path: Path) -> None:
     with budget(ref, tmp_path / "rich", 1 << 30) as rich:
         expected = np.array([answer.logprobs for answer in rich.score(requests)])
         said = [answer.text for answer in rich.generate(writing)]
-        assert rich.stats()["heads_computed"] == len(images) + 2, "with the proof's two"
+        assert rich.stats()["prefixes_computed"] == len(images) + 2, (
+            "with the two of the self-check"
+        )
     little = least_memory(ref, tmp_path) + 60_000
     with budget(ref, tmp_path / "poor", little) as poor:
         scores = np.array([answer.logprobs for answer in poor.score(requests)])
@@ -149,8 +151,8 @@ def test_little_memory_changes_no_answer(tmp_path: Path) -> None:
         assert [answer.text for answer in poor.generate(writing)] == said
         assert poor._loaded.memory.total <= little
         stats = poor.stats()
-    assert stats["heads_restored"] > 0, "spilled to RAM"
-    assert stats["heads_computed"] > len(images) + 2, "and computed again where that was full"
+    assert stats["prefixes_restored"] > 0, "spilled to RAM"
+    assert stats["prefixes_computed"] > len(images) + 2, "and computed again where that was full"
 
 
 def test_recurrent_models_live_with_little_memory(tmp_path: Path) -> None:
@@ -162,7 +164,7 @@ def test_recurrent_models_live_with_little_memory(tmp_path: Path) -> None:
         options = EngineOptions(threads=1, n_ctx=512, state_bytes=states, cache_dir=tmp_path / "c")
         with open_llama_cpp(ref, options, pytest.fail) as engine:
             answers.append(np.array([answer.logprobs for answer in engine.score(requests)]))
-            assert engine.info().mode == "fast"
+            assert engine.info().mode == "batched"
     assert np.abs(answers[0] - answers[1]).max() < 1e-3
 
 

@@ -85,8 +85,8 @@ def test_render() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("rules: [{wehn: x}]", "did you mean 'when'"),
-        ("defualt: {}", "did you mean 'default'"),
+        ("rules: [{wehn: x}]", "did you mean when"),
+        ("defualt: {}", "did you mean default"),
         ("rules: [{scores: {a: b}}]", "scores map options to numbers"),
         ("rules: [3]", "expected a mapping"),
         ("- a", "mapping with `rules`"),

@@ -6,10 +6,15 @@ import numpy as np
 import pytest
 
 from idealprompt_cli.core.errors import ModelError
-from idealprompt_cli.engines.llama_cpp.caching.context_pool import Sizes
-from idealprompt_cli.engines.llama_cpp.caching.image_embeddings import Head
-from idealprompt_cli.engines.llama_cpp.caching.sequence_state import State, restored, room, saved
-from idealprompt_cli.engines.llama_cpp.caching.slot_table import Residents
+from idealprompt_cli.engines.llama_cpp.caching.context_pool import ContextLimits
+from idealprompt_cli.engines.llama_cpp.caching.slot_table import SlotTable
+from idealprompt_cli.engines.llama_cpp.native.sequence_state import (
+    SequenceState,
+    allocate,
+    from_disk,
+    from_native,
+)
+from idealprompt_cli.engines.llama_cpp.scheduling.request_plan import Prefix
 from idealprompt_cli.engines.llama_cpp.scheduling.sequence_groups import DecodeCost, grouped
 
 COST = DecodeCost(fixed=10.0, per_sequence=0.0, per_token=1.0)
@@ -65,36 +70,36 @@ def test_several_micro_batches_cost_their_start_each() -> None:
     assert COST.of(5, 16, 64) == 20 + 80
 
 
-def head(key: str) -> Head:
-    return Head((), (), (), key)
+def prefix(key: str) -> Prefix:
+    return Prefix((), (), (), key)
 
 
 def test_heads_stay_where_they_are_and_new_ones_are_neighbours() -> None:
-    slots = Residents(8, 100)
+    slots = SlotTable(8, 100)
     assert slots.assign(["a", "b", "c"]) == [0, 1, 2]
     for slot, key in enumerate("abc"):
-        slots.hold(slot, head(key), 5, 5)
+        slots.hold(slot, prefix(key), 5, 5)
     assert slots.assign(["c", "d", "e", "a"]) == [2, 3, 4, 0]
 
 
 def test_second_slots_lie_behind_first_ones() -> None:
-    slots = Residents(8, 100)
+    slots = SlotTable(8, 100)
     assert slots.assign(["a", "a", "b", "b", "c"]) == [0, 3, 1, 4, 2]
 
 
 def test_copies_go_before_heads_and_old_heads_before_new_ones() -> None:
-    slots = Residents(4, 100)
+    slots = SlotTable(4, 100)
     for slot, key in enumerate("aabc"):
-        slots.hold(slot, head(key), 5, 5)
+        slots.hold(slot, prefix(key), 5, 5)
     slots.assign(["b"])
     assert slots.assign(["d"]) == [0]
-    slots.hold(0, head("d"), 5, 5)
+    slots.hold(0, prefix("d"), 5, 5)
     assert slots.assign(["e"]) == [1], "copies are gone now: the oldest goes"
 
 
 def test_room_shrinks_as_tokens_come() -> None:
-    slots = Residents(1, 100)
-    slots.hold(0, head("a"), 7, 30)  # positions are fewer than cells under M-RoPE
+    slots = SlotTable(1, 100)
+    slots.hold(0, prefix("a"), 7, 30)  # positions are fewer than cells under M-RoPE
     slots[0].extra += 4
     assert slots.position(0) == 11
     assert slots.room(0) == 66
@@ -103,22 +108,22 @@ def test_room_shrinks_as_tokens_come() -> None:
 @pytest.mark.parametrize("slot", [0, 2, 3])
 def test_a_state_is_good_for_any_number_of_slots(slot: int) -> None:
     cells = b"\x02\0\0\0the two cells"
-    head = b"MAGC" + bytes([slot, 0, 0, 0])
+    prefix = b"MAGC" + bytes([slot, 0, 0, 0])
 
     def written(slots: int, place: int) -> bytes:
         zeros = bytes(4)
         around = zeros * place + cells + zeros * (slots - 1 - place)
-        return head + slots.to_bytes(4, "little") + around
+        return prefix + slots.to_bytes(4, "little") + around
 
     content = written(4, slot)
-    buffer = room(len(content))
+    buffer = allocate(len(content))
     buffer[: len(content)] = np.frombuffer(content, np.uint8)
-    state = saved(buffer, len(content), slot, 4, simple=True)
+    state = from_native(buffer, len(content), slot, 4, simple=True)
     assert state.slots == 0
-    again = room(state.content.nbytes)
+    again = allocate(state.content.nbytes)
     again[: state.content.nbytes] = state.content
-    from_disk = restored(again, state.content.nbytes, state.slots)
-    for kept in (state, from_disk):
+    reread = from_disk(again, state.content.nbytes, state.slots)
+    for kept in (state, reread):
         for slots in (1, 4, 32):
             given = kept.for_slots(slots)
             assert given is not None
@@ -126,20 +131,20 @@ def test_a_state_is_good_for_any_number_of_slots(slot: int) -> None:
 
 
 def test_a_state_of_another_form_is_only_good_for_its_own_kind() -> None:
-    buffer = room(40)
+    buffer = allocate(40)
     buffer[:40] = 7
     for simple in (True, False):
-        state = saved(buffer.copy(), 40, 1, 4, simple=simple)
+        state = from_native(buffer.copy(), 40, 1, 4, simple=simple)
         assert state.slots == 4
         assert state.for_slots(8) is None
         given = state.for_slots(4)
         assert given is not None
         assert given.tobytes() == bytes([7]) * 40
-    assert isinstance(state, State)
+    assert isinstance(state, SequenceState)
 
 
 def test_a_context_is_as_large_as_the_work() -> None:
-    sizes = Sizes(n_ctx=4096, most_slots=32, kv_bytes=1 << 30, cell_bytes=1 << 10)
+    sizes = ContextLimits(n_ctx=4096, most_slots=32, kv_bytes=1 << 30, cell_bytes=1 << 10)
     assert sizes.fit(100, 1) == (4, 512), "room to grow, and a few sequences"
     assert sizes.fit(100, 24) == (32, 512)
     assert sizes.fit(4000, 8) == (8, 4096)
@@ -147,7 +152,7 @@ def test_a_context_is_as_large_as_the_work() -> None:
 
 
 def test_little_memory_means_fewer_sequences_then_a_clear_error() -> None:
-    sizes = Sizes(n_ctx=4096, most_slots=32, kv_bytes=3 << 18, cell_bytes=1 << 10)
+    sizes = ContextLimits(n_ctx=4096, most_slots=32, kv_bytes=3 << 18, cell_bytes=1 << 10)
     assert sizes.fit(100, 24) == (3, 256)
     assert sizes.fit(700, 24) == (1, 768)
     with pytest.raises(ModelError, match=r"800 tokens needs 1\.0 MiB .* 0\.8 MiB .*--memory"):

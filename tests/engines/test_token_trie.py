@@ -6,7 +6,12 @@ import random
 
 import pytest
 
-from idealprompt_cli.engines.llama_cpp.scheduling.token_trie import Step, Tokens, shared, walk
+from idealprompt_cli.engines.llama_cpp.scheduling.token_trie import (
+    Step,
+    Tokens,
+    decode_steps,
+    shared,
+)
 
 Path = tuple[Tokens, list[Tokens]]
 Seen = tuple[Tokens, int, int]
@@ -18,12 +23,12 @@ def follow(steps: tuple[Step, ...], branching: bool = True) -> list[Seen]:
     seen: list[Seen] = []
     for step in steps:
         assert step.start <= len(sequence)
-        assert branching or step.start in (0, len(sequence)), "only back to the head"
+        assert branching or step.start in (0, len(sequence)), "only back to the prefix"
         del sequence[step.start :]
-        wants = dict(zip(step.offsets, step.wants, strict=True))
+        lookups = dict(zip(step.offsets, step.lookups, strict=True))
         for offset, token in enumerate(step.tokens):
             sequence.append(token)
-            seen += [(tuple(sequence), w.token, w.target) for w in wants.get(offset, ())]
+            seen += [(tuple(sequence), w.token, w.target) for w in lookups.get(offset, ())]
     return seen
 
 
@@ -50,7 +55,7 @@ def test_random_trees(limit: int, branching: bool) -> None:
             (random_tokens(rng, 6), [random_tokens(rng, 3) for _ in range(rng.randint(1, 4))])
             for _ in range(rng.randint(1, 5))
         ]
-        steps = walk(paths, limit, branching)
+        steps = decode_steps(paths, limit, branching)
         assert sorted(follow(steps, branching)) == sorted(expected(paths))
         assert all(len(step.tokens) <= limit for step in steps)
         nodes = {context[: n + 1] for context, _, _ in expected(paths) for n in range(len(context))}
@@ -59,19 +64,19 @@ def test_random_trees(limit: int, branching: bool) -> None:
 
 
 def test_one_token_options_need_no_tokens_of_their_own() -> None:
-    (step,) = walk([((1, 2, 3), [(7,), (8,), (9,)])], 100)
+    (step,) = decode_steps([((1, 2, 3), [(7,), (8,), (9,)])], 100)
     assert step.tokens == (1, 2, 3)
     assert step.offsets == (2,)
 
 
 def test_thousands_of_tokens_do_not_recurse() -> None:
     long = tuple(range(20_000))
-    steps = walk([(long, [(1,)]), ((*long[:-1], 5), [(1,)])], 512)
+    steps = decode_steps([(long, [(1,)]), ((*long[:-1], 5), [(1,)])], 512)
     assert sum(len(step.tokens) for step in steps) == 20_001
 
 
 def test_owners_pay_for_what_they_first_need() -> None:
-    steps = walk([((1, 2, 3), [(9,)]), ((1, 2, 4, 5), [(9,)])], 100)
+    steps = decode_steps([((1, 2, 3), [(9,)]), ((1, 2, 4, 5), [(9,)])], 100)
     assert [step.owners for step in steps] == [(0, 0, 0), (1, 1)]
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from idealprompt_cli.answers.base import gbnf_literal
 from idealprompt_cli.artifact import Artifact, from_run
 from idealprompt_cli.core.prompt import Prompt, Verbaliser
 from idealprompt_cli.exports import EXPORTS
-from idealprompt_cli.exports.base import answers, grammar, quoted
+from idealprompt_cli.exports.base import answers, grammar
 
 from ..conftest import call
 from ..support.factories import awkward_prompt, run_result
@@ -73,7 +74,7 @@ def test_the_grammar(artifact: Artifact) -> None:
     ]
     thinking = grammar(artifact, PLAIN.with_(reasoning="describe"))
     assert thinking.startswith('root ::= thought "\\nAnswer: " answer\n')
-    assert quoted("a\nb\\") == '"a\\nb\\\\"'
+    assert gbnf_literal("a\nb\\") == '"a\\nb\\\\"'
 
 
 @pytest.mark.parametrize("prompt", [PLAIN, awkward_prompt()], ids=["plain", "awkward"])

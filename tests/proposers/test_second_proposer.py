@@ -167,7 +167,7 @@ def test_what_it_cannot_do(alone: Engine, pair: tuple[Path, Path], tmp_path: Pat
     assert isinstance(alone, Engine)
     assert (alone.info().engine, alone.info().mode) == ("llama_cpp", "text")
     seen = GenerateRequest((Message("user", (ImageSlot(), "?")),), (tmp_path / "a.png",))
-    with pytest.raises(ModelError, match="opened for text alone"):
+    with pytest.raises(ModelError, match="opened without a projector"):
         alone.generate([seen])
     with pytest.raises(ModelError, match="is an mmproj, not a text model"):
         open_engine("llama_cpp_text", pair[1])

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ...core.errors import ServerError
+from ...core.interfaces import Notice
 from ...core.prompt import Message
 from ...core.requests import Generated, GenerateRequest, Scored, ScoreRequest
 from .chat_protocol import Chat, Reply, schema
@@ -32,7 +33,7 @@ Request = ScoreRequest | GenerateRequest
 class ChatServer:
     """Answers through `lanes`; `wire` serves what is asked on the side."""
 
-    def __init__(self, wire: Wire, lanes: Lanes, chat: Chat, notice: Callable[[str], None]) -> None:
+    def __init__(self, wire: Wire, lanes: Lanes, chat: Chat, notice: Notice) -> None:
         self._wire, self._lanes, self._chat = wire, lanes, chat
         self._notice, self._told = notice, set[str]()
         self._takes_schema = True

@@ -13,11 +13,12 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ...core.errors import ContextError, ServerError
+from ...core.interfaces import Notice
 from .address import Address
 
 KEY = "IDEALPROMPT_API_KEY"
@@ -28,7 +29,6 @@ _MOST_BYTES = 64 << 20
 _SHOWN = 200
 _CONTEXT_WORDS = ("context size", "context length", "context window", "exceed_context")
 
-Notice = Callable[[str], None]
 Json = Any
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 from ...core.errors import ModelError, UsageError
+from ...core.interfaces import Notice
 from ...core.prompt import Message
 from ...core.requests import Generated, GenerateRequest, ModelInfo, Scored, ScoreRequest
 from ...core.task import ModelRef
@@ -19,7 +20,6 @@ from .connection_pool import Lanes
 from .llama_server import LlamaServer, takes_tokens
 from .server import Server, meet
 
-Notice = Callable[[str], None]
 _MOST_LANES = 16
 
 

@@ -7,10 +7,11 @@ the prompt is computed once and kept while prompts about it come in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ...core.errors import ModelError, ServerError
+from ...core.interfaces import Notice
 from ...core.prompt import Message
 from ...core.requests import Generated, GenerateRequest, Scored, ScoreRequest
 from ..llama_cpp.native.chat_template import load_template
@@ -39,7 +40,7 @@ class LlamaServer:
         props: dict[str, Any],
         model: str,
         template: str | None,
-        notice: Callable[[str], None],
+        notice: Notice,
     ) -> None:
         self._lanes, self._model, self._notice = lanes, model, notice
         self._marker = str(props.get("media_marker") or "<__media__>")
@@ -58,7 +59,7 @@ class LlamaServer:
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Text tokens of the rendered chat."""
         plan = self._planner.plan(tuple(messages), "")
-        heads = (self._vocabulary.tokenize_walled(text) for text in plan.head)
+        heads = (self._vocabulary.tokenize_rendered(text) for text in plan.prefix)
         return len(plan.suffix) + sum(map(len, heads))
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Scored]:
@@ -109,7 +110,7 @@ class LlamaServer:
         if request.grammar:
             asked["grammar"] = request.grammar
         answer = self._ask(lane, request, plan, asked)
-        text = str(answer["content"]).removeprefix(plan.joint)
+        text = str(answer["content"]).removeprefix(plan.separator)
         cut = answer.get("stop_type") == "limit"
         return Generated(text, _computed(answer), "length" if cut else "stop")
 
@@ -127,7 +128,7 @@ class LlamaServer:
 
     def _prompt(self, request: Request, plan: Plan) -> Any:
         """The rendered text, with the pictures beside it."""
-        text = self._marker.join((*plan.head, plan.tail))
+        text = self._marker.join((*plan.prefix, plan.tail))
         if self._vocabulary.adds_bos:  # the server puts it before every prompt itself
             text = text.removeprefix(self._vocabulary.text(self._vocabulary.bos))
         if not request.images:
@@ -170,7 +171,7 @@ def _groups(requests: Sequence[Request], plans: Sequence[Plan]) -> list[tuple[ob
     """Requests by picture and text before it; those whose text begins alike follow each other."""
     found: dict[object, list[int]] = {}
     for index, (request, plan) in enumerate(zip(requests, plans, strict=True)):
-        key = (request.images, plan.head) if request.images else ("text", index)
+        key = (request.images, plan.prefix) if request.images else ("text", index)
         found.setdefault(key, []).append(index)
     return [(key, sorted(group, key=lambda i: plans[i].tail)) for key, group in found.items()]
 

@@ -11,8 +11,7 @@ from urllib.parse import quote
 
 from ...core.errors import ModelError, ServerError
 from ...core.requests import ModelInfo
-from ..llama_cpp.native.gguf_header import fingerprint, read_header
-from ..llama_cpp.native.naming import size_class
+from ..llama_cpp.native.gguf_header import fingerprint, read_header, size_class
 from .connection import Wire
 
 Kind = Literal["llama-server", "ollama", "vllm", "openai"]

@@ -11,11 +11,11 @@ from .connection import Wire
 class RemoteVocabulary:
     """What `llama_cpp.plan.Planner` needs to know of a vocabulary. Tokens are ints.
 
-    A server takes text, not tokens, and reads control tokens in it wherever they stand: there is
-    no wall that could keep a user's text from becoming one.
+    A server takes text, not tokens, and reads control tokens in it wherever they stand: nothing
+    keeps a user's text from becoming one.
     """
 
-    wall = staticmethod(str)
+    escape = staticmethod(str)
 
     def __init__(self, wire: Wire, model: str, bos: str, eos: str) -> None:
         self._wire, self._model = wire, model
@@ -26,7 +26,7 @@ class RemoteVocabulary:
         self.adds_bos = self.bos >= 0 and self._ask("", special=True, add=True)[:1] == [self.bos]
         self.tokenize = lru_cache(maxsize=8192)(self._tokenize)
 
-    def tokenize_walled(self, text: str) -> list[int]:
+    def tokenize_rendered(self, text: str) -> list[int]:
         """Tokens of rendered chat text, special ones included."""
         return self.tokenize(text, True) if text else []
 

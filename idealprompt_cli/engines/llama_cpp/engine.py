@@ -1,38 +1,34 @@
-"""The engine: requests in, answers out. Checks that prompts fit, chooses the path, keeps count."""
+"""The llama.cpp engine: checks that requests fit, runs them on a backend and counts the work."""
 
 from __future__ import annotations
 
 import atexit
 import time
 import weakref
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ...core.errors import ContextError, ModelError
+from ...core.interfaces import Notice
 from ...core.prompt import Message
 from ...core.requests import Generated, GenerateRequest, ModelInfo, Scored, ScoreRequest
 from ...core.task import ModelRef
 from ..options import EngineOptions
-from .caching.image_embeddings import Head, make_head
-from .scheduling.backends import Paths
-from .scheduling.jobs import GenerateJob, ScoreJob
-from .scheduling.request_plan import Plan
+from .backends.selection import Backends
+from .scheduling.request_plan import GenerateJob, Plan, Prefix, ScoreJob, make_prefix
 from .setup.load import Loaded, load, open_ref
-
-Notice = Callable[[str], None]
 
 
 @dataclass
 class _Totals:
-    """Python's side of the count."""
+    """Counts of requests and tokens."""
 
     evaluations: int = 0
     generations: int = 0
     seconds: float = 0.0
     tokens: int = 0
     unshared: int = 0
-    prompts: dict[str, int] = field(default_factory=dict)
 
 
 class LlamaCppEngine:
@@ -41,7 +37,7 @@ class LlamaCppEngine:
     def __init__(self, loaded: Loaded, notice: Notice) -> None:
         self._loaded = loaded
         self._totals = _Totals()
-        self._paths = Paths(loaded, notice)
+        self._backends = Backends(loaded, notice)
         self._closed = False
         reference = weakref.ref(self)
         self._at_exit = lambda: _close_if_alive(reference)
@@ -54,30 +50,31 @@ class LlamaCppEngine:
         self.close()
 
     def info(self) -> ModelInfo:
-        """Identity and shape of the loaded model; `mode` is "fast" or "plain"."""
+        """Identity and shape of the loaded model; `mode` is "batched" or "reference"."""
         self._check_open()
-        return self._loaded.info(self._paths.mode)
+        return self._loaded.info(self._backends.mode)
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Text tokens of the rendered chat, without the pictures'."""
         self._check_open()
         plan = self._loaded.planner.plan(tuple(messages), "")
         vocab = self._loaded.vocab
-        return len(plan.suffix) + sum(len(vocab.tokenize_walled(text)) for text in plan.head)
+        return len(plan.suffix) + sum(len(vocab.tokenize_rendered(text)) for text in plan.prefix)
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Scored]:
         """Log-probabilities of each request's options. Raises `ContextError` or `ImageError`
         before anything is computed."""
         self._check_open()
         started = time.perf_counter()
-        heads: dict[object, Head] = {}
+        prefixes: dict[object, Prefix] = {}
         jobs = []
         for request in requests:
             plan = self._loaded.planner.plan(request.messages, request.prefill, request.options)
-            jobs.append(ScoreJob(self._head(plan, request.images, heads), plan))
+            jobs.append(ScoreJob(self._prefix(plan, request.images, prefixes), plan))
         extra = [max((len(option) for option in job.plan.options), default=1) - 1 for job in jobs]
         self._check_room(jobs, extra)
-        answers = self._paths.best(any(r.images for r in requests)).score(jobs) if jobs else []
+        backend = self._backends.best(any(r.images for r in requests))
+        answers = backend.score(jobs) if jobs else []
         inner = [sum(len(option) - 1 for option in job.plan.options) for job in jobs]
         self._count(jobs, inner, sum(answer.tokens for answer in answers), started)
         self._totals.evaluations += len(jobs)
@@ -87,27 +84,31 @@ class LlamaCppEngine:
         """Greedy continuations. Raises as `score` does; a bad grammar is a `ModelError`."""
         self._check_open()
         started = time.perf_counter()
-        heads: dict[object, Head] = {}
+        prefixes: dict[object, Prefix] = {}
         jobs = []
         for request in requests:
             plan = self._loaded.planner.plan(request.messages, request.prefill)
-            head = self._head(plan, request.images, heads)
-            jobs.append(GenerateJob(head, plan, request.max_tokens, request.stop, request.grammar))
+            prefix = self._prefix(plan, request.images, prefixes)
+            jobs.append(
+                GenerateJob(prefix, plan, request.max_tokens, request.stop, request.grammar)
+            )
         self._check_room(jobs, [1] * len(jobs))
-        answers = self._paths.best(any(r.images for r in requests)).generate(jobs) if jobs else []
+        answers = (
+            self._backends.best(any(r.images for r in requests)).generate(jobs) if jobs else []
+        )
         self._count(jobs, [0] * len(jobs), sum(answer.tokens for answer in answers), started)
         self._totals.generations += len(jobs)
         return answers
 
     def stats(self) -> dict[str, float]:
-        """What was asked and what it cost since the engine was opened.
+        """Counts and seconds since the engine was opened.
 
         `evaluations`, `generations`; `seconds` (in calls), `native_seconds` (inside llama.cpp,
-        loading the model included), of which `encode_seconds` and `head_seconds` on pictures;
-        `tokens` computed, `tokens_without_sharing` (had every request been computed alone),
-        `tokens_saved` (the difference), `tokens_padding` (computed to fill batches);
-        `images_encoded` (tiles, where the model cuts pictures); `heads_computed`,
-        `heads_restored`, `heads_from_disk` (of those restored); `decodes`.
+        loading the model included), of which `encode_seconds` and `prefix_seconds` on pictures;
+        `tokens` computed, `tokens_without_sharing` (each request computed alone), `tokens_saved`
+        (the difference), `tokens_padding` (to fill batches); `images_encoded` (tiles, where the
+        model splits pictures); `prefixes_computed`, `prefixes_restored`, `prefixes_from_disk` (of
+        those restored); `decodes`.
         """
         clock, totals = self._loaded.clock, self._totals
         return {
@@ -116,31 +117,31 @@ class LlamaCppEngine:
             "seconds": totals.seconds,
             "native_seconds": clock.native_seconds,
             "encode_seconds": clock.encode_seconds,
-            "head_seconds": clock.head_seconds,
+            "prefix_seconds": clock.prefix_seconds,
             "tokens": totals.tokens,
             "tokens_without_sharing": totals.unshared,
             "tokens_saved": totals.unshared - totals.tokens,
             "tokens_padding": clock.padding,
             "images_encoded": clock.images_encoded,
-            "heads_computed": clock.heads_computed,
-            "heads_restored": clock.heads_restored,
-            "heads_from_disk": clock.heads_from_disk,
+            "prefixes_computed": clock.prefixes_computed,
+            "prefixes_restored": clock.prefixes_restored,
+            "prefixes_from_disk": clock.prefixes_from_disk,
             "decodes": clock.decodes,
         }
 
     def encoded(self, images: Sequence[Path]) -> int:
         """How many of these pictures are in the cache. Raises `ImageError`."""
         self._check_open()
-        return sum(map(self._loaded.pictures.known, images))
+        return sum(map(self._loaded.embeddings.known, images))
 
     def check(self) -> str:
-        """Prove the fast path now; why it is off, or nothing."""
+        """Run the self-check now; why the batched backend is off, or ""."""
         self._check_open()
-        self._paths.best(with_pictures=True)
-        return self._paths.fault
+        self._backends.best(with_pictures=True)
+        return self._backends.disabled
 
     def reasons(self) -> tuple[str, ...]:
-        """Why the settings are what they are."""
+        """A clause on each measured setting."""
         return self._loaded.settings.reasons
 
     def close(self) -> None:
@@ -148,36 +149,38 @@ class LlamaCppEngine:
         if not self._closed:
             self._closed = True
             atexit.unregister(self._at_exit)
-            self._paths.close()
+            self._backends.close()
             self._loaded.close()
 
     def _check_open(self) -> None:
         if self._closed:
             raise ModelError("the model is closed; open it again")
 
-    def _head(self, plan: Plan, images: tuple[Path, ...], known: dict[object, Head]) -> Head:
-        if len(images) != len(plan.head):
+    def _prefix(self, plan: Plan, images: tuple[Path, ...], known: dict[object, Prefix]) -> Prefix:
+        if len(images) != len(plan.prefix):
             raise ModelError(
-                f"a prompt has {len(plan.head)} picture slots and was given {len(images)} "
+                f"a prompt has {len(plan.prefix)} picture slots and was given {len(images)} "
                 "pictures; give it one for each"
             )
-        key = (plan.head, images)
-        head = known.get(key)
-        if head is None:
-            head = known[key] = make_head(plan.head, images)
-        return head
+        key = (plan.prefix, images)
+        prefix = known.get(key)
+        if prefix is None:
+            prefix = known[key] = make_prefix(plan.prefix, images)
+        return prefix
 
     def _check_room(self, jobs: Sequence[ScoreJob | GenerateJob], extra: Sequence[int]) -> None:
         """Raise `ContextError` if a prompt with its pictures and its answer does not fit."""
         n_ctx, checked = self._loaded.n_ctx, set()
         for job, more in zip(jobs, extra, strict=True):
-            key = (job.head.key, id(job.plan))
+            key = (job.prefix.key, id(job.plan))
             if key in checked:
                 continue
             checked.add(key)
-            need = self._loaded.pictures.measure(job.head)[0] + len(job.plan.suffix) + more
+            need = self._loaded.embeddings.measure(job.prefix)[0] + len(job.plan.suffix) + more
             if need > n_ctx:
-                pictures = f" with its {len(job.head.images)} picture(s)" if job.head.images else ""
+                pictures = (
+                    f" with its {len(job.prefix.images)} picture(s)" if job.prefix.images else ""
+                )
                 raise ContextError(
                     f"a prompt{pictures} needs {need} tokens and the context holds {n_ctx}; "
                     f"shorten the prompt, or use --n-ctx {-(-need // 256) * 256}"
@@ -193,10 +196,10 @@ class LlamaCppEngine:
         totals = self._totals
         totals.seconds += time.perf_counter() - started
         totals.tokens += tokens
-        measure = self._loaded.pictures.measure
+        measure = self._loaded.embeddings.measure
         pairs = zip(jobs, inner, strict=True)
         totals.unshared += sum(
-            measure(job.head)[0] + len(job.plan.suffix) + more for job, more in pairs
+            measure(job.prefix)[0] + len(job.plan.suffix) + more for job, more in pairs
         )
 
 
@@ -207,5 +210,5 @@ def _close_if_alive(reference: weakref.ref[LlamaCppEngine]) -> None:
 
 
 def open_llama_cpp(ref: ModelRef | Path, options: EngineOptions, notice: Notice) -> LlamaCppEngine:
-    """Open a GGUF pair. Raises `ModelError` (one line: which file, what is wrong, the mend)."""
+    """Open a GGUF pair. Raises `ModelError` naming the file, what is wrong and the fix."""
     return LlamaCppEngine(load(open_ref(ref), options, notice), notice)

@@ -1,34 +1,32 @@
-"""A text model alone, without eyes: for who only writes (a second proposer).
+"""A text model without a projector, for a second proposer.
 
-One request at a time on one sequence; nothing is kept between requests. A vision-language model's
-text file works here too, without its projector.
+One request at a time on one sequence, without caches. A vision-language model's text file works
+here too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ...core.errors import ContextError, ModelError
+from ...core.interfaces import Notice
 from ...core.prompt import Message
 from ...core.requests import Generated, GenerateRequest, ModelInfo, Scored, ScoreRequest
 from ...core.task import ModelRef
 from ..options import EngineOptions
-from .caching.image_embeddings import EMPTY
+from .backends.batched import log_sum_exp
 from .native import gguf_header as files
 from .native import library as native
 from .native.chat_template import load_template
 from .native.context import Context
-from .native.naming import quantisation, size_class
-from .native.timing import Clock
+from .native.library import Clock
 from .native.tokenizer import Vocabulary
-from .scheduling.batched import log_sum_exp
 from .scheduling.continuation import Continuation
-from .scheduling.jobs import GenerateJob
-from .scheduling.request_plan import Plan, Planner
-from .setup import autotune as tune
+from .scheduling.request_plan import NO_PREFIX, GenerateJob, Plan, Planner
+from .setup import autotune
 from .setup.crash_probe import AMX
 from .setup.machine_facts import cpu_flags
 
@@ -58,7 +56,7 @@ class TextEngine:
             raise
 
     def _make_context(self, options: EngineOptions) -> Context:
-        chosen = tune.defaults(self._model, options, safe=False)
+        chosen = autotune.defaults(self._model, options, safe=False)
         wanted = options.n_ctx or min(_MOST_CTX, self._model.n_ctx_train or _MOST_CTX)
         return Context(
             self._model,
@@ -73,14 +71,14 @@ class TextEngine:
 
     def info(self) -> ModelInfo:
         """Identity of the model; `mode` is "text"."""
-        arch, size = self._header.architecture, size_class(self._model.n_params())
+        arch, size = self._header.architecture, files.size_class(self._model.n_params())
         return ModelInfo(
             engine="llama_cpp",
             name=str(self._header.meta.get("general.name") or self._path.stem),
             fingerprint=files.fingerprint(self._path),
             architecture=arch,
             family=f"{arch}-{size}",
-            quantisation=quantisation(self._model),
+            quantisation=self._model.quantisation(),
             n_ctx=self._context.n_ctx,
             path=str(self._path),
             mode="text",
@@ -111,8 +109,8 @@ class TextEngine:
         if self._closed:
             raise ModelError("the model is closed; open it again")
         plan = self._planner.plan(tuple(messages), prefill, options)
-        if plan.head:
-            raise ModelError(f"{self._path}: opened for text alone, and was shown a picture")
+        if plan.prefix:
+            raise ModelError(f"{self._path}: opened without a projector, so it takes no pictures")
         need = len(plan.suffix) + max((len(option) for option in plan.options), default=1)
         if need > self._context.n_ctx:
             raise ContextError(
@@ -135,7 +133,7 @@ class TextEngine:
 
     def _generate(self, request: GenerateRequest) -> Generated:
         plan = self._plan(request.messages, request.prefill)
-        job = GenerateJob(EMPTY, plan, request.max_tokens, request.stop, request.grammar)
+        job = GenerateJob(NO_PREFIX, plan, request.max_tokens, request.stop, request.grammar)
         pos, pending = 0, plan.suffix
         words = Continuation(job, self._vocab, self._context.n_ctx - len(plan.suffix))
         self._context.clear()
@@ -150,8 +148,6 @@ class TextEngine:
             words.close()
 
 
-def open_text(
-    ref: ModelRef | Path, options: EngineOptions, _notice: Callable[[str], None]
-) -> TextEngine:
+def open_text(ref: ModelRef | Path, options: EngineOptions, _notice: Notice) -> TextEngine:
     """Open a GGUF text model. Raises `ModelError` (one line: which file, what is wrong)."""
     return TextEngine(ref.text if isinstance(ref, ModelRef) else ref, options)

@@ -1,8 +1,8 @@
-"""The fast path's context, as large as the work needs and the memory allows.
+"""The batched backend's context, as large as the work needs and the memory allows.
 
-Cells are what a key-value memory costs, and most prompts need far fewer than the model's longest.
-So the context is made for the first call and made anew, larger, when a call needs more sequences
-or longer ones; what the old one held is saved and loaded into the new one.
+Memory is paid per cell, and most prompts need far fewer cells than the model's maximum. So the
+context is made for the first call and replaced by a larger one when a call needs more or longer
+sequences; prefixes of the old one are saved and loaded into the new one.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from ....core.errors import ModelError
 from ..native.context import Context
+from ..scheduling.request_plan import Prefix
 from ..scheduling.sequence_groups import DecodeCost
-from .image_embeddings import Head, Pictures
-from .prefix_cache import Heads
+from .image_embeddings import ImageEmbeddings
+from .prefix_cache import PrefixCache
 
 _ROUND = 256
 """Attention runs over a multiple of so many cells (llama.cpp's padding), so a sequence gets one."""
@@ -22,7 +23,7 @@ _LEAST_SLOTS = 4
 
 
 @dataclass(frozen=True)
-class Sizes:
+class ContextLimits:
     """Bounds: `n_ctx` cells and `most_slots` sequences at most; `kv_bytes` for all of them, at
     `cell_bytes` each. `slots` above 0 fixes the number of sequences."""
 
@@ -33,14 +34,14 @@ class Sizes:
     slots: int = 0
 
     def fit(self, need: int, sequences: int) -> tuple[int, int]:
-        """(sequences, cells of each) for prompts of `need` cells: spare cells and all the wanted
-        sequences if there is memory, else fewer. Raises `ModelError` if not one fits."""
+        """(sequences, cells of each) for prompts of `need` cells: `sequences` of them with spare
+        cells if the memory allows, else fewer. Raises `ModelError` if none fits."""
         least = min(self.n_ctx, _up(need))
-        wanted = self.slots or min(self.most_slots, _power(max(sequences, _LEAST_SLOTS)))
+        count = self.slots or min(self.most_slots, _power(max(sequences, _LEAST_SLOTS)))
         for cells in (min(self.n_ctx, _up(need + _ROUND)), least):
-            if self._count(cells) >= wanted:
-                return wanted, cells
-        count = min(wanted, self._count(least))
+            if self._count(cells) >= count:
+                return count, cells
+        count = min(count, self._count(least))
         if count < 1:
             needed = least * self.cell_bytes
             raise ModelError(
@@ -53,52 +54,52 @@ class Sizes:
         return self.kv_bytes // max(1, cells * self.cell_bytes)
 
 
-class Arena:
-    """Context and heads of the fast path. `make` builds a context of (slots, cells)."""
+class ContextPool:
+    """Context and prefix cache of the batched backend; `make(slots, cells)` builds a context."""
 
     def __init__(
         self,
         make: Callable[[int, int], Context],
-        heads: Heads,
-        pictures: Pictures,
-        sizes: Sizes,
+        prefixes: PrefixCache,
+        embeddings: ImageEmbeddings,
+        limits: ContextLimits,
         cost: DecodeCost,
     ) -> None:
-        self._make, self._pictures, self._sizes = make, pictures, sizes
-        self.heads, self.cost = heads, cost
+        self._make, self._embeddings, self._limits = make, embeddings, limits
+        self.prefixes, self.cost = prefixes, cost
         self._context: Context | None = None
 
     @property
     def context(self) -> Context:
-        """The context as it is now; only after `make_room`."""
+        """The current context; only after `make_room`."""
         assert self._context is not None
         return self._context
 
     @property
     def limit(self) -> int:
-        """The most cells that a sequence may ever have."""
-        return self._sizes.n_ctx
+        """The most cells that a sequence may have."""
+        return self._limits.n_ctx
 
-    def cells(self, head: Head) -> int:
-        """Cells that a head takes up."""
-        return self._pictures.measure(head)[0]
+    def cells(self, prefix: Prefix) -> int:
+        """Cells of a prefix."""
+        return self._embeddings.measure(prefix)[0]
 
     def make_room(self, need: int, sequences: int) -> None:
-        """See to a context whose sequences hold `need` cells each, and to as many sequences as
-        are wanted and fit."""
+        """Ensure a context whose sequences hold `need` cells each, with up to `sequences`
+        sequences as the limits allow."""
         old = self._context
-        need = min(need, self._sizes.n_ctx)
+        need = min(need, self._limits.n_ctx)
         if old is not None:
-            more = sequences > old.slots and self._sizes.fit(old.n_ctx, sequences)[0] > old.slots
+            more = sequences > old.slots and self._limits.fit(old.n_ctx, sequences)[0] > old.slots
             if need <= old.n_ctx and not more:
                 return
             need, sequences = max(need, old.n_ctx - _ROUND), max(sequences, old.slots)
-        slots, cells = self._sizes.fit(need, sequences)
+        slots, cells = self._limits.fit(need, sequences)
         if old is not None:
-            self.heads.leave()
+            self.prefixes.save_all()
             self.close()
         self._context = self._make(slots, cells)
-        self.heads.use(self._context)
+        self.prefixes.attach(self._context)
 
     def close(self) -> None:
         if self._context is not None:

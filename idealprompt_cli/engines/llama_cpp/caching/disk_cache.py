@@ -1,9 +1,8 @@
-"""What is kept on disk between runs: encoded pictures, and prefixes that take long to compute.
+"""The disk cache: image embeddings, and prefix states that take long to compute.
 
-One file per entry, named by content, under a folder named for what it depends on. Files are
-written whole under a temporary name and carry a checksum; several processes may share the folder;
-what is damaged or gone is simply computed again. All kinds together stay below one limit: the
-least recently used go first.
+One file per entry, named by content, in a folder named for what it depends on. Files are replaced
+atomically and carry a checksum; several processes may share the folder; damaged or missing entries
+are computed again. All kinds together stay below one limit: the least recently used go first.
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ....io.files import TEMPORARY, try_write
+from ..native.sequence_state import SequenceState, allocate, from_disk
 from ..native.vision import Embedding
-from ..setup.machine_facts import TEMPORARY, write_whole
-from .image_embeddings import Key
-from .sequence_state import State, restored, room
+from ..scheduling.request_plan import Key
 
 _MAGIC = b"ipcache2"
 _HEADER = struct.Struct("<8s16sQII")
@@ -35,7 +34,7 @@ Bytes = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Entry:
-    """What was kept: the first `size` bytes of a buffer made by `states.room`, and two numbers."""
+    """A kept entry: the first `size` bytes of a buffer from `allocate`, and two numbers."""
 
     buffer: Bytes
     size: int
@@ -55,7 +54,7 @@ class DiskCache:
         self._used: int | None = None
 
     def get(self, kind: str, model: str, name: str) -> Entry | None:
-        """An entry as it was put, or None if it is not there or not sound."""
+        """An entry as it was put, or None if it is missing or damaged."""
         path = self._path(kind, model, name)
         try:
             with path.open("rb") as file:
@@ -69,12 +68,12 @@ class DiskCache:
         return found
 
     def put(self, kind: str, model: str, name: str, body: Bytes, first: int, second: int) -> None:
-        """Keep an entry unless it is a large part of all; sweeps old ones out when needed."""
+        """Keep an entry unless it takes a large part of the limit; removes old ones when needed."""
         size = _HEADER.size + body.nbytes
         if size > self._limit * _LARGEST:
             return
         header = _HEADER.pack(_MAGIC, _digest(body), body.nbytes, first, second)
-        if not write_whole(self._path(kind, model, name), header, body.data):
+        if not try_write(self._path(kind, model, name), header, body.data):
             return
         if self._used is None:
             self._used = sum(size for _, size, _ in self._files())
@@ -87,13 +86,13 @@ class DiskCache:
         return self._root / f"{kind}-{model}" / f"{name}{_SUFFIX}"
 
     def _sweep(self) -> None:
-        """Drop the oldest entries, and what writers that died have left."""
+        """Remove the oldest entries, and leftovers of killed writers."""
         files = sorted(self._files())
         used = sum(size for _, size, _ in files)
         for _, size, path in files:
             if used <= self._limit * _SWEEP_TO:
                 break
-            if _drop(path):
+            if _remove(path):
                 used -= size
         self._used = used
         for path in self._root.glob(f"*/{TEMPORARY}*"):
@@ -102,10 +101,10 @@ class DiskCache:
             except OSError:
                 continue
             if stale:
-                _drop(path)
+                _remove(path)
 
     def _files(self) -> list[tuple[float, int, Path]]:
-        """(last use, bytes, path) of everything kept; files that vanish meanwhile are skipped."""
+        """(last use, bytes, path) of all entries; files that vanish meanwhile are skipped."""
         found = []
         for path in self._root.glob(f"*/*{_SUFFIX}"):
             try:
@@ -117,7 +116,7 @@ class DiskCache:
 
 
 class DiskEmbeddings:
-    """Encoded pictures of one projector, whose weights and preprocessing `model` identifies."""
+    """Image embeddings of one projector; `model` identifies its weights and preprocessing."""
 
     def __init__(self, cache: DiskCache, model: str) -> None:
         self._cache, self._model = cache, model
@@ -141,18 +140,18 @@ class DiskEmbeddings:
 
 
 class DiskStates:
-    """Prefix states of one model in one setting, both of which `model` identifies."""
+    """Prefix states; `model` identifies the model and the settings that they depend on."""
 
     seconds_per_byte = 1 / 400e6
-    """Reading, checking and loading: a cautious figure for a solid-state disk, replaced by what
-    is measured here."""
+    """Reading, checking and loading: a conservative start for a solid-state disk, updated by
+    measurements."""
     _SECONDS = 1e-3
     _GAIN = 2.0
 
     def __init__(self, cache: DiskCache, model: str) -> None:
         self._cache, self._model = cache, model
 
-    def get(self, key: Key) -> State | None:
+    def get(self, key: Key) -> SequenceState | None:
         """The state, or None."""
         started = time.perf_counter()
         found = self._cache.get("prefixes", self._model, _name(key))
@@ -161,14 +160,14 @@ class DiskStates:
         seconds = time.perf_counter() - started - self._SECONDS
         measured = max(seconds, 0.0) / found.size
         self.seconds_per_byte += 0.2 * (measured - self.seconds_per_byte)
-        return restored(found.buffer, found.size, found.first)
+        return from_disk(found.buffer, found.size, found.first)
 
-    def put(self, key: Key, state: State) -> None:
+    def put(self, key: Key, state: SequenceState) -> None:
         """Keep a state."""
         self._cache.put("prefixes", self._model, _name(key), state.content, state.slots, 0)
 
-    def worth(self, n_bytes: int, seconds: float) -> bool:
-        """Whether a state of this size that took so long to compute is quicker to read."""
+    def pays(self, n_bytes: int, seconds: float) -> bool:
+        """Whether reading a state of this size is faster than the `seconds` of computing it."""
         return seconds > self._GAIN * (self._SECONDS + n_bytes * self.seconds_per_byte)
 
 
@@ -181,20 +180,20 @@ def _digest(body: Bytes) -> bytes:
 
 
 def _read(file: BufferedReader) -> Entry | None:
-    """An entry, None if it is not sound."""
+    """An entry, None if it is damaged."""
     header = file.read(_HEADER.size)
     if len(header) < _HEADER.size:
         return None
     magic, digest, size, first, second = _HEADER.unpack(header)
     if magic != _MAGIC or size != os.fstat(file.fileno()).st_size - _HEADER.size:
         return None
-    entry = Entry(room(size), size, first, second)
+    entry = Entry(allocate(size), size, first, second)
     if file.readinto(entry.body.data) != size or _digest(entry.body) != digest:
         return None
     return entry
 
 
-def _drop(path: Path) -> bool:
+def _remove(path: Path) -> bool:
     try:
         path.unlink(missing_ok=True)
     except OSError:

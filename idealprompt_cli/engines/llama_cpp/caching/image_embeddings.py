@@ -1,14 +1,13 @@
-"""Heads as values, their sizes, and their pictures' embeddings: encoded once per content.
+"""Sizes of prefixes and the embeddings of their pictures, each encoded once per content.
 
-An embedding is found by the picture file's bytes and its place among the tiles that the model's
-preprocessing cuts it into: in RAM first, then in a store on disk, else it is encoded.
+The key of an embedding is the hash of the picture file's bytes and the number of the tile, where
+the model splits pictures. Embeddings are looked up in RAM, then on disk, else encoded.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +15,11 @@ from typing import Generic, Protocol, TypeVar
 
 from ....io.images import content_hash, image_size
 from ..native.vision import Chunk, Embedding, Picture, Vision
-from ..scheduling.request_plan import head_parts
-
-Key = bytes | str
+from ..scheduling.request_plan import Key, Prefix
 
 
 class Sized(Protocol):
-    """What takes up memory."""
+    """An item that takes up memory."""
 
     @property
     def nbytes(self) -> int: ...
@@ -31,7 +28,7 @@ class Sized(Protocol):
 Item = TypeVar("Item", bound=Sized)
 
 
-class Bounded(Generic[Item]):
+class LruCache(Generic[Item]):
     """Items by key, the least recently used dropped when `limit` bytes are exceeded."""
 
     def __init__(self, limit: int) -> None:
@@ -59,7 +56,7 @@ class Bounded(Generic[Item]):
 
 
 class EmbeddingStore(Protocol):
-    """Where encoded pictures are kept between processes."""
+    """Keeps encoded pictures between processes."""
 
     def get(self, key: str) -> Embedding | None: ...
 
@@ -67,30 +64,9 @@ class EmbeddingStore(Protocol):
 
 
 @dataclass(frozen=True)
-class Head:
-    """Text before each picture, the pictures, and the identity of their contents."""
-
-    text: tuple[str, ...]
-    images: tuple[Path, ...]
-    hashes: tuple[str, ...]
-    key: Key
-
-    def parts(self) -> list[str | Picture]:
-        """What mtmd tokenises, in reading order."""
-        parts: list[str | Picture] = []
-        for text, image, digest in zip(self.text, self.images, self.hashes, strict=True):
-            parts.extend(head_parts(text))
-            parts.append(Picture(image, digest))
-        return parts
-
-
-EMPTY = Head((), (), (), b"")
-
-
-@dataclass(frozen=True)
-class Part:
-    """One stretch of a head: text `tokens`, or a picture's `embedding` (n_tokens, width). `chunk`
-    is the library's own view of it, good only while the head is held."""
+class PrefixPart:
+    """A part of a prefix: text `tokens`, or a picture's `embedding` (n_tokens, width). `chunk` is
+    the library's own view of it, valid inside the `ImageEmbeddings.encoded` block."""
 
     tokens: tuple[int, ...] | None
     n_tokens: int
@@ -100,83 +76,74 @@ class Part:
 
 
 @dataclass(frozen=True)
-class EncodedHead:
-    """A head ready to be decoded. `native`: its pictures have positions in several dimensions or
-    see all of themselves, and are decoded by the library's own helper while it is held."""
+class EncodedPrefix:
+    """A prefix ready to be decoded. `native`: its pictures have positions in several dimensions or
+    non-causal attention, and are decoded by the library's own helper."""
 
-    head: Head
-    parts: tuple[Part, ...]
+    prefix: Prefix
+    parts: tuple[PrefixPart, ...]
     native: bool
 
     def n_bytes(self) -> int:
-        """What the embeddings take."""
+        """Bytes of the embeddings."""
         return sum(part.embedding.nbytes for part in self.parts if part.embedding is not None)
 
 
-def make_head(text: tuple[str, ...], images: Sequence[Path]) -> Head:
-    """A head keyed by the bytes of its pictures and its text. Raises `ImageError`."""
-    if not images:
-        return EMPTY
-    hashes = tuple(content_hash(image) for image in images)
-    digest = hashlib.blake2b(digest_size=16)
-    for piece, picture in zip(text, hashes, strict=True):
-        digest.update(f"{len(piece)}:{piece}{picture}".encode())
-    return Head(text, tuple(images), hashes, digest.digest())
-
-
-class Pictures:
-    """Measures heads and supplies their chunks with embeddings."""
+class ImageEmbeddings:
+    """Measures prefixes and encodes their pictures."""
 
     def __init__(self, vision: Vision, ram_bytes: int, disk: EmbeddingStore | None = None) -> None:
         self._vision, self._disk = vision, disk
-        self._kept: Bounded[Embedding] = Bounded(ram_bytes)
-        self._image_sizes: dict[str, tuple[int, int]] = {}
+        self._kept: LruCache[Embedding] = LruCache(ram_bytes)
+        self._pixels: dict[str, tuple[int, int]] = {}
         self._sizes: dict[object, tuple[int, int]] = {}
 
-    def measure(self, head: Head) -> tuple[int, int]:
-        """(cells, positions) that a head takes, without encoding. Raises `ImageError`."""
-        if not head.images:
+    def measure(self, prefix: Prefix) -> tuple[int, int]:
+        """(cells, positions) of a prefix, without encoding. Raises `ImageError`."""
+        if not prefix.images:
             return 0, 0
-        key = (head.text, tuple(map(self._image_size, head.hashes, head.images)))
+        key = (prefix.text, tuple(map(self._image_size, prefix.hashes, prefix.images)))
         known = self._sizes.get(key)
         if known is None:
-            with self._vision.chunks(head.parts(), measure=True) as chunks:
+            with self._vision.chunks(prefix.parts(), measure=True) as chunks:
                 known = sum(c.n_tokens for c in chunks), sum(c.n_pos for c in chunks)
             self._sizes[key] = known
         return known
 
     def known(self, image: Path) -> bool:
-        """Whether a picture's embeddings are kept, on its own at least. Raises `ImageError`."""
+        """Whether a picture's embeddings are cached, on its own at least. Raises `ImageError`."""
         with self._vision.chunks([Picture(image, content_hash(image))], measure=True) as chunks:
             return all(c.tokens is not None or self._find(c) is not None for c in chunks)
 
     @contextmanager
-    def encoded(self, head: Head) -> Iterator[EncodedHead]:
-        """The head's parts in order, each picture part with its embedding (n_tokens, width).
-        Pixels are read and preprocessed only if an embedding is not known."""
-        with self._vision.chunks(head.parts(), measure=True) as chunks:
+    def encoded(self, prefix: Prefix) -> Iterator[EncodedPrefix]:
+        """The prefix's parts in order, each picture part with its embedding (n_tokens, width).
+        Pixels are read and preprocessed only where an embedding is not cached."""
+        with self._vision.chunks(prefix.parts(), measure=True) as chunks:
             known = [None if c.tokens is not None else self._find(c) for c in chunks]
             if all(
                 e is not None or c.tokens is not None for c, e in zip(chunks, known, strict=True)
             ):
-                yield self._together(head, chunks, known)
+                yield self._together(prefix, chunks, known)
                 return
-        with self._vision.chunks(head.parts()) as chunks:
-            yield self._together(head, chunks, self._encode(chunks, known))
+        with self._vision.chunks(prefix.parts()) as chunks:
+            yield self._together(prefix, chunks, self._encode(chunks, known))
 
     def _together(
-        self, head: Head, chunks: list[Chunk], embeddings: list[Embedding | None]
-    ) -> EncodedHead:
+        self, prefix: Prefix, chunks: list[Chunk], embeddings: list[Embedding | None]
+    ) -> EncodedPrefix:
         pictures = [chunk for chunk in chunks if chunk.tokens is None]
         native = self._vision.mrope or any(map(self._vision.non_causal, pictures))
         parts = tuple(
-            Part(chunk.tokens, chunk.n_tokens, chunk.n_pos, embedding, chunk if native else None)
+            PrefixPart(
+                chunk.tokens, chunk.n_tokens, chunk.n_pos, embedding, chunk if native else None
+            )
             for chunk, embedding in zip(chunks, embeddings, strict=True)
         )
-        return EncodedHead(head, parts, native)
+        return EncodedPrefix(prefix, parts, native)
 
     def _encode(self, chunks: list[Chunk], known: list[Embedding | None]) -> list[Embedding | None]:
-        """`known` with what was missing encoded, several tiles at a time where that is possible."""
+        """`known` with missing embeddings encoded, several tiles at a time where possible."""
         missing = [c for c, e in zip(chunks, known, strict=True) if c.tokens is None and e is None]
         fresh = {}
         for chunk, embedding in self._vision.encode(missing):
@@ -197,7 +164,7 @@ class Pictures:
         return embedding
 
     def _image_size(self, digest: str, path: Path) -> tuple[int, int]:
-        size = self._image_sizes.get(digest)
+        size = self._pixels.get(digest)
         if size is None:
-            size = self._image_sizes[digest] = image_size(path)
+            size = self._pixels[digest] = image_size(path)
         return size

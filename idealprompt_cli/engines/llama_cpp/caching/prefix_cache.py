@@ -1,8 +1,8 @@
-"""Heads (template text and pictures) in the context's slots, computed once and kept.
+"""The prefix cache: prefixes (template text and pictures) computed once and kept.
 
-Four levels, each bounded: resident in a slot; saved as a state in RAM, restored by a copy; saved
-on disk, where reading is quicker than computing; and the pictures' embeddings (`pictures.py`),
-from which a head is decoded again without encoding.
+Four levels, each bounded: in a slot of the context; as a saved state in RAM, restored by a copy; as
+a saved state on disk, where reading is faster than computing; and the pictures' embeddings
+(`image_embeddings.py`), from which a prefix is decoded again without encoding.
 """
 
 from __future__ import annotations
@@ -15,207 +15,204 @@ from typing import Protocol
 import numpy as np
 
 from ..native.context import Context
-from ..native.timing import Clock
+from ..native.library import Clock
+from ..native.sequence_state import SequenceState
 from ..native.vision import Vision
-from .image_embeddings import Bounded, EncodedHead, Head, Key, Part, Pictures
-from .sequence_state import State
-from .slot_table import Residents
+from ..scheduling.request_plan import Key, Prefix
+from .image_embeddings import EncodedPrefix, ImageEmbeddings, LruCache, PrefixPart
+from .slot_table import SlotTable
 
 _TOGETHER_BYTES = 64 << 20
-"""Heads are computed together as long as their embeddings take no more than this."""
+"""Prefixes are computed together as long as their embeddings take no more than this."""
 
 
 class StateStore(Protocol):
-    """Where states are kept between processes."""
+    """Keeps saved states between processes."""
 
-    def get(self, key: Key) -> State | None: ...
+    def get(self, key: Key) -> SequenceState | None: ...
 
-    def put(self, key: Key, state: State) -> None: ...
+    def put(self, key: Key, state: SequenceState) -> None: ...
 
-    def worth(self, n_bytes: int, seconds: float) -> bool:
-        """Whether a state of this size that took so long to compute is quicker to read."""
+    def pays(self, n_bytes: int, seconds: float) -> bool:
+        """Whether reading a state of this size is faster than the `seconds` of computing it."""
 
 
-class Heads:
-    """Puts heads into slots of a context and rolls slots back to them.
+class PrefixCache:
+    """Brings prefixes into slots of a context and rolls slots back to them.
 
-    `cuttable` says whether the memory can be cut after any token; where it cannot (recurrent
-    layers), rolling back restores the head's saved state instead.
+    `truncatable`: the memory can be truncated after any token. Where it cannot (recurrent layers),
+    rolling back restores the prefix's saved state instead.
     """
 
     def __init__(
         self,
         vision: Vision,
-        pictures: Pictures,
+        pictures: ImageEmbeddings,
         clock: Clock,
         state_bytes: int,
-        cuttable: bool,
+        truncatable: bool,
         disk: StateStore | None = None,
     ) -> None:
-        self._vision, self._pictures, self._clock, self._disk = vision, pictures, clock, disk
-        self.cuttable = cuttable
-        self._states: Bounded[State] = Bounded(state_bytes)
+        self._vision, self._embeddings, self._clock, self._disk = vision, pictures, clock, disk
+        self.truncatable = truncatable
+        self._states: LruCache[SequenceState] = LruCache(state_bytes)
 
-    def use(self, context: Context) -> None:
-        """Work on this context from now on; its slots are empty."""
+    def attach(self, context: Context) -> None:
+        """Use this context from now on; its slots are empty."""
         self.context = context
-        self.residents = Residents(context.slots, context.n_ctx)
+        self.table = SlotTable(context.slots, context.n_ctx)
 
-    def leave(self) -> None:
-        """Save what the context holds, as far as there is room, since it is about to close."""
-        for slot in range(len(self.residents)):
+    def save_all(self) -> None:
+        """Save what the context holds, as far as there is room, before it is closed."""
+        for slot in range(len(self.table)):
             self._evict(slot)
 
-    def place(self, heads: Sequence[Head]) -> list[tuple[int, int]]:
-        """A slot for each head that holds exactly that head, and the cells computed for it."""
-        slots = self.residents.assign([head.key for head in heads])
-        missing: list[tuple[int, Head]] = []
-        for slot, head in zip(slots, heads, strict=True):
-            if self.residents[slot].key != head.key or not self._roll_back(slot):
-                missing.append((slot, head))
+    def place(self, prefixes: Sequence[Prefix]) -> list[tuple[int, int]]:
+        """A slot for each prefix that holds exactly that prefix, and the cells computed for it."""
+        slots = self.table.assign([prefix.key for prefix in prefixes])
+        missing: list[tuple[int, Prefix]] = []
+        for slot, prefix in zip(slots, prefixes, strict=True):
+            if self.table[slot].key != prefix.key or not self._roll_back(slot):
+                missing.append((slot, prefix))
         for slot, _ in missing:
             self._evict(slot)
         computed = self._fill(missing)
         return [(slot, computed.get(slot, 0)) for slot in slots]
 
-    def resident(self, head: Head) -> bool:
-        """Whether some slot holds the head."""
-        return self.residents.where(head.key) is not None
+    def holds(self, prefix: Prefix) -> bool:
+        """Whether some slot holds the prefix."""
+        return self.table.find(prefix.key) is not None
 
     def rewind(self, slot: int, depth: int) -> None:
-        """Cut a slot back to `depth` tokens after its head (0 where it is not cuttable)."""
-        resident = self.residents[slot]
-        if resident.extra <= depth:
+        """Truncate a slot to `depth` tokens after its prefix (0 where it is not truncatable)."""
+        held = self.table[slot]
+        if held.extra <= depth:
             return
-        if self.cuttable or not resident.cells:
-            self.context.cut(slot, resident.n_pos + depth)
-            resident.extra = depth
+        if self.truncatable or not held.cells:
+            self.context.truncate(slot, held.n_pos + depth)
+            held.extra = depth
         else:
-            assert resident.head is not None
+            assert held.prefix is not None
             self._clear(slot)
-            self._fill([(slot, resident.head)])
+            self._fill([(slot, held.prefix)])
 
-    def advance(self, slot: int, count: int) -> None:
-        """Note that so many tokens were decoded in the slot."""
-        self.residents[slot].extra += count
-
-    def forget(self) -> None:
-        """Drop all residents, after a failed decode for instance. Saved states stay."""
+    def reset(self) -> None:
+        """Empty all slots, for instance after a failed decode. Saved states stay."""
         self.context.clear()
-        self.residents = Residents(self.context.slots, self.context.n_ctx)
+        self.table = SlotTable(self.context.slots, self.context.n_ctx)
 
     def _roll_back(self, slot: int) -> bool:
-        """Make a slot hold its head alone; False where that needs the saved state."""
-        resident = self.residents[slot]
-        if resident.extra and (self.cuttable or not resident.cells):
+        """Truncate a slot to its prefix; False where that needs the saved state."""
+        held = self.table[slot]
+        if held.extra and (self.truncatable or not held.cells):
             self.rewind(slot, 0)
-        return not resident.extra
+        return not held.extra
 
     def _evict(self, slot: int) -> None:
-        """Empty a slot; its head's state is saved first unless it is already."""
-        resident = self.residents[slot]
-        if resident.key and self._roll_back(slot):
-            self._save(slot, resident.key)
-        if resident.cells or resident.extra:
+        """Empty a slot; its prefix's state is saved first unless it is saved already."""
+        held = self.table[slot]
+        if held.key and self._roll_back(slot):
+            self._save(slot, held.key)
+        if held.cells or held.extra:
             self._clear(slot)
-        self.residents.empty(slot)
+        self.table.empty(slot)
 
     def _clear(self, slot: int) -> None:
-        self.context.cut(slot, 0)
-        self.residents.empty(slot)
+        self.context.truncate(slot, 0)
+        self.table.empty(slot)
 
     def _save(self, slot: int, key: Key) -> None:
         if self._states.limit and self._states.get(key) is None:
             self._states.put(key, self.context.save(slot))
 
-    def _fill(self, missing: Sequence[tuple[int, Head]]) -> dict[int, int]:
-        """Bring heads into empty slots, each in the cheapest way -> cells computed by slot."""
-        copies: list[tuple[int, Head]] = []
-        unknown: dict[Key, tuple[int, Head]] = {}
-        for slot, head in missing:
-            if not head.images:
-                self.residents.hold(slot, head, 0, 0)
-            elif head.key in unknown or self.resident(head):
-                copies.append((slot, head))
-            elif not self._restore(slot, head):
-                unknown[head.key] = (slot, head)
+    def _fill(self, missing: Sequence[tuple[int, Prefix]]) -> dict[int, int]:
+        """Bring prefixes into empty slots, each in the cheapest way -> cells computed by slot."""
+        copies: list[tuple[int, Prefix]] = []
+        unknown: dict[Key, tuple[int, Prefix]] = {}
+        for slot, prefix in missing:
+            if not prefix.images:
+                self.table.hold(slot, prefix, 0, 0)
+            elif prefix.key in unknown or self.holds(prefix):
+                copies.append((slot, prefix))
+            elif not self._restore(slot, prefix):
+                unknown[prefix.key] = (slot, prefix)
         computed = self._compute(list(unknown.values()))
-        for slot, head in copies:
-            self._copy(slot, head)
+        for slot, prefix in copies:
+            self._copy(slot, prefix)
         return computed
 
-    def _size(self, head: Head) -> tuple[int, int]:
-        """(positions, cells) of a head."""
-        cells, n_pos = self._pictures.measure(head)
+    def _size(self, prefix: Prefix) -> tuple[int, int]:
+        """(positions, cells) of a prefix."""
+        cells, n_pos = self._embeddings.measure(prefix)
         return n_pos, cells
 
-    def _restore(self, slot: int, head: Head) -> bool:
-        """Load a saved state from RAM or disk into an empty slot, if there is one."""
-        state = self._states.get(head.key)
+    def _restore(self, slot: int, prefix: Prefix) -> bool:
+        """Load the saved state from RAM or disk into an empty slot; False if there is none."""
+        state = self._states.get(prefix.key)
         if state is None and self._disk is not None:
-            state = self._disk.get(head.key)
+            state = self._disk.get(prefix.key)
             if state is not None:
-                self._clock.heads_from_disk += 1
-                self._states.put(head.key, state)
+                self._clock.prefixes_from_disk += 1
+                self._states.put(prefix.key, state)
         if state is None or not self.context.load(slot, state):
             return False
-        self._clock.heads_restored += 1
-        self.residents.hold(slot, head, *self._size(head))
+        self._clock.prefixes_restored += 1
+        self.table.hold(slot, prefix, *self._size(prefix))
         return True
 
-    def _copy(self, slot: int, head: Head) -> None:
-        """Fill an empty slot from the slot that holds the same head."""
-        source = self.residents.where(head.key)
+    def _copy(self, slot: int, prefix: Prefix) -> None:
+        """Fill an empty slot from the slot that holds the same prefix."""
+        source = self.table.find(prefix.key)
         if source is not None and self._roll_back(source):
-            state = self._states.get(head.key)
+            state = self._states.get(prefix.key)
             if state is None:
                 state = self.context.save(source)
-                self._states.put(head.key, state)
+                self._states.put(prefix.key, state)
             if self.context.load(slot, state):
-                self.residents.hold(slot, head, *self._size(head))
+                self.table.hold(slot, prefix, *self._size(prefix))
                 return
-        if not self._restore(slot, head):
-            self._compute([(slot, head)])
+        if not self._restore(slot, prefix):
+            self._compute([(slot, prefix)])
 
     # --- computing ----------------------------------------------------------------------------
 
-    def _compute(self, wanted: Sequence[tuple[int, Head]]) -> dict[int, int]:
-        """Decode heads into empty slots, those of the same shape together -> cells by slot."""
+    def _compute(self, wanted: Sequence[tuple[int, Prefix]]) -> dict[int, int]:
+        """Decode prefixes into empty slots, those of the same shape together -> cells by slot."""
         computed: dict[int, int] = {}
         for batch in self._batches(wanted):
             started = time.perf_counter()
             self._decode(batch)
             seconds = time.perf_counter() - started
-            self._clock.head_seconds += seconds
-            self._clock.heads_computed += len(batch)
+            self._clock.prefix_seconds += seconds
+            self._clock.prefixes_computed += len(batch)
             for slot, encoded in batch:
                 n_pos = sum(part.n_pos for part in encoded.parts)
                 computed[slot] = sum(part.n_tokens for part in encoded.parts)
-                self.residents.hold(slot, encoded.head, n_pos, computed[slot])
-                self._keep(slot, encoded.head.key, seconds / len(batch))
+                self.table.hold(slot, encoded.prefix, n_pos, computed[slot])
+                self._keep(slot, encoded.prefix.key, seconds / len(batch))
         return computed
 
     def _keep(self, slot: int, key: Key, seconds: float) -> None:
-        """Save a fresh head where it will be needed: at once if the slot cannot be rolled back,
-        and on disk if reading it there will be quicker than computing it again."""
-        if not self.cuttable:
+        """Save a computed prefix: in RAM if the slot cannot be rolled back, and on disk if reading
+        it is faster than computing it again."""
+        if not self.truncatable:
             self._save(slot, key)
         if self._disk is None:
             return
         size = self.context.size(slot)
-        if self._disk.worth(size, seconds):
+        if self._disk.pays(size, seconds):
             state = self._states.get(key)
             self._disk.put(key, self.context.save(slot) if state is None else state)
 
     def _batches(
-        self, wanted: Sequence[tuple[int, Head]]
-    ) -> Iterator[list[tuple[int, EncodedHead]]]:
-        """Heads that can be decoded together: same kinds and lengths of parts, not too large.
-        Heads whose pictures the library must decode come one at a time, while it holds them."""
-        alike: dict[object, list[tuple[int, EncodedHead]]] = defaultdict(list)
+        self, wanted: Sequence[tuple[int, Prefix]]
+    ) -> Iterator[list[tuple[int, EncodedPrefix]]]:
+        """Prefixes that can be decoded together: same kinds and lengths of parts, not too large.
+        Prefixes whose pictures the library must decode come one at a time."""
+        alike: dict[object, list[tuple[int, EncodedPrefix]]] = defaultdict(list)
         used: dict[object, int] = defaultdict(int)
-        for slot, head in wanted:
-            with self._pictures.encoded(head) as encoded:
+        for slot, prefix in wanted:
+            with self._embeddings.encoded(prefix) as encoded:
                 if encoded.native:
                     yield [(slot, encoded)]
                     continue
@@ -227,7 +224,7 @@ class Heads:
                     used.pop(shape)
         yield from alike.values()
 
-    def _decode(self, batch: list[tuple[int, EncodedHead]]) -> None:
+    def _decode(self, batch: list[tuple[int, EncodedPrefix]]) -> None:
         positions = [0] * len(batch)
         slots = [slot for slot, _ in batch]
         for parts in zip(*(encoded.parts for _, encoded in batch), strict=True):
@@ -241,7 +238,7 @@ class Heads:
             positions = [pos + part.n_pos for pos, part in zip(positions, parts, strict=True)]
 
     def _decode_text(
-        self, slots: Sequence[int], parts: Sequence[Part], positions: Sequence[int]
+        self, slots: Sequence[int], parts: Sequence[PrefixPart], positions: Sequence[int]
     ) -> None:
         context, length = self.context, parts[0].n_tokens
         together = max(1, min(len(slots), context.n_ubatch // length))
@@ -259,7 +256,7 @@ class Heads:
             batch.logits[:n] = 0
             context.decode(n, 0)
 
-    def _decode_native(self, slot: int, part: Part, pos: int) -> None:
+    def _decode_native(self, slot: int, part: PrefixPart, pos: int) -> None:
         assert part.chunk is not None
         assert part.embedding is not None
         self.context.decode_picture(self._vision, part.chunk, part.embedding, slot, pos)

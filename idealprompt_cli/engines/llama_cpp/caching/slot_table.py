@@ -1,4 +1,4 @@
-"""What is in each slot of a context: a head, and how many tokens after it. Bookkeeping only."""
+"""Which prefix each slot of a context holds, and how many tokens after it. Bookkeeping only."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from .image_embeddings import Head, Key
+from ..scheduling.request_plan import Key, Prefix
 
 
 @dataclass
-class Resident:
-    """A slot's contents: a head (None: nothing) of `n_pos` positions and `cells` cells, and
-    `extra` tokens decoded after it."""
+class Slot:
+    """A slot's contents: a prefix (None: empty) of `n_pos` positions and `cells` cells, and
+    `extra` tokens decoded after it; `used` is when it was last assigned."""
 
-    head: Head | None = None
+    prefix: Prefix | None = None
     n_pos: int = 0
     cells: int = 0
     extra: int = 0
@@ -22,51 +22,55 @@ class Resident:
 
     @property
     def key(self) -> Key | None:
-        return self.head.key if self.head else None
+        return self.prefix.key if self.prefix else None
 
 
-class Residents:
+class SlotTable:
     """The slots of one context, each with room for `capacity` cells."""
 
     def __init__(self, slots: int, capacity: int) -> None:
         self.capacity = capacity
-        self._slots = [Resident() for _ in range(slots)]
+        self._slots = [Slot() for _ in range(slots)]
         self._tick = 0
 
     def __len__(self) -> int:
         return len(self._slots)
 
-    def __getitem__(self, slot: int) -> Resident:
+    def __getitem__(self, slot: int) -> Slot:
         return self._slots[slot]
 
     def position(self, slot: int) -> int:
-        """Where the slot's next token goes."""
-        resident = self._slots[slot]
-        return resident.n_pos + resident.extra
+        """The position of the slot's next token."""
+        held = self._slots[slot]
+        return held.n_pos + held.extra
 
     def room(self, slot: int) -> int:
         """Tokens that can still be decoded in the slot."""
-        resident = self._slots[slot]
-        return self.capacity - resident.cells - resident.extra
+        held = self._slots[slot]
+        return self.capacity - held.cells - held.extra
 
-    def hold(self, slot: int, head: Head, n_pos: int, cells: int) -> None:
-        """Note that the slot holds exactly this head now."""
-        self._slots[slot] = Resident(head, n_pos, cells, 0, self._tick)
+    def hold(self, slot: int, prefix: Prefix, n_pos: int, cells: int) -> None:
+        """Record that the slot holds exactly this prefix."""
+        self._slots[slot] = Slot(prefix, n_pos, cells, 0, self._tick)
+
+    def advance(self, slot: int, count: int) -> None:
+        """Record that so many tokens were decoded in the slot."""
+        self._slots[slot].extra += count
 
     def empty(self, slot: int) -> None:
-        self._slots[slot] = Resident()
+        self._slots[slot] = Slot()
 
-    def where(self, key: Key) -> int | None:
-        """A slot that holds the head, if there is one."""
-        return next((i for i, resident in enumerate(self._slots) if resident.key == key), None)
+    def find(self, key: Key) -> int | None:
+        """A slot that holds the prefix, if there is one."""
+        return next((i for i, held in enumerate(self._slots) if held.key == key), None)
 
     def assign(self, keys: Sequence[Key]) -> list[int]:
-        """A slot for each head: those already there stay, the others get neighbouring slots that
-        cost little to empty. A head's second slot lies behind everybody's first one, so that the
-        first ones alone are neighbours too."""
+        """A slot for each prefix: held prefixes keep theirs, the others get neighbouring slots that
+        cost little to empty. Second slots of a prefix come after the first slots of all, so that
+        the first ones alone are neighbours too."""
         self._tick += 1
         taken: set[int] = set()
-        slots = [self._find(key, taken) for key in keys]
+        slots = [self._take(key, taken) for key in keys]
         missing = [index for index, slot in enumerate(slots) if slot < 0]
         missing.sort(key=lambda index: keys[:index].count(keys[index]))
         for index, slot in zip(missing, self._free(len(missing), taken), strict=True):
@@ -75,23 +79,23 @@ class Residents:
             self._slots[slot].used = self._tick
         return slots
 
-    def _find(self, key: Key, taken: set[int]) -> int:
-        for slot, resident in enumerate(self._slots):
-            if resident.key == key and slot not in taken:
+    def _take(self, key: Key, taken: set[int]) -> int:
+        for slot, held in enumerate(self._slots):
+            if held.key == key and slot not in taken:
                 taken.add(slot)
                 return slot
         return -1
 
     def _free(self, count: int, taken: Collection[int]) -> list[int]:
-        """The cheapest `count` slots in a row, jumping over those that are taken."""
+        """The cheapest `count` slots in a row, skipping those that are taken."""
         free = [slot for slot in range(len(self._slots)) if slot not in taken]
-        copies = Counter(resident.key for resident in self._slots)
-        price = [self._price(resident, copies[resident.key]) for resident in self._slots]
+        copies = Counter(held.key for held in self._slots)
+        price = [self._price(held, copies[held.key]) for held in self._slots]
         runs = [free[start : start + count] for start in range(len(free) - count + 1)]
         return min(runs, key=lambda run: sum(price[slot] for slot in run)) if count else []
 
-    def _price(self, resident: Resident, copies: int) -> float:
-        """What emptying a slot loses: nothing, a copy, or a head used more or less lately."""
-        if resident.key is None:
+    def _price(self, held: Slot, copies: int) -> float:
+        """The loss of emptying a slot; greatest for a recently used prefix without a copy."""
+        if held.key is None:
             return 0.0
-        return 0.1 if copies > 1 else 1.0 + resident.used / self._tick
+        return 0.1 if copies > 1 else 1.0 + held.used / self._tick

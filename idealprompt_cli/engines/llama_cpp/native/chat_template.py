@@ -1,7 +1,7 @@
-"""Chat messages to the exact text that a model was trained on, through its own template.
+"""Chat messages to the exact text that a model was trained on, through its own chat template.
 
-Knows Jinja and the habits of published templates (no system role, content that must be a string,
-an assistant turn that begins with a space); knows nothing of tokens. Rendered in a sandbox, with
+Knows Jinja and the forms of published templates (no system role, content that must be a string,
+an assistant turn that begins with a space), not tokens. Rendered in a sandbox, with
 the environment that Transformers uses, since templates are written for that.
 """
 
@@ -22,20 +22,20 @@ from ....core.errors import ModelError
 from ....core.prompt import ImageSlot, Message
 
 SLOT = "\ue0f1"
-"""Stands for a picture in rendered text; taken out of everybody else's text."""
+"""Marks a picture's place in rendered text; removed from all other text."""
 _TODAY = datetime.datetime(2024, 7, 26)  # fixed: the same request must render the same any day
 _SYSTEM, _USER, _ANSWER = "\ue0f2sys\ue0f2", "\ue0f2usr\ue0f2", "\ue0f2ans\ue0f2"
 
 Turn = dict[str, Any]
-Clean = Callable[[str], str]
+Escape = Callable[[str], str]
 
 
-class TemplateRefusal(Exception):
+class TemplateRejection(Exception):
     """A template called `raise_exception`."""
 
 
 class _Generation(jinja2.ext.Extension):
-    """Lets the `{% generation %}` tag of training templates pass through."""
+    """Ignores the `{% generation %}` tag of training templates."""
 
     tags = {"generation"}  # noqa: RUF012 - the base class declares it so
 
@@ -46,12 +46,12 @@ class _Generation(jinja2.ext.Extension):
 
 @dataclass(frozen=True)
 class Rendered:
-    """A rendered chat: `pieces` of text with a picture between each two of them, ending where
-    the assistant's words begin. `joint` is what the template puts before those words (a space
-    for "Assistant: yes", mostly nothing) and `closing` what follows them."""
+    """A rendered chat: `segments` of text with a picture between each two of them, ending where
+    the answer begins. `separator` is what the template puts before the answer (a space for
+    "Assistant: yes", mostly nothing) and `closing` what follows it."""
 
-    pieces: tuple[str, ...]
-    joint: str
+    segments: tuple[str, ...]
+    separator: str
     closing: str
 
 
@@ -74,25 +74,25 @@ class ChatTemplate:
         self._has_system = self._takes_system()
 
     @property
-    def habits(self) -> str:
-        """What was found out about the template, in words."""
+    def form(self) -> str:
+        """What was detected about the template, in words."""
         content = "list content" if self._as_list else "string content"
         system = "system role" if self._has_system else "no system role"
         return f"{content}, {system}"
 
-    def render(self, messages: Sequence[Message], clean: Clean = str) -> Rendered:
-        """Render with the assistant's turn opened. `clean` is applied to every text of the
-        messages first. Raises `ModelError` if the template refuses the conversation."""
-        turns = self._turns(messages, clean)
+    def render(self, messages: Sequence[Message], escape: Escape = str) -> Rendered:
+        """Render with the assistant's turn opened. `escape` is applied to every text of the
+        messages first. Raises `ModelError` if the template rejects the conversation."""
+        turns = self._turns(messages, escape)
         text = self._render(turns, opened=True)
-        joint, closing = self._around_answer(turns, text)
-        return Rendered(tuple(text.split(SLOT)), joint, closing)
+        separator, closing = self._around_answer(turns, text)
+        return Rendered(tuple(text.split(SLOT)), separator, closing)
 
-    def _turns(self, messages: Sequence[Message], clean: Clean) -> list[Turn]:
+    def _turns(self, messages: Sequence[Message], escape: Escape) -> list[Turn]:
         turns: list[tuple[str, list[str]]] = []
         for message in messages:
             parts = [
-                SLOT if isinstance(part, ImageSlot) else clean(part.replace(SLOT, ""))
+                SLOT if isinstance(part, ImageSlot) else escape(part.replace(SLOT, ""))
                 for part in message.content
             ]
             turns.append((message.role, parts))
@@ -109,12 +109,12 @@ class ChatTemplate:
             return self._template.render(
                 messages=turns,
                 add_generation_prompt=opened,
-                raise_exception=_refuse,
+                raise_exception=_raise_exception,
                 strftime_now=_TODAY.strftime,
                 **self._tokens,
             )
-        except TemplateRefusal as error:
-            raise ModelError(f"the chat template refuses this conversation: {error}") from error
+        except TemplateRejection as error:
+            raise ModelError(f"the chat template rejects this conversation: {error}") from error
         except Exception as error:  # a template is a program: it may fail in any way
             raise ModelError(
                 f"the chat template fails ({type(error).__name__}: {error}); "
@@ -122,7 +122,7 @@ class ChatTemplate:
             ) from error
 
     def _around_answer(self, turns: list[Turn], opened: str) -> tuple[str, str]:
-        """What stands before and after the assistant's words in a finished turn."""
+        """(separator, closing) of a complete assistant turn."""
         try:
             answer = {"role": "assistant", "content": self._content([_ANSWER])}
             whole = self._render([*turns, answer], opened=False)
@@ -131,11 +131,11 @@ class ChatTemplate:
         before, found, after = whole.partition(_ANSWER)
         if not found:
             return "", ""
-        joint = before[len(opened) :] if before.startswith(opened) else ""
-        return (joint if joint.isspace() else ""), after
+        separator = before[len(opened) :] if before.startswith(opened) else ""
+        return (separator if separator.isspace() else ""), after
 
     def _takes_lists(self) -> bool:
-        """Whether content may be a list of parts: not if that fails or prints the list."""
+        """Whether content may be a list of parts: not where that fails or prints the list."""
         turn: Turn = {"role": "user", "content": [{"type": "text", "text": _USER}]}
         try:
             text = self._render([turn], opened=True)
@@ -181,8 +181,8 @@ def _fold_system(turns: list[tuple[str, list[str]]]) -> list[tuple[str, list[str
     return [("user", [system]), *rest]
 
 
-def _refuse(message: str) -> NoReturn:
-    raise TemplateRefusal(message)
+def _raise_exception(message: str) -> NoReturn:
+    raise TemplateRejection(message)
 
 
 def _tojson(value: Any, ensure_ascii: bool = False, indent: int | None = None) -> str:

@@ -2,7 +2,7 @@
 
 A context has `slots` sequences, each in its own stream of `n_ctx` cells, so that attention runs
 over one sequence's own cells only. The library computes streams together when their ids are
-consecutive and their token counts equal; callers batch so (`groups.py`).
+consecutive and their token counts are equal; `scheduling/sequence_groups.py` forms such batches.
 """
 
 from __future__ import annotations
@@ -15,13 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ....core.errors import ModelError
-from ..caching.sequence_state import State, room, saved
-from .library import TextModel, forget_errors, native_detail
-from .timing import Clock
+from .library import Clock, Floats, TextModel, forget_errors, native_detail
+from .sequence_state import SequenceState, allocate, from_native
 from .vision import Chunk, Embedding, Vision
-
-Ints = npt.NDArray[np.int32]
-Floats = npt.NDArray[np.float32]
 
 
 class Batch:
@@ -104,7 +100,7 @@ class Context:
         self.n_batch: int = self._llama.llama_n_batch(self.pointer)
         self.n_ubatch: int = self._llama.llama_n_ubatch(self.pointer)
         self.batch = Batch(self._llama, self.n_batch, slots, model.n_embd_inp)
-        self._nothing: Floats = np.empty((0, model.n_vocab), np.float32)
+        self._no_logits: Floats = np.empty((0, model.n_vocab), np.float32)
 
     def use_threads(self, threads: int) -> None:
         self._llama.llama_set_n_threads(self.pointer, threads, threads)
@@ -133,23 +129,22 @@ class Context:
         if code != 0:
             raise ModelError(f"llama.cpp could not compute a batch (code {code}){native_detail()}")
         if data is None:
-            return self._nothing
+            return self._no_logits
         return np.ctypeslib.as_array(data, shape=(n_outputs, self._model.n_vocab))
 
     def decode_tokens(self, slot: int, tokens: Sequence[int], pos: int, outputs: int) -> Floats:
         """Append `tokens` to one sequence at `pos` -> logits (outputs, n_vocab) of the last
         `outputs` of them, at most a batch's capacity; a view that the next call overwrites."""
-        batch, result = self.batch, self._nothing
-        head = len(tokens) - max(outputs, 1) if len(tokens) > batch.capacity else 0
-        starts = [*range(0, head, batch.capacity), head]
+        batch, result = self.batch, self._no_logits
+        before = len(tokens) - max(outputs, 1) if len(tokens) > batch.capacity else 0
+        starts = [*range(0, before, batch.capacity), before]
         for start, end in zip(starts, [*starts[1:], len(tokens)], strict=True):
-            piece = tokens[start:end]
-            n, wanted = len(piece), outputs if end == len(tokens) else 0
-            batch.token[:n] = piece
+            n, n_outputs = end - start, outputs if end == len(tokens) else 0
+            batch.token[:n] = tokens[start:end]
             batch.pos[:n] = np.arange(pos + start, pos + start + n)
             batch.seq[:n] = batch.address[slot]
-            batch.logits[: n - wanted], batch.logits[n - wanted : n] = 0, 1
-            result = self.decode(n, wanted)
+            batch.logits[: n - n_outputs], batch.logits[n - n_outputs : n] = 0, 1
+            result = self.decode(n, n_outputs)
         return result
 
     def decode_embeddings(
@@ -163,10 +158,10 @@ class Context:
         for begin in range(0, length, stride):
             n = 0
             for slot, embedding, pos in zip(slots, embeddings, positions, strict=True):
-                piece = embedding[begin : begin + stride]
-                end = n + len(piece)
-                vectors[n:end] = piece
-                self.batch.pos[n:end] = np.arange(pos + begin, pos + begin + len(piece))
+                rows = embedding[begin : begin + stride]
+                end = n + len(rows)
+                vectors[n:end] = rows
+                self.batch.pos[n:end] = np.arange(pos + begin, pos + begin + len(rows))
                 self.batch.seq[n:end] = self.batch.address[slot]
                 n = end
             self.batch.logits[:n] = 0
@@ -199,49 +194,50 @@ class Context:
         return new_pos.value
 
     def check_whole(self, vision: Vision, chunk: Chunk) -> None:
-        """Raise `ModelError` if a picture that must be computed in one piece does not fit one
+        """Raise `ModelError` if a picture that must be computed as a whole does not fit one
         micro-batch (the library would abort the process)."""
         if chunk.tokens is None and chunk.n_tokens > self.n_ubatch and vision.non_causal(chunk):
             raise ModelError(
-                f"a picture of {chunk.n_tokens} tokens must be computed in one piece; "
-                f"the micro-batch holds {self.n_ubatch}: use a smaller picture"
+                f"a picture of {chunk.n_tokens} tokens must be computed as a whole, and the "
+                f"micro-batch holds {self.n_ubatch}; use a smaller picture"
             )
 
     def last_logits(self) -> Floats:
-        """Logits (n_vocab,) of the last position that was asked for; a view."""
+        """Logits (n_vocab,) of the last output; a view."""
         data = self._llama.llama_get_logits_ith(self.pointer, -1)
         if not data:
-            raise ModelError(f"the model gave no logits{native_detail()}")
+            raise ModelError(f"the model returned no logits{native_detail()}")
         return np.ctypeslib.as_array(data, shape=(self._model.n_vocab,))
 
-    def cut(self, slot: int, pos: int) -> bool:
-        """Forget a sequence's cells from `pos` on; False where the memory cannot be cut there."""
+    def truncate(self, slot: int, pos: int) -> bool:
+        """Drop a sequence's cells from `pos` on; False where the memory cannot be truncated there
+        (recurrent layers)."""
         with self.clock:
             return bool(self._llama.llama_memory_seq_rm(self.memory, slot, pos, -1))
 
     def clear(self) -> None:
-        """Forget all sequences."""
+        """Drop all sequences."""
         with self.clock:
             self._llama.llama_memory_clear(self.memory, False)
 
     def size(self, slot: int) -> int:
-        """Bytes that a sequence's state takes."""
+        """Bytes of a sequence's saved state."""
         size: int = self._llama.llama_state_seq_get_size(self.pointer, slot)
         return size
 
-    def save(self, slot: int) -> State:
+    def save(self, slot: int) -> SequenceState:
         """A copy of one sequence's state, to `load` into any slot later."""
         forget_errors()
         with self.clock:
             size = self.size(slot)
-            buffer = room(size)
+            buffer = allocate(size)
             data = buffer.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
             written: int = self._llama.llama_state_seq_get_data(self.pointer, data, size, slot)
         if written != size:
             raise ModelError(f"a prefix state could not be saved{native_detail()}")
-        return saved(buffer, size, slot, self.slots, self._model.one_cache)
+        return from_native(buffer, size, slot, self.slots, self._model.one_cache)
 
-    def load(self, slot: int, state: State) -> bool:
+    def load(self, slot: int, state: SequenceState) -> bool:
         """Fill an empty sequence from a saved state; False if the library refuses it."""
         content = state.for_slots(self.slots)
         if content is None:

@@ -1,5 +1,5 @@
-"""What a GGUF file says of itself, read without the native library, so that a wrong file is a
-clear line and never a crash. Format: ggml's `gguf.md`, versions 2 and 3, little endian."""
+"""GGUF headers, read without the native library, so that a wrong file gives an error line and
+never a crash. Format: ggml's `gguf.md`, versions 2 and 3, little endian."""
 
 from __future__ import annotations
 
@@ -33,6 +33,11 @@ _BLOCKS = {  # ggml type -> (values per block, bytes per block), as in ggml.c
     21: (256, 110), 22: (256, 82), 23: (256, 136), 24: (1, 1), 25: (1, 2), 26: (1, 4),
     27: (1, 8), 28: (1, 8), 29: (256, 56), 30: (1, 2), 34: (256, 54), 35: (256, 66), 39: (32, 17),
 }  # fmt: skip
+_SIZE_CLASSES = (
+    (50, "tiny"), (400, "0.3b"), (800, "0.5b"), (1500, "1b"), (2700, "2b"), (5500, "4b"),
+    (12_000, "8b"),
+)  # fmt: skip
+"""(upper limit in millions of parameters, name)"""
 _WHOLE = 64 << 20
 _SAMPLES, _SAMPLE = 64, 1 << 16
 Value = str | int | float | bool
@@ -55,6 +60,12 @@ class Header:
         """Whether this is an mmproj (vision or audio half) and not a text model."""
         return self.architecture == "clip" or self.meta.get("general.type") == "mmproj"
 
+    @property
+    def projector_type(self) -> str:
+        """The kind of an mmproj's vision projector ("idefics3", "qwen2vl_merger", ...)."""
+        kinds = ("clip.vision.projector_type", "clip.projector_type")
+        return next((str(self.meta[key]) for key in kinds if self.meta.get(key)), "mlp")
+
 
 def read_header(path: Path, what: str) -> Header:
     """Read and check a file; `what` names its part ("text model") in errors. `ModelError` if it
@@ -66,7 +77,7 @@ def read_header(path: Path, what: str) -> Header:
         with path.open("rb") as file:
             header = _Reader(file, path, what).header()
     except PermissionError as error:
-        raise ModelError(f"{path}: may not be read; change its permissions") from error
+        raise ModelError(f"{path}: cannot be read; change its permissions") from error
     except (EOFError, struct.error, MemoryError, OverflowError) as error:
         raise ModelError(f"{path}: the {what} is cut off in its header; fetch it again") from error
     size = path.stat().st_size
@@ -119,7 +130,15 @@ def fingerprint(*paths: Path) -> str:
     return digest.hexdigest()[:16]
 
 
+def size_class(n_params: int) -> str:
+    """A rough size ("0.3b") for naming a model family."""
+    millions = n_params / 1_000_000
+    return next((name for limit, name in _SIZE_CLASSES if millions < limit), "large")
+
+
 class _Reader:
+    """Reads one header from an open file. Raises `EOFError` where the file ends too early."""
+
     def __init__(self, file: BinaryIO, path: Path, what: str) -> None:
         self._file, self._path, self._what = file, path, what
 

@@ -1,7 +1,7 @@
-"""The native library: loading it silently, and owners that free what they hold.
+"""The native library: loading it without output, the text model, and the count of native work.
 
-Everything that touches a pointer of llama.cpp lives here, in `vision.py` and in `context.py`.
-The library prints on stderr unless all three log callbacks are set and kept alive.
+Everything that touches a pointer of llama.cpp is in this folder. The library prints on stderr
+unless all three log callbacks are set and kept alive.
 """
 
 from __future__ import annotations
@@ -10,19 +10,63 @@ import ctypes
 import hashlib
 import importlib
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
-from ....core.errors import ModelError
-from .timing import Clock
+import numpy as np
+import numpy.typing as npt
 
+from ....core.errors import ModelError
+
+Ints = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float32]
 _ERROR_LEVEL = 4  # ggml.h: NONE 0, DEBUG 1, INFO 2, WARN 3, ERROR 4, CONT 5
 _errors: deque[str] = deque(maxlen=20)
 _keep_alive: list[Any] = []
 _lock = threading.Lock()
+
+
+@dataclass
+class Clock:
+    """Seconds spent in native calls and counts of what they computed, for reports and estimates.
+
+    Used as a context manager around native calls; nested blocks count once.
+    """
+
+    native_seconds: float = 0.0
+    encode_seconds: float = 0.0
+    prefix_seconds: float = 0.0
+    decodes: int = 0
+    tokens: int = 0
+    padding: int = 0
+    image_tokens: int = 0
+    images_encoded: int = 0
+    prefixes_computed: int = 0
+    prefixes_restored: int = 0
+    prefixes_from_disk: int = 0
+    _depth: int = 0
+    _started: float = 0.0
+
+    def __enter__(self) -> Clock:
+        if not self._depth:
+            self._started = time.perf_counter()
+        self._depth += 1
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self._depth -= 1
+        if not self._depth:
+            self.native_seconds += time.perf_counter() - self._started
 
 
 @dataclass(frozen=True)
@@ -35,7 +79,7 @@ class Library:
 
 @lru_cache(maxsize=1)
 def library() -> Library:
-    """Import the bindings (0.3 s), silence them, initialise the backend. Once per process."""
+    """Import the bindings (0.3 s), redirect their log, initialise the backend. Once per process."""
     with _lock:
         try:
             llama = importlib.import_module("llama_cpp.llama_cpp")
@@ -62,20 +106,20 @@ def _on_log(level: int, text: bytes, _user: object) -> None:
 
 
 def forget_errors() -> None:
-    """Drop the native error lines seen so far."""
+    """Drop the native error lines recorded so far."""
     _errors.clear()
 
 
 def last_error() -> str:
-    """The most telling native error lines since `forget_errors`, as one line."""
+    """The first two distinct native error lines since `forget_errors`, as one line."""
     lines = [line for line in _errors if "hint" not in line.lower()]
     return "; ".join(list(dict.fromkeys(lines))[:2])
 
 
 def native_detail() -> str:
     """` (llama.cpp says: ...)` or nothing, to end an error message with."""
-    said = " ".join(last_error().split())
-    return f" (llama.cpp says: {said})" if said else ""
+    error = " ".join(last_error().split())
+    return f" (llama.cpp says: {error})" if error else ""
 
 
 def version() -> str:
@@ -148,6 +192,13 @@ class TextModel:
         arch = self.meta("general.architecture") or ""
         head_size = int(self.meta(f"{arch}.attention.key_length") or width // heads)
         return layers * 2 * kv_heads * head_size * 2
+
+    def quantisation(self) -> str:
+        """The file's quantisation as llama.cpp names it ("Q8_0")."""
+        llama = self.lib.llama
+        name = llama.llama_ftype_name(llama.llama_model_ftype(self.pointer))
+        text = name.decode() if name else self.description()
+        return text.removeprefix("mostly ").removeprefix("all ")
 
     def close(self) -> None:
         if self.pointer:

@@ -1,4 +1,8 @@
-"""Text to tokens and back, with a wall between template text and everybody else's text."""
+"""Text to tokens and back, and grammars over tokens.
+
+Only the chat template may produce control tokens: in all other text, a `BREAK` keeps the text of a
+control token from being tokenised as one.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,25 @@ import ctypes
 from functools import lru_cache
 from typing import Any
 
-from .library import TextModel
+import numpy as np
+
+from ....core.errors import ModelError
+from .library import Floats, TextModel, forget_errors, library, native_detail
 
 _CONTROL_OR_UNKNOWN = 1 << 3 | 1 << 0  # llama.h: token attributes that parse_special acts on
-WALL = "\ue0f0"
-"""A private-use character put inside a control token's text that stands in a prompt; the text is
-cut there before it is tokenised, so that the pieces can never form the control token."""
+BREAK = "\ue0f0"
+"""A private-use character that `Vocabulary.escape` puts inside the text of a control token. Text is
+split there before it is tokenised, so that the parts never form the control token."""
+_CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
+
+
+def split_at_breaks(text: str) -> list[str]:
+    """The parts of rendered text that are tokenised one by one."""
+    return [part for part in text.split(BREAK) if part]
 
 
 class Vocabulary:
-    """Tokeniser of a loaded model. Tokens are ints, text is str, pieces are bytes."""
+    """Tokeniser of a loaded model. Tokens are ints, text is str, a token's piece is bytes."""
 
     def __init__(self, model: TextModel) -> None:
         self._llama: Any = model.lib.llama
@@ -43,35 +56,33 @@ class Vocabulary:
                 return list(self._buffer[:n])
             self._buffer = (ctypes.c_int32 * -n)()
 
-    def tokenize_walled(self, text: str) -> list[int]:
-        """Tokens of rendered chat text, special ones included, cut at every `WALL`."""
-        tokens: list[int] = []
-        for piece in text.split(WALL):
-            if piece:
-                tokens.extend(self.tokenize(piece, special=True))
-        return tokens
+    def tokenize_rendered(self, text: str) -> list[int]:
+        """Tokens of rendered chat text, control tokens included, split at every `BREAK`."""
+        return [
+            token for part in split_at_breaks(text) for token in self.tokenize(part, special=True)
+        ]
 
-    def wall(self, content: str) -> str:
-        """`content` with a `WALL` inside every control token's text; unchanged when it has none,
-        which is nearly always, and then the tokens are those of the plain string."""
-        if WALL in content:
-            content = content.replace(WALL, "")
+    def escape(self, content: str) -> str:
+        """`content` with a `BREAK` inside the text of every control token; unchanged, with the
+        tokens of the plain string, where there is none (nearly always)."""
+        if BREAK in content:
+            content = content.replace(BREAK, "")
         if self.tokenize(content, special=True) == self.tokenize(content, special=False):
             return content
         for text in self._control_texts():
             if text in content:
-                content = content.replace(text, text[0] + WALL + text[1:])
+                content = content.replace(text, text[0] + BREAK + text[1:])
         return content
 
     def piece(self, token: int) -> bytes:
-        """The bytes that a token stands for; control tokens are nothing."""
+        """The bytes that a token stands for; none for control tokens."""
         known = self._pieces.get(token)
         if known is None:
             known = self._pieces[token] = self._piece(token, special=False)
         return known
 
     def text(self, token: int) -> str:
-        """A token's text, control tokens included; empty for a token that there is not."""
+        """A token's text, control tokens included; empty for a negative token (none defined)."""
         return self._piece(token, special=True).decode("utf-8", "replace") if token >= 0 else ""
 
     def ends(self, token: int) -> bool:
@@ -100,3 +111,42 @@ class Vocabulary:
                 if raw and len(raw) > 1:
                     texts.append(raw.decode("utf-8", "replace"))
         return tuple(sorted(texts, key=len, reverse=True))
+
+
+class Grammar:
+    """A GBNF grammar that constrains one generation. Raises `ModelError` if it does not parse."""
+
+    def __init__(self, text: str, vocab: Any) -> None:
+        self._llama: Any = library().llama
+        forget_errors()
+        self._pointer: Any = self._llama.llama_sampler_init_grammar(vocab, text.encode(), b"root")
+        if not self._pointer:
+            raise ModelError(f"the grammar is not valid GBNF{native_detail()}; fix its rules")
+
+    def choose(self, logits: Floats, best: int) -> int:
+        """The best token that the grammar allows, or -1 if none is; logits (n_vocab,) with their
+        greatest at `best`."""
+        if self._allowed(np.array([best], np.int32), logits)[0] > -np.inf:
+            return best
+        allowed = self._allowed(np.arange(len(logits), dtype=np.int32), logits)
+        best = int(allowed.argmax())
+        return best if allowed[best] > -np.inf else -1
+
+    def accept(self, token: int) -> None:
+        self._llama.llama_sampler_accept(self._pointer, token)
+
+    def close(self) -> None:
+        if self._pointer:
+            self._llama.llama_sampler_free(self._pointer)
+            self._pointer = None
+
+    def _allowed(self, ids: Any, logits: Floats) -> Floats:
+        """Logits of `ids`, -inf where the grammar forbids."""
+        candidates = np.zeros(len(ids), _CANDIDATE)
+        candidates["id"], candidates["logit"] = ids, logits[ids]
+        data = ctypes.cast(candidates.ctypes.data, ctypes.POINTER(self._llama.llama_token_data))
+        array = self._llama.llama_token_data_array(data, len(ids), -1, False)
+        self._llama.llama_sampler_apply(self._pointer, ctypes.byref(array))
+        result = np.empty(len(ids), np.float32)
+        result[:] = candidates["logit"]
+        return result

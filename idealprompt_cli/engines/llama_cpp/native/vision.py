@@ -1,4 +1,4 @@
-"""Pictures to embeddings: owners of mtmd's context, bitmaps and chunks."""
+"""Pictures to embeddings: owner of mtmd's context, bitmaps and chunks."""
 
 from __future__ import annotations
 
@@ -12,20 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ....core.errors import ImageError, ModelError
 from ....io.images import image_size, open_rgb
-from .library import TextModel, forget_errors, native_detail
-from .timing import Clock
+from .library import Clock, Floats, TextModel, forget_errors, native_detail
 
-Embedding = npt.NDArray[np.float32]
+Embedding = Floats
+"""(n_tokens, width)"""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture in a prompt: the file and the identity of its contents. `size` (width, height)
-    saves reading the file where only its measures matter."""
+    """A picture in a prompt: the file and the hash of its contents. `size` (width, height) is given
+    where the file need not be read."""
 
     path: Path
     digest: str
@@ -35,8 +34,8 @@ class Picture:
 @dataclass(frozen=True)
 class Chunk:
     """A borrowed chunk of a tokenised prompt: text `tokens`, or a picture when they are None.
-    `n_pos` is what it advances the position by (differs from `n_tokens` under M-RoPE). `name`
-    identifies what a picture chunk shows: file contents, which tile, how many tokens."""
+    `n_pos` is by how much it advances the position (differs from `n_tokens` under M-RoPE). `name`
+    identifies a picture chunk: file contents, which tile, how many tokens."""
 
     pointer: Any
     tokens: tuple[int, ...] | None
@@ -85,8 +84,8 @@ class Vision:
     ) -> Iterator[list[Chunk]]:
         """Tokenise text and pictures in reading order; the chunks live inside the block.
 
-        Text is template text (control tokens act). `measure` only counts: pictures are
-        represented by their sizes and cannot be encoded.
+        Control tokens in text are tokenised as such. With `measure`, pictures are represented by
+        their sizes and cannot be encoded.
         """
         mtmd = self.lib.mtmd
         with ExitStack() as stack:
@@ -104,16 +103,16 @@ class Vision:
             if code != 0:
                 names = ", ".join(str(p.path) for p in parts if isinstance(p, Picture))
                 raise ImageError(
-                    f"{names}: the model's image processor refuses it{native_detail()}; "
-                    "use a larger or less extreme picture"
+                    f"{names}: the model's image processor rejects it{native_detail()}; "
+                    "use a larger picture or less extreme proportions"
                 )
             seen: Counter[str] = Counter()
             size = mtmd.mtmd_input_chunks_size(output)
             yield [self._chunk(output, index, seen) for index in range(size)]
 
     def encode(self, chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, Embedding]]:
-        """Run the vision model on picture chunks -> (n_tokens, width) float32 each, copies. Those
-        that the model can take together are encoded together."""
+        """Run the vision model on picture chunks -> (n_tokens, width) float32 each, copies. Chunks
+        that fit the model's batch are encoded together."""
         rest = list(chunks)
         while rest:
             taken = self._encode_batch(rest)
@@ -146,8 +145,8 @@ class Vision:
         return np.ctypeslib.as_array(data, shape=(chunk.n_tokens, self.width)).copy()
 
     def longest_whole(self) -> int:
-        """Tokens of the longest picture chunk that must be decoded in one piece, 0 if none must;
-        taken from a large picture, of which only the measures are looked at."""
+        """Tokens of the longest picture chunk that must be decoded as a whole, 0 if there is none;
+        measured on a large picture, without pixels."""
         large = Picture(Path("large"), "large", (2048, 2048))
         with self.chunks([large], measure=True) as chunks:
             whole = [c.n_tokens for c in chunks if c.tokens is None and self.non_causal(c)]

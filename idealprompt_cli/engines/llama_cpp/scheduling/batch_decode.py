@@ -1,23 +1,24 @@
-"""Tokens for many slots, decoded in the cheapest grouping, and the logits that were asked for."""
+"""Decode tokens of many slots in the cheapest grouping, and return the requested logits."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from ..caching.prefix_cache import Heads
-from ..native.context import Batch, Context, Floats, Ints
+from ..native.context import Batch, Context
+from ..native.library import Floats, Ints
 from .sequence_groups import DecodeCost, Group, grouped
 
 
 @dataclass(frozen=True)
-class Piece:
-    """Tokens to decode at the end of a slot, at most one batch of them. `outputs` marks those
-    whose logits are wanted, `n_outputs` of them."""
+class Segment:
+    """Tokens to append to a slot, at most one batch of them. `outputs` marks those whose logits
+    are requested, `n_outputs` of them."""
 
     slot: int
     tokens: Ints
@@ -25,62 +26,78 @@ class Piece:
     n_outputs: int
 
 
+class Slots(Protocol):
+    """What is known of the context's slots; see `caching.slot_table.SlotTable`."""
+
+    def position(self, slot: int) -> int:
+        """The position of the slot's next token."""
+
+    def room(self, slot: int) -> int:
+        """Tokens that can still be decoded in the slot."""
+
+    def advance(self, slot: int, count: int) -> None:
+        """Record that so many tokens were decoded in the slot."""
+
+
 def decode(
-    context: Context, heads: Heads, pieces: Sequence[Piece], cost: DecodeCost
+    context: Context, slots: Slots, segments: Sequence[Segment], cost: DecodeCost, pad: bool
 ) -> Iterator[tuple[list[int], Floats]]:
-    """Decode pieces for different slots -> per native call the indices of its pieces and their
-    logits (outputs, n_vocab) in that order, a view that the next call overwrites."""
-    order = sorted(range(len(pieces)), key=lambda index: pieces[index].slot)
-    slots = tuple(pieces[index].slot for index in order)
-    lengths = tuple(len(pieces[index].tokens) for index in order)
+    """Decode segments of different slots -> per native call the indices of its segments and their
+    logits (outputs, n_vocab) in that order, a view that the next call overwrites. `pad` allows
+    padding, which needs a memory that can be truncated."""
+    order = sorted(range(len(segments)), key=lambda index: segments[index].slot)
+    used = tuple(segments[index].slot for index in order)
+    lengths = tuple(len(segments[index].tokens) for index in order)
     longest = max(lengths)
-    span = range(slots[0], slots[-1] + 1)
-    roomy = heads.cuttable and all(heads.residents.room(slot) >= longest for slot in span)
-    for group in grouped(slots, lengths, cost, context.n_ubatch, roomy):
-        for part in _even(group, slots, context.n_ubatch):
+    span = range(used[0], used[-1] + 1)
+    pad = pad and all(slots.room(slot) >= longest for slot in span)
+    for group in grouped(used, lengths, cost, context.n_ubatch, pad):
+        for part in _micro_batches(group, used, context.n_ubatch):
             chosen = [order[index] for index in range(part.begin, part.end)]
-            yield chosen, _run(context, heads, [pieces[i] for i in chosen], part.length)
+            yield chosen, _run(context, slots, [segments[i] for i in chosen], part.length)
 
 
-def _even(group: Group, slots: Sequence[int], n_ubatch: int) -> Iterator[Group]:
+def _micro_batches(group: Group, used: Sequence[int], n_ubatch: int) -> Iterator[Group]:
     """A group in parts that each fill one native micro-batch about equally."""
-    first, span = slots[group.begin], slots[group.end - 1] - slots[group.begin] + 1
+    first, span = used[group.begin], used[group.end - 1] - used[group.begin] + 1
     parts = -(-span // max(1, n_ubatch // group.length))
     begin = group.begin
     for index in range(1, parts + 1):
         stop = first + span * index // parts
-        end = bisect_left(slots, stop, begin, group.end)
+        end = bisect_left(used, stop, begin, group.end)
         if begin < end:
             yield Group(begin, end, group.length)
         begin = end
 
 
-def _run(context: Context, heads: Heads, pieces: Sequence[Piece], length: int) -> Floats:
-    """One native call: the pieces at their slots' ends, padded to `length`, gaps filled; padding
-    and filling are cut off again."""
-    by_slot = {piece.slot: piece for piece in pieces}
-    slots = range(pieces[0].slot, pieces[-1].slot + 1)
-    for index, slot in enumerate(slots):
-        _put(context.batch, index * length, length, by_slot.get(slot), slot)
-        pos = heads.residents.position(slot)
-        context.batch.pos[index * length : (index + 1) * length] = np.arange(pos, pos + length)
-    n, real = len(slots) * length, sum(len(piece.tokens) for piece in pieces)
+def _run(context: Context, slots: Slots, segments: Sequence[Segment], length: int) -> Floats:
+    """One native call: the segments at their slots' ends, padded to `length`, and padding in the
+    slots between them; the padding is truncated again."""
+    by_slot = {segment.slot: segment for segment in segments}
+    span = range(segments[0].slot, segments[-1].slot + 1)
+    starts = [slots.position(slot) for slot in span]
+    for index, (slot, start) in enumerate(zip(span, starts, strict=True)):
+        _fill(context.batch, index * length, length, by_slot.get(slot), slot, start)
+    n, real = len(span) * length, sum(len(segment.tokens) for segment in segments)
     context.clock.padding += n - real
-    logits = context.decode(n, sum(piece.n_outputs for piece in pieces))
-    for slot in slots:
-        wanted = len(by_slot[slot].tokens) if slot in by_slot else 0
-        heads.advance(slot, length)
-        if wanted < length:
-            heads.rewind(slot, heads.residents[slot].extra - length + wanted)
+    logits = context.decode(n, sum(segment.n_outputs for segment in segments))
+    for slot, start in zip(span, starts, strict=True):
+        count = len(by_slot[slot].tokens) if slot in by_slot else 0
+        slots.advance(slot, count)
+        if count < length:
+            context.truncate(slot, start + count)
     return logits
 
 
-def _put(batch: Batch, begin: int, length: int, piece: Piece | None, slot: int) -> None:
-    """Put one slot's tokens, or stand-ins, at a place of the batch."""
-    middle, end = begin + (len(piece.tokens) if piece else 0), begin + length
-    if piece is not None:
-        batch.token[begin:middle] = piece.tokens
-        batch.logits[begin:middle] = piece.outputs
+def _fill(
+    batch: Batch, begin: int, length: int, segment: Segment | None, slot: int, start: int
+) -> None:
+    """Write one slot's tokens, or padding, into the batch at `begin`."""
+    middle, end = begin + (len(segment.tokens) if segment else 0), begin + length
+    if segment is not None:
+        batch.token[begin:middle] = segment.tokens
+        batch.logits[begin:middle] = segment.outputs
     batch.token[middle:end] = 0
     batch.logits[middle:end] = 0
     batch.seq[begin:end] = batch.address[slot]
+    batch.pos[begin:end] = np.arange(start, start + length)

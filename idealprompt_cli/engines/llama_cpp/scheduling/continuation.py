@@ -1,14 +1,13 @@
-"""One greedy generation: choosing tokens, and seeing where the answer ends."""
+"""One greedy generation: choosing tokens, and detecting the end of the answer."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 from ....core.requests import Generated
-from ..native.context import Floats
-from ..native.grammar import Grammar
-from ..native.tokenizer import Vocabulary
-from .jobs import GenerateJob
+from ..native.library import Floats
+from ..native.tokenizer import Grammar, Vocabulary
+from .request_plan import GenerateJob
 from .token_trie import Tokens
 
 
@@ -28,8 +27,8 @@ class Continuation:
         self.done = self._limit <= 0
 
     def feed(self, logits: Floats, best: int) -> None:
-        """Choose the next token from logits (n_vocab,), whose greatest is at `best`, and see
-        whether that was the end."""
+        """Choose the next token from logits (n_vocab,), whose greatest is at `best`, and update
+        `done`."""
         token = self._grammar.choose(logits, best) if self._grammar else best
         if token < 0 or self._vocab.ends(token):
             self.done, self._finish, self._ended = True, "stop", True
@@ -46,12 +45,12 @@ class Continuation:
 
     @property
     def room(self) -> int:
-        """The most tokens that are ever decoded: the last one of an answer is not."""
+        """The most tokens that may be decoded: the last one of an answer never is."""
         return max(0, self._limit - 1)
 
     @property
     def decoded(self) -> Tokens:
-        """The tokens so far that had to be decoded to come to the end."""
+        """The tokens so far that had to be decoded to reach the end."""
         return tuple(self._tokens if self._ended else self._tokens[:-1])
 
     def result(self, tokens: int) -> Generated:
@@ -73,4 +72,4 @@ class Continuation:
 
     def _text(self) -> str:
         text = self._raw.decode("utf-8", "ignore")
-        return text.removeprefix(self._job.plan.joint)
+        return text.removeprefix(self._job.plan.separator)

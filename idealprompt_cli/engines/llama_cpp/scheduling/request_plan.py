@@ -1,27 +1,34 @@
-"""A request to tokens: what is computed once per picture, and what is computed per prompt.
+"""A request as tokens: what is computed once per example, and what is computed per prompt.
 
-head    everything up to and including the last picture   kept per (pictures, text)
-suffix  the text after it, up to where the answer begins  decoded on top of the head
-options the answers to be scored, as tokens in context
+prefix   everything up to and including the last picture   kept per (pictures, text)
+suffix   the text after it, up to where the answer begins  decoded after the prefix
+options  the answers to be scored, as tokens in context
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Protocol
 
 from ....core.errors import ModelError
 from ....core.prompt import Message
+from ....core.requests import Generated, Scored
+from ....io.images import content_hash
 from ..native.chat_template import ChatTemplate
-from ..native.tokenizer import WALL
+from ..native.tokenizer import split_at_breaks
+from ..native.vision import Picture
 
 _KEPT = 1024
+Key = bytes | str
 
 
 class Tokeniser(Protocol):
-    """What is asked of a vocabulary here; see `vocabulary.Vocabulary`."""
+    """What a planner needs of `tokenizer.Vocabulary`."""
 
     adds_bos: bool
     bos: int
@@ -29,9 +36,9 @@ class Tokeniser(Protocol):
 
     def tokenize(self, text: str, special: bool) -> list[int]: ...
 
-    def tokenize_walled(self, text: str) -> list[int]: ...
+    def tokenize_rendered(self, text: str) -> list[int]: ...
 
-    def wall(self, content: str) -> str: ...
+    def escape(self, content: str) -> str: ...
 
     def text(self, token: int) -> str: ...
 
@@ -39,20 +46,88 @@ class Tokeniser(Protocol):
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A request without its pictures. `head` holds the text before each picture (one item per
-    picture, walls inside), `suffix` the tokens after the last one; `options[i]` are the tokens
-    scored for option i, the end of the turn included where `closed`."""
+class Prefix:
+    """Text before each picture, the pictures, and the hashes of their contents."""
 
-    head: tuple[str, ...]
+    text: tuple[str, ...]
+    images: tuple[Path, ...]
+    hashes: tuple[str, ...]
+    key: Key
+
+    def parts(self) -> list[str | Picture]:
+        """What mtmd tokenises, in reading order."""
+        parts: list[str | Picture] = []
+        for text, image, digest in zip(self.text, self.images, self.hashes, strict=True):
+            parts.extend(split_at_breaks(text))
+            parts.append(Picture(image, digest))
+        return parts
+
+
+NO_PREFIX = Prefix((), (), (), b"")
+
+
+def make_prefix(text: tuple[str, ...], images: Sequence[Path]) -> Prefix:
+    """A prefix whose key is a hash of its text and its pictures' bytes. Raises `ImageError`."""
+    if not images:
+        return NO_PREFIX
+    hashes = tuple(content_hash(image) for image in images)
+    digest = hashlib.blake2b(digest_size=16)
+    for segment, picture in zip(text, hashes, strict=True):
+        digest.update(f"{len(segment)}:{segment}{picture}".encode())
+    return Prefix(text, tuple(images), hashes, digest.digest())
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A request without its pictures. `prefix` holds the text before each picture (one item per
+    picture, breaks included), `tail` the text after the last one and `suffix` its tokens;
+    `options[i]` are the tokens scored for option i, the end of the turn included where one option
+    begins another. `separator` is what the template puts before an answer."""
+
+    prefix: tuple[str, ...]
     tail: str
     suffix: tuple[int, ...]
     options: tuple[tuple[int, ...], ...] = ()
-    joint: str = ""
+    separator: str = ""
+
+    @property
+    def n_decoded(self) -> int:
+        """Tokens decoded after the prefix: the suffix and the longest option but its last token."""
+        return len(self.suffix) + max((len(option) for option in self.options), default=1) - 1
+
+
+@dataclass(frozen=True)
+class ScoreJob:
+    """Score `plan.options` after `prefix` and `plan.suffix`."""
+
+    prefix: Prefix
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class GenerateJob:
+    """Continue greedily after `prefix` and `plan.suffix`."""
+
+    prefix: Prefix
+    plan: Plan
+    max_tokens: int
+    stop: tuple[str, ...] = ()
+    grammar: str | None = None
+
+
+class Backend(Protocol):
+    """A way to compute jobs; answers come in the order of the jobs."""
+
+    def score(self, jobs: list[ScoreJob]) -> list[Scored]: ...
+
+    def generate(self, jobs: list[GenerateJob]) -> list[Generated]: ...
+
+    def close(self) -> None: ...
 
 
 class Planner:
-    """Renders and tokenises, and remembers, since one prompt is asked about many pictures."""
+    """Renders and tokenises requests. Plans are kept, since one prompt is asked about many
+    pictures."""
 
     def __init__(self, template: ChatTemplate, vocabulary: Tokeniser) -> None:
         self._template = template
@@ -62,7 +137,7 @@ class Planner:
     def plan(
         self, messages: tuple[Message, ...], prefill: str, options: tuple[str, ...] = ()
     ) -> Plan:
-        """The plan of a request. Raises `ModelError` if the template refuses it."""
+        """The plan of a request. Raises `ModelError` if the template rejects it."""
         key = (messages, prefill, options)
         plan = self._kept.get(key)
         if plan is None:
@@ -72,50 +147,45 @@ class Planner:
         return plan
 
     def _make(self, messages: tuple[Message, ...], prefill: str, options: tuple[str, ...]) -> Plan:
-        wall = self._vocabulary.wall
-        chat = self._template.render(messages, wall)
-        pieces = list(chat.pieces)
+        escape = self._vocabulary.escape
+        chat = self._template.render(messages, escape)
+        segments = list(chat.segments)
         if self._vocabulary.adds_bos:
             bos = self._vocabulary.text(self._vocabulary.bos)
-            if not pieces[0].startswith(bos):
-                pieces[0] = bos + pieces[0]
-        joint = chat.joint
+            if not segments[0].startswith(bos):
+                segments[0] = bos + segments[0]
+        separator = chat.separator
         if prefill:
-            pieces[-1] += joint + wall(prefill)
-            joint = ""
-        tail = pieces[-1]
-        suffix = tuple(self._vocabulary.tokenize_walled(tail))
+            segments[-1] += separator + escape(prefill)
+            separator = ""
+        tail = segments[-1]
+        suffix = tuple(self._vocabulary.tokenize_rendered(tail))
         if not suffix:
             raise ModelError("the chat template puts nothing after the picture to answer from")
-        tokens = [self._option(tail, suffix, joint + wall(option)) for option in options]
+        tokens = [self._option(tail, suffix, separator + escape(option)) for option in options]
         if _any_prefix(tokens):
             end = self._end_token(chat.closing)
             tokens = [(*option, end) for option in tokens]
-        return Plan(tuple(pieces[:-1]), tail, suffix, tuple(tokens), joint)
+        return Plan(tuple(segments[:-1]), tail, suffix, tuple(tokens), separator)
 
     def _option(self, tail: str, suffix: tuple[int, ...], option: str) -> tuple[int, ...]:
-        """Tokens of an option as they come after the prompt: those of the whole minus those of
-        the prompt; the option's own tokens where the prompt's end would be tokenised anew."""
-        whole = tuple(self._vocabulary.tokenize_walled(tail + option))
+        """Tokens of an option as they follow the prompt: those of the whole minus those of the
+        prompt; the option's own tokens where the prompt's end would be tokenised differently."""
+        whole = tuple(self._vocabulary.tokenize_rendered(tail + option))
         n = len(suffix)
         alone = whole[n:]
         if whole[:n] != suffix or not alone:
-            alone = tuple(self._vocabulary.tokenize_walled(option))
+            alone = tuple(self._vocabulary.tokenize_rendered(option))
         if not alone:
             raise ModelError(f"the option {option!r} has no tokens; give every option some text")
         return alone
 
     def _end_token(self, closing: str) -> int:
-        """The token by which an assistant's turn ends in this template, else the model's own."""
+        """The token that ends an assistant's turn in this template, else the model's own."""
         tokens = self._vocabulary.tokenize(closing, special=True)
         if tokens and self._vocabulary.ends(tokens[0]):
             return tokens[0]
         return self._vocabulary.eot
-
-
-def head_parts(text: str) -> list[str]:
-    """A piece of head text cut at its walls, for tokenising part by part."""
-    return [part for part in text.split(WALL) if part]
 
 
 def _any_prefix(options: list[tuple[int, ...]]) -> bool:

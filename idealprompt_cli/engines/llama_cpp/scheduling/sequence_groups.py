@@ -1,10 +1,9 @@
-"""Which sequences are computed together: few full micro-batches instead of many small ones.
+"""Which sequences are decoded together: few full micro-batches instead of many small ones.
 
 The library computes sequences in one micro-batch only where their ids are consecutive and they add
 equally many tokens; a ragged batch falls into one micro-batch per difference in length, each of
-which reads all the weights. So short ones are padded, and gaps between the ids filled, with tokens
-that are cut off again, wherever a measured cost says that this is cheaper. Pure Python; knows
-nothing of models.
+which reads all the weights. So short sequences are padded, and gaps between the ids filled, with
+tokens that are truncated again, where the measured cost says that this is cheaper. Pure Python.
 """
 
 from __future__ import annotations
@@ -14,23 +13,23 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 _COPY_SHARE = 0.02
-"""Copying a head to another slot costs about this share of computing it."""
+"""The cost of copying a prefix to another slot, as a share of the cost of computing it."""
 
 
 @dataclass(frozen=True)
 class DecodeCost:
-    """What a micro-batch costs, in any unit: `fixed`, and for each sequence and token in it."""
+    """The cost of a micro-batch, in any unit: `fixed`, and for each sequence and token in it."""
 
     fixed: float = 12.0
     per_sequence: float = 0.0
     per_token: float = 1.0
 
     def copying(self, cells: int) -> float:
-        """Copying a head of so many cells to another slot."""
+        """The cost of copying a prefix of so many cells to another slot."""
         return _COPY_SHARE * cells * self.per_token
 
     def of(self, sequences: int, length: int, n_ubatch: int) -> float:
-        """Computing `length` tokens of each of `sequences` sequences, in as many micro-batches
+        """The cost of `length` tokens of each of `sequences` sequences, in as many micro-batches
         of at most `n_ubatch` tokens as that takes."""
         tokens = sequences * length
         batches = -(-tokens // n_ubatch)
@@ -39,7 +38,7 @@ class DecodeCost:
 
 @dataclass(frozen=True)
 class Group:
-    """Items `begin` to `end` (in the order of their slots) computed as one: every slot from the
+    """Items `begin` to `end` (in the order of their slots) decoded together: every slot from the
     first item's to the last item's, `length` tokens each."""
 
     begin: int

@@ -1,14 +1,15 @@
-"""Answers expected: what was last said about a head is what the next prompt is likely to get.
+"""Speculative decoding from the last answer for the same prefix.
 
-An expected answer is decoded with the prompt, and the logits tell how much of it was right: that
-much need not be decoded token by token. Being wrong costs the tokens, never the answer.
+The last answer is the draft for the next prompt: it is decoded together with that prompt, and the
+logits show how much of it was right, which need not be decoded token by token. A wrong draft costs
+its tokens, never the answer.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 
-from ..caching.image_embeddings import Key
+from .request_plan import Key
 from .sequence_groups import DecodeCost
 from .token_trie import Tokens
 
@@ -16,31 +17,31 @@ _KEPT = 4096
 _WINDOW = 512
 
 
-class Drafts:
-    """The last answer to each head, and how often it was the next one too."""
+class Speculation:
+    """The last answer for each prefix, and how often such drafts were accepted."""
 
     def __init__(self) -> None:
         self._last: OrderedDict[Key, Tokens] = OrderedDict()
-        self._right, self._offered = 1.0, 1.0
+        self._accepted, self._drafted = 1.0, 1.0
 
-    def guess(self, key: Key, most: int) -> Tokens:
-        """The tokens after which the answer to this head's next prompt may end."""
+    def draft(self, key: Key, most: int) -> Tokens:
+        """Draft tokens for the next answer for this prefix, at most `most`."""
         return self._last.get(key, ())[:most]
 
-    def worth(self, cost: DecodeCost, lanes: int) -> bool:
-        """Whether decoding guesses along with prompts is cheaper than token by token, `lanes`
-        answers at a time."""
-        step = cost.fixed / lanes + cost.per_sequence + cost.per_token
-        return self._right * step > self._offered * cost.per_token
+    def pays(self, cost: DecodeCost, sequences: int) -> bool:
+        """Whether decoding drafts with prompts is cheaper than token by token, for so many
+        sequences at a time."""
+        step = cost.fixed / sequences + cost.per_sequence + cost.per_token
+        return self._accepted * step > self._drafted * cost.per_token
 
-    def learn(self, key: Key, guess: Tokens, answer: Tokens) -> None:
-        """Note what was decoded after `guess` was made, whether it was used or not."""
-        pairs = enumerate(zip(guess, answer, strict=False))
-        right = next((i for i, (a, b) in pairs if a != b), min(len(guess), len(answer)))
-        self._right += right
-        self._offered += len(guess)
-        if self._offered > _WINDOW:
-            self._right, self._offered = self._right / 2, self._offered / 2
+    def learn(self, key: Key, draft: Tokens, answer: Tokens) -> None:
+        """Record the answer that followed a draft, whether the draft was decoded or not."""
+        pairs = enumerate(zip(draft, answer, strict=False))
+        accepted = next((i for i, (a, b) in pairs if a != b), min(len(draft), len(answer)))
+        self._accepted += accepted
+        self._drafted += len(draft)
+        if self._drafted > _WINDOW:
+            self._accepted, self._drafted = self._accepted / 2, self._drafted / 2
         self._last[key] = answer
         self._last.move_to_end(key)
         if len(self._last) > _KEPT:

@@ -1,8 +1,7 @@
-"""Many token paths as one tree, and the tree as a walk that one sequence can follow.
+"""Token paths as a trie, and the trie as decode steps of one sequence.
 
-Paths that begin alike share their first tokens' computation. A sequence follows the tree depth
-first: decode down to a leaf, cut back to the branch, decode the next branch. Pure Python; knows
-nothing of models.
+Paths with a common beginning share the computation of it. A sequence traverses the trie depth
+first: decode down to a leaf, truncate to the branch, decode the next branch. Pure Python.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ Tokens = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Want:
+class Lookup:
     """At a computed position: add log p of `token` to result `target`."""
 
     token: int
@@ -23,14 +22,14 @@ class Want:
 
 @dataclass(frozen=True)
 class Step:
-    """Decode `tokens` from depth `start` (0 = the end of the head), after cutting back to it.
-    `wants[i]` belong to the position of `tokens[offsets[i]]`. `owners[i]` is the path that first
+    """Decode `tokens` from depth `start` (0 = the end of the prefix), after truncating to it.
+    `lookups[i]` belong to the position of `tokens[offsets[i]]`. `owners[i]` is the path that first
     needed `tokens[i]`."""
 
     start: int
     tokens: Tokens
     offsets: tuple[int, ...]
-    wants: tuple[tuple[Want, ...], ...]
+    lookups: tuple[tuple[Lookup, ...], ...]
     owners: Tokens
 
 
@@ -40,17 +39,17 @@ class _Node:
     depth: int
     owner: int
     children: dict[int, _Node] = field(default_factory=dict)
-    wants: list[Want] = field(default_factory=list)
+    lookups: list[Lookup] = field(default_factory=list)
 
 
-def walk(
+def decode_steps(
     paths: Iterable[tuple[Tokens, Sequence[Tokens]]], limit: int, branching: bool = True
 ) -> tuple[Step, ...]:
-    """The walk that scores `options` after each `suffix`; targets number the options through.
+    """The steps that score `options` after each `suffix`; targets number all options in order.
 
-    Paths are (suffix, options). An option's last token is looked up, never decoded. No step is
-    longer than `limit` tokens. Without `branching` (memories that cannot be cut in the middle)
-    every leaf is walked to from depth 0.
+    Backends are (suffix, options). An option's last token is looked up, never decoded. No step is
+    longer than `limit` tokens. Without `branching` (memories that cannot be truncated) every leaf
+    is reached from depth 0.
     """
     root, target = _Node(-1, -1, -1), 0
     for owner, (suffix, options) in enumerate(paths):
@@ -58,16 +57,16 @@ def walk(
         for option in options:
             node = base
             for token in option[:-1]:
-                node.wants.append(Want(token, target))
+                node.lookups.append(Lookup(token, target))
                 node = _descend(node, (token,), owner)
-            node.wants.append(Want(option[-1], target))
+            node.lookups.append(Lookup(option[-1], target))
             target += 1
-    return tuple(step for run in _runs(root, branching) for step in _cut(run, limit))
+    return tuple(step for run in _runs(root, branching) for step in _split(run, limit))
 
 
 def shared(before: Tokens, tokens: Tokens) -> int:
-    """How many first tokens of `tokens` need not be computed again after `before`: those that both
-    begin with, but never the last one, whose logits are wanted."""
+    """How many leading tokens of `tokens` need not be computed again after `before`: the common
+    beginning, but never the last token, whose logits are needed."""
     most = min(len(before), len(tokens) - 1)
     return next((i for i in range(most) if before[i] != tokens[i]), max(0, most))
 
@@ -94,17 +93,17 @@ def _runs(root: _Node, branching: bool) -> Iterable[list[_Node]]:
         yield run
 
 
-def _cut(run: list[_Node], limit: int) -> Iterable[Step]:
-    """Steps of at most `limit` tokens; wants are asked for once, at a node's first visit."""
+def _split(run: list[_Node], limit: int) -> Iterable[Step]:
+    """Steps of at most `limit` tokens; lookups are made once, at a node's first visit."""
     for begin in range(0, len(run), limit):
-        piece = run[begin : begin + limit]
-        marked = [(i, tuple(node.wants)) for i, node in enumerate(piece) if node.wants]
-        for node in piece:
-            node.wants = []
+        segment = run[begin : begin + limit]
+        marked = [(i, tuple(node.lookups)) for i, node in enumerate(segment) if node.lookups]
+        for node in segment:
+            node.lookups = []
         yield Step(
-            start=piece[0].depth,
-            tokens=tuple(node.token for node in piece),
+            start=segment[0].depth,
+            tokens=tuple(node.token for node in segment),
             offsets=tuple(i for i, _ in marked),
-            wants=tuple(wants for _, wants in marked),
-            owners=tuple(node.owner for node in piece),
+            lookups=tuple(lookups for _, lookups in marked),
+            owners=tuple(node.owner for node in segment),
         )

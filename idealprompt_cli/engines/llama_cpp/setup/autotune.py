@@ -1,9 +1,8 @@
-"""Settings that are measured, where the user has not chosen: a short probe, remembered.
+"""Autotuning: settings that the user has not chosen are measured once and kept.
 
-Timed on the loaded text model with made-up tokens, within a bound of seconds; a model too slow to
-try things on gets the defaults, and the measurements that are needed to plan batches. Choices
-change the speed and, at most, the last bits of a result. On a busy machine nothing is measured,
-since it would measure the others.
+Timed on the loaded text model with arbitrary tokens, within a few seconds; a model too slow for
+comparisons gets the defaults and the measurements that batch planning needs. Settings change the
+speed and, at most, the last bits of a result. Nothing is measured on a busy machine.
 """
 
 from __future__ import annotations
@@ -15,36 +14,35 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TypeVar
 
+from ....core.interfaces import Notice
 from ...options import EngineOptions, available_cores
 from ..native import library as native
 from ..native.context import Context
-from ..native.library import TextModel
-from ..native.timing import Clock
+from ..native.library import Clock, TextModel
 from ..scheduling.sequence_groups import DecodeCost
-from .machine_facts import Memory
+from .machine_facts import MachineFacts
 
 EDITION = "1"
-"""Raised when what is measured changes, so that remembered settings are measured again."""
+"""Raised when the measurements change, so that kept settings are measured again."""
 SWITCH = "IDEALPROMPT_TUNE"
-"""Environment variable: "off" measures nothing."""
+"""Environment variable; "off" disables measurements."""
 
 _SMALL = 100_000_000
 _BOUND_SECONDS = 5.0
 _SLOTS, _CELLS, _LONG, _SHORT = 8, 256, 64, 8
 _QUICK_SECONDS, _SLOW_SECONDS, _FLOPS = 0.5, 0.5, 20e9
 _CALL_SECONDS = 2e-4
-"""What a native call costs at least, with what Python does around it."""
+"""The least cost of a native call, Python's work around it included."""
 _CLEARLY = 0.95
-"""Another choice than the default must be at least so much quicker."""
+"""A choice other than the default must take at most this share of the default's time."""
 
-Say = Callable[[str], None]
 Choice = TypeVar("Choice", int, str)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What was chosen, and why: `reasons` has a clause for each choice. `cost` is in seconds if
-    `source` is "measured" or "remembered", in tokens if it is "default"."""
+    """Chosen settings; `reasons` has a clause for each choice. `cost` is in seconds if `source` is
+    "measured" or "kept", in tokens if it is "default"."""
 
     threads: int
     flash: bool
@@ -65,18 +63,18 @@ class Settings:
         return Settings(**{**found, "cost": cost, "reasons": tuple(found["reasons"])})
 
 
-def remembered(options: EngineOptions, fingerprint: str, safe: bool, say: Say) -> Settings | None:
-    """What an earlier run on this machine found out about the model, unless it is to be measured
-    again."""
+def kept(options: EngineOptions, fingerprint: str, safe: bool, notice: Notice) -> Settings | None:
+    """Settings that an earlier run measured for this model on this machine, None if there are none
+    or they are to be measured again."""
     if options.tune != "auto" or os.environ.get(SWITCH) == "off":
         return None
-    kept = Memory(options.cache_folder(), say).get(*_key(options, fingerprint, safe))
-    if kept is None:
+    text = MachineFacts(options.cache_folder(), notice).get(*_key(options, fingerprint, safe))
+    if text is None:
         return None
     try:
-        return replace(Settings.from_json(kept), source="remembered")
+        return replace(Settings.from_json(text), source="kept")
     except (ValueError, TypeError, KeyError):
-        say("what was measured about this model is damaged: it is measured again")
+        notice("the kept settings of this model are damaged; they are measured again")
         return None
 
 
@@ -87,29 +85,29 @@ def measured(
     safe: bool,
     reload: Callable[[bool], TextModel],
 ) -> Settings:
-    """The settings for a model, measured now and remembered, or the defaults where that is not
-    wanted or would tell nothing. `reload` opens the model once more, with or without special
-    weight layouts."""
+    """Settings for a model, measured now and kept, or the defaults where measuring is switched off
+    or the machine is busy. `reload` opens the model once more, with or without special weight
+    layouts."""
     base = defaults(model, options, safe)
     if options.tune == "off" or (options.tune == "auto" and os.environ.get(SWITCH) == "off"):
         return base
     if options.tune == "auto" and _busy(available_cores()):
-        return replace(base, reasons=("the machine is busy: nothing was measured",))
+        return replace(base, reasons=("nothing was measured because the machine is busy",))
     found = _Probe(model, options, base, None if safe else reload).run()
-    Memory(options.cache_folder()).put(found.to_json(), *_key(options, fingerprint, safe))
+    MachineFacts(options.cache_folder()).put(found.to_json(), *_key(options, fingerprint, safe))
     return found
 
 
 def _key(options: EngineOptions, fingerprint: str, safe: bool) -> tuple[str, ...]:
-    """What the settings depend on, besides the CPU."""
+    """All that the settings depend on, besides the CPU."""
     fixed = (options.threads, options.flash, options.n_ubatch, options.gpu_layers, safe)
     cores = str(available_cores())
     return "tuning", EDITION, fingerprint, native.build(), cores, str(fixed)
 
 
 def defaults(model: TextModel, options: EngineOptions, safe: bool) -> Settings:
-    """What is right without measuring. A small model's threads wait for each other many times per
-    layer, so it gets one."""
+    """Settings without measurements. Threads synchronise many times per layer, so a small model
+    gets one."""
     gpu = options.gpu_layers != 0 and bool(model.lib.llama.llama_supports_gpu_offload())
     cores = 1 if model.n_params() < _SMALL and not gpu else available_cores()
     flash = options.flash == "on" or (options.flash == "auto" and gpu)
@@ -117,7 +115,7 @@ def defaults(model: TextModel, options: EngineOptions, safe: bool) -> Settings:
 
 
 def _busy(cores: int) -> bool:
-    """Whether others already keep most of the cores at work (unknown counts as no)."""
+    """Whether other processes keep most of the cores busy (unknown counts as no)."""
     try:
         return os.getloadavg()[0] > 0.7 * cores
     except (AttributeError, OSError):
@@ -125,7 +123,7 @@ def _busy(cores: int) -> bool:
 
 
 class _Probe:
-    """Measures what is open, the most telling first, until the time is up."""
+    """Measures the open settings, the most important first, until the time is up."""
 
     def __init__(
         self,
@@ -159,12 +157,12 @@ class _Probe:
         return replace(self._best, cost=cost, source="measured", reasons=reasons)
 
     def _affords(self, tokens: int) -> bool:
-        """Whether so many tokens can be computed in the time that is left."""
+        """Whether so many tokens can be computed in the remaining time."""
         return time.perf_counter() + self._long * tokens / _LONG < self._end
 
     def _threads(self) -> None:
-        """One thread, all cores, half of them; measured on a batch of one sequence. Where one
-        thread is quick it goes first: on a machine that others use, many wait for each other."""
+        """One thread, all cores, half of them; measured on a batch of one sequence. One thread goes
+        first where it is fast: on a shared machine, many threads wait for each other."""
         cores = available_cores()
         alone = 2 * self._model.n_params() * _LONG / _FLOPS
         choices = [self._options.threads] if self._options.threads else [cores]
@@ -180,7 +178,7 @@ class _Probe:
                 bench.use_threads(count)
                 timed[count] = bench.seconds(1, _LONG)
                 self._long = min(timed.values())
-        # fewer threads win a near tie: they leave room for others and wait for nobody
+        # fewer threads win a near tie: they leave cores to others and synchronise less
         best = min(count for count, taken in timed.items() if taken * _CLEARLY <= self._long)
         self._best = replace(self._best, threads=best)
         self._reasons.append(_compared("threads", str(best), timed))
@@ -216,7 +214,7 @@ class _Probe:
         self._reasons.append(_compared("micro-batch", str(best), timed))
 
     def _buffers(self, reload: Callable[[bool], TextModel]) -> None:
-        """Special weight layouts (repacking), against the plain ones."""
+        """Special weight layouts (repacking), against the file's own."""
         if self._model.clock.native_seconds > 0.5 or not self._affords(8 * _LONG):
             self._reasons.append("weight layouts as llama.cpp chooses: not tried, slow to load")
             return
@@ -233,7 +231,7 @@ class _Probe:
         self._reasons.append(_compared("weight layouts", "special" if special else "plain", timed))
 
     def _cost(self) -> DecodeCost:
-        """What a batch, a sequence and a token cost, from three shapes."""
+        """The costs of a batch, a sequence and a token, from three batch shapes."""
         if not self._affords(2 * _LONG):
             return DecodeCost(0.0, 0.0, self._long / _LONG)
         with _Bench(self._model, self._best) as bench:
@@ -247,7 +245,7 @@ class _Probe:
 
 
 class _Bench:
-    """A context to time shapes of batches on."""
+    """A context on which batch shapes are timed."""
 
     def __init__(self, model: TextModel, chosen: Settings) -> None:
         self._context = Context(
@@ -278,8 +276,8 @@ class _Bench:
         self._begin = tokens
 
     def seconds(self, sequences: int, tokens: int) -> float:
-        """The quickest of three runs of so many sequences and tokens of each, one output each;
-        of one if that is slow."""
+        """The fastest of three runs with so many sequences and tokens of each, one output each; of
+        one run if that is slow."""
         taken = self._run(sequences, tokens)
         for _ in range(2 if taken < _SLOW_SECONDS else 0):
             taken = min(taken, self._run(sequences, tokens))
@@ -288,7 +286,7 @@ class _Bench:
     def _run(self, sequences: int, tokens: int) -> float:
         batch, count = self._context.batch, sequences * tokens
         for slot in range(sequences):
-            self._context.cut(slot, self._begin)
+            self._context.truncate(slot, self._begin)
             place = slice(slot * tokens, (slot + 1) * tokens)
             batch.pos[place] = range(self._begin, self._begin + tokens)
             batch.seq[place] = batch.address[slot]

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from ....core.errors import ModelError
+from ....core.interfaces import Notice
 from ....core.requests import ModelInfo
 from ....core.task import ModelRef
 from ...options import EngineOptions
-from ..caching.context_pool import Sizes
+from ..caching.context_pool import ContextLimits
 from ..caching.disk_cache import DiskCache, DiskEmbeddings, DiskStates
-from ..caching.image_embeddings import Pictures
+from ..caching.image_embeddings import ImageEmbeddings
 from ..native import gguf_header as files
 from ..native import library as native
-from ..native import naming
 from ..native.chat_template import ChatTemplate, load_template
 from ..native.context import Context
-from ..native.timing import Clock
+from ..native.library import Clock
 from ..native.tokenizer import Vocabulary
 from ..native.vision import Vision
 from ..scheduling.request_plan import Planner
-from . import autotune as tune
-from . import memory_budget as memory
+from . import autotune, memory_budget
 from .crash_probe import needs_safe_kernels
 
 _MOST_SLOTS = 32
@@ -34,7 +32,7 @@ _DEFAULT_CTX = 4096
 
 @dataclass
 class Loaded:
-    """A model with everything that is shared by its paths."""
+    """A model with everything that its backends share."""
 
     ref: ModelRef
     options: EngineOptions
@@ -42,32 +40,32 @@ class Loaded:
     mmproj_header: files.Header
     fingerprint: str
     safe_kernels: bool
-    settings: tune.Settings
+    settings: autotune.Settings
     model: native.TextModel
     vision: Vision
     vocab: Vocabulary
     planner: Planner
-    pictures: Pictures
+    embeddings: ImageEmbeddings
     states: DiskStates | None
     clock: Clock
     n_ctx: int
     n_ubatch: int
-    memory: memory.MemoryPlan
-    sizes: Sizes
-    template_habits: str
+    memory: memory_budget.MemoryPlan
+    limits: ContextLimits
+    template_form: str
 
     def info(self, mode: str) -> ModelInfo:
-        """What `Engine.info` answers."""
+        """The answer of `Engine.info`."""
         meta, arch = self.text_header.meta, self.text_header.architecture
-        projector = naming.projector_type(self.mmproj_header)
+        projector = self.mmproj_header.projector_type
         n_params = self.model.n_params()
         return ModelInfo(
             engine="llama_cpp",
             name=str(meta.get("general.name") or self.ref.text.stem),
             fingerprint=self.fingerprint,
             architecture=arch,
-            family=f"{arch}+{projector}-{naming.size_class(n_params)}",
-            quantisation=naming.quantisation(self.model),
+            family=f"{arch}+{projector}-{files.size_class(n_params)}",
+            quantisation=self.model.quantisation(),
             n_ctx=self.n_ctx,
             path=str(self.ref.text),
             mmproj=str(self.ref.mmproj),
@@ -82,8 +80,8 @@ class Loaded:
                 "gpu_offload": "yes" if self.gpu_offload() else "no",
                 "weight_layouts": "special" if self.settings.extra_buffers else "plain",
                 "settings": self.settings.source,
-                "memory": self.memory.describe(),
-                "template": self.template_habits,
+                "memory": self.memory.summary(),
+                "template": self.template_form,
                 "llama_cpp_python": native.build(),
             },
         )
@@ -111,8 +109,8 @@ class Loaded:
         self.model.close()
 
 
-def load(ref: ModelRef, options: EngineOptions, say: Callable[[str], None]) -> Loaded:
-    """Open both files. Raises `ModelError` with one line on what is wrong with them."""
+def load(ref: ModelRef, options: EngineOptions, notice: Notice) -> Loaded:
+    """Open both files. Raises `ModelError` naming the file and what is wrong with it."""
     text = files.read_header(ref.text, "text model")
     mmproj = files.read_header(ref.mmproj, "mmproj")
     files.check_pair(text, mmproj)
@@ -124,22 +122,22 @@ def load(ref: ModelRef, options: EngineOptions, say: Callable[[str], None]) -> L
         return native.TextModel(ref.text, options.gpu_layers, extra_buffers, clock)
 
     with ExitStack() as stack:
-        chosen = tune.remembered(options, fingerprint, safe, say)
+        chosen = autotune.kept(options, fingerprint, safe, notice)
         model = opened(chosen.extra_buffers if chosen else not safe)
         stack.callback(lambda: model.close())
         vocab = Vocabulary(model)
         template = _template(ref, model, vocab, options)
         if chosen is None:
-            chosen = tune.measured(model, options, fingerprint, safe, opened)
+            chosen = autotune.measured(model, options, fingerprint, safe, opened)
             if not chosen.extra_buffers and not safe:
                 model.close()
                 model = opened(False)
                 vocab = Vocabulary(model)
         vision = Vision(ref.mmproj, model, chosen.threads, options.gpu_layers != 0, clock)
         stack.callback(vision.close)
-        n_ubatch = memory.micro_batch(options, model, text, mmproj, chosen.n_ubatch)
+        n_ubatch = memory_budget.micro_batch(options, model, text, mmproj, chosen.n_ubatch)
         n_ubatch = max(n_ubatch, vision.longest_whole())
-        plan = memory.plan(options, model, text, mmproj, n_ubatch)
+        plan = memory_budget.divide(options, model, text, mmproj, n_ubatch)
         n_ctx = _context_size(model, options)
         embeddings, states = _disk(ref, options, fingerprint, chosen.flash)
         loaded = Loaded(
@@ -154,20 +152,20 @@ def load(ref: ModelRef, options: EngineOptions, say: Callable[[str], None]) -> L
             vision=vision,
             vocab=vocab,
             planner=Planner(template, vocab),
-            pictures=Pictures(vision, plan.embeddings, embeddings),
+            embeddings=ImageEmbeddings(vision, plan.embeddings, embeddings),
             states=states,
             clock=clock,
             n_ctx=n_ctx,
             n_ubatch=n_ubatch,
             memory=plan,
-            sizes=Sizes(
+            limits=ContextLimits(
                 n_ctx=n_ctx,
                 most_slots=_MOST_SLOTS,
                 kv_bytes=plan.kv,
                 cell_bytes=model.kv_bytes_per_token(),
                 slots=min(options.slots, _LIMIT_SLOTS),
             ),
-            template_habits=template.habits,
+            template_form=template.form,
         )
         stack.pop_all()
         return loaded
@@ -187,8 +185,8 @@ def _template(
 def _disk(
     ref: ModelRef, options: EngineOptions, fingerprint: str, flash: bool
 ) -> tuple[DiskEmbeddings | None, DiskStates | None]:
-    """What is kept between runs: pictures by the projector's weights and the build of the library
-    (its preprocessing), prefixes also by the text model and how the context stores them."""
+    """The disk caches: embeddings depend on the projector's weights and the library's build (its
+    preprocessing), prefix states also on the text model and the context's attention."""
     if not options.disk_bytes:
         return None, None
     cache, build = DiskCache(options.cache_folder(), options.disk_bytes), native.build()

@@ -1,31 +1,27 @@
-"""Small facts about (model, machine) kept between runs: one JSON file, written whole.
+"""Small facts about a model on this machine, kept between runs in one JSON file.
 
-Losing it costs a probe; so reading never fails, and a folder that cannot be written is ignored.
+Losing them costs a measurement, so reading never fails and an unwritable folder is ignored.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
-import tempfile
-from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
-TEMPORARY = ".new-"
-"""What names of files begin with that are still being written."""
+from ....core.interfaces import Notice
+from ....io.files import try_write
+
+_reported: set[Path] = set()
 
 
-_told: set[Path] = set()
+class MachineFacts:
+    """String facts by key in `folder/machine.json`. A damaged file is reported to `notice` once."""
 
-
-class Memory:
-    """String facts by key in `folder/machine.json`. `say` is told once if the file is damaged."""
-
-    def __init__(self, folder: Path, say: Callable[[str], None] | None = None) -> None:
-        self._path, self._say = folder / "machine.json", say
+    def __init__(self, folder: Path, notice: Notice | None = None) -> None:
+        self._path, self._notice = folder / "machine.json", notice
 
     def get(self, *key: str) -> str | None:
         """The fact kept under `key`, or None."""
@@ -36,7 +32,7 @@ class Memory:
         """Keep a fact; a second process's fact written at the same moment may be lost."""
         facts = {**self._read(), _name(key): value}
         text = json.dumps(facts, indent=1, sort_keys=True)
-        write_whole(self._path, text.encode())
+        try_write(self._path, text.encode())
 
     def _read(self) -> dict[str, object]:
         try:
@@ -47,32 +43,15 @@ class Memory:
             facts = None
         if isinstance(facts, dict):
             return facts
-        if self._say and self._path not in _told:
-            _told.add(self._path)
-            self._say(f"{self._path}: damaged and ignored; what it said is measured again")
+        if self._notice and self._path not in _reported:
+            _reported.add(self._path)
+            self._notice(f"{self._path}: damaged and ignored; its facts are measured again")
         return {}
-
-
-def write_whole(path: Path, *parts: bytes | memoryview) -> bool:
-    """Write under a temporary name, then rename. False if the folder cannot be written."""
-    temporary = ""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY)
-        with os.fdopen(handle, "wb") as file:
-            for part in parts:
-                file.write(part)
-        Path(temporary).replace(path)
-    except OSError:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
-        return False
-    return True
 
 
 @lru_cache(maxsize=1)
 def cpu_flags() -> frozenset[str]:
-    """What the CPU advertises, where the system says so (Linux); else its name."""
+    """The CPU's feature flags where the system lists them (Linux), else its name."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -84,6 +63,6 @@ def cpu_flags() -> frozenset[str]:
 
 
 def _name(key: tuple[str, ...]) -> str:
-    """Readable first part, the rest and the machine as a hash."""
+    """The readable first part, then a hash of the rest and the machine."""
     rest = "\n".join((*key[1:], *sorted(cpu_flags())))
     return f"{key[0]}-{hashlib.sha256(rest.encode()).hexdigest()[:24]}"

@@ -1,4 +1,4 @@
-"""How the memory that may be used is divided: weights, working memory, sequences, what is kept.
+"""Dividing the memory budget: weights, working memory, sequences and caches.
 
 Sizes are bytes. Weights and working memory are estimates from the files' headers: weights are
 mapped from the files, and buffers grow with the micro-batch and the picture size.
@@ -24,7 +24,7 @@ _FLOAT = 4
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """What each part may take. `kv`: key-value memory of the sequences; `states`: saved prefixes;
+    """The bytes of each part. `kv`: key-value memory of the sequences; `states`: saved prefixes;
     `embeddings`: encoded pictures."""
 
     weights: int
@@ -37,8 +37,8 @@ class MemoryPlan:
     def total(self) -> int:
         return self.weights + self.work + self.kv + self.states + self.embeddings
 
-    def describe(self) -> str:
-        """One line for people."""
+    def summary(self) -> str:
+        """One line for the user."""
         parts = {
             "weights": self.weights,
             "working memory": self.work,
@@ -50,7 +50,7 @@ class MemoryPlan:
         return f"at most about {in_words(self.total)}: {inside}"
 
 
-def plan(
+def divide(
     options: EngineOptions, model: TextModel, text: Header, mmproj: Header, n_ubatch: int
 ) -> MemoryPlan:
     """The division of `options.memory`, or of half of what is free now. Raises `ModelError` if
@@ -87,7 +87,7 @@ def micro_batch(
     options: EngineOptions, model: TextModel, text: Header, mmproj: Header, wanted: int
 ) -> int:
     """The largest micro-batch up to `wanted` whose working memory leaves most of `options.memory`
-    to what is kept."""
+    to the caches."""
     rest, size = options.memory - _weights(text, mmproj) - _vision_work(mmproj), wanted
     while options.memory and size > _LEAST_UBATCH and 4 * _text_work(text, model, size) > rest:
         size //= 2
@@ -99,8 +99,8 @@ def _weights(text: Header, mmproj: Header) -> int:
 
 
 def available() -> int | None:
-    """Bytes that this process may still take, where the system says: free memory, and what the
-    control group leaves."""
+    """Bytes that this process may still allocate, if known: free memory, and the rest of the
+    control group's limit."""
     figures = [figure for figure in (_free(), _group()) if figure is not None]
     return min(figures) if figures else None
 
@@ -119,7 +119,7 @@ def _free() -> int | None:
 
 
 def _group() -> int | None:
-    """What is left of the control group's limit (version 2, as in containers)."""
+    """The rest of the control group's limit (version 2, as in containers)."""
     folder = Path("/sys/fs/cgroup")
     try:
         limit = (folder / "memory.max").read_text(encoding="ascii").strip()
@@ -130,7 +130,7 @@ def _group() -> int | None:
 
 
 def _text_work(header: Header, model: TextModel, n_ubatch: int) -> int:
-    """Activations of a micro-batch, and the logits of as many rows as are read at a time."""
+    """Activations of a micro-batch, and 64 rows of logits."""
     feed = _number(header, f"{header.architecture}.feed_forward_length", 4 * model.n_embd_inp)
     return _FLOAT * (n_ubatch * (8 * model.n_embd_inp + 3 * feed) + 64 * model.n_vocab)
 

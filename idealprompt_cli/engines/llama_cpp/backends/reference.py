@@ -1,8 +1,8 @@
-"""The plain path: one request at a time, everything computed anew, nothing clever.
+"""The reference backend: one request at a time, everything computed again, no caches.
 
 The same steps as the binding's own chat handler: clear the memory, tokenise the whole prompt with
-its pictures, evaluate it chunk by chunk, read the logits. The fast path is proved against this,
-and this is used where the fast path cannot be.
+its pictures, evaluate it chunk by chunk, read the logits. The batched backend is checked against
+this one, which is used where the batched one cannot be.
 """
 
 from __future__ import annotations
@@ -14,24 +14,27 @@ import numpy as np
 
 from ....core.errors import ModelError
 from ....core.requests import Generated, Scored
-from ..caching.context_pool import Sizes
-from ..native.context import Context, Floats
-from ..native.library import forget_errors, native_detail
-from ..native.tokenizer import Vocabulary
+from ..caching.context_pool import ContextLimits
+from ..native.context import Context
+from ..native.library import Floats, forget_errors, native_detail
+from ..native.tokenizer import Vocabulary, split_at_breaks
 from ..native.vision import Picture, Vision
+from ..scheduling.continuation import Continuation
+from ..scheduling.request_plan import GenerateJob, ScoreJob
 from .batched import log_sum_exp
-from .continuation import Continuation
-from .jobs import GenerateJob, ScoreJob
-from .request_plan import head_parts
 
 
-class PlainPath:
+class ReferenceBackend:
     """Scores and generates on a context of one slot, made large enough for each request."""
 
     def __init__(
-        self, make: Callable[[int, int], Context], sizes: Sizes, vision: Vision, vocab: Vocabulary
+        self,
+        make: Callable[[int, int], Context],
+        limits: ContextLimits,
+        vision: Vision,
+        vocab: Vocabulary,
     ) -> None:
-        self._make, self._sizes, self._vision, self._vocab = make, sizes, vision, vocab
+        self._make, self._limits, self._vision, self._vocab = make, limits, vision, vocab
         self._made: Context | None = None
 
     def score(self, jobs: list[ScoreJob]) -> list[Scored]:
@@ -53,14 +56,14 @@ class PlainPath:
         return self._made
 
     def _make_room(self, job: ScoreJob | GenerateJob, more: int) -> None:
-        """See to a context that holds the prompt and `more` tokens."""
-        parts = [*job.head.parts(), *head_parts(job.plan.tail)]
+        """Ensure a context that holds the prompt and `more` tokens."""
+        parts = [*job.prefix.parts(), *split_at_breaks(job.plan.tail)]
         with self._vision.chunks(parts, measure=True) as chunks:
             need = sum(chunk.n_tokens for chunk in chunks) + more
-        need = min(need, self._sizes.n_ctx)
+        need = min(need, self._limits.n_ctx)
         if self._made is None or self._made.n_ctx < need:
             self.close()
-            self._made = self._make(1, self._sizes.fit(need, 1)[1])
+            self._made = self._make(1, self._limits.fit(need, 1)[1])
 
     def _score(self, job: ScoreJob) -> Scored:
         self._make_room(job, max((len(option) for option in job.plan.options), default=1))
@@ -74,7 +77,7 @@ class PlainPath:
                 rest = self._context.decode_tokens(0, inner, pos, outputs=len(inner))
                 logits = np.concatenate([logits, rest])
                 extra += len(inner)
-                clean = self._context.cut(0, pos)
+                clean = self._context.truncate(0, pos)
             chosen = logits[np.arange(len(option)), option].astype(np.float64)
             values.append(float((chosen - log_sum_exp(logits)).sum()))
         return Scored(tuple(values), cells + extra)
@@ -82,17 +85,17 @@ class PlainPath:
     def _generate(self, job: GenerateJob) -> Generated:
         self._make_room(job, job.max_tokens)
         pos, cells, logits = self._prompt(job)
-        words = Continuation(job, self._vocab, self._sizes.n_ctx - cells)
+        answer = Continuation(job, self._vocab, self._limits.n_ctx - cells)
         try:
-            while not words.done:
-                words.feed(logits, int(logits.argmax()))
-                if not words.done:
-                    logits = self._next(words.last, pos)
+            while not answer.done:
+                answer.feed(logits, int(logits.argmax()))
+                if not answer.done:
+                    logits = self._next(answer.last, pos)
                     pos += 1
                     cells += 1
-            return words.result(cells)
+            return answer.result(cells)
         finally:
-            words.close()
+            answer.close()
 
     def _next(self, token: int, pos: int) -> Floats:
         logits: Floats = self._context.decode_tokens(0, (token,), pos, outputs=1)[0].copy()
@@ -101,7 +104,7 @@ class PlainPath:
     def _prompt(self, job: ScoreJob | GenerateJob) -> tuple[int, int, Floats]:
         """Evaluate the whole prompt -> (next position, cells used, logits (n_vocab,))."""
         context, mtmd = self._context, self._vision.lib.mtmd
-        parts: list[str | Picture] = [*job.head.parts(), *head_parts(job.plan.tail)]
+        parts: list[str | Picture] = [*job.prefix.parts(), *split_at_breaks(job.plan.tail)]
         context.clear()
         pos, cells = ctypes.c_int32(0), 0
         with self._vision.chunks(parts) as chunks:
