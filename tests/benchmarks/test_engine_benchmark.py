@@ -166,7 +166,7 @@ def test_targets_are_met_missed_or_not_measured() -> None:
     assert "38: 80, 92: 200." in text
 
 
-def test_a_ratio_is_to_the_better_of_a_rival_s_two_ways() -> None:
+def test_a_ratio_is_to_the_better_of_two_settings() -> None:
     ways = {"seconds_per_evaluation": {"median": 0.3}, "search_seconds": 300}
     flash = {"seconds_per_evaluation": {"median": 0.4}, "search_seconds": 200}
     ours = {"seconds_per_evaluation": {"median": 0.1}, "search_seconds": 100}

@@ -56,7 +56,7 @@ def test_the_area_is_a_mean_height_over_the_logarithm() -> None:
     assert area((100,), np.array([0.7])) == pytest.approx(0.7)
 
 
-def test_a_difference_on_all_tasks_is_told_from_chance() -> None:
+def test_a_difference_on_all_tasks_is_significant() -> None:
     ours, theirs = curves(RUNS, "puct+priors"), curves(RUNS, "random")
     gap = compared(ours.scores[:, :, 0], theirs.scores[:, :, 0])
     assert gap.value == pytest.approx(0.3)

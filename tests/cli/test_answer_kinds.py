@@ -210,7 +210,7 @@ def test_errors_in_the_folder(
         rows.append(f'{{"file_name": "{number}.png", {row}}}\n')
     (tmp_path / "metadata.jsonl").write_text("".join(rows))
     (tmp_path / "task.yaml").write_text(f"question: What?\n{settings}\n")
-    with pytest.raises(TaskError) as told:
+    with pytest.raises(TaskError) as error:
         load_task(tmp_path)
-    assert problem in str(told.value)
-    assert str(told.value).startswith(str(tmp_path))
+    assert problem in str(error.value)
+    assert str(error.value).startswith(str(tmp_path))

@@ -74,7 +74,7 @@ def test_predict_abstains(prompt: Path, folder: Path) -> None:
     assert lines[0]["probability"] == plain[0]["probability"]
 
 
-def test_predict_wants_something(prompt: Path) -> None:
+def test_predict_needs_an_image(prompt: Path) -> None:
     result = call("predict", prompt)
     assert result.exit_code == 2
     assert "name pictures, - for names from stdin, or a folder with --watch" in result.stderr
@@ -106,32 +106,32 @@ class Time:
 def test_the_watched_folder(tmp_path: Path, make_picture: MakePicture) -> None:
     clock = Time()
     whole = make_picture(tmp_path / "out.png", 3).read_bytes()
-    inbox = tmp_path / "in"
-    inbox.mkdir()
-    clock.write(inbox / "old.png", whole)
+    watched = tmp_path / "in"
+    watched.mkdir()
+    clock.write(watched / "old.png", whole)
     clock.now += 100
-    watch = Watch(inbox, clock=lambda: clock.now)
-    assert watch.ready() == [str(inbox / "old.png")], "what is there already comes first"
+    watch = Watch(watched, clock=lambda: clock.now)
+    assert watch.ready() == [str(watched / "old.png")], "what is there already comes first"
     assert watch.ready() == [], "and once"
-    clock.write(inbox / "new.png", whole[:40])
-    clock.write(inbox / "new.png.part", whole)
-    clock.write(inbox / "notes.txt", b"x")
+    clock.write(watched / "new.png", whole[:40])
+    clock.write(watched / "new.png.part", whole)
+    clock.write(watched / "notes.txt", b"x")
     for _ in range(5):
         clock.now += 1
         assert watch.ready() == [], "half a picture is waited for"
-    clock.write(inbox / "new.png", whole)
+    clock.write(watched / "new.png", whole)
     assert watch.ready() == []
     clock.now += 1
-    assert watch.ready() == [str(inbox / "new.png")]
-    clock.write(inbox / "torn.png", whole[:40])
+    assert watch.ready() == [str(watched / "new.png")]
+    clock.write(watched / "torn.png", whole[:40])
     assert watch.ready() == []
     clock.now += 31
-    assert watch.ready() == [str(inbox / "torn.png")], "in the end even a broken one is told of"
-    clock.write(inbox / "new.png", whole + b" ")
+    assert watch.ready() == [str(watched / "torn.png")], "in the end even a broken one is reported"
+    clock.write(watched / "new.png", whole + b" ")
     watch.ready()
     clock.now += 1
-    assert watch.ready() == [str(inbox / "new.png")], "a new version is asked about again"
-    for path in inbox.iterdir():
+    assert watch.ready() == [str(watched / "new.png")], "a new version is asked about again"
+    for path in watched.iterdir():
         path.unlink()
     assert watch.ready() == []
     assert not watch._taken
@@ -140,9 +140,17 @@ def test_the_watched_folder(tmp_path: Path, make_picture: MakePicture) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_watching_ends_cleanly(prompt: Path, folder: Path, number: signal.Signals) -> None:
-    inbox = folder.parent / "inbox"
-    inbox.mkdir()
-    words = [sys.executable, "-m", "idealprompt_cli", "predict", str(prompt), "--watch", str(inbox)]
+    watched = folder.parent / "watched"
+    watched.mkdir()
+    words = [
+        sys.executable,
+        "-m",
+        "idealprompt_cli",
+        "predict",
+        str(prompt),
+        "--watch",
+        str(watched),
+    ]
     process = subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1
     )
@@ -150,18 +158,18 @@ def test_watching_ends_cleanly(prompt: Path, folder: Path, number: signal.Signal
     with process:
         for label in "AB":
             old = time.time() - 100
-            (inbox / f"{label}.tmp").write_bytes((folder / f"{label}/0.png").read_bytes())
-            os.utime(inbox / f"{label}.tmp", (old, old))
-            place = inbox / f"{label}/"
+            (watched / f"{label}.tmp").write_bytes((folder / f"{label}/0.png").read_bytes())
+            os.utime(watched / f"{label}.tmp", (old, old))
+            place = watched / f"{label}/"
             place.mkdir()
-            (inbox / f"{label}.tmp").rename(place / "0.png")
+            (watched / f"{label}.tmp").rename(place / "0.png")
             line = json.loads(process.stdout.readline())
             assert (line["label"], line["image"]) == (label, str(place / "0.png"))
         process.send_signal(number)
         try:
-            out, told = process.communicate(timeout=60)
+            out, notices = process.communicate(timeout=60)
         finally:
             process.kill()
     assert process.returncode == 0
     assert out == ""
-    assert told.splitlines()[-1] == "Stopped."
+    assert notices.splitlines()[-1] == "Stopped."

@@ -15,13 +15,13 @@ from ..support.toy_server import Behaviour, serving
 
 
 @pytest.fixture
-def told() -> Behaviour:
+def behaviour() -> Behaviour:
     return Behaviour()
 
 
 @pytest.fixture
-def server(told: Behaviour) -> Iterator[str]:
-    with serving(told) as url:
+def server(behaviour: Behaviour) -> Iterator[str]:
+    with serving(behaviour) as url:
         yield url
 
 
@@ -37,7 +37,7 @@ def complaint(result: Result, code: int = 1) -> str:
     return result.stderr.splitlines()[-1]
 
 
-def test_search_eval_predict_reflect(task: Path, server: str, told: Behaviour) -> None:
+def test_search_eval_predict_reflect(task: Path, server: str, behaviour: Behaviour) -> None:
     made = call("search", task, "--server", server, "-o", "p.yaml", "--budget", "30", "--no-priors")
     assert made.exit_code == 0, made.stderr
     assert f"Using toy on the llama-server at {server}." in made.stderr
@@ -48,8 +48,8 @@ def test_search_eval_predict_reflect(task: Path, server: str, told: Behaviour) -
     assert found.exit_code == 0, found.stderr
     data = json.loads(found.stdout)
     assert data["value"] == data["recorded"]
-    told_to = call("predict", "p.yaml", task / "A" / "0.png", "--server", server)
-    assert json.loads(told_to.stdout)["label"] in "AB"
+    answered = call("predict", "p.yaml", task / "A" / "0.png", "--server", server)
+    assert json.loads(answered.stdout)["label"] in "AB"
     again = call("reflect", "p.yaml", task, "--server", server, "--dry-run", "--budget", "30")
     assert again.exit_code == 0, again.stderr
 
@@ -68,12 +68,14 @@ def test_the_server_from_the_environment(
     assert yaml.safe_load(Path("p.yaml").read_text())["model"]["engine"] == "scripted"
 
 
-def test_an_address_in_a_file_is_not_talked_to(task: Path, server: str, told: Behaviour) -> None:
+def test_an_address_in_a_file_is_not_talked_to(
+    task: Path, server: str, behaviour: Behaviour
+) -> None:
     call("search", task, "--server", server, "-o", "p.yaml", "--budget", "16", "--no-priors")
-    count = len(told.calls)
+    count = len(behaviour.calls)
     message = complaint(call("eval", "p.yaml", task))
     assert f"made for toy on the server at {server}: give --server" in message
-    assert len(told.calls) == count
+    assert len(behaviour.calls) == count
 
 
 def test_flags_that_do_not_go_together(task: Path, server: str) -> None:
@@ -96,13 +98,13 @@ def test_another_machine(task: Path) -> None:
     )
 
 
-def test_a_server_without_pictures(task: Path, server: str, told: Behaviour) -> None:
-    told.vision = False
+def test_a_server_without_pictures(task: Path, server: str, behaviour: Behaviour) -> None:
+    behaviour.vision = False
     message = complaint(call("search", task, "--server", server))
     assert message.endswith("the model toy takes no pictures; start llama-server with --mmproj")
 
 
-def test_a_server_that_is_lost_in_the_middle(task: Path, server: str, told: Behaviour) -> None:
+def test_a_server_that_is_lost_in_the_middle(task: Path, server: str, behaviour: Behaviour) -> None:
     words = ("search", task, "--server", server, "--budget", "60", "--no-priors", "--run-dir", "r")
     fault = [(500, "out of memory")]
     answers = 0
@@ -112,10 +114,10 @@ def test_a_server_that_is_lost_in_the_middle(task: Path, server: str, told: Beha
         answers += path == "/completion"
         return fault if answers > 20 else []
 
-    told.fails = lose
+    behaviour.fails = lose
     message = complaint(call(*words, "-o", "p.yaml"))
     assert "/completion: the server says 500: out of memory; what was computed is kept;" in message
     assert "--run-dir r" in message
     assert message.endswith("--resume")
-    told.fails = lambda _path: []
+    behaviour.fails = lambda _path: []
     assert call(*words, "-o", "p.yaml", "--resume").exit_code == 0

@@ -22,7 +22,7 @@ OPTIONS = ("red", "blue", "K7")
 
 
 @pytest.fixture
-def told() -> Behaviour:
+def behaviour() -> Behaviour:
     return Behaviour(kind="vllm", tops=ALL)
 
 
@@ -32,9 +32,9 @@ def notices() -> list[str]:
 
 
 @pytest.fixture
-def opened(told: Behaviour, notices: list[str]) -> Iterator[Open]:
+def opened(behaviour: Behaviour, notices: list[str]) -> Iterator[Open]:
     engines: list[Engine] = []
-    with serving(told) as url:
+    with serving(behaviour) as url:
 
         def make(model: str = "", **options: str) -> Engine:
             made = EngineOptions(timeout=20.0, **options)  # type: ignore[arg-type]
@@ -57,24 +57,26 @@ def scores(engine: Engine, picture: Path, *options: str, prefill: str = "") -> t
 
 
 @pytest.mark.parametrize("kind", ["vllm", "ollama", "openai"])
-def test_who_it_is(kind: str, told: Behaviour, opened: Open, notices: list[str]) -> None:
-    told.kind = kind
+def test_who_it_is(kind: str, behaviour: Behaviour, opened: Open, notices: list[str]) -> None:
+    behaviour.kind = kind
     info = opened().info()
     assert (info.engine, info.name, info.mode) == ("http", "toy", "listed")
     assert info.details["server"].startswith(kind)
     assert notices[0].startswith(f"Using toy on the {kind} at http://127.0.0.1:")
 
 
-def test_vllm_tells_of_unlisted_tokens_too(opened: Open, told: Behaviour, picture: Path) -> None:
+def test_vllm_tells_of_unlisted_tokens_too(
+    opened: Open, behaviour: Behaviour, picture: Path
+) -> None:
     engine, options = opened(), ("red", "blue", "zebra", "q!")
     text = before("Q?", picture)
     assert scores(engine, picture, *options) == tuple(near(TOY.score(text, o)) for o in options)
-    asked = told.bodies("/v1/chat/completions")
+    asked = behaviour.bodies("/v1/chat/completions")
     assert any("prompt_logprobs" in body for body in asked)
     assert engine.count_tokens(ask("Q?")) == len(TOY.tokens(before("Q?")))
 
 
-def test_what_is_begun_is_gone_on_with(opened: Open, told: Behaviour, picture: Path) -> None:
+def test_what_is_begun_is_gone_on_with(opened: Open, behaviour: Behaviour, picture: Path) -> None:
     engine, begun = opened(), "a red mug\nAnswer:"
     text = before("Q?", picture, prefill=begun)
     found = scores(engine, picture, " red", " blue", prefill=begun)
@@ -82,9 +84,9 @@ def test_what_is_begun_is_gone_on_with(opened: Open, told: Behaviour, picture: P
 
 
 def test_others_are_followed_through_what_is_listed(
-    opened: Open, told: Behaviour, picture: Path
+    opened: Open, behaviour: Behaviour, picture: Path
 ) -> None:
-    told.kind = "ollama"
+    behaviour.kind = "ollama"
     engine, text = opened(), before("Q?", picture)
     values = TOY.next(text)
     order = [VOCABULARY[i] for i in (-values).argsort() if len(VOCABULARY[i].strip()) == 1]
@@ -96,9 +98,9 @@ def test_others_are_followed_through_what_is_listed(
 
 
 def test_where_nothing_is_listed_the_servers_own_choice_comes_first(
-    opened: Open, told: Behaviour, picture: Path
+    opened: Open, behaviour: Behaviour, picture: Path
 ) -> None:
-    told.kind, told.tops = "ollama", 5
+    behaviour.kind, behaviour.tops = "ollama", 5
     engine, text = opened(), before("Q?", picture)
     values = TOY.next(text)
     order = [VOCABULARY[i] for i in (-values).argsort() if VOCABULARY[i].isalpha()]
@@ -109,12 +111,12 @@ def test_where_nothing_is_listed_the_servers_own_choice_comes_first(
     assert len(set(found)) == 2
 
 
-def test_no_going_on(opened: Open, told: Behaviour, notices: list[str], picture: Path) -> None:
-    told.kind, told.continues = "openai", False
+def test_no_going_on(opened: Open, behaviour: Behaviour, notices: list[str], picture: Path) -> None:
+    behaviour.kind, behaviour.continues = "openai", False
     engine, text = opened(), before("Q?", picture)
     values = TOY.next(text)
     order = [VOCABULARY[i] for i in (-values).argsort() if len(VOCABULARY[i].strip()) == 1]
-    told.tops = 20
+    behaviour.tops = 20
     found = scores(engine, picture, order[0] + "!?", order[1] + "?!")
     assert found[1] == near(TOY.score(text, order[1]))
     for _ in range(2):
@@ -126,9 +128,9 @@ def test_no_going_on(opened: Open, told: Behaviour, notices: list[str], picture:
 
 @pytest.mark.parametrize("schema", [True, False])
 def test_no_log_probabilities(
-    schema: bool, opened: Open, told: Behaviour, notices: list[str], picture: Path
+    schema: bool, opened: Open, behaviour: Behaviour, notices: list[str], picture: Path
 ) -> None:
-    told.kind, told.logprobs, told.schema = "ollama", False, schema
+    behaviour.kind, behaviour.logprobs, behaviour.schema = "ollama", False, schema
     engine = opened()
     assert engine.info().mode == "chosen"
     for _ in range(2):
@@ -142,14 +144,18 @@ def test_no_log_probabilities(
     assert len([line for line in notices if "gives no log-probabilities" in line]) == 1
 
 
-def test_fewer_are_listed(opened: Open, told: Behaviour) -> None:
-    told.kind, told.tops = "openai", 5
+def test_fewer_are_listed(opened: Open, behaviour: Behaviour) -> None:
+    behaviour.kind, behaviour.tops = "openai", 5
     assert opened().info().mode == "listed"
-    assert [b.get("top_logprobs") for b in told.bodies("/v1/chat/completions")] == [20, 5, None]
+    assert [b.get("top_logprobs") for b in behaviour.bodies("/v1/chat/completions")] == [
+        20,
+        5,
+        None,
+    ]
 
 
-def test_texts_are_held_to_the_grammar(opened: Open, told: Behaviour, picture: Path) -> None:
-    told.kind = "openai"
+def test_texts_are_held_to_the_grammar(opened: Open, behaviour: Behaviour, picture: Path) -> None:
+    behaviour.kind = "openai"
     engine = opened()
     (free,) = engine.generate([GenerateRequest(ask("Q?"), (picture,), 8)])
     first = free.text.strip()[:3]
@@ -158,37 +164,37 @@ def test_texts_are_held_to_the_grammar(opened: Open, told: Behaviour, picture: P
     assert engine.generate([allowed])[0].text == first
     never = GenerateRequest(ask("Q?"), (picture,), 8, grammar='root ::= "never this"')
     assert engine.generate([never])[0].text == ""
-    assert not any("grammar" in body for body in told.bodies("/v1/chat/completions"))
+    assert not any("grammar" in body for body in behaviour.bodies("/v1/chat/completions"))
 
 
-def test_vllm_gets_the_grammar(opened: Open, told: Behaviour, picture: Path) -> None:
+def test_vllm_gets_the_grammar(opened: Open, behaviour: Behaviour, picture: Path) -> None:
     request = GenerateRequest(ask("Q?"), (picture,), 2, grammar="root ::= [a-z]+")
     opened().generate([request])
-    body = told.bodies("/v1/chat/completions")[-1]
+    body = behaviour.bodies("/v1/chat/completions")[-1]
     assert body["structured_outputs"] == {"grammar": "root ::= [a-z]+"}
 
 
-def test_which_model(opened: Open, told: Behaviour) -> None:
-    told.kind, told.models = "ollama", ("qwen:latest", "llava:7b")
+def test_which_model(opened: Open, behaviour: Behaviour) -> None:
+    behaviour.kind, behaviour.models = "ollama", ("qwen:latest", "llava:7b")
     with pytest.raises(ServerError, match="several models; choose with --server-model: qwen"):
         opened()
     with pytest.raises(ServerError, match="no model 'gemma'; --server-model may be: qwen"):
         opened("gemma")
     assert opened("qwen").info().name == "qwen:latest"
-    told.models = ()
+    behaviour.models = ()
     with pytest.raises(ServerError, match="no model loaded"):
         opened()
 
 
-def test_it_is_too_long(opened: Open, told: Behaviour, picture: Path) -> None:
-    told.n_ctx = 100
+def test_it_is_too_long(opened: Open, behaviour: Behaviour, picture: Path) -> None:
+    behaviour.n_ctx = 100
     engine = opened()
     with pytest.raises(ContextError, match="exceeds the context length of 100: shorten"):
         engine.generate([GenerateRequest(ask("word " * 100), (picture,))])
 
 
-def test_a_model_without_eyes(opened: Open, told: Behaviour, picture: Path) -> None:
-    told.kind, told.vision = "ollama", False
+def test_a_model_without_eyes(opened: Open, behaviour: Behaviour, picture: Path) -> None:
+    behaviour.kind, behaviour.vision = "ollama", False
     with pytest.raises(ModelError, match="takes no pictures; choose a model that does"):
         scores(opened(), picture, *OPTIONS)
 

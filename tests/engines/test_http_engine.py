@@ -31,7 +31,7 @@ OPTIONS = ("red", "blue", "K7")
 
 
 @pytest.fixture
-def told() -> Behaviour:
+def behaviour() -> Behaviour:
     """Change it before `opened` is called."""
     return Behaviour()
 
@@ -42,9 +42,9 @@ def notices() -> list[str]:
 
 
 @pytest.fixture
-def opened(told: Behaviour, notices: list[str]) -> Iterator[Open]:
+def opened(behaviour: Behaviour, notices: list[str]) -> Iterator[Open]:
     engines: list[Engine] = []
-    with serving(told) as url:
+    with serving(behaviour) as url:
 
         def make(model: str = "", timeout: float = 20.0) -> Engine:
             options = EngineOptions(timeout=timeout)
@@ -79,7 +79,7 @@ def near(value: float) -> object:
 # --- what it computes -----------------------------------------------------------------------------
 
 
-def test_scores_are_the_models(opened: Open, told: Behaviour, pictures: list[Path]) -> None:
+def test_scores_are_the_models(opened: Open, behaviour: Behaviour, pictures: list[Path]) -> None:
     engine = opened()
     requests = [ScoreRequest(ask(f"Q{n % 3}?"), (pictures[n],), OPTIONS) for n in range(6)]
     for scored, request in zip(engine.score(requests), requests, strict=True):
@@ -89,21 +89,23 @@ def test_scores_are_the_models(opened: Open, told: Behaviour, pictures: list[Pat
     assert engine.info().mode == "exact"
 
 
-def test_options_of_several_tokens(opened: Open, told: Behaviour, pictures: list[Path]) -> None:
+def test_options_of_several_tokens(
+    opened: Open, behaviour: Behaviour, pictures: list[Path]
+) -> None:
     engine, options = opened(), ("red a", "red bx", "blue", "zebra", "zeal")
     (scored,) = engine.score([ScoreRequest(ask("Q?"), (pictures[0],), options)])
     text = before("Q?", pictures[0])
     assert scored.logprobs == tuple(near(TOY.score(text, option)) for option in options)
-    assert len([b for b in told.bodies("/completion") if "n_probs" in b]) <= 1 + len(options)
+    assert len([b for b in behaviour.bodies("/completion") if "n_probs" in b]) <= 1 + len(options)
 
 
 def test_one_token_labels_mostly_take_one_request(
-    opened: Open, told: Behaviour, pictures: list[Path]
+    opened: Open, behaviour: Behaviour, pictures: list[Path]
 ) -> None:
     engine = opened()
-    asked = len(told.bodies("/completion"))
+    asked = len(behaviour.bodies("/completion"))
     engine.score([ScoreRequest(ask("Q?"), (p,), OPTIONS) for p in pictures])
-    assert len(told.bodies("/completion")) - asked <= 2 * len(pictures)
+    assert len(behaviour.bodies("/completion")) - asked <= 2 * len(pictures)
 
 
 def test_an_option_that_begins_another_counts_its_end(opened: Open, pictures: list[Path]) -> None:
@@ -154,12 +156,14 @@ def test_count_tokens(opened: Open) -> None:
     assert opened().count_tokens(messages) == len(TOY.tokens(chatml(bare)))
 
 
-def test_a_picture_keeps_to_its_slot(opened: Open, told: Behaviour, pictures: list[Path]) -> None:
+def test_a_picture_keeps_to_its_slot(
+    opened: Open, behaviour: Behaviour, pictures: list[Path]
+) -> None:
     engine = opened()
     for question in ("First?", "Second?"):
         engine.score([ScoreRequest(ask(question), (p,), OPTIONS) for p in pictures[:2]])
     slots: dict[str, set[int]] = {}
-    for body in told.bodies("/completion"):
+    for body in behaviour.bodies("/completion"):
         if isinstance(body["prompt"], dict):
             assert body["cache_prompt"]
             slots.setdefault(body["prompt"]["multimodal_data"][0], set()).add(body["id_slot"])
@@ -168,23 +172,25 @@ def test_a_picture_keeps_to_its_slot(opened: Open, told: Behaviour, pictures: li
 
 
 def test_requests_about_a_picture_follow_each_other(
-    opened: Open, told: Behaviour, pictures: list[Path]
+    opened: Open, behaviour: Behaviour, pictures: list[Path]
 ) -> None:
-    told.slots = 1
+    behaviour.slots = 1
     engine = opened()
     mixed = [ScoreRequest(ask(f"{n}?"), (p,), OPTIONS) for n in range(3) for p in pictures[:3]]
     engine.score(mixed)
-    seen = [b["prompt"]["multimodal_data"][0] for b in told.bodies("/completion")
+    seen = [b["prompt"]["multimodal_data"][0] for b in behaviour.bodies("/completion")
             if isinstance(b["prompt"], dict)]  # fmt: skip
     changes = sum(a != b for a, b in pairwise(seen))
     assert changes == 2
 
 
-def test_connections_are_kept_and_few(opened: Open, told: Behaviour, pictures: list[Path]) -> None:
+def test_connections_are_kept_and_few(
+    opened: Open, behaviour: Behaviour, pictures: list[Path]
+) -> None:
     engine = opened()
     for number in range(4):
         engine.score([ScoreRequest(ask(f"{number}?"), (p,), OPTIONS) for p in pictures])
-    assert len({call.client for call in told.calls}) <= told.slots
+    assert len({call.client for call in behaviour.calls}) <= behaviour.slots
 
 
 def test_the_contract(opened: Open) -> None:
@@ -201,14 +207,16 @@ def test_the_contract(opened: Open) -> None:
     assert engine_for(ServerRef("http://127.0.0.1:1")) == "http"
 
 
-def test_a_server_of_several_models(opened: Open, told: Behaviour, pictures: list[Path]) -> None:
-    told.models = ("toy", "other")
+def test_a_server_of_several_models(
+    opened: Open, behaviour: Behaviour, pictures: list[Path]
+) -> None:
+    behaviour.models = ("toy", "other")
     assert "several models; choose with --server-model: toy, other" in fails(opened)
     engine = opened("other")
     assert engine.info().name == "other"
     engine.score([ScoreRequest(ask("Q?"), (pictures[0],), OPTIONS)])
-    assert {body.get("model") for body in told.bodies("/completion")} == {"other"}
-    assert told.bodies("/tokenize")[-1]["model"] == "other"
+    assert {body.get("model") for body in behaviour.bodies("/completion")} == {"other"}
+    assert behaviour.bodies("/tokenize")[-1]["model"] == "other"
 
 
 # --- what goes wrong ------------------------------------------------------------------------------
@@ -231,50 +239,52 @@ def test_nobody_there() -> None:
 
 
 def test_a_server_that_loads_is_waited_for(
-    opened: Open, told: Behaviour, notices: list[str], monkeypatch: pytest.MonkeyPatch
+    opened: Open, behaviour: Behaviour, notices: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wire, "_PAUSE", 0.01)
     loading = (503, '{"error": {"message": "Loading model", "type": "unavailable_error"}}')
-    told.faults["/props"] = [loading] * 3
+    behaviour.faults["/props"] = [loading] * 3
     opened()
     assert [line for line in notices if "Loading model" in line]
     assert len([line for line in notices if "not ready" in line]) == 1
 
 
 def test_a_server_that_never_loads(
-    opened: Open, told: Behaviour, monkeypatch: pytest.MonkeyPatch
+    opened: Open, behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wire, "_PAUSE", 20.0)
     monkeypatch.setattr("time.sleep", lambda _: None)
-    told.faults["/props"] = [(503, '{"error": {"message": "Loading model"}}')] * 9
+    behaviour.faults["/props"] = [(503, '{"error": {"message": "Loading model"}}')] * 9
     message = fails(opened)
     assert "still not ready after 60 seconds (503: Loading model)" in message
-    assert len(told.faults["/props"]) == 5
+    assert len(behaviour.faults["/props"]) == 5
 
 
-def test_an_answer_that_does_not_come(opened: Open, told: Behaviour) -> None:
-    told.delay = 0.6
+def test_an_answer_that_does_not_come(opened: Open, behaviour: Behaviour) -> None:
+    behaviour.delay = 0.6
     assert "no answer within 0.2 seconds" in fails(opened, timeout=0.2)
 
 
-def test_redirects_are_refused(opened: Open, told: Behaviour) -> None:
-    told.faults["/props"] = [(307, "")]
-    told.headers["Location"] = "http://203.0.113.9/props"
+def test_redirects_are_refused(opened: Open, behaviour: Behaviour) -> None:
+    behaviour.faults["/props"] = [(307, "")]
+    behaviour.headers["Location"] = "http://203.0.113.9/props"
     message = fails(opened)
     assert "http://203.0.113.9/props; redirects are refused" in message
-    assert len(told.calls) == 1
+    assert len(behaviour.calls) == 1
 
 
-def test_no_pictures(opened: Open, told: Behaviour, pictures: list[Path]) -> None:
-    told.vision = False
+def test_no_pictures(opened: Open, behaviour: Behaviour, pictures: list[Path]) -> None:
+    behaviour.vision = False
     engine = opened()
     with pytest.raises(ModelError, match="takes no pictures; start llama-server with --mmproj"):
         engine.score([ScoreRequest(ask("Q?"), (pictures[0],), OPTIONS)])
     assert engine.score([ScoreRequest(ask("Q?", 0), (), OPTIONS)])
 
 
-def test_a_prompt_that_does_not_fit(opened: Open, told: Behaviour, pictures: list[Path]) -> None:
-    told.n_ctx = 60
+def test_a_prompt_that_does_not_fit(
+    opened: Open, behaviour: Behaviour, pictures: list[Path]
+) -> None:
+    behaviour.n_ctx = 60
     engine = opened()
     with pytest.raises(ContextError, match="exceeds the available context size: shorten"):
         engine.score([ScoreRequest(ask("word " * 40), (pictures[0],), OPTIONS)])
@@ -282,38 +292,40 @@ def test_a_prompt_that_does_not_fit(opened: Open, told: Behaviour, pictures: lis
 
 
 def test_an_error_of_the_server_is_one_short_line(
-    opened: Open, told: Behaviour, pictures: list[Path]
+    opened: Open, behaviour: Behaviour, pictures: list[Path]
 ) -> None:
     engine = opened()
-    told.faults["/completion"] = [(500, '{"error": {"message": "a\\nb ' + "x" * 500 + '"}}')] * 9
+    behaviour.faults["/completion"] = [
+        (500, '{"error": {"message": "a\\nb ' + "x" * 500 + '"}}')
+    ] * 9
     with pytest.raises(ServerError) as caught:
         engine.score([ScoreRequest(ask("Q?"), (p,), OPTIONS) for p in pictures])
     assert "/completion: the server says 500: a b xxx" in str(caught.value)
     assert len(str(caught.value)) < 300
-    told.faults.clear()
+    behaviour.faults.clear()
     assert engine.score([ScoreRequest(ask("Q?"), (pictures[0],), OPTIONS)])
 
 
-def test_something_else_listens_there(opened: Open, told: Behaviour) -> None:
+def test_something_else_listens_there(opened: Open, behaviour: Behaviour) -> None:
     for answer in ((200, "<html>hello</html>"), (404, "no")):
-        told.faults["/props"], told.faults["/v1/models"] = [answer], [answer]
+        behaviour.faults["/props"], behaviour.faults["/v1/models"] = [answer], [answer]
         assert "no inference server (it has no /v1/models)" in fails(opened)
-    told.faults["/completion"] = [(200, "<html>hello</html>")]
+    behaviour.faults["/completion"] = [(200, "<html>hello</html>")]
     assert "/completion: answers with something that is not JSON" in fails(opened)
 
 
 def test_a_kept_connection_that_was_dropped(
-    opened: Open, told: Behaviour, pictures: list[Path]
+    opened: Open, behaviour: Behaviour, pictures: list[Path]
 ) -> None:
-    told.headers["Connection"] = "close"
+    behaviour.headers["Connection"] = "close"
     engine = opened()
     assert engine.score([ScoreRequest(ask("Q?"), (p,), OPTIONS) for p in pictures])
 
 
 def test_an_old_server_is_asked_for_lists(
-    opened: Open, told: Behaviour, notices: list[str], pictures: list[Path]
+    opened: Open, behaviour: Behaviour, notices: list[str], pictures: list[Path]
 ) -> None:
-    told.old = True
+    behaviour.old = True
     engine = opened()
     assert engine.info().mode == "listed"
     assert [line for line in notices if "too old" in line]
@@ -324,21 +336,21 @@ def test_an_old_server_is_asked_for_lists(
 
 
 def test_the_key_goes_into_a_header_and_nowhere_else(
-    opened: Open, told: Behaviour, monkeypatch: pytest.MonkeyPatch
+    opened: Open, behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told.key = "sesame-street"
+    behaviour.key = "sesame-street"
     assert "wants a key (401: Invalid API Key); set the variable IDEALPROMPT_API_KEY" in fails(
         opened
     )
-    monkeypatch.setenv(wire.KEY, told.key)
+    monkeypatch.setenv(wire.KEY, behaviour.key)
     engine = opened()
-    assert told.key not in repr(engine.info())
-    assert told.key not in str(told.calls[-1].body)
-    assert told.calls[-1].headers["Authorization"] == f"Bearer {told.key}"
-    told.faults["/completion"] = [(500, f"no: {told.key}")]
+    assert behaviour.key not in repr(engine.info())
+    assert behaviour.key not in str(behaviour.calls[-1].body)
+    assert behaviour.calls[-1].headers["Authorization"] == f"Bearer {behaviour.key}"
+    behaviour.faults["/completion"] = [(500, f"no: {behaviour.key}")]
     with pytest.raises(ServerError) as caught:
         engine.generate([GenerateRequest(ask("Q?", 0))])
-    assert told.key not in str(caught.value)
+    assert behaviour.key not in str(caught.value)
 
 
 def test_proxies_of_the_environment_are_not_used(
@@ -388,8 +400,8 @@ def test_only_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_name_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Or it could mean another machine by the time it is connected to."""
-    told = Behaviour()
-    with serving(told) as url:
+    behaviour = Behaviour()
+    with serving(behaviour) as url:
         resolves(monkeypatch, "127.0.0.1")
         place = address.locate(url.replace("127.0.0.1", "box"), allow_network=False)
         resolves(monkeypatch, "192.0.2.7")
@@ -406,7 +418,7 @@ def test_a_name_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
         assert connection.get("/props")
         connection.close()
     assert reached == ["127.0.0.1"]
-    assert told.calls[0].headers["Host"].startswith("box:")
+    assert behaviour.calls[0].headers["Host"].startswith("box:")
 
 
 @pytest.mark.parametrize(

@@ -44,36 +44,36 @@ def test_a_server_that_hides_half_a_character() -> None:
 
 
 def test_options_are_followed_along_the_longest_token() -> None:
-    walk = Prefixes(("red", "rest"))
-    assert walk.missing() == ""
-    walk.learn("", [("re", {"r": -3.0, "re": -1.0}), ("d", {"d": -0.5})])
-    assert walk.missing() is None
-    assert walk.totals() == (-1.5, -1.0 - 0.5 - UNLISTED)
-    assert walk.unlisted() == (False, True)
+    tried = Prefixes(("red", "rest"))
+    assert tried.missing() == ""
+    tried.learn("", [("re", {"r": -3.0, "re": -1.0}), ("d", {"d": -0.5})])
+    assert tried.missing() is None
+    assert tried.totals() == (-1.5, -1.0 - 0.5 - UNLISTED)
+    assert tried.unlisted() == (False, True)
 
 
 def test_blanks_before_the_answer_do_not_matter() -> None:
-    walk = Prefixes((" red", " blue"))
-    assert walk.blank == " "
-    walk.learn("", [(" red", {" red": -0.1, "blue": -2.0})])
-    assert walk.totals() == (-0.1, -2.0)
+    tried = Prefixes((" red", " blue"))
+    assert tried.blank == " "
+    tried.learn("", [(" red", {" red": -0.1, "blue": -2.0})])
+    assert tried.totals() == (-0.1, -2.0)
 
 
 def test_an_option_that_begins_another() -> None:
-    walk = Prefixes(("red", "red or blue"))
-    walk.learn("", [("red", {"red": -1.0})])
-    assert walk.missing() == "red"
-    walk.learn("red", [(" or", {" or": math.log(0.25), ".": -1.0}), (" blue", {" blue": -0.5})])
-    assert walk.totals()[0] == pytest.approx(-1.0 + math.log(0.75))
-    assert walk.totals()[1] == pytest.approx(-1.0 + math.log(0.25) - 0.5)
+    tried = Prefixes(("red", "red or blue"))
+    tried.learn("", [("red", {"red": -1.0})])
+    assert tried.missing() == "red"
+    tried.learn("red", [(" or", {" or": math.log(0.25), ".": -1.0}), (" blue", {" blue": -0.5})])
+    assert tried.totals()[0] == pytest.approx(-1.0 + math.log(0.75))
+    assert tried.totals()[1] == pytest.approx(-1.0 + math.log(0.25) - 0.5)
 
 
 def test_where_nothing_can_be_listed_the_rest_counts_as_sure() -> None:
-    walk = Prefixes(("ab", "cd"))
-    walk.learn("", [("a", {"a": -1.0, "c": -2.0})])
-    while (place := walk.missing()) is not None:
-        walk.give_up(place)
-    assert walk.totals() == (-1.0, -2.0)
+    tried = Prefixes(("ab", "cd"))
+    tried.learn("", [("a", {"a": -1.0, "c": -2.0})])
+    while (place := tried.missing()) is not None:
+        tried.give_up(place)
+    assert tried.totals() == (-1.0, -2.0)
 
 
 # --- grammars -------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ def test_affordable_is_the_tightest_of_all_limits() -> None:
     assert Budget().affordable(cost) > 10**6
 
 
-def test_what_was_spent_is_told_in_the_unit_that_ends_first() -> None:
+def test_what_was_spent_is_reported_in_the_unit_that_ends_first() -> None:
     cost = Cost(evaluations=10, tokens=1000, seconds=50.0)
     budget = Budget(evaluations=100, seconds=60.0)
     assert budget.tightest(cost) == "seconds"

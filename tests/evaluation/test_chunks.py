@@ -43,7 +43,7 @@ def asked(count: int, prompts: int = 1) -> list[ScoreRequest]:
     ]
 
 
-def test_a_picture_is_in_one_portion() -> None:
+def test_an_image_is_in_one_chunk() -> None:
     pairs = [(str(i), request) for i, request in enumerate(asked(10, 3))]
     parts = list(portions(pairs, 4))
     assert [len(part) for part in parts] == [12, 12, 6]
@@ -62,7 +62,7 @@ def test_large_models_are_asked_about_a_few_pictures(tmp_path: Path) -> None:
     assert pictures_at_once(replace(info, path=str(small))) == MANY
 
 
-def test_each_portion_is_written_down_and_told(tmp_path: Path) -> None:
+def test_each_chunk_is_recorded_and_reported(tmp_path: Path) -> None:
     journal = Journal.create(tmp_path, {})
     engine, heard = Big({}), []
     ledger = MeteredEngine(engine, journal)

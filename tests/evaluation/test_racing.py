@@ -49,8 +49,8 @@ def test_a_clearly_worse_candidate_is_dropped_early() -> None:
 
 def test_survivors_share_a_call_per_block() -> None:
     judge, engine = evaluator()
-    rivals = [Candidate(GOOD.with_(role=role)) for role in ("a", "b")]
-    finishes = race(judge, rivals, None, TASK.train, FOLD_OF)
+    others = [Candidate(GOOD.with_(role=role)) for role in ("a", "b")]
+    finishes = race(judge, others, None, TASK.train, FOLD_OF)
     assert [f.state for f in finishes] == ["complete", "complete"]
     assert engine.calls == 3
 

@@ -128,7 +128,7 @@ def test_a_model_is_downloaded_once(hub: type[FakeHub], tmp_path: Path) -> None:
 
 
 def test_what_can_be_wrong(hub: type[FakeHub], monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, told in {
+    for name, message in {
         "hf:shop/vlm": "2 of its 2 GGUF models: name one, such as hf:shop/vlm:model-F16.gguf",
         "hf:shop/vlm:Q4": "none of its 2 GGUF models fit 'Q4'",
         "hf:shop/none:Q8_0": "hf:shop/none: no such repository, or it is private",
@@ -137,7 +137,7 @@ def test_what_can_be_wrong(hub: type[FakeHub], monkeypatch: pytest.MonkeyPatch) 
     }.items():
         result = doctor("-m", name)
         assert result.returncode in (1, 2), result.stdout
-        assert told in result.stderr
+        assert message in result.stderr
         assert "Traceback" not in result.stderr
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     assert "hf:shop/vlm" in doctor("-m", "hf:shop/vlm:model-F16.gguf").stderr
@@ -163,7 +163,7 @@ def test_a_task_downloads_nothing(make_task: MakeTask) -> None:
     assert "task.yaml:2: model: a task downloads nothing: name it with --model" in result.stderr
 
 
-def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     from ..conftest import call
 
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)

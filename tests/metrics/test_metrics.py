@@ -115,7 +115,7 @@ def test_bleu_and_rouge_are_those_of_their_packages() -> None:
     assert rouge.grade("", "a cup") == 0.0
 
 
-def test_a_missing_package_is_told_with_its_mend(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_named_with_the_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"pip install 'idealprompt\[text\]'"):
         get("bleu")

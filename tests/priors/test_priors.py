@@ -240,7 +240,7 @@ def test_priors_complain_in_one_line(tmp_path: Path) -> None:
     assert "is not a priors file" in call("priors", "merge", foreign).stderr
 
 
-def test_a_search_learns_once_and_can_be_told_not_to(folder: Path, memory: Path) -> None:
+def test_a_search_learns_once_and_learning_can_be_turned_off(folder: Path, memory: Path) -> None:
     words = ("search", folder, "-m", SCRIPT, "-o", "p.yaml", "-q", "--run-dir", "r")
     assert call(*words, "--no-priors").exit_code == 0
     assert not memory.exists()

@@ -75,7 +75,7 @@ def test_the_writer_writes_and_the_model_answers() -> None:
     assert not again.asked  # what was written is in the journal
 
 
-def test_requests_are_told_apart_and_stay_in_order() -> None:
+def test_requests_are_distinguished_and_stay_in_order() -> None:
     pen, model = Writer("pen"), Writer("model")
     both = WithWriter(model, pen)
     proposer = second_model(pen.info(), quiet)(WithWriter(model, Writer()))
@@ -91,10 +91,10 @@ def test_requests_are_told_apart_and_stay_in_order() -> None:
 
 
 def test_a_writer_that_cannot_write_is_named() -> None:
-    told: list[str] = []
+    notices: list[str] = []
     pen = Writer("no no no no")
-    assert second_model(pen.info(), told.append)(WithWriter(Only(), pen)) is None
-    assert told == [
+    assert second_model(pen.info(), notices.append)(WithWriter(Only(), pen)) is None
+    assert notices == [
         f"{pen.info().name} could not reword a simple question; going on without a proposer."
     ]
 

@@ -1,4 +1,4 @@
-"""Search and reflection by turns in one budget."""
+"""Search and reflection alternating in one budget."""
 
 from __future__ import annotations
 
@@ -103,13 +103,13 @@ def test_the_budget_is_kept(budget: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("budget", "pool", "told"),
+    ("budget", "pool", "reported"),
     [
         ("700", WEAK, r"Reflection worked on \d prompts? and kept [1-9] edits?\.$"),
         ("1500", POOL, r"Reflection was not needed: nothing was left wrong\.$"),
     ],
 )
-def test_the_end_says_what_reflection_did(budget: str, pool: Any, told: str) -> None:
+def test_the_end_says_what_reflection_did(budget: str, pool: Any, reported: str) -> None:
     ends: list[str] = []
 
     class Heard(SilentObserver):
@@ -117,4 +117,4 @@ def test_the_end_says_what_reflection_did(budget: str, pool: Any, told: str) -> 
             ends.append(stop)
 
     both(SHOP if pool is POOL else GRADED, budget, pool, observer=Heard())
-    assert re.search(told, ends[-1]), ends
+    assert re.search(reported, ends[-1]), ends

@@ -56,8 +56,8 @@ def broken(words: list[str], moment: int, pause: float | None) -> tuple[int, str
     if pause is not None:
         time.sleep(pause)
         process.send_signal(signal.SIGINT)
-    told = process.communicate(timeout=60)[1]
-    return process.returncode, told
+    stderr = process.communicate(timeout=60)[1]
+    return process.returncode, stderr
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no such signals")
@@ -67,12 +67,12 @@ def test_nothing_is_lost(slow: list[str]) -> None:
     ours = [*slow, "--run-dir", "broken", "-o", "broken.yaml"]
     for place, (moment, pause) in enumerate(MOMENTS):
         words = [*ours, "--resume"] if place else ours
-        code, told = broken(words, moment, pause)
-        assert code == 130, told
-        assert "Traceback" not in told
+        code, stderr = broken(words, moment, pause)
+        assert code == 130, stderr
+        assert "Traceback" not in stderr
         assert not Path("broken.yaml").exists()
         if pause != 0.0:
-            assert "--run-dir broken -o broken.yaml --resume" in told
+            assert "--run-dir broken -o broken.yaml --resume" in stderr
     last = subprocess.run([*ours, "--resume"], capture_output=True, text=True)
     assert last.returncode == 0, last.stderr
     made = [yaml.safe_load(Path(f"{name}.yaml").read_text()) for name in ("whole", "broken")]
@@ -151,6 +151,6 @@ def test_a_model_that_is_busy() -> None:
         process.send_signal(signal.SIGINT)
         assert process.stderr.readline().startswith("Stopping when the model has answered;")
         process.send_signal(signal.SIGINT)
-        told = process.communicate(timeout=30)[1]
+        stderr = process.communicate(timeout=30)[1]
     assert process.returncode == 130
-    assert "error: stopped at once; what was computed is kept; again like this" in told
+    assert "error: stopped at once; what was computed is kept; again like this" in stderr

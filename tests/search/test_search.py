@@ -102,7 +102,7 @@ def test_the_test_split_is_not_looked_at_by_the_search() -> None:
 
 
 @pytest.mark.parametrize("budget", ["20", "50", "100", "1000", "1ktok", "20ktok"])
-def test_the_budget_is_kept_and_the_reason_to_stop_told(budget: str) -> None:
+def test_the_budget_is_kept_and_the_stop_reason_reported(budget: str) -> None:
     listener, engine = Listener(), FakeVlm()
     noise = replace(TASK, train=relabelled(TASK, 1))
     found = searched(budget, noise, engine, listener=listener)
@@ -196,7 +196,7 @@ def test_the_plan_says_what_the_budget_buys() -> None:
     assert "10 min 0 s" in plan(TASK, Budget.parse("10m"))
 
 
-def test_a_budget_in_tokens_is_told_in_prompts_after_the_seed_prompt() -> None:
+def test_a_budget_in_tokens_is_reported_in_prompts_after_the_seed_prompt() -> None:
     said: list[str] = []
 
     class Heard(Listener):
@@ -229,11 +229,11 @@ def test_three_labels_and_another_metric() -> None:
     assert tested.test.winner.value > 0.9
 
 
-def test_a_walk_stops_when_told_and_goes_on_from_prompts_made_elsewhere() -> None:
+def test_a_search_stops_on_request_and_continues_from_other_prompts() -> None:
     limit = Budget(evaluations=900)
-    walk = begin(graded_task(), FakeVlm(), METRIC, POOL, limit, observer=Listener())
-    assert walk.go(lambda: len(walk.trials) >= 3) == "settled"
-    root, count = walk.tree.nodes[0], len(walk.trials)
+    search = begin(graded_task(), FakeVlm(), METRIC, POOL, limit, observer=Listener())
+    assert search.go(lambda: len(search.trials) >= 3) == "settled"
+    root, count = search.tree.nodes[0], len(search.trials)
     assert root.trial.evaluation is not None
     sure = replace(
         root.trial,
@@ -243,9 +243,9 @@ def test_a_walk_stops_when_told_and_goes_on_from_prompts_made_elsewhere() -> Non
         prompt=Prompt("What pattern is it?"),
         evaluation=replace(root.trial.evaluation, value=1.0),
     )
-    walk.adopt([sure, replace(sure, id=count + 1, parent=count)], {count})
-    assert [node.trial.id for node in walk.tree.nodes][-1] == count
-    assert walk.tree.nodes[-1].parent is root
-    walk.go()
-    assert len(walk.trials) > count + 2
-    assert [trial.id for trial in walk.trials] == list(range(len(walk.trials)))
+    search.adopt([sure, replace(sure, id=count + 1, parent=count)], {count})
+    assert [node.trial.id for node in search.tree.nodes][-1] == count
+    assert search.tree.nodes[-1].parent is root
+    search.go()
+    assert len(search.trials) > count + 2
+    assert [trial.id for trial in search.trials] == list(range(len(search.trials)))

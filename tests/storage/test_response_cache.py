@@ -218,7 +218,7 @@ def test_the_file_stays_bounded(tmp_path: Path) -> None:
         ledger.generate([GenerateRequest((Message("user", (text,)),), (picture(1),))])
 
 
-def test_answers_hold_for_one_model_and_one_wording_only(tmp_path: Path) -> None:
+def test_answers_are_for_one_model_and_one_prompt_only(tmp_path: Path) -> None:
     others = (replace(INFO, fingerprint="0"), replace(INFO, mode="plain"))
     names = [identity(INFO), identity(INFO, "template"), *map(identity, others)]
     assert len(set(names)) == 4
@@ -263,7 +263,7 @@ def evaluations(words: Sequence[object]) -> int:
     return int(found[1])
 
 
-def test_the_command_uses_it_unless_told_not_to(folder: Path, tmp_path: Path) -> None:
+def test_the_command_uses_it_without_no_cache(folder: Path, tmp_path: Path) -> None:
     words: tuple[object, ...] = (
         folder,
         "-m",

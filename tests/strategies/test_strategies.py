@@ -276,7 +276,7 @@ def test_two_things_are_compared_where_their_likeness_decides() -> None:
         one, two = colours[i % 3], colours[i % 3 if i % 2 else (i + 1 + i // 6 % 2) % 3]
         texts[str(i)], gold[str(i)] = said(one, two, surfaces[i // 2 % 2]), "PQ"[one == two]
     examples = tuple(Example(i, (), gold[i], "") for i in texts)
-    evidence = Told(MeteredEngine(FakeVlm()), ("P", "Q"), examples, texts)
+    evidence = Scripted(MeteredEngine(FakeVlm()), ("P", "Q"), examples, texts)
     found = tables(evidence, ("P", "Q"))
     assert found[0].relates
     assert found[0].right == 1.0
@@ -290,7 +290,7 @@ def test_two_things_are_compared_where_their_likeness_decides() -> None:
     assert sided == {("first", "on the left"), ("last", "on the right"), ("both", "")}
 
 
-class Told(ModelEvidence):
+class Scripted(ModelEvidence):
     """Evidence with descriptions of our own."""
 
     def __init__(

@@ -1,8 +1,8 @@
-"""A small HTTP server that speaks as llama-server, vLLM, Ollama or a plain chat server does.
+"""A small HTTP server that behaves like llama-server, vLLM, Ollama or a plain chat server.
 
 Behind it is a toy language model: the log-probabilities of the next token are drawn from a
-generator seeded with all that stands before (text, and the bytes of the pictures). So what an
-engine should find is known exactly, and no weights are needed.
+generator seeded with everything before it (text, and the bytes of the pictures). So what an
+engine should return is known exactly, without weights.
 """
 
 from __future__ import annotations
@@ -134,11 +134,11 @@ class Behaviour:
 
 
 @contextmanager
-def serving(behaviour: Behaviour) -> Iterator[str]:
+def serving(settings: Behaviour) -> Iterator[str]:
     """The server, on a free loopback port -> its address."""
 
     class Bound(_Handler):
-        told = behaviour
+        behaviour = settings
 
     server = _Quiet(("127.0.0.1", 0), Bound)
     server.daemon_threads = True
@@ -154,11 +154,11 @@ def serving(behaviour: Behaviour) -> Iterator[str]:
 
 class _Quiet(ThreadingHTTPServer):
     def handle_error(self, *_: object) -> None:
-        """A client that hangs up is no news."""
+        """Ignore clients that close the connection."""
 
 
 class _Handler(BaseHTTPRequestHandler):
-    told: Behaviour
+    behaviour: Behaviour
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
@@ -172,18 +172,18 @@ class _Handler(BaseHTTPRequestHandler):
         self._serve(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
 
     def _serve(self, body: Any) -> None:
-        told, path = self.told, self.path.partition("?")[0]
+        behaviour, path = self.behaviour, self.path.partition("?")[0]
         call = Call(self.command, self.path, body, dict(self.headers), self.client_address)
-        told.calls.append(call)
-        if told.delay:
-            time.sleep(told.delay)
-        faults = told.faults.get(path) or list(told.fails(path))
+        behaviour.calls.append(call)
+        if behaviour.delay:
+            time.sleep(behaviour.delay)
+        faults = behaviour.faults.get(path) or list(behaviour.fails(path))
         if faults:
             status, text = faults.pop(0)
             return self._reply(status, text.encode())
-        if told.key and self.headers.get("Authorization") != f"Bearer {told.key}":
+        if behaviour.key and self.headers.get("Authorization") != f"Bearer {behaviour.key}":
             return self._reply(401, b'{"error": {"message": "Invalid API Key"}}')
-        answer = _DIALECTS[told.kind](told).answer(path, body)
+        answer = _DIALECTS[behaviour.kind](behaviour).answer(path, body)
         if isinstance(answer, tuple):
             return self._reply(answer[0], json.dumps({"error": {"message": answer[1]}}).encode())
         return self._reply(200, json.dumps(answer).encode())
@@ -192,7 +192,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
-        for name, value in self.told.headers.items():
+        for name, value in self.behaviour.headers.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(data)
@@ -206,35 +206,35 @@ class _Chat:
 
     owner = "someone"
 
-    def __init__(self, told: Behaviour) -> None:
-        self.told = told
+    def __init__(self, behaviour: Behaviour) -> None:
+        self.behaviour = behaviour
 
     def answer(self, path: str, body: Any) -> Answer:
         if path == "/v1/models":
-            entries = [{"id": name, "owned_by": self.owner} for name in self.told.models]
+            entries = [{"id": name, "owned_by": self.owner} for name in self.behaviour.models]
             return {"object": "list", "data": entries}
         if path == "/v1/chat/completions":
             return self.chat(body)
         return 404, "File Not Found"
 
     def chat(self, body: Any) -> Answer:
-        told = self.told
-        if body["model"] not in told.models:
+        behaviour = self.behaviour
+        if body["model"] not in behaviour.models:
             return 404, f"model '{body['model']}' not found"
-        if body.get("top_logprobs", 0) > told.tops:
+        if body.get("top_logprobs", 0) > behaviour.tops:
             return 400, "top_logprobs is too large"
-        if "response_format" in body and not told.schema:
+        if "response_format" in body and not behaviour.schema:
             return 400, "response_format is not supported"
-        before = chatml(body["messages"], told.continues)
+        before = chatml(body["messages"], behaviour.continues)
         prompt = len(TOY.tokens(re.sub(r"\[\w{12}\]", "#", before)))
-        if prompt > told.n_ctx:
-            return 400, f"the prompt exceeds the context length of {told.n_ctx}"
+        if prompt > behaviour.n_ctx:
+            return 400, f"the prompt exceeds the context length of {behaviour.n_ctx}"
         text, positions, finish = self.write(before, body)
         choice: dict[str, Any] = {
             "message": {"role": "assistant", "content": text},
             "finish_reason": finish,
         }
-        if body.get("logprobs") and told.logprobs:
+        if body.get("logprobs") and behaviour.logprobs:
             choice["logprobs"] = {"content": positions}
         usage = {"prompt_tokens": prompt, "completion_tokens": len(positions)}
         return {"choices": [choice], "usage": usage} | self.more(body, before)
@@ -280,12 +280,12 @@ class _Vllm(_Chat):
     def more(self, body: Any, before: str) -> dict[str, Any]:
         if body.get("prompt_logprobs") is None:
             return {}
-        told, at = [], ""
+        listed, at = [], ""
         for token in TOY.tokens(before):
             value = float(TOY.next(at)[token])
-            told.append({str(token): {"logprob": value, "decoded_token": VOCABULARY[token]}})
+            listed.append({str(token): {"logprob": value, "decoded_token": VOCABULARY[token]}})
             at += VOCABULARY[token]
-        return {"prompt_logprobs": [None, *told[1:]]}
+        return {"prompt_logprobs": [None, *listed[1:]]}
 
 
 class _Ollama(_Chat):
@@ -295,9 +295,9 @@ class _Ollama(_Chat):
         if path == "/api/version":
             return {"version": "0.12.11"}
         if path == "/api/tags":
-            return {"models": [{"name": name, "digest": "abc"} for name in self.told.models]}
+            return {"models": [{"name": name, "digest": "abc"} for name in self.behaviour.models]}
         if path == "/api/show":
-            seen = ["completion", *(["vision"] if self.told.vision else [])]
+            seen = ["completion", *(["vision"] if self.behaviour.vision else [])]
             facts = {"general.architecture": "qwen2", "general.parameter_count": 3_000_000}
             return {
                 "capabilities": seen,
@@ -311,15 +311,15 @@ class _LlamaServer(_Chat):
     owner = "llamacpp"
 
     def answer(self, path: str, body: Any) -> Answer:
-        told = self.told
-        if path == "/props" and len(told.models) > 1 and "model" not in body:
+        behaviour = self.behaviour
+        if path == "/props" and len(behaviour.models) > 1 and "model" not in body:
             return {"role": "router", "default_generation_settings": {"n_ctx": 0}}
         if path == "/props":
             return {
-                "default_generation_settings": {"n_ctx": told.n_ctx},
-                "total_slots": told.slots,
+                "default_generation_settings": {"n_ctx": behaviour.n_ctx},
+                "total_slots": behaviour.slots,
                 "model_path": "/models/toy-Q8_0.gguf",
-                "modalities": {"vision": told.vision},
+                "modalities": {"vision": behaviour.vision},
                 "media_marker": MARKER,
                 "chat_template": TEMPLATE,
                 "bos_token": "<s>",
@@ -336,9 +336,9 @@ class _LlamaServer(_Chat):
         return super().answer(path, body)
 
     def completion(self, body: Any) -> Answer:
-        told = self.told
+        behaviour = self.behaviour
         forced = [int(token) for token in re.findall(r"<\[(\d+)\]>", body.get("grammar", ""))]
-        if forced and told.old:
+        if forced and behaviour.old:
             return 400, "failed to parse grammar"
         prompt = body["prompt"]
         if isinstance(prompt, dict):
@@ -347,7 +347,7 @@ class _LlamaServer(_Chat):
         else:
             text = prompt
         count = len(TOY.tokens(re.sub(r"\[\w{12}\]", "#", text)))
-        if count >= told.n_ctx:
+        if count >= behaviour.n_ctx:
             return 400, f"request ({count} tokens) exceeds the available context size"
         return self.run(text, body, forced, count)
 

@@ -106,7 +106,7 @@ def test_names_that_tell_nothing(tmp_path: Path, make_picture: MakePicture) -> N
     assert "choose from prefix" in call("init", folder, "--label-from", "middle").stderr
 
 
-def test_another_reading_is_told() -> None:
+def test_another_reading_is_reported() -> None:
     guess = read_labels([f"{a}_{b}" for a in ("k", "m") for b in ("x", "y") for _ in "ab"], "", "")
     assert guess.place == "prefix"
     assert "suffix" in guess.others

@@ -93,8 +93,8 @@ def test_the_page_of_a_run(run: Path) -> None:
 def test_what_reflection_looked_at(folder: Path) -> None:
     words = ("search", folder, "-m", SCRIPT, "-q", "--run-dir", "run", "--reflect")
     assert call(*words, "--strategy", "role").exit_code == 0
-    told = call("report", "run", "--text").stdout
-    part = told.split("Reflection looked at (the most consequential first):")[1]
+    printed = call("report", "run", "--text").stdout
+    part = printed.split("Reflection looked at (the most consequential first):")[1]
     assert re.search(r"\w taken for \w: +\d+ % of the loss", part)
     assert re.search(r"(?:wrong|barely right): \w 0\.\d\d against \w", part)
     assert "kept: " in part
@@ -150,9 +150,9 @@ def test_the_last_run_is_taken_where_none_is_named(folder: Path) -> None:
     assert (
         none.stderr == "error: runs: holds no run that ended: name a run's folder or an artifact\n"
     )
-    told = call("search", folder, "-m", SCRIPT, "--strategy", "role").stderr.splitlines()[-1]
+    last = call("search", folder, "-m", SCRIPT, "--strategy", "role").stderr.splitlines()[-1]
     (made,) = Path("runs").iterdir()
-    assert told == f"All of the run: idealprompt report {made} --text, or -o report.html"
+    assert last == f"All of the run: idealprompt report {made} --text, or -o report.html"
     Path("runs/broken").mkdir()
     result = call("report", "--text")
     assert result.exit_code == 0, result.stderr
