@@ -93,15 +93,15 @@ def test_flags_that_do_not_go_together(task: Path, server: str) -> None:
 def test_another_machine(task: Path) -> None:
     message = complaint(call("search", task, "--server", "http://192.0.2.7:8080"))
     assert message == (
-        "error: http://192.0.2.7:8080: 192.0.2.7 is not this machine, and private data would leave "
-        "it; give --allow-network if that is meant"
+        "error: http://192.0.2.7:8080: 192.0.2.7 is another machine, and private data would leave "
+        "this one: add --allow-network if that is intended"
     )
 
 
 def test_a_server_without_pictures(task: Path, server: str, behaviour: Behaviour) -> None:
     behaviour.vision = False
     message = complaint(call("search", task, "--server", server))
-    assert message.endswith("the model toy takes no pictures; start llama-server with --mmproj")
+    assert message.endswith("the model toy takes no pictures: start llama-server with --mmproj")
 
 
 def test_a_server_that_is_lost_in_the_middle(task: Path, server: str, behaviour: Behaviour) -> None:
@@ -116,7 +116,9 @@ def test_a_server_that_is_lost_in_the_middle(task: Path, server: str, behaviour:
 
     behaviour.fails = lose
     message = complaint(call(*words, "-o", "p.yaml"))
-    assert "/completion: the server says 500: out of memory; what was computed is kept;" in message
+    assert (
+        "/completion: the server answered 500: out of memory; what was computed is kept;" in message
+    )
     assert "--run-dir r" in message
     assert message.endswith("--resume")
     behaviour.fails = lambda _path: []

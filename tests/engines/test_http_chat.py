@@ -111,7 +111,9 @@ def test_where_nothing_is_listed_the_servers_own_choice_comes_first(
     assert len(set(found)) == 2
 
 
-def test_no_going_on(opened: Open, behaviour: Behaviour, notices: list[str], picture: Path) -> None:
+def test_no_continuing(
+    opened: Open, behaviour: Behaviour, notices: list[str], picture: Path
+) -> None:
     behaviour.kind, behaviour.continues = "openai", False
     engine, text = opened(), before("Q?", picture)
     values = TOY.next(text)
@@ -123,7 +125,7 @@ def test_no_going_on(opened: Open, behaviour: Behaviour, notices: list[str], pic
         scores(engine, picture, order[0] + "!?", order[1] + "?!")
     assert len([line for line in notices if "first token in which they differ" in line]) == 1
     scores(engine, picture, "red", "blue", prefill="Hm.")
-    assert [line for line in notices if "does not go on with an answer that is begun" in line]
+    assert [line for line in notices if "cannot continue a started answer" in line]
 
 
 @pytest.mark.parametrize("schema", [True, False])
@@ -141,7 +143,7 @@ def test_no_log_probabilities(
         text = before("Q?", picture)
         best = max(OPTIONS, key=lambda option: TOY.score(text, option, end=True))
         assert OPTIONS[found.index(max(found))] == best
-    assert len([line for line in notices if "gives no log-probabilities" in line]) == 1
+    assert len([line for line in notices if "reports no log-probabilities" in line]) == 1
 
 
 def test_fewer_are_listed(opened: Open, behaviour: Behaviour) -> None:
@@ -176,9 +178,9 @@ def test_vllm_gets_the_grammar(opened: Open, behaviour: Behaviour, picture: Path
 
 def test_which_model(opened: Open, behaviour: Behaviour) -> None:
     behaviour.kind, behaviour.models = "ollama", ("qwen:latest", "llava:7b")
-    with pytest.raises(ServerError, match="several models; choose with --server-model: qwen"):
+    with pytest.raises(ServerError, match="several models: choose one of qwen"):
         opened()
-    with pytest.raises(ServerError, match="no model 'gemma'; --server-model may be: qwen"):
+    with pytest.raises(ServerError, match="no model 'gemma': --server-model can be qwen"):
         opened("gemma")
     assert opened("qwen").info().name == "qwen:latest"
     behaviour.models = ()
@@ -195,10 +197,10 @@ def test_it_is_too_long(opened: Open, behaviour: Behaviour, picture: Path) -> No
 
 def test_a_model_without_eyes(opened: Open, behaviour: Behaviour, picture: Path) -> None:
     behaviour.kind, behaviour.vision = "ollama", False
-    with pytest.raises(ModelError, match="takes no pictures; choose a model that does"):
+    with pytest.raises(ModelError, match="takes no pictures: choose a model that does"):
         scores(opened(), picture, *OPTIONS)
 
 
 def test_the_template_is_the_servers(opened: Open) -> None:
-    with pytest.raises(UsageError, match="--chat-template: this server applies its own"):
+    with pytest.raises(UsageError, match="--chat-template: the server applies its own template"):
         opened(chat_template="{{ messages }}")

@@ -20,8 +20,7 @@ from idealprompt_cli.core.interfaces import Engine
 from idealprompt_cli.core.prompt import ImageSlot, Message
 from idealprompt_cli.core.requests import GenerateRequest, ScoreRequest
 from idealprompt_cli.engines import EngineOptions, ServerRef, engine_for, open_engine
-from idealprompt_cli.engines.http import address
-from idealprompt_cli.engines.http import connection as wire
+from idealprompt_cli.engines.http import address, connection
 
 from ..conftest import MakePicture
 from ..support.toy_server import END, TOY, VOCABULARY, Behaviour, chatml, serving
@@ -211,7 +210,7 @@ def test_a_server_of_several_models(
     opened: Open, behaviour: Behaviour, pictures: list[Path]
 ) -> None:
     behaviour.models = ("toy", "other")
-    assert "several models; choose with --server-model: toy, other" in fails(opened)
+    assert "several models: choose one of toy, other" in fails(opened)
     engine = opened("other")
     assert engine.info().name == "other"
     engine.score([ScoreRequest(ask("Q?"), (pictures[0],), OPTIONS)])
@@ -234,14 +233,14 @@ def test_nobody_there() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{probe.getsockname()[1]}"
-    with pytest.raises(ServerError, match="nobody answers there; start the server"):
+    with pytest.raises(ServerError, match="connection refused: start the server"):
         open_engine("http", ServerRef(url))
 
 
 def test_a_server_that_loads_is_waited_for(
     opened: Open, behaviour: Behaviour, notices: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wire, "_PAUSE", 0.01)
+    monkeypatch.setattr(connection, "_PAUSE", 0.01)
     loading = (503, '{"error": {"message": "Loading model", "type": "unavailable_error"}}')
     behaviour.faults["/props"] = [loading] * 3
     opened()
@@ -252,7 +251,7 @@ def test_a_server_that_loads_is_waited_for(
 def test_a_server_that_never_loads(
     opened: Open, behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wire, "_PAUSE", 20.0)
+    monkeypatch.setattr(connection, "_PAUSE", 20.0)
     monkeypatch.setattr("time.sleep", lambda _: None)
     behaviour.faults["/props"] = [(503, '{"error": {"message": "Loading model"}}')] * 9
     message = fails(opened)
@@ -269,14 +268,14 @@ def test_redirects_are_refused(opened: Open, behaviour: Behaviour) -> None:
     behaviour.faults["/props"] = [(307, "")]
     behaviour.headers["Location"] = "http://203.0.113.9/props"
     message = fails(opened)
-    assert "http://203.0.113.9/props; redirects are refused" in message
+    assert "redirects to http://203.0.113.9/props" in message
     assert len(behaviour.calls) == 1
 
 
 def test_no_pictures(opened: Open, behaviour: Behaviour, pictures: list[Path]) -> None:
     behaviour.vision = False
     engine = opened()
-    with pytest.raises(ModelError, match="takes no pictures; start llama-server with --mmproj"):
+    with pytest.raises(ModelError, match="takes no pictures: start llama-server with --mmproj"):
         engine.score([ScoreRequest(ask("Q?"), (pictures[0],), OPTIONS)])
     assert engine.score([ScoreRequest(ask("Q?", 0), (), OPTIONS)])
 
@@ -300,7 +299,7 @@ def test_an_error_of_the_server_is_one_short_line(
     ] * 9
     with pytest.raises(ServerError) as caught:
         engine.score([ScoreRequest(ask("Q?"), (p,), OPTIONS) for p in pictures])
-    assert "/completion: the server says 500: a b xxx" in str(caught.value)
+    assert "/completion: the server answered 500: a b xxx" in str(caught.value)
     assert len(str(caught.value)) < 300
     behaviour.faults.clear()
     assert engine.score([ScoreRequest(ask("Q?"), (pictures[0],), OPTIONS)])
@@ -309,9 +308,9 @@ def test_an_error_of_the_server_is_one_short_line(
 def test_something_else_listens_there(opened: Open, behaviour: Behaviour) -> None:
     for answer in ((200, "<html>hello</html>"), (404, "no")):
         behaviour.faults["/props"], behaviour.faults["/v1/models"] = [answer], [answer]
-        assert "no inference server (it has no /v1/models)" in fails(opened)
+        assert "not an inference server (it has no /v1/models)" in fails(opened)
     behaviour.faults["/completion"] = [(200, "<html>hello</html>")]
-    assert "/completion: answers with something that is not JSON" in fails(opened)
+    assert "/completion: the answer is not JSON" in fails(opened)
 
 
 def test_a_kept_connection_that_was_dropped(
@@ -339,10 +338,10 @@ def test_the_key_goes_into_a_header_and_nowhere_else(
     opened: Open, behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     behaviour.key = "sesame-street"
-    assert "wants a key (401: Invalid API Key); set the variable IDEALPROMPT_API_KEY" in fails(
+    assert "needs a key (401: Invalid API Key): set the variable IDEALPROMPT_API_KEY" in fails(
         opened
     )
-    monkeypatch.setenv(wire.KEY, behaviour.key)
+    monkeypatch.setenv(connection.KEY, behaviour.key)
     engine = opened()
     assert behaviour.key not in repr(engine.info())
     assert behaviour.key not in str(behaviour.calls[-1].body)
@@ -390,10 +389,10 @@ def test_only_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
         assert not address.is_loopback(bad)
     with pytest.raises(ServerError) as caught:
         address.locate("http://192.0.2.7:8080", allow_network=False)
-    assert str(caught.value).startswith("http://192.0.2.7:8080: 192.0.2.7 is not this machine")
+    assert str(caught.value).startswith("http://192.0.2.7:8080: 192.0.2.7 is another machine")
     assert "--allow-network" in str(caught.value)
     resolves(monkeypatch, "127.0.0.1", "192.0.2.7")  # one of two is enough
-    with pytest.raises(ServerError, match=r"trusted is 192\.0\.2\.7, which is not this machine"):
+    with pytest.raises(ServerError, match=r"trusted is 192\.0\.2\.7, which is another machine"):
         address.locate("http://trusted:8080", allow_network=False)
     assert address.locate("http://trusted:8080", allow_network=True).numbers[1] == "192.0.2.7"
 
@@ -414,9 +413,9 @@ def test_a_name_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
             return made(where, *rest)  # type: ignore[arg-type]
 
         monkeypatch.setattr(socket, "create_connection", connect)
-        connection = wire.Wire(wire.Line(place, 5.0, print))
-        assert connection.get("/props")
-        connection.close()
+        opened = connection.Connection(connection.Endpoint(place, 5.0, print))
+        assert opened.get("/props")
+        opened.close()
     assert reached == ["127.0.0.1"]
     assert behaviour.calls[0].headers["Host"].startswith("box:")
 
@@ -426,9 +425,9 @@ def test_a_name_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("ftp://127.0.0.1", "not the address of a server"),
         ("http://", "not the address of a server"),
-        ("http://127.0.0.1:port", "the port is no number"),
+        ("http://127.0.0.1:port", "the port is not a number"),
         ("http://127.0.0.1?a=b", "not the address of a server"),
-        ("http://me:secret@127.0.0.1", "no name or password belongs in an address"),
+        ("http://me:secret@127.0.0.1", "must not contain a user name or password"),
     ],
 )
 def test_addresses_that_are_none(text: str, message: str) -> None:

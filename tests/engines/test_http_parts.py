@@ -7,7 +7,7 @@ import math
 import pytest
 
 from idealprompt_cli.core.errors import ModelError
-from idealprompt_cli.engines.http.forced_scoring import FLOOR, Forced, Shown
+from idealprompt_cli.engines.http.forced_scoring import FLOOR, ForcedScores, ReportedPosition
 from idealprompt_cli.engines.http.grammar_check import longest
 from idealprompt_cli.engines.http.top_logprobs import UNLISTED, Prefixes
 from idealprompt_cli.prompts.validation import SENTENCE
@@ -16,25 +16,29 @@ from idealprompt_cli.prompts.validation import SENTENCE
 
 
 def test_one_request_tells_of_others() -> None:
-    forced = Forced([(1, 2), (1, 3), (4,)])
+    forced = ForcedScores([(1, 2), (1, 3), (4,)])
     assert forced.next() == (1, 2)
-    forced.learn((1, 2), [Shown(1, {1: -1.0, 4: -2.0}), Shown(2, {2: -0.5, 3: -0.25})])
+    forced.learn(
+        (1, 2), [ReportedPosition(1, {1: -1.0, 4: -2.0}), ReportedPosition(2, {2: -0.5, 3: -0.25})]
+    )
     assert forced.next() is None
     assert forced.complete()
     assert forced.totals() == (-1.5, -1.25, -2.0)
 
 
 def test_what_was_not_shown_is_asked_for() -> None:
-    forced = Forced([(1,), (2,)])
-    forced.learn(forced.next() or (), [Shown(1, {1: -1.0})])
+    forced = ForcedScores([(1,), (2,)])
+    forced.learn(forced.next() or (), [ReportedPosition(1, {1: -1.0})])
     assert forced.next() == (2,)
-    forced.learn((2,), [Shown(2, {2: -1e38})])
+    forced.learn((2,), [ReportedPosition(2, {2: -1e38})])
     assert forced.totals() == (-1.0, FLOOR)
 
 
 def test_a_server_that_hides_half_a_character() -> None:
-    forced = Forced([(7, 8, 9)])
-    forced.learn(forced.next() or (), [Shown(8, {8: -1.0}), Shown(9, {9: -2.0})])
+    forced = ForcedScores([(7, 8, 9)])
+    forced.learn(
+        forced.next() or (), [ReportedPosition(8, {8: -1.0}), ReportedPosition(9, {9: -2.0})]
+    )
     assert forced.next() is None
     assert not forced.complete()
     assert forced.totals() == (-3.0,)

@@ -25,9 +25,9 @@ from idealprompt_cli.engines import EngineOptions, ServerRef, open_engine
 from idealprompt_cli.engines.http.address import locate
 from idealprompt_cli.engines.http.chat_protocol import Abilities, Chat
 from idealprompt_cli.engines.http.chat_server import ChatServer
-from idealprompt_cli.engines.http.connection import Line, Wire
-from idealprompt_cli.engines.http.connection_pool import Lanes
-from idealprompt_cli.engines.http.server import meet
+from idealprompt_cli.engines.http.connection import Connection, Endpoint
+from idealprompt_cli.engines.http.connection_pool import ConnectionPool
+from idealprompt_cli.engines.http.server import identify
 from idealprompt_cli.task import load_task
 
 from ..support import llama_server
@@ -153,12 +153,12 @@ def test_as_a_chat_server_it_says_the_same_of_what_it_lists(
     theirs: Engine, server: str, pictures: list[Path]
 ) -> None:
     """The same server, asked as vLLM, Ollama and others are."""
-    line = Line(locate(server, allow_network=False), 120.0, print)
-    wire = Wire(line)
-    chat = Chat(replace(meet(wire, ""), kind="openai"))
-    chat.probe(wire)
+    endpoint = Endpoint(locate(server, allow_network=False), 120.0, print)
+    connection = Connection(endpoint)
+    chat = Chat(replace(identify(connection, ""), kind="openai"))
+    chat.probe(connection)
     assert chat.abilities == Abilities(20, continues=True)
-    plain = ChatServer(wire, Lanes(line, 4, wire), chat, print)
+    plain = ChatServer(connection, ConnectionPool(endpoint, 4, connection), chat, print)
     scores = [
         ScoreRequest(ask(QUESTIONS[0]), (p,), tuple(lead + c for c in COLOURS), begun)
         for p, (lead, begun) in product(pictures, (("", ""), (" ", "a red mug\nAnswer:")))

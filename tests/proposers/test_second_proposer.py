@@ -124,7 +124,7 @@ def test_search_with_a_server_that_writes(folder: Path) -> None:
         assert "could not reword" in result.stderr  # the toy model babbles
         assert "several models" in call(*words, url).stderr
     far = call(*words, "http://192.0.2.7:1")
-    assert "192.0.2.7 is not this machine" in far.stderr
+    assert "192.0.2.7 is another machine" in far.stderr
     assert call(*words, "somebody").exit_code == 2
 
 

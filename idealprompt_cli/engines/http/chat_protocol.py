@@ -1,7 +1,7 @@
-"""Any server with /v1/chat/completions: bodies of requests, and what its answers say.
+"""Any server with /v1/chat/completions: request bodies, and the parts of its answers.
 
-Which of the extras a server takes (log-probabilities, an answer that is begun already, grammars)
-is found out by two requests of one token; nothing is assumed from its name but vLLM's spelling.
+Which extras a server supports (log-probabilities, continuing a started answer) is found out with
+two requests of one token; nothing but the spelling of extras is assumed from its kind.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from ...core.errors import ContextError, ServerError
 from ...core.prompt import ImageSlot, Message
-from .connection import Wire
+from .connection import Connection
 from .images import Pictures
 from .server import Server
 from .top_logprobs import Top
@@ -24,8 +24,8 @@ _REFUSED = (400, 404, 422, 501)
 
 @dataclass(frozen=True)
 class Abilities:
-    """`top`: how many of the likeliest tokens are listed, 0 for none; `continues`: whether a
-    last message of the assistant is gone on with."""
+    """`top`: how many of the most likely tokens are listed, 0 for none; `continues`: whether a
+    final assistant message is continued."""
 
     top: int = 0
     continues: bool = False
@@ -33,7 +33,7 @@ class Abilities:
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back. `positions`: the written tokens, each with the list of the likeliest."""
+    """One answer. `positions`: the written tokens, each with its list of the most likely ones."""
 
     text: str
     finish: str
@@ -44,32 +44,34 @@ class Reply:
 
 
 class Chat:
-    """Makes and reads requests for one model of one server."""
+    """Builds and parses requests for one model of one server."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
         self.abilities = Abilities()
         self._pictures = Pictures()
 
-    def probe(self, wire: Wire) -> None:
-        """Find out what the server can do. Raises `ServerError` if it cannot answer at all."""
+    def probe(self, connection: Connection) -> None:
+        """Find out what the server supports. Raises `ServerError` if it cannot answer at all."""
         hello = [{"role": "user", "content": "Hello"}]
         plain = None
         for top in (*_TOPS, 0):
             try:
-                plain = self.send(wire, hello, 1, top=top)
+                plain = self.send(connection, hello, 1, top=top)
                 break
             except ServerError as error:
                 if not top or error.status not in _REFUSED:
                     raise
         assert plain is not None
         listed = max((len(top) for _, top in plain.positions), default=0)
-        self.abilities = Abilities(top if listed > 1 else 0, self._continues(wire, hello, plain))
+        self.abilities = Abilities(
+            top if listed > 1 else 0, self._continues(connection, hello, plain)
+        )
 
-    def _continues(self, wire: Wire, hello: list[Any], plain: Reply) -> bool:
-        """Whether a begun answer adds its own token or two to the prompt, and not a whole turn."""
+    def _continues(self, connection: Connection, hello: list[Any], plain: Reply) -> bool:
+        """Whether a started answer adds its own token or two to the prompt, not a whole turn."""
         try:
-            begun = self.send(wire, [*hello, {"role": "assistant", "content": "A"}], 1)
+            begun = self.send(connection, [*hello, {"role": "assistant", "content": "A"}], 1)
         except ServerError:
             return False
         return 1 <= begun.prompt_tokens - plain.prompt_tokens <= 2
@@ -91,7 +93,13 @@ class Chat:
         return found
 
     def send(
-        self, wire: Wire, messages: list[Any], max_tokens: int, *, top: int = 0, **extra: Any
+        self,
+        connection: Connection,
+        messages: list[Any],
+        max_tokens: int,
+        *,
+        top: int = 0,
+        **extra: Any,
     ) -> Reply:
         """One greedy answer. Raises `ServerError` or `ContextError`."""
         body: dict[str, Any] = {
@@ -108,9 +116,9 @@ class Chat:
             body |= {"add_generation_prompt": False, "continue_final_message": True}
         if self.server.kind in ("vllm", "llama-server"):
             body |= {"chat_template_kwargs": {"enable_thinking": False}}
-        return self._read(wire, wire.post(PATH, body))
+        return self._read(connection, connection.post(PATH, body))
 
-    def _read(self, wire: Wire, answer: Any) -> Reply:
+    def _read(self, connection: Connection, answer: Any) -> Reply:
         try:
             choice = answer["choices"][0]
             usage = answer.get("usage") or {}
@@ -124,18 +132,19 @@ class Chat:
                 prompt_logprobs=tuple(answer.get("prompt_logprobs") or ()),
             )
         except (KeyError, IndexError, TypeError, AttributeError) as error:
-            url = wire.line.url
-            raise ServerError(f"{url}{PATH}: an answer of an unknown form") from error
+            url = connection.endpoint.url
+            raise ServerError(f"{url}{PATH}: an answer in an unknown format") from error
         n_ctx = self.server.n_ctx
         if n_ctx and reply.prompt_tokens > n_ctx:
             raise ContextError(
-                f"{wire.line.url}: a prompt needs {reply.prompt_tokens} tokens and the context "
-                f"holds {n_ctx}: shorten the prompt, or start the server with a larger context"
+                f"{connection.endpoint.url}: a prompt needs {reply.prompt_tokens} tokens and the "
+                f"context holds {n_ctx}: shorten the prompt, or start the server with a larger "
+                "context"
             )
         return reply
 
     def grammar(self, text: str) -> dict[str, Any]:
-        """How this server is told of a grammar; empty where it takes none."""
+        """The body's part for a grammar; empty where the server supports none."""
         if self.server.kind == "llama-server":
             return {"grammar": text}
         if self.server.kind == "vllm":
@@ -144,17 +153,17 @@ class Chat:
             return {name: {"grammar": text} if recent else text}
         return {}
 
-    def count(self, wire: Wire, messages: Sequence[Message]) -> int:
-        """Text tokens of a chat: vLLM counts them; elsewhere four characters are taken as one."""
+    def count(self, connection: Connection, messages: Sequence[Message]) -> int:
+        """Text tokens of a chat: vLLM counts them; elsewhere one per four characters."""
         bare = self.messages([_without_pictures(message) for message in messages], ())
         if self.server.kind == "vllm":
             body = {"model": self.server.model, "messages": bare}
-            return int(wire.post("/tokenize", body).get("count", 0))
+            return int(connection.post("/tokenize", body).get("count", 0))
         return sum(4 + -(-len(message["content"]) // 4) for message in bare)
 
 
 def schema(options: Sequence[str]) -> dict[str, Any]:
-    """Holds an answer to one of `options`: {"answer": ...}."""
+    """Restricts an answer to one of `options`: {"answer": ...}."""
     answer = {"type": "string", "enum": list(options)}
     rules = {
         "type": "object",
@@ -177,13 +186,13 @@ def _without_pictures(message: Message) -> Message:
 def _top(position: dict[str, Any]) -> Top:
     listed = [*position.get("top_logprobs", []), position]
     found: dict[str, float] = {}
-    for entry in listed:  # two tokens may have one text: the likelier comes first
+    for entry in listed:  # two tokens may have one text: the more likely comes first
         found.setdefault(str(entry["token"]), float(entry["logprob"]))
     return found
 
 
 def _computed(usage: dict[str, Any]) -> int:
-    """Prompt tokens that were not kept from before, and written ones."""
+    """Prompt tokens that were not cached, and written ones."""
     details = usage.get("prompt_tokens_details") or {}
     prompt = int(usage.get("prompt_tokens") or 0) - int(details.get("cached_tokens") or 0)
     return max(0, prompt) + int(usage.get("completion_tokens") or 0)

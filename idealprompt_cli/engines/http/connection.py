@@ -1,7 +1,7 @@
-"""One connection to a server: JSON out, JSON in, and every fault as one line.
+"""One connection to a server: JSON out, JSON in, and every fault as a one-line `ServerError`.
 
-Kept alive between calls. Proxies of the environment are not looked at, redirects are refused, and
-the key (`IDEALPROMPT_API_KEY`) goes into a header and nowhere else. Not for several threads.
+Kept alive between calls. Proxy variables are ignored, redirects are refused, and the key
+(`IDEALPROMPT_API_KEY`) goes into a header and nowhere else. Not thread-safe.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ Json = Any
 
 
 @dataclass(frozen=True)
-class Line:
-    """What all connections to one server share. `timeout` is in seconds, for each answer."""
+class Endpoint:
+    """The server that several connections share. `timeout` is in seconds, for each answer."""
 
     address: Address
     timeout: float
@@ -54,12 +54,12 @@ class Line:
         return line if len(line) <= _SHOWN else line[: _SHOWN - 3] + "..."
 
 
-class Wire:
+class Connection:
     """A connection, opened when first used."""
 
-    def __init__(self, line: Line) -> None:
-        self.line = line
-        self._connection: http.client.HTTPConnection | None = None
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self._http: http.client.HTTPConnection | None = None
         self._aborted = False
 
     def get(self, path: str) -> Json:
@@ -72,41 +72,41 @@ class Wire:
         return self._call("POST", path, json.dumps(body).encode())
 
     def close(self) -> None:
-        """Hang up."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        """Close it; the next call opens it again."""
+        opened, self._http = self._http, None
+        if opened is not None:
+            opened.close()
 
     def abort(self) -> None:
         """Make a call that waits in another thread fail now, until `resume`."""
         self._aborted = True
-        connection = self._connection
-        if connection is not None and connection.sock is not None:
+        opened = self._http
+        if opened is not None and opened.sock is not None:
             with contextlib.suppress(OSError):
-                connection.sock.shutdown(socket.SHUT_RDWR)
+                opened.sock.shutdown(socket.SHUT_RDWR)
 
     def resume(self) -> None:
         """Take calls again."""
         self._aborted = False
 
     def _call(self, method: str, path: str, body: bytes | None) -> Json:
-        waited, told = 0.0, False
+        waited, notified = 0.0, False
         while True:
             status, data = self._send(method, path, body)
-            if status != 503 or waited >= self.line.patience or self._aborted:
+            if status != 503 or waited >= self.endpoint.patience or self._aborted:
                 return self._answer(status, data, path, waited)
-            if not told:
-                self.line.notice(
-                    f"{self.line.url} is not ready ({self.line.clean(_said(data))}); asking again "
-                    f"for up to {self.line.patience:g} seconds"
+            if not notified:
+                self.endpoint.notice(
+                    f"{self.endpoint.url} is not ready ({self.endpoint.clean(_message_of(data))}); "
+                    f"asking again for up to {self.endpoint.patience:g} seconds"
                 )
-                told = True
+                notified = True
             time.sleep(_PAUSE)
             waited += _PAUSE
 
     def _send(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
         """Status and body. A kept connection that the server has closed is opened again, once."""
-        kept = self._connection is not None
+        kept = self._http is not None
         try:
             return self._exchange(method, path, body)
         except (http.client.RemoteDisconnected, ConnectionError) as error:
@@ -120,15 +120,15 @@ class Wire:
             raise self._broken(error) from error
 
     def _exchange(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
-        line = self.line
-        if self._connection is None:
-            self._connection = _Connection(line.address, line.timeout)
+        endpoint = self.endpoint
+        if self._http is None:
+            self._http = _HttpConnection(endpoint.address, endpoint.timeout)
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        if line.key:
-            headers["Authorization"] = f"Bearer {line.key}"
+        if endpoint.key:
+            headers["Authorization"] = f"Bearer {endpoint.key}"
         try:
-            self._connection.request(method, line.address.prefix + path, body, headers)
-            response = self._connection.getresponse()
+            self._http.request(method, endpoint.address.prefix + path, body, headers)
+            response = self._http.getresponse()
             data = response.read(_MOST_BYTES + 1)
         except (http.client.RemoteDisconnected, ConnectionError):
             raise
@@ -138,26 +138,27 @@ class Wire:
         if response.will_close or len(data) > _MOST_BYTES:
             self.close()
         if response.status in (301, 302, 303, 307, 308):
-            place = line.clean(response.headers.get("Location", "elsewhere"))
+            place = endpoint.clean(response.headers.get("Location", "elsewhere"))
             raise ServerError(
-                f"{line.url}: sends on to {place}; redirects are refused: give the final address",
+                f"{endpoint.url}: redirects to {place}: give the final address "
+                "(redirects are refused)",
                 response.status,
             )
         return response.status, data
 
     def _broken(self, error: Exception) -> ServerError:
-        url = self.line.url
+        url = self.endpoint.url
         if isinstance(error, TimeoutError):
             return ServerError(
-                f"{url}: no answer within {self.line.timeout:g} seconds; give the server more "
+                f"{url}: no answer within {self.endpoint.timeout:g} seconds: give the server more "
                 "time with --server-timeout"
             )
         if isinstance(error, ConnectionRefusedError):
-            return ServerError(f"{url}: nobody answers there; start the server, or check --server")
+            return ServerError(f"{url}: connection refused: start the server, or check --server")
         if isinstance(error, ssl.SSLError):
-            return ServerError(f"{url}: no safe connection ({self.line.clean(str(error))})")
-        why = self.line.clean(str(error)) or type(error).__name__
-        return ServerError(f"{url}: the connection broke ({why}); look at the server's own log")
+            return ServerError(f"{url}: no secure connection ({self.endpoint.clean(str(error))})")
+        why = self.endpoint.clean(str(error)) or type(error).__name__
+        return ServerError(f"{url}: the connection failed ({why}): see the server's log")
 
     def _answer(self, status: int, data: bytes, path: str, waited: float) -> Json:
         if status == 200:
@@ -165,30 +166,30 @@ class Wire:
                 return json.loads(data)
             except ValueError as error:
                 raise ServerError(
-                    f"{self.line.url}{path}: answers with something that is not JSON; "
-                    "is it an inference server?",
+                    f"{self.endpoint.url}{path}: the answer is not JSON: "
+                    "is this an inference server?",
                     status,
                 ) from error
-        said, url = self.line.clean(_said(data)), self.line.url
+        said, url = self.endpoint.clean(_message_of(data)), self.endpoint.url
         if status in (400, 413, 422) and any(w in _raw(data) for w in _CONTEXT_WORDS):
             raise ContextError(
                 f"{url}: {said}: shorten the prompt, or start the server with a larger context"
             )
         if status in (401, 403):
             raise ServerError(
-                f"{url}: wants a key ({status}: {said}); set the variable {KEY}", status
+                f"{url}: needs a key ({status}: {said}): set the variable {KEY}", status
             )
         if status == 503:
             raise ServerError(
                 f"{url}: still not ready after {waited:g} seconds (503: {said}); wait until its "
-                "model is loaded, or look at its log",
+                "model is loaded, or see its log",
                 status,
             )
-        raise ServerError(f"{url}{path}: the server says {status}: {said}", status)
+        raise ServerError(f"{url}{path}: the server answered {status}: {said}", status)
 
 
-class _Connection(http.client.HTTPConnection):
-    """To the numbers that were checked; the name is used for the certificate alone."""
+class _HttpConnection(http.client.HTTPConnection):
+    """To the IP addresses that were checked; the name is used for the certificate only."""
 
     def __init__(self, address: Address, timeout: float) -> None:
         super().__init__(address.host, address.port, timeout=timeout)
@@ -196,7 +197,7 @@ class _Connection(http.client.HTTPConnection):
         self._tls = ssl.create_default_context() if address.scheme == "https" else None
 
     def connect(self) -> None:
-        """Tries the numbers in turn."""
+        """Tries the addresses in turn."""
         fault: OSError | None = None
         for number in self._address.numbers:
             try:
@@ -215,7 +216,7 @@ def _raw(data: bytes) -> str:
     return data[:4096].decode("utf-8", "replace").lower()
 
 
-def _said(data: bytes) -> str:
+def _message_of(data: bytes) -> str:
     """The message in an error's body, whichever form it has."""
     text = data[:4096].decode("utf-8", "replace")
     try:

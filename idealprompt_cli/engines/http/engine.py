@@ -1,4 +1,4 @@
-"""The engine on a server: the same requests and answers as in the process, over HTTP."""
+"""The engine on a server: the requests and answers of the in-process engine, over HTTP."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from ..options import EngineOptions, ServerRef
 from .address import locate
 from .chat_protocol import Chat
 from .chat_server import ChatServer
-from .connection import Line, Wire
-from .connection_pool import Lanes
+from .connection import Connection, Endpoint
+from .connection_pool import ConnectionPool
 from .llama_server import LlamaServer, takes_tokens
-from .server import Server, meet
+from .server import Server, identify
 
-_MOST_LANES = 16
+_MOST_CONNECTIONS = 16
 
 
 class Backend(Protocol):
-    """How one kind of server is asked."""
+    """How requests are made to one kind of server."""
 
     def count_tokens(self, messages: Sequence[Message]) -> int: ...
 
@@ -67,7 +67,7 @@ class HttpEngine:
         return self._backend.generate(requests) if requests else []
 
     def close(self) -> None:
-        """Hang up. Safe to call twice."""
+        """Close the connections. Safe to call twice."""
         if not self._closed:
             self._closed = True
             self._backend.close()
@@ -86,51 +86,57 @@ class HttpEngine:
                     "pictures; give it one for each"
                 )
             if slots and self._server.vision is False:
-                cure = (
+                fix = (
                     "start llama-server with --mmproj"
                     if self._server.kind == "llama-server"
                     else "choose a model that does with --server-model"
                 )
                 raise ModelError(
-                    f"{self._server.url}: the model {self._server.model} takes no pictures; {cure}"
+                    f"{self._server.url}: the model {self._server.model} takes no pictures: {fix}"
                 )
 
 
 def open_http(
     ref: ModelRef | ServerRef | Path, options: EngineOptions, notice: Notice
 ) -> HttpEngine:
-    """Meet a server. Raises `UsageError` for what is no address, `ServerError` (one line) for a
-    server that is not there, not ready, not on this machine, or without the model."""
+    """Connect to a server. Raises `UsageError` for what is no address, `ServerError` (one line)
+    for a server that is not there, not ready, not on this machine, or without the model."""
     if not isinstance(ref, ServerRef):
         raise UsageError(f"{ref}: the http engine needs the address of a server")
-    line = Line(locate(ref.url, ref.allow_network), options.timeout, notice)
-    wire = Wire(line)
+    endpoint = Endpoint(locate(ref.url, ref.allow_network), options.timeout, notice)
+    connection = Connection(endpoint)
     try:
-        server = meet(wire, ref.model)
+        server = identify(connection, ref.model)
         notice(f"Using {server.model} on the {server.kind} at {server.url}.")
-        backend, mode = _backend(wire, line, server, options, notice)
+        backend, mode = _backend(connection, endpoint, server, options, notice)
     except BaseException:
-        wire.close()
+        connection.close()
         raise
     return HttpEngine(server, backend, mode)
 
 
 def _backend(
-    wire: Wire, line: Line, server: Server, options: EngineOptions, notice: Notice
+    connection: Connection,
+    endpoint: Endpoint,
+    server: Server,
+    options: EngineOptions,
+    notice: Notice,
 ) -> tuple[Backend, str]:
-    """How to ask this server, and the name of that way."""
-    lanes = Lanes(line, min(server.slots, _MOST_LANES), wire)
+    """The backend for this server, and the name of its mode."""
+    pool = ConnectionPool(endpoint, min(server.slots, _MOST_CONNECTIONS), connection)
     if server.kind == "llama-server":
         model = server.routed
-        if takes_tokens(wire, model):
+        if takes_tokens(connection, model):
             template = options.chat_template
-            return LlamaServer(wire, lanes, server.props, model, template, notice), "exact"
+            return LlamaServer(connection, pool, server.props, model, template, notice), "exact"
         notice(
-            "this llama-server is too old to be asked for the exact scores of labels; they are "
-            "taken from the likeliest tokens that it lists"
+            "this llama-server is too old for exact label scores; they are taken from the most "
+            "likely tokens that it lists"
         )
     if options.chat_template:
-        raise UsageError("--chat-template: this server applies its own; set it where it is started")
+        raise UsageError(
+            "--chat-template: the server applies its own template: set it where the server starts"
+        )
     chat = Chat(server)
-    chat.probe(wire)
-    return ChatServer(wire, lanes, chat, notice), "listed" if chat.abilities.top else "chosen"
+    chat.probe(connection)
+    return ChatServer(connection, pool, chat, notice), "listed" if chat.abilities.top else "chosen"

@@ -1,8 +1,8 @@
-"""Whether a text is what a GBNF grammar allows, for servers that take no grammar.
+"""Whether a text is what a GBNF grammar allows, for servers that support no grammars.
 
 The notation is that of llama.cpp (rules, literals, classes, groups, repetition); tokens by name
-are not known here. Texts are answers of a few hundred characters, so a plain recursive matcher
-with a memory is fast enough.
+are not supported. Texts are answers of a few hundred characters, so a recursive matcher
+with memoisation is fast enough.
 """
 
 from __future__ import annotations

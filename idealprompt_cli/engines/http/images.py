@@ -1,5 +1,5 @@
-"""Pictures as text for a request: upright RGB as PNG, so that a server sees the pixels that the
-in-process engine sees."""
+"""Pictures as base64 for a request: upright RGB as PNG, so that a server gets the pixels that the
+in-process engine gets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LIMIT = 128 << 20
 
 
 class Pictures:
-    """Encodes pictures, and keeps the last ones (at most `limit` characters). Thread-safe."""
+    """Encodes pictures and keeps the most recent (at most `limit` characters). Thread-safe."""
 
     def __init__(self, limit: int = _LIMIT) -> None:
         self._limit, self._used = limit, 0

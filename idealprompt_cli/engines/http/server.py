@@ -1,4 +1,4 @@
-"""What kind of server answers at an address, and which model it holds: asked once."""
+"""What kind of server answers at an address, and which model it has loaded."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from urllib.parse import quote
 from ...core.errors import ModelError, ServerError
 from ...core.requests import ModelInfo
 from ..llama_cpp.native.gguf_header import fingerprint, read_header, size_class
-from .connection import Wire
+from .connection import Connection
 
 Kind = Literal["llama-server", "ollama", "vllm", "openai"]
 _NO_SUCH = (200, 400, 404, 405, 501)
-"""Statuses of a path that a server does not know; 200 comes with a page instead of JSON."""
+"""Statuses of a path that a server does not know; 200 comes with a web page."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server and one of its models. `vision` is None where the server does not say; `slots`
-    counts the requests that it works on side by side; `props` is what it told; `routed` is the
-    name that requests must carry, where a server has several models."""
+    """A server and one of its models. `vision` is None where the server does not report it;
+    `slots` counts the requests that it processes in parallel; `props` are its reported properties;
+    `routed` is the model name that requests must carry where a server has several."""
 
     kind: Kind
     url: str
@@ -40,10 +40,10 @@ class Server:
     props: dict[str, Any] = field(default_factory=dict)
 
     def info(self, mode: str) -> ModelInfo:
-        """What `Engine.info` answers. `path` is the server's address."""
+        """The result of `Engine.info`. `path` is the server's address."""
         size = size_class(self.n_params) if self.n_params else "unknown"
         text = json.dumps([self.kind, self.model, self.identity])
-        seen = {True: "yes", False: "no", None: "not said"}[self.vision]
+        vision = {True: "yes", False: "no", None: "unknown"}[self.vision]
         return ModelInfo(
             engine="http",
             name=self.model,
@@ -57,49 +57,49 @@ class Server:
             details={
                 "server": f"{self.kind} {self.version}".strip(),
                 "parameters": str(self.n_params or ""),
-                "pictures": seen,
+                "pictures": vision,
                 "side_by_side": str(self.slots),
                 "template": _digest_of(str(self.props.get("chat_template") or "")),
             },
         )
 
 
-def meet(wire: Wire, wanted: str) -> Server:
-    """The server at the other end, with the model `wanted` ("" for its only one).
+def identify(connection: Connection, wanted: str) -> Server:
+    """The server at the other end, with the model `name` ("" for its only one).
 
     Raises `ServerError` if it is no inference server or has no such model.
     """
-    props = _props(wire, wanted)
-    if props.get("role") == "router":  # a llama-server that loads models as they are asked for
-        wanted = _chosen(wire, _models(wire), wanted)
-        props = _props(wire, wanted)
+    props = _props(connection, wanted)
+    if props.get("role") == "router":  # a llama-server that loads models on request
+        wanted = _chosen(connection, _models(connection), wanted)
+        props = _props(connection, wanted)
     if "default_generation_settings" in props:
-        return _llama_server(wire, props, wanted)
-    models = _models(wire)
-    if "version" in _ask(wire, "/api/version"):
-        return _ollama(wire, _chosen(wire, models, wanted))
-    model = _chosen(wire, models, wanted)
+        return _llama_server(connection, props, wanted)
+    models = _models(connection)
+    if "version" in _ask(connection, "/api/version"):
+        return _ollama(connection, _chosen(connection, models, wanted))
+    model = _chosen(connection, models, wanted)
     entry = next((entry for entry in models if entry.get("id") == model), {})
     vllm = entry.get("owned_by") == "vllm"
     return Server(
         kind="vllm" if vllm else "openai",
-        url=wire.line.url,
+        url=connection.endpoint.url,
         model=model,
-        version=str(_ask(wire, "/version").get("version", "")) if vllm else "",
+        version=str(_ask(connection, "/version").get("version", "")) if vllm else "",
         n_ctx=int(entry.get("max_model_len") or 0),
         slots=8 if vllm else 2,
         identity=str(entry.get("root") or ""),
     )
 
 
-def _props(wire: Wire, model: str) -> dict[str, Any]:
-    return _ask(wire, f"/props?model={quote(model)}" if model else "/props")
+def _props(connection: Connection, model: str) -> dict[str, Any]:
+    return _ask(connection, f"/props?model={quote(model)}" if model else "/props")
 
 
-def _ask(wire: Wire, path: str) -> dict[str, Any]:
-    """What a path holds; nothing where the server does not know the path."""
+def _ask(connection: Connection, path: str) -> dict[str, Any]:
+    """The JSON object at a path; empty where the server does not know the path."""
     try:
-        found = wire.get(path)
+        found = connection.get(path)
     except ServerError as error:
         if error.status not in _NO_SUCH:
             raise
@@ -107,47 +107,53 @@ def _ask(wire: Wire, path: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _models(wire: Wire) -> list[dict[str, Any]]:
-    found = _ask(wire, "/v1/models").get("data")
+def _models(connection: Connection) -> list[dict[str, Any]]:
+    found = _ask(connection, "/v1/models").get("data")
     if not isinstance(found, list):
         raise ServerError(
-            f"{wire.line.url}: no inference server (it has no /v1/models); check --server"
+            f"{connection.endpoint.url}: not an inference server (it has no /v1/models): check "
+            "--server"
         )
     return [entry for entry in found if isinstance(entry, dict) and entry.get("id")]
 
 
-def _chosen(wire: Wire, models: list[dict[str, Any]], wanted: str) -> str:
+def _chosen(connection: Connection, models: list[dict[str, Any]], wanted: str) -> str:
     """The model to use. Raises `ServerError` naming those that there are."""
     names = [str(entry["id"]) for entry in models]
     shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
     if not names:
-        raise ServerError(f"{wire.line.url}: the server has no model loaded; load one first")
+        raise ServerError(
+            f"{connection.endpoint.url}: the server has no model loaded: load one first"
+        )
     if wanted:
         for name in (wanted, f"{wanted}:latest"):
             if name in names:
                 return name
-        raise ServerError(f"{wire.line.url}: no model {wanted!r}; --server-model may be: {shown}")
+        raise ServerError(
+            f"{connection.endpoint.url}: no model {wanted!r}: --server-model can be {shown}"
+        )
     if len(names) > 1:
         raise ServerError(
-            f"{wire.line.url}: has several models; choose with --server-model: {shown}"
+            f"{connection.endpoint.url}: has several models: choose one of {shown} with "
+            "--server-model"
         )
     return names[0]
 
 
-def _llama_server(wire: Wire, props: dict[str, Any], wanted: str) -> Server:
-    entries = _ask(wire, "/v1/models").get("data") or [{}]
+def _llama_server(connection: Connection, props: dict[str, Any], wanted: str) -> Server:
+    entries = _ask(connection, "/v1/models").get("data") or [{}]
     entry = next((one for one in entries if one.get("id") == wanted), entries[0])
     meta = entry.get("meta") or {}
     path = str(props.get("model_path") or "")
-    architecture, name, weights = _looked_at(Path(path)) if path else ("", "", "")
+    architecture, name, weights = _header_of(Path(path)) if path else ("", "", "")
     shown = Path(str(entry.get("id") or props.get("model_alias") or path)).name
-    if name and shown == Path(path).name:  # no alias was given where it was started
+    if name and shown == Path(path).name:  # the server was started without an alias
         shown = name
-    told = [meta.get(key) for key in ("n_params", "size", "n_vocab", "n_embd")]
+    facts = [meta.get(key) for key in ("n_params", "size", "n_vocab", "n_embd")]
     settings = props["default_generation_settings"]
     return Server(
         kind="llama-server",
-        url=wire.line.url,
+        url=connection.endpoint.url,
         model=wanted or shown,
         version=str(props.get("build_info") or ""),
         n_ctx=int(settings.get("n_ctx") or 0),
@@ -156,13 +162,13 @@ def _llama_server(wire: Wire, props: dict[str, Any], wanted: str) -> Server:
         architecture=architecture,
         quantisation=str(props.get("model_ftype") or meta.get("ftype") or ""),
         n_params=int(meta.get("n_params") or 0),
-        identity=weights or json.dumps(told),
+        identity=weights or json.dumps(facts),
         routed=wanted,
         props=props,
     )
 
 
-def _looked_at(path: Path) -> tuple[str, str, str]:
+def _header_of(path: Path) -> tuple[str, str, str]:
     """Architecture, name and fingerprint of the server's own file, where it can be read from
     here."""
     try:
@@ -172,31 +178,31 @@ def _looked_at(path: Path) -> tuple[str, str, str]:
         return "", "", ""
 
 
-def _ollama(wire: Wire, model: str) -> Server:
-    shown = wire.post("/api/show", {"model": model})
+def _ollama(connection: Connection, model: str) -> Server:
+    shown = connection.post("/api/show", {"model": model})
     facts, details = shown.get("model_info") or {}, shown.get("details") or {}
     architecture = str(facts.get("general.architecture") or details.get("family") or "")
     abilities = shown.get("capabilities")
     return Server(
         kind="ollama",
-        url=wire.line.url,
+        url=connection.endpoint.url,
         model=model,
-        version=str(_ask(wire, "/api/version").get("version", "")),
-        slots=2,  # its context is set at run time, and not told here
+        version=str(_ask(connection, "/api/version").get("version", "")),
+        slots=2,  # its context size is set at run time and not reported
         vision=None if abilities is None else "vision" in abilities,
         architecture=architecture,
         quantisation=str(details.get("quantization_level") or ""),
         n_params=int(facts.get("general.parameter_count") or 0),
-        identity=_digest(wire, model),
+        identity=_digest(connection, model),
     )
 
 
 def _digest_of(text: str) -> str:
-    """What tells one chat template from another, "" for none."""
+    """A short digest of the chat template, "" for none."""
     return hashlib.sha256(text.encode()).hexdigest()[:8] if text else ""
 
 
-def _digest(wire: Wire, model: str) -> str:
+def _digest(connection: Connection, model: str) -> str:
     """Ollama's hash of a model's content."""
-    entries = _ask(wire, "/api/tags").get("models") or []
+    entries = _ask(connection, "/api/tags").get("models") or []
     return next((str(e.get("digest", "")) for e in entries if e.get("name") == model), "")

@@ -1,8 +1,8 @@
-"""Scores of options from the likeliest next tokens that a chat server lists, as texts.
+"""Scores of options from the most likely next tokens that a chat server lists as texts.
 
-What the server's tokens are is not known, only their texts: an option is followed along the
-longest listed token that fits, asking for the list again after each. What is not listed is at most
-as likely as the last that is. Knows nothing of requests.
+Only the texts of the server's tokens are known: an option is followed along the longest listed
+token that fits, and the list is requested again after each. A token that is not listed is at most
+as likely as the last one that is.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 UNLISTED = 1.0
-"""How much less likely than the last listed token an unlisted one is taken to be (nats)."""
+"""How much less likely than the last listed token an unlisted one is assumed to be (nats)."""
 
 Top = Mapping[str, float]
 """Token text -> log-probability."""
@@ -20,7 +20,7 @@ Top = Mapping[str, float]
 
 @dataclass
 class Prefixes:
-    """The walk over one request's options. `tops` holds the lists so far, by what stands before
+    """The prefixes over one request's options. `tops` holds the lists so far, by what stands before
     (leading blanks aside: a chat template may end with one or not)."""
 
     options: Sequence[str]
@@ -34,17 +34,17 @@ class Prefixes:
         return first[: len(first) - len(first.lstrip())]
 
     def learn(self, before: str, written: Sequence[tuple[str, Top]]) -> None:
-        """Take in positions that were written after `before`: (token, its list) in order."""
+        """Add the positions that were written after `before`: (token, its list) in order."""
         for token, top in written:
             self.tops.setdefault(before.lstrip(), top)
             before += token
 
     def give_up(self, before: str) -> None:
-        """No list can be had here: what follows counts as certain."""
+        """No list is available here: what follows counts as certain."""
         self._closed.add(before)
 
     def missing(self) -> str | None:
-        """A text after which the list is needed; None when all is known."""
+        """A text after which the list is needed; None when nothing is missing."""
         for option in self.options:
             place = self._follow(option.strip())[1]
             if place is not None:
@@ -74,7 +74,8 @@ class Prefixes:
         return self._ended(option, total)
 
     def _ended(self, option: str, total: float) -> tuple[float, str | None, bool]:
-        """Where a longer option begins with this one: times the chance not to go on to it."""
+        """Where a longer option begins with this one: times the probability of not continuing to
+        it."""
         rest = [o.strip()[len(option) :] for o in self.options if o.strip() != option
                 and o.strip().startswith(option)]  # fmt: skip
         if not rest or option in self._closed:

@@ -1,24 +1,24 @@
-"""The vocabulary of a model behind a llama-server, asked for over the wire and remembered."""
+"""The vocabulary of a model behind a llama-server, requested over HTTP and cached."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from typing import Any
 
-from .connection import Wire
+from .connection import Connection
 
 
 class RemoteVocabulary:
-    """What `llama_cpp.plan.Planner` needs to know of a vocabulary. Tokens are ints.
+    """The vocabulary interface of `llama_cpp.scheduling.request_plan.Planner`. Tokens are ints.
 
-    A server takes text, not tokens, and reads control tokens in it wherever they stand: nothing
-    keeps a user's text from becoming one.
+    A server takes text, not tokens, and parses control tokens anywhere in it: nothing can keep a
+    user's text from being parsed as one.
     """
 
     escape = staticmethod(str)
 
-    def __init__(self, wire: Wire, model: str, bos: str, eos: str) -> None:
-        self._wire, self._model = wire, model
+    def __init__(self, connection: Connection, model: str, bos: str, eos: str) -> None:
+        self._connection, self._model = connection, model
         self._texts: dict[int, str] = {}
         self._ends: dict[int, bool] = {}
         self.bos = self._special(bos)
@@ -35,10 +35,10 @@ class RemoteVocabulary:
         return self._texts.get(token, "")
 
     def ends(self, token: int) -> bool:
-        """Whether a token can end a turn. Asked only about the first token of what the template
-        writes after an answer: it does if it is a special one."""
+        """Whether a token can end a turn. Called only for the first token that the template writes
+        after an answer: it does if it is a special token."""
         if token not in self._ends:
-            found = self._wire.post("/detokenize", self._with_model(tokens=[token]))
+            found = self._connection.post("/detokenize", self._with_model(tokens=[token]))
             text = str(found.get("content", ""))
             special = bool(text) and self.tokenize(text, True) != self.tokenize(text, False)
             self._ends[token] = special
@@ -57,7 +57,7 @@ class RemoteVocabulary:
 
     def _ask(self, text: str, special: bool, add: bool = False) -> list[int]:
         body = self._with_model(content=text, parse_special=special, add_special=add)
-        return [int(token) for token in self._wire.post("/tokenize", body)["tokens"]]
+        return [int(token) for token in self._connection.post("/tokenize", body)["tokens"]]
 
     def _with_model(self, **body: Any) -> dict[str, Any]:
         return {**body, "model": self._model} if self._model else body
