@@ -23,7 +23,7 @@ from idealprompt_cli.evaluation.budget import Budget
 from idealprompt_cli.evaluation.evaluator import Evaluator
 from idealprompt_cli.evaluation.metered_engine import MeteredEngine
 from idealprompt_cli.priors import START, TRUST, Beliefs, kind_of, load
-from idealprompt_cli.prompts.prompts import render
+from idealprompt_cli.prompts.rendering import render
 from idealprompt_cli.search.policies import BestFirst, Policy, Puct
 from idealprompt_cli.search.run import run
 from idealprompt_cli.ui.console import SilentObserver

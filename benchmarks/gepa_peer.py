@@ -26,7 +26,7 @@ from idealprompt_cli.evaluation.budget import OutOfBudget
 from idealprompt_cli.evaluation.cross_fitting import shuffled
 from idealprompt_cli.evaluation.evaluator import Evaluator, Judged
 from idealprompt_cli.fitting.evidence import ModelEvidence
-from idealprompt_cli.prompts.prompts import from_dict, to_dict
+from idealprompt_cli.prompts.serialisation import from_dict, to_dict
 from idealprompt_cli.proposers.same_model import SameModel
 
 COMPONENT = "prompt"

@@ -48,7 +48,7 @@ from idealprompt_cli.evaluation.evaluator import Evaluator
 from idealprompt_cli.evaluation.metered_engine import MeteredEngine
 from idealprompt_cli.io.files import write_text
 from idealprompt_cli.priors import Beliefs, beliefs_for
-from idealprompt_cli.prompts.prompts import from_dict
+from idealprompt_cli.prompts.serialisation import from_dict
 from idealprompt_cli.reflection import from_prompt, reflect
 from idealprompt_cli.runs.alternating import run_both
 from idealprompt_cli.runs.stages import settings_for

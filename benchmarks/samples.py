@@ -25,7 +25,8 @@ from idealprompt_cli.core.task import ModelRef, Task
 from idealprompt_cli.engines import EngineOptions, open_engine
 from idealprompt_cli.evaluation.budget import Budget
 from idealprompt_cli.evaluation.evaluator import Evaluator
-from idealprompt_cli.prompts.prompts import from_dict, render
+from idealprompt_cli.prompts.rendering import render
+from idealprompt_cli.prompts.serialisation import from_dict
 from idealprompt_cli.search.run import final_test, run
 from idealprompt_cli.task import load_task
 from idealprompt_cli.ui.console import SilentObserver

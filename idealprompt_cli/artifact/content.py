@@ -14,7 +14,7 @@ from ..core.answer_schema import AnswerKind, AnswerSchema
 from ..core.edits import EditReport
 from ..core.prompt import Message
 from ..core.results import StopReason, TrialState
-from ..prompts.prompts import render
+from ..prompts.rendering import render
 from .stored_types import FieldDeclarations, Messages, StoredPrompt, parsed_fields
 
 SCHEMA: Literal[1] = 1

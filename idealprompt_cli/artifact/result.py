@@ -8,7 +8,7 @@ from ..answers import plain_field
 from ..core.answer_schema import AnswerSchema
 from ..core.requests import ModelInfo
 from ..core.results import Cost, Evaluation, RunResult, StopReason, Trial
-from ..prompts.prompts import render, words_for
+from ..prompts.rendering import render, words_for
 from .content import (
     SCHEMA,
     Artifact,

@@ -20,7 +20,7 @@ from pydantic import (
 from ..answers import parse_field
 from ..core.answer_schema import Field
 from ..core.prompt import ImageSlot, Message, Prompt
-from ..prompts.prompts import from_dict, to_dict
+from ..prompts.serialisation import from_dict, to_dict
 
 
 def _read_prompt(value: object, info: ValidationInfo) -> Prompt:

@@ -79,7 +79,7 @@ def measure(engine: Engine, folder: Path) -> Speeds:
 def forecast(task: Task, budget: Budget, engine: Engine, speeds: Speeds) -> dict[str, Any]:
     """Counts and seconds of a search on the task within the budget, and a line in words."""
     from ..core.prompt import Prompt
-    from ..prompts.prompts import render
+    from ..prompts.rendering import render
 
     pictures = {path for example in (*task.train, *task.test) for path in example.images}
     known = engine.encoded(sorted(pictures)) if isinstance(engine, Accountable) else 0

@@ -204,7 +204,7 @@ def _reflected(
     from .. import metrics
     from ..evaluation.metered_engine import MeteredEngine
     from ..priors import Beliefs, beliefs_for
-    from ..prompts.prompts import fingerprint
+    from ..prompts.serialisation import fingerprint
     from ..reflection import reflect as run_reflection
     from ..search.run import snapshot
     from ..storage.journal import Journal, header_for

@@ -50,7 +50,7 @@ def _changed(prompt: Prompt) -> Prompt | None:
     """The prompt with one part as it was typed; None where that makes no sense."""
     import yaml
 
-    from ..prompts.prompts import from_dict, to_dict
+    from ..prompts.serialisation import from_dict, to_dict
 
     text = _read(_CHANGE)
     try:

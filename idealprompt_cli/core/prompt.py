@@ -41,9 +41,9 @@ class Verbaliser:
 class Prompt:
     """A prompt in named parts, each of which can be edited, reordered or dropped on its own.
 
-    Rendered to chat messages by `idealprompt_cli.prompts.prompts.render` alone. Empty parts render
-    to nothing, so a seed prompt is `Prompt(question="...")`. `calibration`, never rendered,
-    holds (label, what is added to the label's log-probability).
+    Rendered to chat messages by `idealprompt_cli.prompts.rendering` alone. Empty parts render to
+    nothing, so a seed prompt is `Prompt(question="...")`. `calibration`, never rendered, holds
+    (label, what is added to the label's log-probability).
     """
 
     question: str

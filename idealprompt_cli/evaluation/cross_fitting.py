@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, fields
 from ..core.interfaces import Draft, Evidence
 from ..core.prompt import Prompt
 from ..core.task import Example
-from ..prompts.prompts import fingerprint
+from ..prompts.serialisation import fingerprint
 
 LEAVE_ONE_OUT_BELOW = 20
 FOLDS = 8

@@ -17,7 +17,7 @@ from ..core.prompt import Prompt
 from ..core.requests import GenerateRequest, ScoreRequest
 from ..core.results import Cost, Evaluation, Outcome
 from ..core.task import Example, Task
-from ..prompts.prompts import ANSWER_CUE, ordered_labels, render, words_for
+from ..prompts.rendering import ANSWER_CUE, ordered_labels, render, words_for
 from ..storage.journal import Journal
 from .metered_engine import MeteredEngine
 from .statistics import interval

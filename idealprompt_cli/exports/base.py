@@ -16,7 +16,7 @@ from ..artifact import Artifact
 from ..core.answer_schema import AnswerKind
 from ..core.prompt import ImageSlot, Prompt
 from ..evaluation.evaluator import REASONING_TOKENS
-from ..prompts.prompts import ANSWER_CUE, ordered_labels, render, words_for
+from ..prompts.rendering import ANSWER_CUE, ordered_labels, render, words_for
 
 
 class Export(Protocol):

@@ -8,7 +8,7 @@ from typing import Any
 from ..artifact import Artifact
 from ..core.prompt import Prompt
 from ..evaluation.evaluator import REASONING_TOKENS
-from ..prompts.prompts import ANSWER_CUE
+from ..prompts.rendering import ANSWER_CUE
 from .base import against_blank, answers, choices, grammar, thinks
 from .openai import request
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..artifact import Artifact
 from ..core.prompt import ImageSlot, Prompt
-from ..prompts.prompts import render
+from ..prompts.rendering import render
 from .base import key
 
 

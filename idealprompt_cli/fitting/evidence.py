@@ -14,7 +14,7 @@ from ..core.prompt import Prompt
 from ..core.requests import GenerateRequest, ScoreRequest
 from ..core.task import Example
 from ..evaluation.metered_engine import MeteredEngine
-from ..prompts.prompts import render
+from ..prompts.rendering import render
 from . import text_contrast as wording
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from functools import partial
 from ..core.interfaces import Draft, Evidence
 from ..core.prompt import Prompt
 from ..core.results import Outcome
-from ..prompts.prompts import ordered_labels
+from ..prompts.rendering import ordered_labels
 from .label_bias import OrderBias, added, batch, contextual, fitted, lean
 from .proposal import Proposal
 

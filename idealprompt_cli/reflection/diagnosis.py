@@ -15,7 +15,8 @@ from ..evaluation.budget import OutOfBudget
 from ..evaluation.cross_fitting import Candidate
 from ..evaluation.evaluator import Evaluator
 from ..fitting.evidence import ModelEvidence
-from ..prompts.prompts import fingerprint, ordered_labels, render
+from ..prompts.rendering import ordered_labels, render
+from ..prompts.serialisation import fingerprint
 from .calibration import calibrations, orders
 from .cases import Confusion, ranked
 from .label_bias import OrderBias, order_bias

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.prompt import Prompt
 from ..core.results import Trial
-from ..prompts.prompts import fingerprint, from_dict, to_dict
+from ..prompts.serialisation import fingerprint, from_dict, to_dict
 from ..storage.journal import Journal
 
 Tell = Callable[[str, Mapping[str, Any]], None]

@@ -16,7 +16,7 @@ from ..evaluation.budget import OutOfBudget
 from ..evaluation.cross_fitting import Candidate, Fold, derive
 from ..evaluation.racing import Finish, Race, Rules, race
 from ..evaluation.statistics import merit, within_one_error
-from ..prompts.prompts import length, render
+from ..prompts.rendering import length, render
 from ..storage.journal import Journal
 from .acceptance import ALPHA, FREE_ALPHA, Challenge, hopeless, judge, judge_all, level, worst_first
 from .cases import Confusion, confusions

@@ -11,7 +11,7 @@ from ..core.edits import Change
 from ..core.interfaces import Draft, Evidence
 from ..core.prompt import Prompt
 from ..evaluation.cross_fitting import Candidate, Fold, derive
-from ..prompts.prompts import to_dict
+from ..prompts.serialisation import to_dict
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from ..core.interfaces import Draft, Proposer
 from ..core.prompt import LabelText, Prompt
 from ..core.task import Example
-from ..prompts.prompts import words_for
+from ..prompts.rendering import words_for
 from ..prompts.validation import PHRASE, SENTENCE, clean, fit_phrase, fit_rewrite
 from .cases import Confusion
 from .proposal import Proposal

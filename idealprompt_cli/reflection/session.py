@@ -20,7 +20,7 @@ from ..evaluation.racing import race
 from ..evaluation.statistics import merit
 from ..fitting.evidence import ModelEvidence
 from ..priors import Beliefs
-from ..prompts.prompts import render
+from ..prompts.rendering import render
 from ..storage.journal import Journal
 from .acceptance import ALPHA
 from .diagnosis import Clinic

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..core.interfaces import Draft, Evidence
 from ..core.prompt import LabelText, Prompt, Verbaliser
-from ..prompts.prompts import words_for
+from ..prompts.rendering import words_for
 from .attribute_rules import phrases_of, telling_together
 from .cases import Confusion
 from .fit_words import fit_words, likelihood

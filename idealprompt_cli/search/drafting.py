@@ -26,7 +26,8 @@ from ..evaluation.budget import OutOfBudget
 from ..evaluation.cross_fitting import Fold, derive
 from ..evaluation.metered_engine import MeteredEngine
 from ..fitting.evidence import ModelEvidence
-from ..prompts.prompts import fingerprint, render
+from ..prompts.rendering import render
+from ..prompts.serialisation import fingerprint
 from .policies import Arm, Fresh, Move, Node
 
 

@@ -36,7 +36,7 @@ from ..evaluation.statistics import (
     within_one_error,
 )
 from ..fitting.evidence import ModelEvidence
-from ..prompts.prompts import length, render
+from ..prompts.rendering import length, render
 from ..storage.journal import Journal
 from .drafting import Drafter, Elsewhere
 from .policies import Fresh, Move, Node, Policy, Tree

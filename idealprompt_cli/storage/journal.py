@@ -19,7 +19,7 @@ from ..core.requests import ModelInfo
 from ..core.results import Trial
 from ..core.task import Task
 from ..io.files import reason
-from ..prompts.prompts import to_dict
+from ..prompts.serialisation import to_dict
 
 FILE_NAME = "journal.jsonl"
 VERSION = 1

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..core.interfaces import Draft, StrategyContext
 from ..core.prompt import Prompt
-from ..prompts.prompts import ordered_labels
+from ..prompts.rendering import ordered_labels
 
 
 class LabelOrder:

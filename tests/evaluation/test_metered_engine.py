@@ -11,7 +11,7 @@ from idealprompt_cli.core.prompt import Prompt
 from idealprompt_cli.core.requests import GenerateRequest, ScoreRequest
 from idealprompt_cli.evaluation.budget import Budget, OutOfBudget
 from idealprompt_cli.evaluation.metered_engine import MeteredEngine
-from idealprompt_cli.prompts.prompts import render
+from idealprompt_cli.prompts.rendering import render
 from idealprompt_cli.storage.journal import Journal
 from idealprompt_cli.storage.request_keys import prefix_free
 

@@ -13,15 +13,8 @@ from idealprompt_cli.core.prompt import (
     Prompt,
     Verbaliser,
 )
-from idealprompt_cli.prompts.prompts import (
-    fingerprint,
-    from_dict,
-    length,
-    ordered_labels,
-    render,
-    to_dict,
-    words_for,
-)
+from idealprompt_cli.prompts.rendering import length, ordered_labels, render, words_for
+from idealprompt_cli.prompts.serialisation import fingerprint, from_dict, to_dict
 
 LABELS = ("K7", "M2")
 FULL = Prompt(

@@ -10,7 +10,8 @@ from idealprompt_cli.core.errors import ArtifactError
 from idealprompt_cli.core.prompt import Prompt
 from idealprompt_cli.evaluation.evaluator import Evaluator
 from idealprompt_cli.metrics import METRICS
-from idealprompt_cli.prompts.prompts import from_dict, render, to_dict
+from idealprompt_cli.prompts.rendering import render
+from idealprompt_cli.prompts.serialisation import from_dict, to_dict
 
 from ..support.fake_vlm import FakeVlm, shop_task
 

@@ -22,7 +22,8 @@ from idealprompt_cli.fitting.rules import fit_rule
 from idealprompt_cli.fitting.verbalisers import fit_verbalisers
 from idealprompt_cli.fitting.word_sources import telling
 from idealprompt_cli.metrics import METRICS
-from idealprompt_cli.prompts.prompts import from_dict, render, to_dict
+from idealprompt_cli.prompts.rendering import render
+from idealprompt_cli.prompts.serialisation import from_dict, to_dict
 from idealprompt_cli.prompts.validation import copies
 from idealprompt_cli.strategies import STRATEGIES, select
 from idealprompt_cli.strategies.reask import spoken

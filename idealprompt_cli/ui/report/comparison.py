@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...core.prompt import ImageSlot, Prompt
-from ...prompts.prompts import render
+from ...prompts.rendering import render
 from ...storage.predictions import per_field, per_option
 from .gather import Report
 

@@ -14,7 +14,7 @@ from ...core.errors import ArtifactError, JournalError
 from ...core.prompt import Prompt
 from ...core.results import Outcome
 from ...core.task import Split
-from ...prompts.prompts import from_dict
+from ...prompts.serialisation import from_dict
 from ...storage import predictions as outcomes
 from ...storage.journal import FILE_NAME as JOURNAL
 from ...storage.journal import in_force, read_records
