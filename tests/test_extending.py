@@ -22,11 +22,11 @@ MODULE = """
 import json
 from pathlib import Path
 
-from idealprompt_cli.core.interfaces import Draft
+from idealprompt_cli.core.interfaces import Draft, Strategy
 from idealprompt_cli.engines.scripted import open_scripted
 
 
-class Whisper:
+class Whisper(Strategy):
     name = "whisper"
     summary = "whispers what the codes mean"
     source = "this test"

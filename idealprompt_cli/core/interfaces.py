@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
+from .answer_schema import AnswerKind
 from .prompt import Message, Prompt
 from .requests import Generated, GenerateRequest, ModelInfo, Scored, ScoreRequest
 from .results import Evaluation, Outcome, Trial
@@ -162,31 +163,34 @@ class Draft:
 
 
 class Strategy(Protocol):
-    """An operator on prompts.
+    """An operator on prompts. Inherit from it: every member but the first three has a default.
 
     Contract: `propose` does not mutate its input, yields drafts that differ from the parent and
     from each other, keeps the task's labels intact, and is deterministic given `context.rng`. It
-    may be a generator: drafts that nobody wants are then never made, nor is their evidence paid.
+    may be a generator: drafts beyond those that the search takes are then never made, and their
+    evidence is never paid.
 
-    A strategy whose drafts follow from evidence may also have `outlook(prompt, context)`: the
-    share of right answers in [0, 1] that the evidence at hand lets expect, None where it says
-    nothing. It must ask the model nothing.
+    `kinds` are the kinds of answers that it is meant for (`()`: all). `needs_proposer`: it is left
+    out where nothing can write. `reads_descriptions`: it learns from the descriptions of the
+    training examples, so they are worth asking for before the search starts.
     """
 
     name: str
     summary: str
     source: str
+    kinds: tuple[AnswerKind, ...] = ()
+    needs_proposer: bool = False
+    reads_descriptions: bool = False
 
     def applies(self, prompt: Prompt, context: StrategyContext) -> bool: ...
 
     def propose(self, prompt: Prompt, context: StrategyContext) -> Iterable[Draft]: ...
 
-
-@runtime_checkable
-class Foresighted(Protocol):
-    """A strategy with an `outlook` (see `Strategy`)."""
-
-    def outlook(self, prompt: Prompt, context: StrategyContext) -> float | None: ...
+    def outlook(self, prompt: Prompt, context: StrategyContext) -> float | None:
+        """The share of right answers, in [0, 1], that the evidence at hand lets expect of the
+        drafts; None where it says nothing. Must ask the model nothing."""
+        del prompt, context
+        return None
 
 
 class Proposer(Protocol):

@@ -14,7 +14,6 @@ from ..core.errors import ContextError
 from ..core.interfaces import (
     Draft,
     Engine,
-    Foresighted,
     Observer,
     Proposer,
     Strategy,
@@ -48,7 +47,7 @@ class Drafter:
         self, strategies: Sequence[Strategy], make: Callable[[Engine], Proposer | None] | None
     ) -> Sequence[Strategy]:
         """Meet the proposer and have the pictures described; the strategies that can be used."""
-        needing = [s for s in strategies if getattr(s, "needs_proposer", False)]
+        needing = [s for s in strategies if s.needs_proposer]
         if needing and make is not None:
             try:
                 self.proposer = make(self.ledger)
@@ -61,9 +60,9 @@ class Drafter:
     def _look(self, strategies: Sequence[Strategy]) -> None:
         """Have the pictures described, where that leaves enough to score a prompt: most strategies
         read the descriptions, and they tell which of those are worth a try."""
-        foresighted = any(isinstance(strategy, Foresighted) for strategy in strategies)
+        wanted = any(strategy.reads_descriptions for strategy in strategies)
         plenty = self.ledger.affordable() >= 2 * len(self.evidence.examples)
-        if foresighted and plenty and len(self.task.labels) > 1:
+        if wanted and plenty and len(self.task.labels) > 1:
             try:
                 self.evidence.descriptions()
             except OutOfBudget:
@@ -108,7 +107,7 @@ class Drafter:
 
     def outlook(self, node: Node, strategy: Strategy) -> float | None:
         """What the evidence at hand lets expect of a strategy; asks the model nothing."""
-        if not isinstance(strategy, Foresighted) or len(self.task.labels) < 2:
+        if len(self.task.labels) < 2:
             return None
         return strategy.outlook(node.trial.prompt, self._context(node, strategy))
 
@@ -125,7 +124,7 @@ class Drafter:
 
 
 @dataclass
-class Elsewhere:
+class Elsewhere(Strategy):
     """Stands for what made a prompt outside the walk, so that its arm can be gone down."""
 
     name: str

@@ -78,7 +78,7 @@ def select(
     Raises UsageError naming the nearest for an unknown name.
     """
     if not names:
-        return tuple(s for s in STRATEGIES.values() if answer in getattr(s, "kinds", (answer,)))
+        return tuple(s for s in STRATEGIES.values() if not s.kinds or answer in s.kinds)
     chosen = {name: member("strategies", STRATEGIES, name) for name in names}
     order = {name: place for place, name in enumerate(STRATEGIES)}
     ranked = sorted(chosen, key=lambda name: order.get(name, len(order)))

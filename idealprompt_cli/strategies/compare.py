@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import product
 
-from ..core.interfaces import Draft, Evidence, StrategyContext
+from ..core.interfaces import Draft, Evidence, Strategy, StrategyContext
 from ..core.prompt import Prompt, Reasoning, Verbaliser
 from ..fitting.attribute_tables import Table, tables
 from ..fitting.attributes import DIFFERENT, SAME
@@ -21,7 +21,7 @@ PATTERNS: tuple[tuple[str, Reasoning], ...] = (
 )  # fmt: skip
 
 
-class Compare:
+class Compare(Strategy):
     """Whether two things are alike is no word of a description and hard to say at once: a small
     model that names both first has it before its eyes. Of two labels one is then "same" and the
     other "different"; which is which is read from the labelled pictures."""
@@ -29,6 +29,7 @@ class Compare:
     name = "compare"
     summary = "compare two things in the picture by an aspect, each named before the verdict"
     source = "multimodal chain of thought, arXiv 2302.00923, on relations"
+    reads_descriptions = True
 
     def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
         return len(context.task.labels) == 2 and not prompt.verbalisers

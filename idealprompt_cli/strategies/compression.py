@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..core.interfaces import Draft, StrategyContext
+from ..core.interfaces import Draft, Strategy, StrategyContext
 from ..core.prompt import Prompt
 
 DROPPABLE = (
@@ -12,7 +12,7 @@ DROPPABLE = (
 )  # fmt: skip
 
 
-class Compression:
+class Compression(Strategy):
     """A small model does worse with every needless sentence, and each costs time on the device."""
 
     name = "compression"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..core.interfaces import Draft, StrategyContext
+from ..core.interfaces import Draft, Strategy, StrategyContext
 from ..core.prompt import Prompt
 
 # Ordinary instruction English, fitted to no one model.
 CONSTRAINTS = ("Ignore the background.", "Judge only by what is visible.", "Do not explain.")
 
 
-class Constraints:
+class Constraints(Strategy):
     """A negative constraint takes a distractor out of play."""
 
     name = "constraints"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from ..core.interfaces import Draft, Evidence, StrategyContext
+from ..core.interfaces import Draft, Evidence, Strategy, StrategyContext
 from ..core.prompt import Prompt, Verbaliser
 from ..fitting.word_sources import Source, either, outlook, sources
 from .reask import bare
@@ -20,13 +20,14 @@ SOURCES = 2
 MAX_DRAFTS = 6
 
 
-class ContrastQuestion:
+class ContrastQuestion(Strategy):
     """A private label that is a visible difference has a name among the model's own words; a
     question that offers these names needs no definition to be understood."""
 
     name = "contrast_question"
     summary = "ask which of the words fits that mark the labels in the model's own language"
     source = "log-odds contrast (Monroe et al. 2008) put to use as a verbalised pattern"
+    reads_descriptions = True
 
     def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
         return len(context.task.labels) > 1 and not prompt.verbalisers

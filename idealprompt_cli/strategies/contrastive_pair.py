@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
-from ..core.interfaces import Draft, Evidence, StrategyContext
+from ..core.interfaces import Draft, Evidence, Strategy, StrategyContext
 from ..core.prompt import LabelText, Prompt
 from ..core.results import Evaluation
 from ..fitting.word_sources import described_marks, either
 
 
-class ContrastivePair:
+class ContrastivePair(Strategy):
     """What sets a label apart from all others may not set it apart from its nearest neighbour."""
 
     name = "contrastive_pair"

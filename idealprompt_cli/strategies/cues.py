@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..core.interfaces import Draft, StrategyContext
+from ..core.interfaces import Draft, Strategy, StrategyContext
 from ..core.prompt import Prompt
 
 # Ordinary instruction English, fitted to no one model.
@@ -16,7 +16,7 @@ CUES = (
 )
 
 
-class Cues:
+class Cues(Strategy):
     """One sentence that draws attention to a part of the picture or an attribute of it."""
 
     name = "cues"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..core.interfaces import Draft, StrategyContext
+from ..core.interfaces import Draft, Strategy, StrategyContext
 from ..core.prompt import Prompt
 
 
-class DefinitionStyle:
+class DefinitionStyle(Strategy):
     """A model that looks a label up reads on from the word that it sees, so the label is found more
     easily after its description."""
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from ..core.interfaces import Draft, Evidence, StrategyContext
+from ..core.interfaces import Draft, Evidence, Strategy, StrategyContext
 from ..core.prompt import Demonstration, Prompt
 from ..fitting.word_sources import Source, outlook, sources
 
 
-class Demonstrations:
+class Demonstrations(Strategy):
     """Shows one made-up description per label with its answer. No training picture and no sentence
     about one is copied in: the descriptions are put together from telling phrases."""
 
     name = "demonstrations"
     summary = "show one description in words per label with the right answer"
     source = "few-shot demonstrations in text, arXiv 2005.14165"
+    reads_descriptions = True
 
     def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
         return len(context.task.labels) > 1 and not prompt.demonstrations

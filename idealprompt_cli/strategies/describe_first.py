@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..core.interfaces import Draft, StrategyContext
+from ..core.interfaces import Draft, Strategy, StrategyContext
 from ..core.prompt import Prompt
 
 
-class DescribeFirst:
+class DescribeFirst(Strategy):
     """A small model binds a label to a word more easily than to a look: the description puts the
     words next to the definitions."""
 

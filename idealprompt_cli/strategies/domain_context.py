@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..core.interfaces import Draft, StrategyContext
+from ..core.interfaces import Draft, Strategy, StrategyContext
 from ..core.prompt import Prompt
 from ..fitting.word_sources import either
 
@@ -12,7 +12,7 @@ from ..fitting.word_sources import either
 PLAIN = "You are given an image to classify."
 
 
-class DomainContext:
+class DomainContext(Strategy):
     """Names the domain, once in general and once by the words that most descriptions share."""
 
     name = "domain_context"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from ..core.interfaces import Draft, Evidence, StrategyContext
+from ..core.interfaces import Draft, Evidence, Strategy, StrategyContext
 from ..core.prompt import Prompt, Verbaliser
 from ..fitting.attribute_tables import Cell, Table, either, tables
 from .reask import bare
@@ -15,13 +15,14 @@ PATTERNS = ("Which fits: {words}?", "Is the object {words}?")
 MAX_OPTIONS = 12
 
 
-class GridQuestion:
+class GridQuestion(Strategy):
     """Where a label rests on two attributes, the combinations of their values are the answers: the
     model says what it sees, and the rule stays outside of it."""
 
     name = "grid_question"
     summary = "ask which combination of two attributes' values it is"
     source = "pattern-verbaliser pairs, arXiv 2001.07676, over a product of attributes"
+    reads_descriptions = True
 
     def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
         return len(context.task.labels) > 1 and not prompt.verbalisers

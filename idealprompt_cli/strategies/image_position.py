@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..core.interfaces import Draft, StrategyContext
+from ..core.interfaces import Draft, Strategy, StrategyContext
 from ..core.prompt import Prompt
 
 
-class ImagePosition:
+class ImagePosition(Strategy):
     """In a causal model the picture's positions see only what stands before them: with the text
     first, the picture is read in the light of the question."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from ..core.interfaces import Draft, Evidence, StrategyContext
+from ..core.interfaces import Draft, Evidence, Strategy, StrategyContext
 from ..core.prompt import LabelText, Prompt
 from ..fitting.word_sources import Source, either, outlook, sources
 
@@ -14,13 +14,14 @@ ASK = "Answer with the correct label."
 LIMIT = 4
 
 
-class LabelDescriptions:
+class LabelDescriptions(Strategy):
     """A small model cannot know what a private code means; a definition in words that it uses
     itself is the shortest way to tell it."""
 
     name = "label_descriptions"
     summary = "define each label by the words that mark it in the model's own language"
     source = "label descriptions as a target of optimisation, arXiv 2412.19684"
+    reads_descriptions = True
 
     def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
         plain = not prompt.verbalisers and not prompt.label_descriptions

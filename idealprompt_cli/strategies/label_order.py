@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from ..core.interfaces import Draft, StrategyContext
+from ..core.interfaces import Draft, Strategy, StrategyContext
 from ..core.prompt import Prompt
 from ..prompts.rendering import ordered_labels
 
 
-class LabelOrder:
+class LabelOrder(Strategy):
     """Small models favour the first or the last option shown: tries the reverse, a rotation, and
     the order from the least to the most predicted label."""
 

@@ -6,17 +6,18 @@ import re
 from collections.abc import Sequence
 from functools import partial
 
-from ..core.interfaces import Draft, Evidence, StrategyContext
+from ..core.interfaces import Draft, Evidence, Strategy, StrategyContext
 from ..core.prompt import Prompt, Verbaliser
 from ..fitting.word_sources import Source, either, outlook, sources
 
 
-class LabelWords:
+class LabelWords(Strategy):
     """ "Which code is it, K7 or M2?" becomes a question that can be answered by looking."""
 
     name = "label_words"
     summary = "replace the codes in the question by the words that mark them"
     source = "meaningful label words, arXiv 2001.07676"
+    reads_descriptions = True
 
     def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
         labels = context.task.labels

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ..core.interfaces import Draft, StrategyContext
+from ..core.interfaces import Draft, Strategy, StrategyContext
 from ..core.prompt import Prompt
 from ..prompts.validation import SENTENCE, clean, fit_rewrite
 
@@ -28,7 +28,7 @@ REQUEST = "Translate into English, in one sentence: {question}"
 TOKENS = 64
 
 
-class Language:
+class Language(Strategy):
     """Small models have read mostly English, and little of the language that a question may be put
     in: the closing instruction in the question's language keeps the two together, English around
     a foreign question moves the answer to where the model is strongest, and somebody who can write

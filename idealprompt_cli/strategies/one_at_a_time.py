@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..core.interfaces import Draft, StrategyContext
+from ..core.interfaces import Draft, Strategy, StrategyContext
 from ..core.prompt import Prompt
 from ..fitting.attribute_tables import either, tables
 
@@ -13,7 +13,7 @@ STEPS = ("First: is it {words}?", "Then: is it {words}?")
 MAX_VALUES = 6
 
 
-class OneAtATime:
+class OneAtATime(Strategy):
     """A small model that is to weigh two things at once weighs one: the prompt goes through the
     attributes that the labels rest on, one by one, before it asks. What these are is read from
     the labels, but the cue names all their values, so it says nothing of any one picture."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from ..core.interfaces import Draft, Evidence, StrategyContext
+from ..core.interfaces import Draft, Evidence, Strategy, StrategyContext
 from ..core.prompt import LabelText, Prompt, Verbaliser
 from ..fitting.word_sources import either
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-class OptionLetters:
+class OptionLetters(Strategy):
     """Multiple choice with letters is what instruction data are full of; a private code is not."""
 
     name = "option_letters"

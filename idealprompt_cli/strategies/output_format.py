@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..core.answer_schema import AnswerKind
-from ..core.interfaces import Draft, StrategyContext
+from ..core.interfaces import Draft, Strategy, StrategyContext
 from ..core.prompt import Prompt
 
 # The closing lines of common visual question answering data, fitted to no one model.
@@ -30,7 +30,7 @@ FORMATS: Mapping[AnswerKind, tuple[str, ...]] = {
 }
 
 
-class OutputFormat:
+class OutputFormat(Strategy):
     """Without a form, probability goes to sentences that merely contain the answer."""
 
     name = "output_format"

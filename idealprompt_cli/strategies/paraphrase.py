@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ..core.interfaces import Draft, StrategyContext
+from ..core.interfaces import Draft, Strategy, StrategyContext
 from ..core.prompt import Prompt
 
 # Ordinary instruction English, fitted to no one model.
@@ -14,7 +14,7 @@ _NOUN = re.compile(rf"\b({'|'.join(NOUNS)})\b", re.IGNORECASE)
 _LEAD = "Look at the image and answer the question. "
 
 
-class Paraphrase:
+class Paraphrase(Strategy):
     """Small models answer one wording and miss another: swaps the noun for a near synonym and adds
     or removes a lead."""
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 from functools import partial
 
-from ..core.interfaces import Draft, Evidence, StrategyContext
+from ..core.interfaces import Draft, Evidence, Strategy, StrategyContext
 from ..core.prompt import Prompt
 from ..fitting.questions import QUESTIONS
 
@@ -25,7 +25,7 @@ DRAFTS = 3
 SHARE = 0.3
 
 
-class AskAnew:
+class AskAnew(Strategy):
     """Asks generic questions about a few pictures and takes those whose answers come nearest to the
     right ones; the user's own question is replaced, so the metric has the last word."""
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
-from ..core.interfaces import Draft, Evidence, StrategyContext
+from ..core.interfaces import Draft, Evidence, Strategy, StrategyContext
 from ..core.prompt import Prompt
 from ..fitting.question_bank import asked_sources, bank
 from ..fitting.verbalisers import reading, refit_words
 from ..fitting.word_sources import Source
 
 
-class Reask:
+class Reask(Strategy):
     """Finds the generic questions whose short answers tell the labels apart, and reads the answers
     through verbalisers fitted on all pictures. The parts that explain the private labels are
     dropped: nothing mentions them any more."""
@@ -20,6 +20,7 @@ class Reask:
     name = "reask"
     summary = "ask for an attribute in the model's own words and map its answer to the label"
     source = "pattern-verbaliser pairs, arXiv 2001.07676"
+    reads_descriptions = True
 
     def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
         return len(context.task.labels) > 1 and not prompt.verbalisers

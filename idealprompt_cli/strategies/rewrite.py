@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..core.interfaces import Draft, StrategyContext
+from ..core.interfaces import Draft, Strategy, StrategyContext
 from ..core.prompt import Prompt
 from ..prompts.validation import SENTENCE, clean, fit_rewrite
 
@@ -16,7 +16,7 @@ REQUESTS = (
 TOKENS = 48
 
 
-class Rewrite:
+class Rewrite(Strategy):
     """A model's own wording of a question lies nearer to what it was trained on. What it writes is
     held to one sentence by a grammar, keeps the labels, and quotes nothing of a training picture.
     A question that differs between folds is left alone: its one rewording would carry what was

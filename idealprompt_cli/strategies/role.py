@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..core.interfaces import Draft, StrategyContext
+from ..core.interfaces import Draft, Strategy, StrategyContext
 from ..core.prompt import Prompt
 
 # Ordinary instruction English, fitted to no one model.
 ROLES = ("You are a helpful visual assistant.", "You are an expert in image classification.")
 
 
-class Role:
+class Role(Strategy):
     """A role sets the tone of the answer; a small model also reacts to a system turn as such."""
 
     name = "role"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
-from ..core.interfaces import Draft, Evidence, StrategyContext
+from ..core.interfaces import Draft, Evidence, Strategy, StrategyContext
 from ..core.prompt import LabelText, Prompt
 from ..fitting.attribute_tables import Table, clauses, either, tables
 from ..fitting.rules import fit_rule
@@ -19,7 +19,7 @@ Texts = tuple[LabelText, ...]
 Fit = Callable[[Evidence, Sequence[str]], Texts | None]
 
 
-class RuleDescriptions:
+class RuleDescriptions(Strategy):
     """No single list of words says a label that is set apart by one attribute from this neighbour
     and by another from that one; a rule of clauses joined by "and" does. It comes from a table of
     two attributes, or where the descriptions speak of none from words. Looking a rule up is easier
@@ -28,6 +28,7 @@ class RuleDescriptions:
     name = "rule_descriptions"
     summary = "define labels that rest on several attributes by clauses joined with 'and'"
     source = "rule induction by covering (RIPPER, Cohen 1995) on the model's own descriptions"
+    reads_descriptions = True
 
     def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
         return len(context.task.labels) > 1 and not prompt.verbalisers

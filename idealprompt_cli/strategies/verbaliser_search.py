@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
-from ..core.interfaces import Draft, Evidence, StrategyContext
+from ..core.interfaces import Draft, Evidence, Strategy, StrategyContext
 from ..core.prompt import Prompt
 from ..fitting.verbalisers import reading, refit_words
 from .reask import spoken
@@ -14,7 +14,7 @@ from .reask import spoken
 MAX_WORDS = 48
 
 
-class VerbaliserSearch:
+class VerbaliserSearch(Strategy):
     """What a model leans to say for a picture may tell its label even where the question makes
     little sense to it: scores a word list on every picture and fits which word means which label.
     """

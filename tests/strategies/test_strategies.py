@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from idealprompt_cli.core.errors import UsageError
-from idealprompt_cli.core.interfaces import Draft, Foresighted, StrategyContext
+from idealprompt_cli.core.interfaces import Draft, StrategyContext
 from idealprompt_cli.core.prompt import LabelText, Prompt, Verbaliser
 from idealprompt_cli.core.requests import GenerateRequest
 from idealprompt_cli.core.task import Example, Task
@@ -237,7 +237,7 @@ def test_no_description_of_a_training_picture_is_copied_in(name: str) -> None:
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_an_outlook_asks_the_model_nothing(name: str) -> None:
     strategy = STRATEGIES[name]
-    if not isinstance(strategy, Foresighted):
+    if not strategy.reads_descriptions:
         return
     engine = FakeVlm()
     evidence = ModelEvidence(MeteredEngine(engine), TASK.labels, TASK.train)
