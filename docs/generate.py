@@ -1,7 +1,8 @@
 """Generate the pages that follow from the code: `python -m docs.generate`.
 
 `strategies.md` and `metrics.md` come from the registries, `commands.md` from the commands' help,
-`artifact.schema.json` from the artifact's types. A test fails when a page is stale.
+`artifact.schema.json` and `task.schema.json` from the types of these files. A test fails when a
+page is stale.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from idealprompt_cli.artifact import json_schema
 from idealprompt_cli.cli.main import app
 from idealprompt_cli.metrics import METRICS
 from idealprompt_cli.strategies import STRATEGIES
+from idealprompt_cli.task.settings import settings_schema
 
 FOLDER = Path(__file__).resolve().parent
 
@@ -91,6 +93,7 @@ def pages() -> dict[str, str]:
         "metrics.md": metrics_page(),
         "commands.md": commands_page(),
         "artifact.schema.json": json.dumps(json_schema(), indent=2) + "\n",
+        "task.schema.json": json.dumps(settings_schema(), indent=2) + "\n",
     }
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from ..core.answer_schema import AnswerKind, AnswerSchema
 from .base import Kind
+from .box import Box, parse_box
 from .compare import normalised, object_of, same
 from .fields import infer, parse_field, plain_field
 from .json import Json
@@ -23,6 +24,7 @@ KINDS: Mapping[AnswerKind, Kind] = {
     "number": Number(),
     "json": Json(),
     "labels": Labels(),
+    "box": Box(),
 }
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "longest",
     "normalised",
     "object_of",
+    "parse_box",
     "parse_field",
     "parse_number",
     "plain_field",

@@ -6,20 +6,24 @@ from typing import Protocol
 
 from ..core.answer_schema import AnswerSchema
 
+ONE_LINE = ("\n",)
+
 
 class Kind(Protocol):
     """`gold` and `read` give the answer in one form; `grammar` is GBNF of what may be written, None
-    where nothing limits it; `longest` bounds its tokens. `ends` are the texts that end it."""
+    where nothing limits it; `longest` bounds its tokens."""
 
     name: str
     summary: str
-    ends: tuple[str, ...]
 
     def gold(self, text: str, schema: AnswerSchema) -> str:
-        """A right answer as a table holds it. Raises ValueError with what would mend it."""
+        """A right answer as a table holds it. Raises ValueError with the fix."""
 
     def read(self, text: str, schema: AnswerSchema) -> str:
         """The answer in what a model wrote, "" where there is none."""
+
+    def ends(self, schema: AnswerSchema) -> tuple[str, ...]:
+        """Texts before which an answer ends."""
 
     def grammar(self, schema: AnswerSchema) -> str | None: ...
 

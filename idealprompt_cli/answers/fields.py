@@ -27,7 +27,7 @@ def parse_field(name: str, declared: object) -> Field:
 
 
 def plain_field(field: Field) -> str | list[str]:
-    """The field as `parse_field` reads it."""
+    """The declaration that `parse_field` reads as this field."""
     if field.kind == "choice":
         return list(field.choices)
     return field.kind + ("?" if field.optional else "")

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from ..core.answer_schema import AnswerSchema, Field
-from .base import gbnf_literal
+from .base import ONE_LINE, gbnf_literal
 from .fields import fitted
 
 LONGEST_TEXT = 200
@@ -25,7 +25,6 @@ class Json:
 
     name = "json"
     summary = "a JSON object with the same fields for every picture"
-    ends: tuple[str, ...] = ("\n",)
 
     def gold(self, text: str, schema: AnswerSchema) -> str:
         value = _parsed(text)
@@ -46,6 +45,10 @@ class Json:
         return dumped(
             {field.name: _lenient(value.get(field.name), field) for field in schema.fields}
         )
+
+    def ends(self, schema: AnswerSchema) -> tuple[str, ...]:
+        del schema
+        return ONE_LINE
 
     def grammar(self, schema: AnswerSchema) -> str | None:
         parts = ' ", " '.join(

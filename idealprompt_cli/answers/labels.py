@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Sequence
 
 from ..core.answer_schema import AnswerSchema
-from .base import gbnf_literal
+from .base import ONE_LINE, gbnf_literal
 
 NONE = "none"
 _ITEM = re.compile(
@@ -20,7 +20,6 @@ class Labels:
 
     name = "labels"
     summary = "several labels at once, or none"
-    ends: tuple[str, ...] = ("\n",)
 
     def gold(self, text: str, schema: AnswerSchema) -> str:
         return (
@@ -34,6 +33,10 @@ class Labels:
             return join(_mentioned(text, schema.options), schema.options)
         yes = {one["label"].lower() for one in items if one["tick"].lower() in ("yes", "true")}
         return join([label for label in schema.options if label.lower() in yes], schema.options)
+
+    def ends(self, schema: AnswerSchema) -> tuple[str, ...]:
+        del schema
+        return ONE_LINE
 
     def grammar(self, schema: AnswerSchema) -> str | None:
         ticks = ' ", " '.join(f'{gbnf_literal(label)} ":"? " " tick' for label in schema.options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ..core.answer_schema import AnswerSchema
+from .base import ONE_LINE
 
 LONGEST = 24
 _UNITS = (
@@ -25,7 +26,6 @@ class Number:
 
     name = "number"
     summary = "a number: a count, a price, a reading of a gauge"
-    ends: tuple[str, ...] = ("\n",)
 
     def gold(self, text: str, schema: AnswerSchema) -> str:
         del schema
@@ -38,6 +38,10 @@ class Number:
         del schema
         value = parse_number(text)
         return "" if value is None else plain(value)
+
+    def ends(self, schema: AnswerSchema) -> tuple[str, ...]:
+        del schema
+        return ONE_LINE
 
     def grammar(self, schema: AnswerSchema) -> str | None:
         del schema

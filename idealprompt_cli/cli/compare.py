@@ -83,6 +83,7 @@ def answers_in_words(kind: AnswerKind, labels: Sequence[str], schema: AnswerSche
         return ", ".join(sorted(labels))
     names = sorted((*schema.options, *(field.name for field in schema.fields)))
     named = {"text": "free text", "number": "a number", "labels": "any of", "json": "JSON with"}
+    named["box"] = "a box"
     return " ".join([named[kind], ", ".join(names)]).strip()
 
 

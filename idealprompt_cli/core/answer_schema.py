@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-AnswerKind = Literal["label", "labels", "text", "number", "json"]
+AnswerKind = Literal["label", "labels", "text", "number", "json", "box"]
 FieldKind = Literal["text", "number", "integer", "boolean", "choice"]
 
 
@@ -25,11 +25,13 @@ class Field:
 @dataclass(frozen=True)
 class AnswerSchema:
     """What a task's answers are made of: `options` for several labels at once, `fields` for JSON.
-    `max_tokens` bounds the longest answer; 0 means the kind's own bound."""
+    `max_tokens` bounds the longest answer; 0 means the kind's own bound. `max_lines` bounds the
+    lines of a text."""
 
     options: tuple[str, ...] = ()
     fields: tuple[Field, ...] = ()
     max_tokens: int = 0
+    max_lines: int = 1
 
 
 PLAIN = AnswerSchema()

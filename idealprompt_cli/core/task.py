@@ -9,7 +9,7 @@ from typing import Literal
 
 from .answer_schema import PLAIN, AnswerKind, AnswerSchema
 
-Split = Literal["train", "test"]
+Split = Literal["train", "validation", "test"]
 
 
 @dataclass(frozen=True)

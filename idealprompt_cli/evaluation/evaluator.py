@@ -181,7 +181,7 @@ def _write(
             render(prompt, (), len(example.images)),
             example.images,
             max_tokens=schema.max_tokens or kind.longest(schema),
-            stop=kind.ends,
+            stop=kind.ends(schema),
             grammar=kind.grammar(schema),
             prefill=_prefill(thought),
         )

@@ -95,8 +95,11 @@ def _written(artifact: Artifact) -> int:
 
 
 def stops(artifact: Artifact, prompt: Prompt) -> list[str]:
-    """Free answers end with their line."""
-    return [] if artifact.labels or prompt.reasoning != "none" else ["\n"]
+    """Where an answer that is written ends."""
+    if artifact.labels or prompt.reasoning != "none":
+        return []
+    kind = "text" if artifact.task.answer == "label" else artifact.task.answer
+    return list(KINDS[kind].ends(artifact.task.answer_schema))
 
 
 def chat(artifact: Artifact, prompt: Prompt, url: str = "{{{{image_{number}}}}}") -> list[Any]:

@@ -20,18 +20,24 @@ TEMPORARY = ".new-"
 
 def read_text(path: Path, error: type[IdealPromptError], limit: int = MAX_BYTES) -> str:
     """A UTF-8 file (with or without a byte-order mark) of at most `limit` bytes."""
+    data = read_bytes(path, error, limit)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        line = data[: problem.start].count(b"\n") + 1
+        raise error(f"{path}:{line}: is not UTF-8 text: save the file as UTF-8") from None
+
+
+def read_bytes(path: Path, error: type[IdealPromptError], limit: int = MAX_BYTES) -> bytes:
+    """A file of at most `limit` bytes."""
     try:
         with path.open("rb") as file:
             data = file.read(limit + 1)
     except OSError as problem:
         raise error(f"{path}: cannot be read ({reason(problem)})") from None
     if len(data) > limit:
-        raise error(f"{path}: is larger than {limit} bytes: this is not one of our files")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as problem:
-        line = data[: problem.start].count(b"\n") + 1
-        raise error(f"{path}:{line}: is not UTF-8 text: save the file as UTF-8") from None
+        raise error(f"{path}: is larger than {limit} bytes: no file of this kind is that large")
+    return data
 
 
 def reason(problem: OSError) -> str:

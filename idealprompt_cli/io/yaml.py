@@ -97,7 +97,7 @@ class Section:
 
     def fail(self, key: str, problem: str) -> IdealPromptError:
         """The error to raise about `key` (or about the whole section, if '')."""
-        line = self.lines.get(key, self.line)
+        line = self.lines.get(key.partition("[")[0], self.line)
         name = ".".join(part for part in (self.path, key) if part)
         return self.error(f"{self.source}:{line}: {name + ': ' if name else ''}{problem}")
 

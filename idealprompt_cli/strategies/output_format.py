@@ -27,6 +27,11 @@ FORMATS: Mapping[AnswerKind, tuple[str, ...]] = {
         "Answer with a JSON object only.",
         "Answer briefly.",
     ),
+    "box": (
+        "Answer with the box [left, top, right, bottom] only.",
+        "Answer with four numbers.",
+        "Answer briefly.",
+    ),
 }
 
 

@@ -1,111 +1,186 @@
-"""`task.yaml`: what the user says of the task. Knows nothing of the examples beside it."""
+"""`task.yaml`: what the user states about the task. Knows nothing of the examples beside it."""
 
 from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from ..answers import parse_field
 from ..answers.labels import NONE
-from ..core.answer_schema import PLAIN, AnswerKind, AnswerSchema, Field
+from ..core.answer_schema import AnswerKind, AnswerSchema
 from ..core.errors import IdealPromptError, TaskError
+from ..core.placeholders import placeholder_names
 from ..core.task import ModelRef
 from ..io.files import read_text
 from ..io.hub import is_reference
+from ..io.validation import validated
 from ..io.yaml import Section, parse
 
 FILE = "task.yaml"
-KEYS = (
-    "name",
-    "question",
-    "labels",
-    "answer",
-    "fields",
-    "max_tokens",
-    "metric",
-    "language",
-    "model",
-    "mmproj",
-    "test_fraction",
-    "seed",
-)
 DEFAULT_METRIC: dict[AnswerKind, str] = {
     "label": "accuracy",
     "labels": "multilabel_f1",
     "text": "normalised_match",
     "number": "numeric",
     "json": "json_fields",
+    "box": "iou",
 }
 MOST_TOKENS = 1024
+MOST_LINES = 50
 DEFAULT_TEST_FRACTION = 0.4
+
+
+def normal(text: str) -> str:
+    """The text without outer blanks and in NFC, because file systems spell some letters in two
+    ways."""
+    return unicodedata.normalize("NFC", text.strip())
+
+
+def _normal_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
+    found = tuple(normal(label) for label in labels)
+    for position, label in enumerate(found):
+        if not label:
+            raise ValueError("one label is empty: give it a name")
+        if label in found[:position]:
+            raise ValueError(f"{label!r} is named twice: delete one")
+    return found
+
+
+def _question(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is empty: write what you would ask the model")
+    placeholder_names(text)
+    return text.strip()
+
+
+def _fraction(value: float) -> float:
+    if not 0.0 <= value <= 0.9:
+        raise ValueError(f"is {value:g}: should lie between 0 (no test split) and 0.9")
+    return value
+
+
+def _tokens(value: int) -> int:
+    if not 1 <= value <= MOST_TOKENS:
+        raise ValueError(f"is {value}: should lie between 1 and {MOST_TOKENS}")
+    return value
+
+
+def _lines(value: int) -> int:
+    if not 1 <= value <= MOST_LINES:
+        raise ValueError(f"is {value}: should lie between 1 and {MOST_LINES}")
+    return value
+
+
+class TaskSettings(BaseModel):
+    """The keys of `task.yaml`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", title="task.yaml")
+
+    question: Annotated[str, AfterValidator(_question)] = Field(
+        description="What the model is asked. {column} stands for the text of that column in the "
+        "example's row; double braces that are text. The search starts from this question."
+    )
+    name: str = Field(default="", description="Name in reports; the folder's name by default.")
+    answer: AnswerKind = Field(default="label", description="Kind of answers.")
+    labels: Annotated[tuple[str, ...], AfterValidator(_normal_labels)] = Field(
+        default=(), description="The possible answers; those of the examples by default."
+    )
+    fields: dict[str, str | list[str]] = Field(
+        default_factory=dict,
+        description="Fields of a JSON answer: text, number, integer, boolean (with ? where it may "
+        "be missing) or a list of its values.",
+    )
+    inputs: tuple[str, ...] = Field(
+        default=(),
+        description="Columns that the question refers to; found in the question by default.",
+    )
+    max_tokens: Annotated[int, AfterValidator(_tokens)] | None = Field(
+        default=None, description=f"Longest written answer, 1 to {MOST_TOKENS} tokens."
+    )
+    max_lines: Annotated[int, AfterValidator(_lines)] = Field(
+        default=1, description=f"Lines that a text answer may have, 1 to {MOST_LINES}."
+    )
+    metric: str = Field(default="", description="See metrics.md; depends on the kind of answers.")
+    language: str = Field(
+        default="en", description="Language of the prompts, as an ISO 639-1 code."
+    )
+    model: str = Field(default="", description="Text model (GGUF), relative to the task folder.")
+    mmproj: str = Field(
+        default="", description="Vision projector (GGUF), relative to the task folder."
+    )
+    test_fraction: Annotated[float, AfterValidator(_fraction)] = Field(
+        default=DEFAULT_TEST_FRACTION,
+        description="Share of the examples to hold out where the examples name no test split.",
+    )
+    seed: int = Field(default=0, ge=0, description="Seed of that draw.")
+
+
+KEYS = tuple(TaskSettings.model_fields)
+ADAPTER = TypeAdapter(TaskSettings)
+
+
+def settings_schema() -> dict[str, Any]:
+    """JSON schema of task.yaml."""
+    draft = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": draft, **TaskSettings.model_json_schema()}
 
 
 @dataclass(frozen=True)
 class Settings:
-    """A checked `task.yaml`. `test_fraction` and `seed` apply where the folder names no split.
-    `labels` are those of either kind of label task; `answer_schema` has what else is declared."""
+    """A checked `task.yaml` and what follows from it. `labels` are those of either kind of label
+    task; `answer_schema` has what else is declared of the answers."""
 
+    declared: TaskSettings
     name: str
-    question: str
-    labels: tuple[str, ...]
-    answer: AnswerKind
     metric: str
-    language: str
     model: ModelRef | None
-    test_fraction: float
-    seed: int
+    answer_schema: AnswerSchema
     source: str
     section: Section
-    answer_schema: AnswerSchema = PLAIN
+
+    @property
+    def question(self) -> str:
+        return self.declared.question
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.declared.labels
+
+    @property
+    def answer(self) -> AnswerKind:
+        return self.declared.answer
 
     def fail(self, key: str, problem: str) -> IdealPromptError:
         """An error at the line of `key`, or about the file where it has no such key."""
         return self.section.fail(key, problem)
 
 
-def normal(text: str) -> str:
-    """Outer blanks off, and one form for letters that file systems spell in two ways."""
-    return unicodedata.normalize("NFC", text.strip())
-
-
 def read_settings(folder: Path) -> Settings:
     """The settings in `folder`/task.yaml. Raises `TaskError`."""
     file = _find(folder)
-    section = parse(read_text(file, TaskError), str(file), TaskError).known(*KEYS)
-    answer = section.choice("answer", get_args(AnswerKind), "label")
-    question = section.text("question").strip()
-    if not question:
-        raise section.fail("question", "is empty: write what you would ask the model")
+    section = parse(read_text(file, TaskError), str(file), TaskError)
+    declared = validated(ADAPTER, section)
+    _check_together(declared, section)
     return Settings(
-        name=section.text("name", folder.resolve().name).strip(),
-        question=question,
-        labels=_labels(section, answer),
-        answer=answer,
-        metric=section.text("metric", DEFAULT_METRIC[answer]),
-        language=section.text("language", "en"),
-        model=_model(section, folder),
-        test_fraction=_fraction(section),
-        seed=_seed(section),
+        declared=declared,
+        name=(declared.name or folder.resolve().name).strip(),
+        metric=declared.metric or DEFAULT_METRIC[declared.answer],
+        model=_model(declared, section, folder),
+        answer_schema=_answer_schema(declared, section),
         source=str(file),
         section=section,
-        answer_schema=AnswerSchema((), _fields(section, answer), _max_tokens(section, answer)),
     )
 
 
-def _seed(section: Section) -> int:
-    seed = section.integer("seed", 0)
-    if seed < 0:
-        raise section.fail("seed", f"is {seed}: should be 0 or more")
-    return seed
-
-
-def blank_settings(file: Path) -> Settings:
-    """What holds where there is no task.yaml yet: a label task with the labels that are found."""
+def blank_settings(file: Path, answer: AnswerKind = "label") -> Settings:
+    """What holds where there is no task.yaml yet, with the labels that are found."""
     section = parse("question: none yet", str(file), TaskError)
-    fraction = DEFAULT_TEST_FRACTION
-    return Settings("", "none yet", (), "label", "", "en", None, fraction, 0, str(file), section)
+    declared = TaskSettings(question="none yet", answer=answer)
+    return Settings(declared, "", "", None, AnswerSchema(), str(file), section)
 
 
 def _find(folder: Path) -> Path:
@@ -114,88 +189,58 @@ def _find(folder: Path) -> Path:
     if not folder.is_dir():
         raise TaskError(f"{folder}: is a file: name the task's folder, which holds a {FILE}")
     if not any(folder.iterdir()):
-        raise TaskError(f"{folder}: the folder is empty: it needs a {FILE} and labelled pictures")
+        raise TaskError(f"{folder}: the folder is empty: it needs a {FILE} and labelled examples")
     file = folder / FILE
     if not file.is_file():
-        other = next(
-            (folder / name for name in ("task.yml", "Task.yaml") if _exists(folder, name)), None
-        )
-        mend = (
-            f"rename {other.name} to {FILE}" if other else "add one with at least 'question: ...'"
-        )
-        raise TaskError(f"{folder}: there is no {FILE}: {mend}")
+        others = [folder / name for name in ("task.yml", "Task.yaml")]
+        other = next((path for path in others if path.is_file()), None)
+        fix = f"rename {other.name} to {FILE}" if other else "add one with at least 'question: ...'"
+        raise TaskError(f"{folder}: there is no {FILE}: {fix}")
     return file
 
 
-def _exists(folder: Path, name: str) -> bool:
-    return (folder / name).is_file()
-
-
-def _labels(section: Section, answer: AnswerKind) -> tuple[str, ...]:
-    labels = tuple(normal(label) for label in section.texts("labels"))
-    if labels and answer not in ("label", "labels"):
-        raise section.fail("labels", f"do not go with answer: {answer}: drop one of the two")
-    for position, label in enumerate(labels):
-        if not label:
-            raise section.fail("labels", "one label is empty: give it a name")
-        if label in labels[:position]:
-            raise section.fail("labels", f"{label!r} is named twice: drop one")
-        if answer == "labels" and (set(label) & set(",;|[") or label.lower() == NONE):
+def _check_together(declared: TaskSettings, section: Section) -> None:
+    """Keys that do not suit each other."""
+    answer = declared.answer
+    if declared.labels and answer not in ("label", "labels"):
+        raise section.fail("labels", f"do not go with answer: {answer}: delete one of the two")
+    if len(declared.labels) == 1:
+        label = declared.labels[0]
+        raise section.fail("labels", f"{label!r} is the only one: a label task needs two or more")
+    for label in declared.labels if answer == "labels" else ():
+        if set(label) & set(",;|[") or label.lower() == NONE:
             raise section.fail("labels", f"{label!r}: no , ; | or [ and no {NONE}: name it so")
-    if len(labels) == 1:
-        raise section.fail(
-            "labels", f"{labels[0]!r} is the only one: a label task needs two or more"
-        )
-    return labels
+    if declared.fields and answer != "json":
+        raise section.fail("fields", "are for answer: json: add that, or delete them")
+    if "fields" in section and not declared.fields:
+        raise section.fail("fields", "names none: write name: text, or delete it")
+    if declared.max_lines > 1 and answer != "text":
+        raise section.fail("max_lines", "is for answer: text: delete it")
+    if declared.max_tokens and answer == "label":
+        raise section.fail("max_tokens", "is for answers that are written: delete it")
 
 
-def _fields(section: Section, answer: AnswerKind) -> tuple[Field, ...]:
-    """The declared fields of a JSON answer; () where they are to be read from the answers."""
-    if "fields" not in section:
-        return ()
-    if answer != "json":
-        raise section.fail("fields", "are for answer: json: add that, or drop them")
-    inner = section.section("fields")
+def _answer_schema(declared: TaskSettings, section: Section) -> AnswerSchema:
     found = []
-    for name, declared in inner.values.items():
+    for name, kind in declared.fields.items():
         try:
-            found.append(parse_field(name, declared))
+            found.append(parse_field(name, kind))
         except ValueError as problem:
-            raise inner.fail(name, str(problem)) from None
-    if not found:
-        raise section.fail("fields", "names none: write name: text, or drop it")
-    return tuple(found)
+            raise section.section("fields").fail(name, str(problem)) from None
+    return AnswerSchema((), tuple(found), declared.max_tokens or 0, declared.max_lines)
 
 
-def _max_tokens(section: Section, answer: AnswerKind) -> int:
-    if "max_tokens" in section and answer == "label":
-        raise section.fail("max_tokens", "is for answers that are written: drop it")
-    tokens = section.integer("max_tokens", 0)
-    if not 0 <= tokens <= MOST_TOKENS:
-        raise section.fail("max_tokens", f"is {tokens}: should lie between 1 and {MOST_TOKENS}")
-    return tokens
-
-
-def _fraction(section: Section) -> float:
-    fraction = section.number("test_fraction", DEFAULT_TEST_FRACTION)
-    if not 0.0 <= fraction <= 0.9:
-        raise section.fail(
-            "test_fraction", f"is {fraction:g}: should lie between 0 (no test part) and 0.9"
-        )
-    return fraction
-
-
-def _model(section: Section, folder: Path) -> ModelRef | None:
+def _model(declared: TaskSettings, section: Section, folder: Path) -> ModelRef | None:
     """Paths are relative to the task folder."""
-    if "model" not in section and "mmproj" not in section:
+    if not declared.model and not declared.mmproj:
         return None
     for key, other in (("model", "mmproj"), ("mmproj", "model")):
-        if key not in section:
+        if not getattr(declared, key):
             raise section.fail(other, f"needs {key} beside it: a picture model is two GGUF files")
     for key in ("model", "mmproj"):
-        if is_reference(section.text(key)):
+        if is_reference(getattr(declared, key)):
             raise section.fail(
                 key, "a task downloads nothing: name it with --model, or get the file"
             )
-    text, mmproj = (folder / Path(section.text(key)).expanduser() for key in ("model", "mmproj"))
+    text, mmproj = (folder / Path(one).expanduser() for one in (declared.model, declared.mmproj))
     return ModelRef(text, mmproj)

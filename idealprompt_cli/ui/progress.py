@@ -209,6 +209,7 @@ def answers_of(task: Task) -> str:
         "json": f"JSON with {fields} fields" if fields > 1 else "JSON with one field",
         "number": "numbers",
         "text": "free text",
+        "box": "boxes",
     }[task.answer]
 
 

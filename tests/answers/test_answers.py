@@ -21,6 +21,7 @@ FORMS: dict[AnswerKind, AnswerSchema] = {
     "number": PLAIN,
     "json": AnswerSchema(fields=FIELDS),
     "labels": AnswerSchema(options=("light blue", "blue", "red")),
+    "box": PLAIN,
 }
 BILL = {"vendor": 'A "b"', "total": 2.5, "items": 3, "paid": True, "currency": "EUR"}
 GOLD: dict[AnswerKind, str] = {
@@ -28,6 +29,7 @@ GOLD: dict[AnswerKind, str] = {
     "number": "12.5",
     "json": json.dumps(BILL),
     "labels": "blue, red",
+    "box": "[1, 2.5, 30, 40]",
 }
 
 

@@ -192,7 +192,7 @@ def test_a_metric_of_ones_own(kind: str, task: Path, monkeypatch: pytest.MonkeyP
         ),
         ("answer: labels\nlabels: [a, b]", '"answer": ["c"]', "'c' is none of the labels a, b"),
         ("answer: labels\nlabels: ['a;b', c]", '"answer": ["c"]', "'a;b': no , ; | or [ and no"),
-        ("answer: text", '"answer": "a\\nb"', "has several lines: an answer is one line"),
+        ("answer: text", '"answer": "a\\nb"', "has several lines (2): an answer has at most 1"),
         ("fields: {a: text}", '"answer": "x"', "fields: are for answer: json"),
         ("answer: json\nfields: {a: tekst}", '"answer": {}', "a: is 'tekst': should be text"),
         ("answer: text\nmax_tokens: 0.5", '"answer": "x"', "max_tokens: is '0.5'"),

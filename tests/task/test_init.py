@@ -127,7 +127,7 @@ def test_a_table_with_columns_of_any_name(tmp_path: Path, make_picture: MakePict
     words = ("init", tmp_path / "t", "--from", tmp_path / "log.csv")
     missing = call(*words, "--label-column", "klass")
     assert missing.exit_code == 1
-    assert "no column 'klass': did you mean class?" in missing.stderr
+    assert "no column 'klass' among number, Image, class: did you mean class?" in missing.stderr
     (tmp_path / "log.csv").write_text("image,class\nnone.png,a\n")
     gone = call(*words)
     assert "log.csv:2: 'none.png': no such picture" in gone.stderr
@@ -149,7 +149,7 @@ def test_columns_are_known_by_what_is_in_them(tmp_path: Path, make_picture: Make
     assert json.loads(numbered.stdout)["label"] == "columns 'Foto' (picture) and 'Güte' (label)"
     log.write_text("Foto,Güte,Tag\n" + "".join(",".join(row) + "\n" for row in rows))
     several = call("init", tmp_path / "other", "--from", log)
-    assert "none of the columns Güte, Tag looks like the label" in several.stderr
+    assert "none of the columns Güte, Tag is evidently the answer: name it" in several.stderr
     assert call("init", tmp_path / "other", "--from", log, "--label-column", "Güte").exit_code == 0
 
 
@@ -159,7 +159,7 @@ def test_free_text_in_json_lines(tmp_path: Path, make_picture: MakePicture) -> N
     (tmp_path / "captions.jsonl").write_text("\n".join(lines))
     result = call("init", tmp_path / "task", "--from", tmp_path / "captions.jsonl")
     assert result.exit_code == 0, result.stderr
-    assert "taken for free text" in result.stdout
+    assert "treated as free text" in result.stdout
     assert load_task(tmp_path / "task").answer == "text"
 
 
@@ -187,7 +187,7 @@ def test_the_result_can_be_searched(
     ("rows", "problem"),
     [
         (["a.png;K7", "b.png;M2", "a.png;M2"], "l.csv:4: 'a.png' is listed twice (first: "),
-        (["a.png;K7", "b.png;K7"], "l.csv: every picture has the label 'K7' (by columns"),
+        (["a.png;K7", "b.png;K7"], "l.csv: every example has the label 'K7' (by columns"),
         (["a.png;K7", "bad.png;M2"], "bad.png: not a picture in a known format"),
     ],
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from idealprompt_cli.task import load_task
-from idealprompt_cli.task.split import _quotas
+from idealprompt_cli.task.splits import _quotas
 
 from ..conftest import MakePicture, MakeTask
 

@@ -1,10 +1,22 @@
-"""Labelled pictures in whatever form they are -> a task folder (layer 2).
+"""Labelled examples in whatever form they are -> a task folder.
 
-`find` looks and guesses, `Found` says what it saw, `write` makes the folder. Opens no picture and
-knows no model; that the result is a valid task is for `task` to say.
+`find` looks and guesses, `Found` states what it saw, `write` makes the folder. Opens no picture and
+knows no model; whether the result is a valid task is for `load_task` to check.
 """
 
-from .detect import Found, Labelled, find
+from .detect import find
+from .options import Found, Hints, Labelled, Sampling
 from .write import Draft, in_terms_of_the_source, plan, undo, write
 
-__all__ = ["Draft", "Found", "Labelled", "find", "in_terms_of_the_source", "plan", "undo", "write"]
+__all__ = [
+    "Draft",
+    "Found",
+    "Hints",
+    "Labelled",
+    "Sampling",
+    "find",
+    "in_terms_of_the_source",
+    "plan",
+    "undo",
+    "write",
+]

@@ -1,69 +1,90 @@
-"""What kind of answers a column holds, and their form; guessed where nobody says it."""
+"""Which kind of answers a column holds, where nobody states it."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 
-from ...answers import KINDS, infer, split
-from ...answers.labels import named
-from ...core.answer_schema import PLAIN, AnswerKind, AnswerSchema
-from ...core.errors import TaskError
+from ...core.answer_schema import AnswerKind
 
 MOST_LABELS = 50
 _FIGURES = re.compile(r"-?(0|[1-9]\d*)([.,]\d+)?")
 
 
-def guess(answers: Sequence[str], tabular: bool) -> AnswerKind:
-    """The kind of answers that these are; only a table holds others than single labels."""
-    different = set(answers)
+@dataclass(frozen=True)
+class Guess:
+    """A kind of answers, and what else they could be."""
+
+    kind: AnswerKind
+    note: str = ""
+
+
+def guess(answers: Sequence[Sequence[str]], tabular: bool) -> Guess:
+    """The kind of these answers, each with all that are accepted; only a table holds others than
+    single labels."""
+    first = [accepted[0] for accepted in answers]
     if not tabular:
-        return "label"
-    if all(answer.startswith("{") for answer in answers):
-        return "json"
-    if any(answer.startswith("[") for answer in answers) or _several(different):
-        return "labels"
-    if len(different) <= MOST_LABELS and len(different) <= max(10, len(answers) // 2):
-        return "label"
-    return "number" if all(_FIGURES.fullmatch(answer) for answer in answers) else "text"
-
-
-def _several(different: set[str]) -> bool:
-    """Whether cells join few labels by ; or | in many ways."""
-    joined = [answer for answer in different if re.search(r"[;|]", answer)]
-    labels = {part for answer in different for part in re.split(r"\s*[;|]\s*", answer) if part}
-    return len(joined) > 1 and len(labels) <= MOST_LABELS and len(labels) < len(different) + 2
-
-
-def formed(
-    answers: Sequence[str], kind: AnswerKind, places: Sequence[str]
-) -> tuple[list[str], AnswerSchema]:
-    """The answers in one form, and that form. Raises `TaskError` naming the place of an answer that
-    does not fit the kind."""
-    if kind == "label":
-        return list(answers), PLAIN
-    loose = _all(answers, kind, PLAIN, places)
-    schema = PLAIN
-    if kind == "labels":
-        options = tuple(sorted({label for answer in loose for label in split(answer)}))
-        schema = replace(schema, options=options)
-    if kind == "json":
-        schema = replace(schema, fields=infer(loose))
-    return _all(answers, kind, schema, places), schema
-
-
-def _all(
-    answers: Sequence[str], kind: AnswerKind, schema: AnswerSchema, places: Sequence[str]
-) -> list[str]:
-    found = []
-    for answer, place in zip(answers, places, strict=True):
-        try:
-            found.append(KINDS[kind].gold(answer, schema))
-        except ValueError as problem:
-            raise TaskError(f"{place}: {answer[:60]!r} {problem}") from None
+        return Guess("label")
+    if any(len(accepted) > 1 for accepted in answers):
+        found = _single([one for accepted in answers for one in accepted])
+        return Guess(
+            found.kind,
+            "lists are accepted answers, any of which is right (--answer labels: all of them hold)",
+        )
+    if all(_is_object(answer) for answer in first):
+        return Guess("json")
+    if all(_is_box(answer) for answer in first):
+        return Guess("box")
+    joined = [answer for answer in set(first) if re.search(r"[;|]", answer)]
+    if joined and _recombined(set(first)):
+        return Guess("labels", "cells list several labels (--answer label: each cell is one label)")
+    found = _single(first)
+    if joined and found.kind == "label":
+        return Guess("label", f"{joined[0]!r} is one label (--answer labels splits it at ; and |)")
     return found
+
+
+def _single(answers: Sequence[str]) -> Guess:
+    different = set(answers)
+    if len(different) <= MOST_LABELS and len(different) <= max(10, len(answers) // 2):
+        return Guess("label")
+    if all(_FIGURES.fullmatch(answer) for answer in answers):
+        return Guess("number", "almost every answer is a different number (--answer label|text)")
+    lines = max(answer.count("\n") + 1 for answer in answers)
+    note = "almost every answer is different, so they are treated as free text (--answer label)"
+    return Guess("text", note if lines == 1 else f"{note}; up to {lines} lines (max_lines)")
+
+
+def _is_object(answer: str) -> bool:
+    try:
+        return isinstance(json.loads(answer), dict)
+    except ValueError:
+        return False
+
+
+def _is_box(answer: str) -> bool:
+    """Four numbers in a JSON list, as boxes are written."""
+    try:
+        value = json.loads(answer)
+    except ValueError:
+        return False
+    return isinstance(value, list) and len(value) == 4 and all(_is_number(one) for one in value)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _recombined(different: set[str]) -> bool:
+    """Whether cells join few labels by ; or | in several ways: each part is in other cells too."""
+    parts = [re.split(r"\s*[;|]\s*", answer.strip()) for answer in different]
+    counts = Counter(part for cell in parts for part in set(cell) if part)
+    joined = [cell for cell in parts if len(cell) > 1]
+    again = all(counts[part] > 1 for cell in joined for part in cell if part)
+    return len(joined) > 1 and len(counts) <= MOST_LABELS and again
 
 
 def columns_as_json(cells: dict[str, list[str]]) -> list[str]:
@@ -80,8 +101,3 @@ def _typed(column: list[str]) -> list[object]:
         numbers = [float(cell.replace(",", ".")) if cell else None for cell in column]
         return [int(n) if n is not None and n.is_integer() else n for n in numbers]
     return [cell or None for cell in column]
-
-
-def count_labels(answers: Sequence[str]) -> list[str]:
-    """Every label of every answer, once for each picture that has it."""
-    return [label for answer in answers for label in sorted(named(answer))]

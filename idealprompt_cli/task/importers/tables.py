@@ -1,167 +1,239 @@
-"""Tables of labelled pictures with columns of any name."""
+"""The labelled examples of a table with columns of any name."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ...core.errors import TaskError
-from ...core.nearest import did_you_mean
-from ...io.files import read_text
-from ..examples import is_picture_name
+from ...core.placeholders import fill
+from ...core.task import Split
+from ..examples import TABLES
+from ..faults import Faults
+from ..metadata import ANSWER_KEYS, FILE_KEY, SPLIT_KEY, accepted_answers
+from ..settings import normal
+from ..similar_names import same_but_for_spelling
+from ..split_names import SHOULD_BE, split_of
+from ..table_reader import SUFFIXES, Record, Table, as_text, read_table
 from .answer_kinds import columns_as_json
+from .columns import Roles, choose, looks_like_a_header
+from .options import Found, Hints, Labelled
 
-FILE_COLUMNS = ("file_name", "filename", "file", "image", "image_path", "path", "picture", "img")
-LABEL_COLUMNS = ("label", "answer", "class", "category", "target", "text", "caption", "code", "y")
-SPLIT_COLUMNS = ("split", "set", "partition")
-SPLITS = {"train": "train", "training": "train", "val": "train", "valid": "train",
-          "validation": "train", "dev": "train", "test": "test"}  # fmt: skip
-MAX_BYTES = 256 * 1024 * 1024
-LOOKED_AT = 100
-_JOINED = "\0answer"
+MISSING_VALUES = ("na", "n/a", "nan", "null", "none")
+"""What tables write for a value that is not there; an empty cell is one in any case."""
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A row: files as written, answer, part ("" for none), and where it stands."""
-
-    files: tuple[str, ...]
-    answer: str
-    split: str
-    source: str
+def is_table_name(name: str) -> bool:
+    return Path(name).suffix.lower() in SUFFIXES
 
 
-@dataclass(frozen=True)
-class Sheet:
-    """The rows, and which columns were taken for the file and the answer (several for a JSON
-    answer)."""
-
-    entries: tuple[Entry, ...]
-    file_column: str
-    label_columns: tuple[str, ...]
-
-
-def read_sheet(table: Path, file_column: str = "", label_columns: Sequence[str] = ()) -> Sheet:
-    """A CSV, TSV or JSON Lines table; several label columns make one JSON answer.
-
-    Raises `TaskError` with file and line.
-    """
-    text = read_text(table, TaskError, MAX_BYTES)
-    rows = _json_rows(text, table) if table.suffix == ".jsonl" else _csv_rows(text, table)
-    if not rows:
-        raise TaskError(f"{table}: holds no rows: it needs a header and a row per picture")
-    columns = list(rows[0][0])
-    split = next((name for name in columns if name.lower() in SPLIT_COLUMNS), "")
-    pictures = _of_pictures(columns, [row for row, _ in rows[:LOOKED_AT]], table.parent)
-    file = _column(columns, file_column, FILE_COLUMNS, pictures, "--file-column", table)
-    others = [name for name in columns if name not in (file, split)]
-    likely = _that_repeat(others, [row for row, _ in rows])
-    labels = [
-        _column(columns, given, LABEL_COLUMNS, likely, "--label-column", table)
-        for given in label_columns or ("",)
-    ]
-    if len(labels) > 1:
-        objects = columns_as_json({name: [_cell(row[name]) for row, _ in rows] for name in labels})
-        rows = [
-            ({**row, _JOINED: answer}, source)
-            for (row, source), answer in zip(rows, objects, strict=True)
-        ]
-    answer = _JOINED if len(labels) > 1 else labels[0]
-    entries = tuple(_entry(row, source, file, answer, split) for row, source in rows)
-    return Sheet(entries, file, tuple(labels))
-
-
-def _cell(value: Any) -> str:
-    return value.strip() if isinstance(value, str) else "" if value is None else json.dumps(value)
-
-
-def _csv_rows(text: str, table: Path) -> list[tuple[dict[str, Any], str]]:
-    header = text.lstrip().split("\n", 1)[0]
-    mark = next((one for one in (",", "\t", ";") if one in header), ",")
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=mark)
-    rows = []
-    for row in reader:
-        if None in row or None in row.values():
-            raise TaskError(
-                f"{table}:{reader.line_num}: has another number of cells than the header: put "
-                "quotes around a text that holds the separator"
-            )
-        rows.append((row, f"{table}:{reader.line_num}"))
-    return rows
-
-
-def _json_rows(text: str, table: Path) -> list[tuple[dict[str, Any], str]]:
-    rows = []
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as problem:
-            raise TaskError(f"{table}:{number}: is not JSON ({problem})") from None
-        if not isinstance(row, dict):
-            raise TaskError(f"{table}:{number}: should be an object with a file and a label")
-        rows.append((row, f"{table}:{number}"))
-    return rows
-
-
-def _of_pictures(columns: Sequence[str], rows: Sequence[dict[str, Any]], folder: Path) -> list[str]:
-    """The columns in which all these rows name files that are there."""
-
-    def there(value: Any) -> bool:
-        name = value.strip().replace("\\", "/") if isinstance(value, str) else ""
-        return bool(name) and is_picture_name(name) and (folder / name).is_file()
-
-    return [name for name in columns if all(there(row.get(name)) for row in rows)]
-
-
-def _that_repeat(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> Sequence[str]:
-    """The one column whose values come back, as a label's do and a number's or a note's do not;
-    all of them where there is not just one."""
-    kinds = {name: len({_cell(row.get(name)) for row in rows}) for name in columns}
-    found = [name for name, count in kinds.items() if 1 < count < len(rows)]
-    return found if len(found) == 1 else columns
-
-
-def _column(
-    columns: Sequence[str],
-    given: str,
-    usual: Iterable[str],
-    likely: Sequence[str],
-    flag: str,
-    table: Path,
-) -> str:
-    """The column that was named, the first one of a usual name, or the only likely one."""
-    if given:
-        if given not in columns:
-            raise TaskError(f"{table}:1: no column {given!r}: {did_you_mean(given, columns)}")
-        return given
-    by_name = {name.strip().lower(): name for name in reversed(columns)}
-    found = next((by_name[name] for name in usual if name in by_name), None)
-    if found is None and len(likely) == 1:
-        return likely[0]
-    if found is None:
-        what, left = ("picture", columns) if flag == "--file-column" else ("label", likely)
+def read_examples(path: Path, hints: Hints) -> Found:
+    """The examples of a table. Raises `TaskError` that lists every row with a fault."""
+    if not is_table_name(path.name):
         raise TaskError(
-            f"{table}:1: none of the columns {', '.join(left)} looks like the {what}: name it "
-            f"with {flag}"
+            f"{path}: is not a table: name a folder, or a file that ends in {', '.join(SUFFIXES)}"
         )
-    return found
+    table = read_table(
+        path,
+        encoding=hints.encoding or "utf-8",
+        guess_encoding=not hints.encoding,
+        has_header=_has_header(path, hints),
+    )
+    if not table.records:
+        raise TaskError(f"{path}: holds no rows: it needs a header and a row for each example")
+    roles = choose(table, hints)
+    reading = _Reading(table, roles, hints)
+    rows = reading.rows()
+    return Found(
+        path,
+        path.parent,
+        "table",
+        tuple(rows),
+        _how(roles),
+        notes=(*table.notes, *reading.notes()),
+        columns=roles.labels if len(roles.labels) > 1 else (),
+        inputs=roles.fields,
+        unused=roles.unused,
+        native=_is_native(path, table, roles) and not reading.counted,
+    )
 
 
-def _entry(row: dict[str, Any], source: str, file: str, label: str, split: str) -> Entry:
-    for column in (file, label):
-        if row.get(column) in (None, ""):
-            raise TaskError(f"{source}: {column} is empty: fill it in or drop the row")
-    names = row[file] if isinstance(row[file], list) else [row[file]]
-    value = row[label]
-    answer = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    word = str(row.get(split) or "").strip().lower()
-    if word and word not in SPLITS:
-        raise TaskError(f"{source}: {split} is {word!r}: should be train or test")
-    return Entry(tuple(str(name) for name in names), answer.strip(), SPLITS.get(word, ""), source)
+def _is_native(path: Path, table: Table, roles: Roles) -> bool:
+    """Whether the file is what a task folder calls its metadata."""
+    return (
+        path.name in TABLES
+        and not table.notes
+        and roles.file.lower() in ("", FILE_KEY)
+        and not roles.template
+        and len(roles.labels) == 1
+        and roles.labels[0].lower() in ANSWER_KEYS
+        and roles.split.lower() in ("", SPLIT_KEY)
+    )
+
+
+def _has_header(path: Path, hints: Hints) -> Any:
+    if hints.header is not None:
+        return lambda cells: hints.header
+    return partial(looks_like_a_header, path.parent)
+
+
+def _how(roles: Roles) -> str:
+    """The choice of columns in words."""
+    parts = [f"{roles.file!r} (picture)"] if roles.file else []
+    parts += [f"{roles.template!r} (picture)"] if roles.template else []
+    parts += [f"{name!r} (text)" for name in roles.fields]
+    parts += [f"{', '.join(repr(name) for name in roles.labels)} (label)"]
+    parts += [f"{roles.split!r} (split)"] if roles.split else []
+    return "columns " + " and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
+
+
+@dataclass
+class _Reading:
+    """One pass over the rows: collects faults and counts what is left out."""
+
+    table: Table
+    roles: Roles
+    hints: Hints
+    faults: Faults = field(default_factory=Faults)
+    counted: Counter[str] = field(default_factory=Counter)
+
+    def rows(self) -> list[Labelled]:
+        """The examples that can be used. Raises `TaskError` for those that should be and cannot."""
+        found = [row for record in self._with_answers() if (row := self._row(*record))]
+        self.faults.check()
+        if not found:
+            raise TaskError(f"{self.table.path}: no row can be used: {'; '.join(self.notes())}")
+        return self._without_repeats(found)
+
+    def notes(self) -> list[str]:
+        return [text.format(count=count) for text, count in self.counted.items()]
+
+    def _with_answers(self) -> Iterator[tuple[Record, Any]]:
+        """Rows with their cell of answers; several columns make one JSON object."""
+        names, records = self.roles.labels, self.table.records
+        if len(names) == 1:
+            yield from ((record, record.values.get(names[0])) for record in records)
+            return
+        cells = {name: [as_text(record.values.get(name)) for record in records] for name in names}
+        yield from zip(records, columns_as_json(cells), strict=True)
+
+    def _row(self, record: Record, cell: Any) -> Labelled | None:
+        answers = self._answers(record, cell)
+        images = self._images(record) if answers else None
+        if not answers or images is None:
+            return None
+        fields = {name: as_text(record.values.get(name)) for name in self.roles.fields}
+        if not images and not any(fields.values()):
+            self._leave_out(record, "picture and text are empty", "have neither picture nor text")
+            return None
+        return Labelled(images, answers, self._split(record), fields, record.source)
+
+    def _answers(self, record: Record, cell: Any) -> tuple[str, ...]:
+        texts = [normal(as_text(one)) for one in accepted_answers(cell, self.hints.answer or "any")]
+        column = ", ".join(self.roles.labels)
+        if not all(texts):
+            self._leave_out(record, f"{column} is empty", "have no answer")
+            return ()
+        if all(text.lower() in MISSING_VALUES for text in texts):
+            if self.hints.skip_missing:
+                self.counted["{count} rows with NA for an answer are left out"] += 1
+                return ()
+            note = f"{{count}} rows have {texts[0]!r} for an answer, which is kept as a label"
+            self.counted[f"{note} (--skip-missing leaves them out)"] += 1
+        return tuple(dict.fromkeys(texts))
+
+    def _leave_out(self, record: Record, fault: str, counted: str) -> None:
+        """A row that lacks something: counted with --skip-missing, otherwise a fault."""
+        if self.hints.skip_missing:
+            self.counted[f"{{count}} rows {counted} and are left out"] += 1
+        else:
+            self.faults.add(
+                f"{record.source}: {fault}: fill it in, delete the row, or give --skip-missing"
+            )
+
+    def _images(self, record: Record) -> tuple[Path, ...] | None:
+        """The row's pictures, () where it names none, None where one is not there."""
+        found = []
+        for name in self._names(record):
+            path = self._existing(name)
+            if path is None:
+                self._leave_out(
+                    record, f"{name!r}: no such picture", "name a picture that is not there"
+                )
+                return None
+            found.append(path)
+        return tuple(found)
+
+    def _names(self, record: Record) -> list[str]:
+        if self.roles.template:
+            cells = {name: as_text(value) for name, value in record.values.items()}
+            return ["".join(fill(self.roles.template, cells))]
+        value = record.values.get(self.roles.file) if self.roles.file else None
+        if isinstance(value, list):
+            return [str(one) for one in value]
+        written = as_text(value)
+        if ";" not in written or (self.table.path.parent / written).exists():
+            return [written] if written else []
+        return [name.strip() for name in written.split(";") if name.strip()]
+
+    def _existing(self, name: str) -> Path | None:
+        folder = self.table.path.parent
+        for spelling in dict.fromkeys((name, name.replace("\\", "/"))):
+            if (folder / spelling).is_file():
+                return folder / spelling
+        other = same_but_for_spelling(folder, name)
+        if other:
+            self.counted["{count} names match a file but for letter case or Unicode form"] += 1
+        return folder / other if other else None
+
+    def _split(self, record: Record) -> Split | None:
+        cell = as_text(record.values.get(self.roles.split)) if self.roles.split else ""
+        split = split_of(cell)
+        if cell and split is None:
+            self.faults.add(f"{record.source}: {self.roles.split} is {cell!r}: {SHOULD_BE}")
+        return split
+
+    def _without_repeats(self, rows: Sequence[Labelled]) -> list[Labelled]:
+        """Rows that are not the same as an earlier one; the same with another answer is a fault."""
+        first: dict[tuple[object, ...], Labelled] = {}
+        for row in rows:
+            key = (row.images, *_items(row.fields))
+            earlier = first.setdefault(key, row)
+            if earlier is row:
+                continue
+            if earlier.answers == row.answers and earlier.split == row.split:
+                self.counted["{count} rows repeat an earlier one and are left out"] += 1
+            elif row.images:
+                self.faults.add(
+                    f"{row.source}: {'; '.join(path.name for path in row.images)!r} is listed "
+                    f"twice (first: {earlier.source}): delete one, or put both answers into one "
+                    'row as ["a", "b"]'
+                )
+            else:
+                self.faults.add(
+                    f"{row.source}: the same text as {earlier.source} but {row.answer!r} instead "
+                    f"of {earlier.answer!r}: keep the right one"
+                )
+        self.faults.check()
+        kept = list(first.values())
+        if len({row.split is None for row in kept}) > 1:
+            row = next(one for one in kept if one.split is None)
+            raise TaskError(
+                f"{row.source}: {self.roles.split} is empty while other rows have one: fill in "
+                "all or none"
+            )
+        return kept
+
+
+def _items(fields: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(fields.items())
+
+
+def cell_text(value: object) -> str:
+    """A value of a JSON answer as a cell of its own column."""
+    return value if isinstance(value, str) else "" if value is None else json.dumps(value)

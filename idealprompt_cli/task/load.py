@@ -1,0 +1,180 @@
+"""A folder of labelled examples -> a validated `Task`.
+
+Reads `task.yaml` and the examples, checks everything that can be wrong with them before a model
+is loaded, and locks the test split away. Knows no model, metric or prompt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from ..core.answer_schema import PLAIN, AnswerSchema
+from ..core.errors import ImageError, TaskError
+from ..core.interfaces import Notice
+from ..core.task import Example, Task
+from ..io.images import content_hash, open_rgb
+from .answer_forms import check_options, in_one_form
+from .examples import Row, find_rows, inputs_of
+from .faults import listed
+from .settings import Settings, read_settings
+from .splits import Splits, split_rows
+
+
+def load_task(folder: Path, *, metric: str = "", notify: Notice = lambda text: None) -> Task:
+    """The task in `folder`, with `metric` in place of the one it names, if given.
+
+    Every picture is opened once. `notify` receives what is odd but no error. Raises `TaskError`
+    (something in the folder is wrong: place and fix) or `ImageError`.
+    """
+    settings = read_settings(folder)
+    rows, schema = _with_answers(find_rows(folder, settings), settings)
+    labels = _labels(settings, rows)
+    contents = _contents_of(rows)
+    splits = split_rows(rows, contents, settings, notify)
+    _check_labels(labels, splits, settings)
+    _report_fields(settings, rows, notify)
+    chosen = metric or settings.metric
+    return Task(
+        name=settings.name,
+        root=folder,
+        question=settings.question,
+        labels=labels,
+        metric=chosen,
+        train=_examples(splits.train),
+        test=_examples(splits.test),
+        answer=settings.answer,
+        answer_schema=schema,
+        language=settings.declared.language,
+        model=settings.model,
+        fingerprint=_fingerprint(settings, labels, schema, chosen, splits, contents),
+        validation=_examples(splits.validation),
+        fields=inputs_of(settings),
+    )
+
+
+def _examples(rows: Iterable[Row]) -> tuple[Example, ...]:
+    return tuple(
+        Example(row.id, row.images, row.answer, row.source, row.fields, row.answers[1:])
+        for row in rows
+    )
+
+
+def _with_answers(rows: list[Row], settings: Settings) -> tuple[list[Row], AnswerSchema]:
+    """The rows with their answers in one form, and the schema of these."""
+    answers, schema = in_one_form(
+        [row.answers for row in rows],
+        settings.answer,
+        settings.answer_schema,
+        lambda position: f"{rows[position].source}: {rows[position].id}",
+        settings.labels,
+    )
+    if settings.answer == "labels":
+        check_options(schema, settings.source)
+    return [replace(row, answers=own) for row, own in zip(rows, answers, strict=True)], schema
+
+
+def _labels(settings: Settings, rows: Sequence[Row]) -> tuple[str, ...]:
+    """The labels that task.yaml names, in its order; otherwise those found, sorted."""
+    if settings.answer != "label":
+        return ()
+    labels = settings.labels or tuple(sorted({answer for row in rows for answer in row.answers}))
+    if len(labels) < 2:
+        raise TaskError(
+            f"{settings.source}: the examples have only the label {labels[0]!r}: a label task "
+            "needs two or more (for free answers set answer: text)"
+        )
+    return labels
+
+
+def _check_labels(labels: Sequence[str], splits: Splits, settings: Settings) -> None:
+    trained = {answer for row in splits.train for answer in row.answers}
+    for label in labels:
+        if label not in trained:
+            raise settings.fail(
+                "labels",
+                f"no training example has the label {label!r}: add examples of it, or delete it",
+            )
+
+
+def _report_fields(settings: Settings, rows: Sequence[Row], notify: Notice) -> None:
+    used = inputs_of(settings)
+    for name in settings.declared.inputs:
+        if name not in used:
+            notify(f"The input {name!r} is declared, but the question never uses {{{name}}}.")
+    for name in used:
+        empty = sum(not row.fields[name] for row in rows)
+        if empty:
+            notify(f"{{{name}}} is empty in {empty} of {len(rows)} examples.")
+    bare = sum(not row.images for row in rows)
+    if 0 < bare < len(rows):
+        notify(f"{bare} of {len(rows)} examples have no picture.")
+
+
+def _contents_of(rows: Sequence[Row]) -> dict[Path, str]:
+    """The content hash of every picture. Raises `TaskError` that lists those which cannot be
+    read."""
+    found: dict[Path, str] = {}
+    sound: set[str] = set()
+    problems: list[str] = []
+    for path in dict.fromkeys(image for row in rows for image in row.images):
+        try:
+            found[path] = content_hash(path)
+            if found[path] not in sound:
+                open_rgb(path)
+                sound.add(found[path])
+        except ImageError as problem:
+            problems.append(str(problem))
+    if problems:
+        raise TaskError(listed(problems))
+    return found
+
+
+_FORM_KEYS = ("options", "fields", "max_tokens")
+
+
+def _fingerprint(
+    settings: Settings,
+    labels: tuple[str, ...],
+    schema: AnswerSchema,
+    metric: str,
+    splits: Splits,
+    contents: Mapping[Path, str],
+) -> str:
+    """Over everything that a score depends on; not over names of folders or times of files. Parts
+    that a task does not have are left out, so that fingerprints outlive new features."""
+
+    def described(rows: tuple[Row, ...]) -> list[list[object]]:
+        return [
+            [
+                row.id,
+                row.answer,
+                [contents[image] for image in row.images],
+                *([dict(row.fields)] if row.fields else []),
+                *([row.answers] if len(row.answers) > 1 else []),
+            ]
+            for row in rows
+        ]
+
+    content: dict[str, object] = {
+        "question": settings.question,
+        "labels": labels,
+        "answer": settings.answer,
+        "metric": metric,
+        "language": settings.declared.language,
+        "train": described(splits.train),
+        "test": described(splits.test),
+    }
+    if splits.validation:
+        content["validation"] = described(splits.validation)
+    if schema != PLAIN:
+        content["form"] = {
+            name: value
+            for name, value in asdict(schema).items()
+            if name in _FORM_KEYS or value != getattr(PLAIN, name)
+        }
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
