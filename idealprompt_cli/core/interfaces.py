@@ -69,13 +69,15 @@ class Accountable(Protocol):
 
 
 class Metric(Protocol):
-    """How answers are judged. `grade` judges one (in [0, 1]); `aggregate` gives the value over a
-    set, which need not be the mean of grades (macro-F1). Higher is better."""
+    """How answers are judged. `grade` judges one against all answers that count as right, the
+    preferred one first, and is in [0, 1]; `aggregate` gives the value over a set, which need not be
+    the mean of grades (macro-F1). Higher is better. The outcomes' `gold` is the accepted answer
+    that the predicted one comes nearest to."""
 
     name: str
     summary: str
 
-    def grade(self, predicted: str, gold: str) -> float: ...
+    def grade(self, predicted: str, accepted: Sequence[str]) -> float: ...
 
     def aggregate(self, outcomes: Sequence[Outcome]) -> float: ...
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..answers import KINDS, Kind
 from ..core.answer_schema import PLAIN, AnswerKind, AnswerSchema
@@ -58,9 +58,13 @@ class Evaluator:
         Raises OutOfBudget (from the ledger) before a call that cannot be paid.
         """
         return [
-            Judged(self._graded(outcome), cost)
-            for outcome, cost in answer(
-                self.ledger, pairs, self.task.labels, self.task.answer, self.task.answer_schema
+            Judged(self._graded(outcome, example), cost)
+            for (outcome, cost), (_, example) in zip(
+                answer(
+                    self.ledger, pairs, self.task.labels, self.task.answer, self.task.answer_schema
+                ),
+                pairs,
+                strict=True,
             )
         ]
 
@@ -78,18 +82,14 @@ class Evaluator:
             cost=cost,
         )
 
-    def _graded(self, outcome: Outcome) -> Outcome:
-        score = self.metric.grade(outcome.predicted, outcome.gold)
-        return Outcome(
-            outcome.example_id,
-            outcome.gold,
-            outcome.predicted,
-            score,
-            outcome.margin,
-            outcome.probabilities,
-            outcome.reply,
-            outcome.reasoning,
-        )
+    def _graded(self, outcome: Outcome, example: Example) -> Outcome:
+        """With its score, and with the accepted answer that it comes nearest to as `gold`."""
+        score = self.metric.grade(outcome.predicted, example.answers)
+        nearest = example.answer
+        if example.accepted:
+            grades = {one: self.metric.grade(outcome.predicted, (one,)) for one in example.answers}
+            nearest = max(grades, key=lambda one: grades[one])
+        return replace(outcome, score=score, gold=nearest)
 
 
 def predict(
@@ -247,8 +247,9 @@ def _outcome(
         best_word[label] = max(own, key=lambda word: scores[word], default=label)
     total = _logsumexp(list(by_label.values()))
     chosen = max(by_label, key=lambda label: by_label[label])
-    others = [score for label, score in by_label.items() if label != example.answer]
-    margin = by_label[example.answer] - max(others) if example.answer in by_label and others else 0
+    right = [score for label, score in by_label.items() if label in example.answers]
+    others = [score for label, score in by_label.items() if label not in example.answers]
+    margin = max(right) - max(others) if right and others else 0
     return Outcome(
         example_id=example.id,
         gold=example.answer,

@@ -15,11 +15,11 @@ from ..core.nearest import did_you_mean
 from ..core.task import Task
 from ..io.plugins import plugin_names
 from .accuracy import Accuracy
-from .anls import Anls
 from .balanced_accuracy import BalancedAccuracy
 from .bleu import Bleu
-from .error_rates import CER, WER
+from .edit_distance import CER, WER, Anls
 from .exact_match import ExactMatch
+from .iou import Iou, at_threshold
 from .json_fields import JsonFields
 from .macro_f1 import MacroF1
 from .multilabel_f1 import MultilabelF1
@@ -27,6 +27,7 @@ from .normalised_match import NormalisedMatch
 from .numeric import Numeric
 from .own import named
 from .rouge_l import RougeL
+from .vqa_accuracy import VqaAccuracy
 
 METRICS: Mapping[str, Metric] = {
     "accuracy": Accuracy(),
@@ -35,11 +36,14 @@ METRICS: Mapping[str, Metric] = {
     "multilabel_f1": MultilabelF1(),
     "exact_match": ExactMatch(),
     "normalised_match": NormalisedMatch(),
+    "vqa_accuracy": VqaAccuracy(),
     "anls": Anls(),
     "1-cer": CER,
     "1-wer": WER,
     "numeric": Numeric(),
     "json_fields": JsonFields(),
+    "iou": Iou(),
+    "iou@0.5": at_threshold("0.5"),
     "bleu": Bleu(),
     "rouge_l": RougeL(),
 }
@@ -58,6 +62,8 @@ def get(name: str, *, trusted: bool = True) -> Metric:
         raise UsageError(f"metric {name!r} is an error rate; take {_LOWER_IS_BETTER[name]}")
     if name.startswith("numeric:"):
         return Numeric().within(name.removeprefix("numeric:"))
+    if name.startswith("iou@"):
+        return at_threshold(name.removeprefix("iou@"))
     found = named(name, trusted=trusted)
     if found is None:
         known = [*METRICS, *plugin_names("metrics")]

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from ..core.results import Outcome
-from .mean import mean
+from .base import BestMatch
 
 
-class Accuracy:
-    """1 for the gold label, 0 for any other; the value is the mean."""
+class Accuracy(BestMatch):
+    """1 for an accepted label, 0 for any other; the value is the mean."""
 
     name = "accuracy"
     summary = "share of examples whose label is right"
     kinds = ("label", "labels")
 
-    def grade(self, predicted: str, gold: str) -> float:
-        return float(predicted == gold)
-
-    def aggregate(self, outcomes: Sequence[Outcome]) -> float:
-        return mean(outcomes)
+    def compare(self, predicted: str, right: str) -> float:
+        return float(predicted == right)

@@ -14,8 +14,8 @@ class BalancedAccuracy:
     summary = "recall averaged over labels"
     kinds = ("label",)
 
-    def grade(self, predicted: str, gold: str) -> float:
-        return float(predicted == gold)
+    def grade(self, predicted: str, accepted: Sequence[str]) -> float:
+        return float(predicted in accepted)
 
     def aggregate(self, outcomes: Sequence[Outcome]) -> float:
         """Balanced accuracy in [0, 1]; 0.0 for no outcomes."""

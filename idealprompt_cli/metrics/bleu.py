@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from ..core.results import Outcome
+from .base import BestMatch
 
 _Counts = tuple[tuple[int, ...], tuple[int, ...], int, int]
 
 
-class Bleu:
+class Bleu(BestMatch):
     """Corpus BLEU with n-grams of up to 4 words (Papineni et al. 2002), computed by sacrebleu with
     its standard tokens; sentences of fewer words are judged by the n-grams that they have. The
     grade of one example is its sentence BLEU with exponential smoothing."""
@@ -20,19 +21,19 @@ class Bleu:
     kinds = ("text",)
     needs = ("sacrebleu", "text")
 
-    def grade(self, predicted: str, gold: str) -> float:
-        return _score([_counts(predicted, gold)])
+    def compare(self, predicted: str, right: str) -> float:
+        return _score([_counts(predicted, right)])
 
     def aggregate(self, outcomes: Sequence[Outcome]) -> float:
         return _score([_counts(o.predicted, o.gold) for o in outcomes])
 
 
 @lru_cache(maxsize=65536)
-def _counts(predicted: str, gold: str) -> _Counts:
+def _counts(predicted: str, right: str) -> _Counts:
     """Matched and possible n-grams by n, and both lengths in words."""
     from sacrebleu.metrics.bleu import BLEU
 
-    found = BLEU(effective_order=True).sentence_score(predicted, [gold])
+    found = BLEU(effective_order=True).sentence_score(predicted, [right])
     return tuple(found.counts), tuple(found.totals), found.sys_len, found.ref_len
 
 

@@ -15,8 +15,8 @@ class MacroF1:
     summary = "F1 averaged over labels"
     kinds = ("label",)
 
-    def grade(self, predicted: str, gold: str) -> float:
-        return float(predicted == gold)
+    def grade(self, predicted: str, accepted: Sequence[str]) -> float:
+        return float(predicted in accepted)
 
     def aggregate(self, outcomes: Sequence[Outcome]) -> float:
         """Macro-F1 in [0, 1]; 0.0 for no outcomes."""

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..answers import parse_number
 from ..core.errors import UsageError
-from ..core.results import Outcome
-from .mean import mean
+from .base import BestMatch
 
 
 @dataclass
-class Numeric:
+class Numeric(BestMatch):
     """1 where the numbers differ by at most `tolerance`: in units, or as a share of the right one.
     As `numeric:0.5` or `numeric:5%` in a task."""
 
@@ -34,12 +32,9 @@ class Numeric:
             raise UsageError(f"metric numeric:{text}: write numeric:0.5 or numeric:5%")
         return Numeric(f"numeric:{text}", f"share of numbers within {text}", value, share)
 
-    def grade(self, predicted: str, gold: str) -> float:
-        said, right = parse_number(predicted), parse_number(gold)
-        if said is None or right is None:
-            return float(predicted == gold)
-        room = self.tolerance * (abs(right) if self.share else 1.0)
-        return float(abs(said - right) <= room + 1e-9 * max(1.0, abs(right)))
-
-    def aggregate(self, outcomes: Sequence[Outcome]) -> float:
-        return mean(outcomes)
+    def compare(self, predicted: str, right: str) -> float:
+        given, wanted = parse_number(predicted), parse_number(right)
+        if given is None or wanted is None:
+            return float(predicted == right)
+        room = self.tolerance * (abs(wanted) if self.share else 1.0)
+        return float(abs(given - wanted) <= room + 1e-9 * max(1.0, abs(wanted)))

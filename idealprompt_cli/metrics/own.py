@@ -1,48 +1,44 @@
 """A user's own metric: `module:function`, or an entry point of an installed package.
 
-A function gets the answer and the right answer as texts and returns a grade in [0, 1]; anything
+A function gets the answer and one accepted answer as texts and returns a grade in [0, 1]; anything
 with `grade` and `aggregate` is taken as a whole metric (see `interfaces.Metric`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
 from ..core.errors import UsageError
 from ..core.interfaces import Metric
-from ..core.results import Outcome
 from ..io.plugins import plugin
-from .mean import mean
+from .base import BestMatch
 
 
 @dataclass
-class Own:
-    """A function as a metric: its grades, and their mean."""
+class Own(BestMatch):
+    """A function as a metric: the best of its grades over the accepted answers, and their mean."""
 
     name: str
     function: Callable[[str, str], object]
     summary: str = "your own"
 
-    def grade(self, predicted: str, gold: str) -> float:
+    def compare(self, predicted: str, right: str) -> float:
         """Raises UsageError for what the function raises, and for a grade outside [0, 1]."""
         try:
-            value = self.function(predicted, gold)
+            value = self.function(predicted, right)
         except Exception as problem:
             kind = type(problem).__name__
             raise UsageError(
-                f"metric {self.name}: {kind} on {predicted!r}, {gold!r}: {problem}"
+                f"metric {self.name}: {kind} on {predicted!r}, {right!r}: {problem}"
             ) from problem
         if not isinstance(value, int | float) or not 0.0 <= value <= 1.0:
             raise UsageError(
-                f"metric {self.name}: gave {value!r} on {predicted!r}, {gold!r}: should be a "
+                f"metric {self.name}: gave {value!r} on {predicted!r}, {right!r}: should be a "
                 "number from 0 to 1"
             )
         return float(value)
-
-    def aggregate(self, outcomes: Sequence[Outcome]) -> float:
-        return mean(outcomes)
 
 
 def named(name: str, *, trusted: bool) -> Metric | None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 
-from ..core.results import Outcome
-from .mean import mean
+from .base import BestMatch
 
 
-class RougeL:
+class RougeL(BestMatch):
     """F-measure of the longest common subsequence of words (Lin 2004), computed by rouge-score
     without stemming; made for English, it drops letters other than a to z and figures."""
 
@@ -18,16 +16,13 @@ class RougeL:
     kinds = ("text",)
     needs = ("rouge_score", "text")
 
-    def grade(self, predicted: str, gold: str) -> float:
-        return _grade(predicted, gold)
-
-    def aggregate(self, outcomes: Sequence[Outcome]) -> float:
-        return mean(outcomes)
+    def compare(self, predicted: str, right: str) -> float:
+        return _compare(predicted, right)
 
 
 @lru_cache(maxsize=65536)
-def _grade(predicted: str, gold: str) -> float:
+def _compare(predicted: str, right: str) -> float:
     from rouge_score import rouge_scorer
 
     scorer = rouge_scorer.RougeScorer(["rougeL"], use_stemmer=False)
-    return float(scorer.score(gold, predicted)["rougeL"].fmeasure)
+    return float(scorer.score(right, predicted)["rougeL"].fmeasure)

@@ -137,7 +137,7 @@ def _table_row(root: Path, table: Path, entry: Entry, split: Split | None) -> Ro
     place = ";".join(_relative(root, image) for image in images)
     if not images:
         place = _relative(root, table.parent / f"line-{entry.line:06}")
-    answers = tuple(dict.fromkeys(normal(one) for one in entry.answers))
+    answers = tuple(normal(one) for one in entry.answers)
     return Row(place, images, answers, entry.source, split, entry.fields, entry.line)
 
 

@@ -13,7 +13,7 @@ from idealprompt_cli.metrics import METRICS, get
 
 
 def outcomes(metric: Metric, pairs: list[tuple[str, str]]) -> list[Outcome]:
-    return [Outcome(str(i), g, p, metric.grade(p, g)) for i, (g, p) in enumerate(pairs)]
+    return [Outcome(str(i), g, p, metric.grade(p, (g,))) for i, (g, p) in enumerate(pairs)]
 
 
 @pytest.mark.parametrize("name", METRICS)
@@ -23,8 +23,8 @@ def test_contract(name: str) -> None:
     pytest.importorskip(package)
     assert metric.name == name
     assert metric.summary
-    assert metric.grade("a", "a") == 1.0
-    assert 0.0 <= metric.grade("b", "a") <= 1.0
+    assert metric.grade("a", ["a"]) == 1.0
+    assert 0.0 <= metric.grade("b", ["a"]) <= 1.0
     assert metric.aggregate([]) == 0.0
     assert metric.aggregate(outcomes(metric, [("a", "a"), ("b", "b")])) == 1.0
     assert metric.aggregate(outcomes(metric, [("a", "b"), ("b", "a")])) == 0.0
@@ -53,13 +53,13 @@ def test_macro_f1_counts_labels_that_were_only_predicted() -> None:
 
 @pytest.mark.parametrize("said", ["The Mug.", " mug", "MUG!", "a  mug", "ｍｕｇ"])
 def test_exact_match_ignores_what_does_not_matter(said: str) -> None:
-    assert METRICS["normalised_match"].grade(said, "mug") == 1.0
-    assert METRICS["exact_match"].grade(said, "mug") == float(said == " mug")
+    assert METRICS["normalised_match"].grade(said, ["mug"]) == 1.0
+    assert METRICS["exact_match"].grade(said, ["mug"]) == float(said == " mug")
 
 
 def test_matches_keep_what_matters() -> None:
     for name in ("exact_match", "normalised_match"):
-        assert METRICS[name].grade("red mug", "mug") == 0.0
+        assert METRICS[name].grade("red mug", ["mug"]) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -85,10 +85,38 @@ def test_matches_keep_what_matters() -> None:
         ("multilabel_f1", "red, blue", "blue, green", 0.5),
         ("multilabel_f1", "none", "none", 1.0),
         ("multilabel_f1", "none", "red", 0.0),
+        ("iou", "[0, 0, 10, 10]", "[0, 0, 10, 10]", 1.0),
+        ("iou", "[0, 0, 10, 10]", "[5, 0, 15, 10]", 1 / 3),
+        ("iou", "", "[5, 0, 15, 10]", 0.0),
+        ("iou", "[0, 0, 10, 10]", "[10, 10, 20, 20]", 0.0),
+        ("iou@0.5", "[0, 0, 10, 10]", "[0, 0, 10, 20]", 1.0),
+        ("iou@0.6", "[0, 0, 10, 10]", "[0, 0, 10, 20]", 0.0),
     ],
 )
 def test_grades(name: str, said: str, right: str, value: float) -> None:
-    assert get(name).grade(said, right) == pytest.approx(value)
+    assert get(name).grade(said, [right]) == pytest.approx(value)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_any_accepted_answer_counts(name: str) -> None:
+    metric = METRICS[name]
+    pytest.importorskip(getattr(metric, "needs", ("json", ""))[0])
+    right = {"json_fields": '{"a": 1}', "numeric": "3", "iou": "[1, 2, 3, 4]"}.get(name, "red cup")
+    assert metric.grade(right, ["other", right]) == metric.grade(right, [right, "other"]) == 1.0
+    assert metric.grade("else", ["other", right]) < 1.0
+
+
+@pytest.mark.parametrize(
+    ("said", "accepted", "value"),
+    [
+        ("Yes.", ["yes"] * 8 + ["no"] * 2, 1.0),
+        ("no", ["yes"] * 8 + ["no"] * 2, 2 / 3),
+        ("maybe", ["yes", "yes", "no"], 0.0),
+        ("crimson", ["red", "crimson"], 1.0),
+    ],
+)
+def test_vqa_accuracy_counts_annotators(said: str, accepted: list[str], value: float) -> None:
+    assert METRICS["vqa_accuracy"].grade(said, accepted) == pytest.approx(value)
 
 
 def test_error_rates_sum_before_they_divide() -> None:
@@ -110,9 +138,9 @@ def test_bleu_and_rouge_are_those_of_their_packages() -> None:
     whole = sacrebleu.corpus_bleu(said, [right])
     assert bleu.aggregate(outcomes(bleu, pairs)) == pytest.approx(whole.score / 100)
     one = sacrebleu.sentence_bleu(said[0], [right[0]])
-    assert bleu.grade(said[0], right[0]) == pytest.approx(one.score / 100)
-    assert rouge.grade("a red cup", "a blue cup") == pytest.approx(2 / 3)
-    assert rouge.grade("", "a cup") == 0.0
+    assert bleu.grade(said[0], [right[0]]) == pytest.approx(one.score / 100)
+    assert rouge.grade("a red cup", ["a blue cup"]) == pytest.approx(2 / 3)
+    assert rouge.grade("", ["a cup"]) == 0.0
 
 
 def test_a_missing_package_is_named_with_the_fix(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,6 +155,8 @@ def test_error_rates_by_their_usual_name_are_refused() -> None:
         get("cer")
     with pytest.raises(UsageError, match=r"write numeric:0\.5 or numeric:5%"):
         get("numeric:some")
+    with pytest.raises(UsageError, match=r"metric iou@2: write iou@0\.5"):
+        get("iou@2")
 
 
 OWN = """
@@ -154,9 +184,9 @@ def test_a_metric_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert metric.aggregate(outcomes(metric, [("ab", "ab"), ("ab", "ax")])) == 0.75
     assert get("mine_here:Whole").aggregate([]) == 0.25
     with pytest.raises(UsageError, match="TypeError on 'a', 'b'"):
-        get("mine_here:broken").grade("a", "b")
+        get("mine_here:broken").grade("a", ["b"])
     with pytest.raises(UsageError, match="gave 7 on 'a', 'b': should be a number from 0 to 1"):
-        get("mine_here:high").grade("a", "b")
+        get("mine_here:high").grade("a", ["b"])
     with pytest.raises(UsageError, match="No module named 'not_here'"):
         get("not_here:share")
     with pytest.raises(UsageError, match="has no attribute 'shar'"):
@@ -174,7 +204,7 @@ def test_a_metric_by_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugged\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[idealprompt.metrics]\nhalf = plugged:grade\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert get("half", trusted=False).grade("a", "b") == 0.5
+    assert get("half", trusted=False).grade("a", ["b"]) == 0.5
     with pytest.raises(UsageError, match="did you mean half"):
         get("hlf")
 

@@ -145,7 +145,7 @@ class _Reading:
                 return ()
             note = f"{{count}} rows have {texts[0]!r} for an answer, which is kept as a label"
             self.counted[f"{note} (--skip-missing leaves them out)"] += 1
-        return tuple(dict.fromkeys(texts))
+        return tuple(texts)
 
     def _leave_out(self, record: Record, fault: str, counted: str) -> None:
         """A row that lacks something: counted with --skip-missing, otherwise a fault."""

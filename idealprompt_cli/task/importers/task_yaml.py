@@ -70,9 +70,16 @@ def is_skewed(found: Found) -> bool:
 
 def default_metric(found: Found) -> str:
     """The metric to begin with."""
-    if found.inputs and any(len(row.answers) > 1 for row in found.rows) and found.kind == "text":
-        return "vqa_accuracy" if all(len(row.answers) >= 3 for row in found.rows) else "anls"
+    if found.kind == "text" and _by_annotators(found):
+        return "vqa_accuracy"
     return "balanced_accuracy" if is_skewed(found) else DEFAULT_METRIC[found.kind]
+
+
+def _by_annotators(found: Found) -> bool:
+    """Whether the accepted answers are those of several annotators, who often agree."""
+    answers = [row.answers for row in found.rows]
+    often = sum(len(set(one)) < len(one) for one in answers)
+    return all(len(one) >= 3 for one in answers) and 2 * often > len(answers)
 
 
 def task_yaml(folder: Path, found: Found, question: str, *, guessed: bool) -> Written:
