@@ -15,7 +15,7 @@ import typer
 
 from .. import __version__
 from . import doctor, evaluate, export, init, predict, priors, reflect, report, search
-from .shared_options import Shell
+from .shell import Command, Shell, asks_for_json, fail, output_failed, silence
 
 EPILOG = """\b
 Start here:
@@ -59,34 +59,50 @@ def _top(version: Version = False) -> None:
     del version
 
 
-app.command("search", epilog=search.EPILOG)(search.search)
-app.command("eval", epilog=evaluate.EPILOG)(evaluate.evaluate)
-app.command("reflect", epilog=reflect.EPILOG)(reflect.reflect)
-app.command("predict", epilog=predict.EPILOG)(predict.predict)
-app.command("report", epilog=report.EPILOG)(report.report)
-app.command("export", epilog=export.EPILOG)(export.export)
-app.command("init", epilog=init.EPILOG)(init.init)
+app.command("search", epilog=search.EPILOG, cls=Command)(search.search)
+app.command("eval", epilog=evaluate.EPILOG, cls=Command)(evaluate.evaluate)
+app.command("reflect", epilog=reflect.EPILOG, cls=Command)(reflect.reflect)
+app.command("predict", epilog=predict.EPILOG, cls=Command)(predict.predict)
+app.command("report", epilog=report.EPILOG, cls=Command)(report.report)
+app.command("export", epilog=export.EPILOG, cls=Command)(export.export)
+app.command("init", epilog=init.EPILOG, cls=Command)(init.init)
 app.command(
-    "doctor", short_help="Say whether this machine and the model work.", epilog=doctor.EPILOG
+    "doctor",
+    short_help="Check this machine and the model.",
+    epilog=doctor.EPILOG,
+    cls=Command,
 )(doctor.doctor)
 app.add_typer(priors.app, name="priors")
 
 
 def main() -> None:
-    """The entry point. What no command expects is a fault of ours: one line, or with --debug the
+    """The entry point. An error that no command expects is one line, or with --debug the
     traceback."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, io.UnsupportedOperation):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        app()
+        _run()
     except SystemExit as end:
         if end.code == 130:  # a second Ctrl-C has nothing left to end
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+        silence()
         raise
-    except Exception as fault:
+
+
+def _run() -> None:
+    try:
+        try:
+            app()
+        except OSError as error:
+            output_failed(error)
+    except typer.Exit as end:
+        sys.exit(end.exit_code)
+    except Exception as error:
         if "--debug" in sys.argv:
             raise
-        kind = type(fault).__name__
-        typer.echo(f"error: a fault in idealprompt: {kind}: {fault} (more with --debug)", err=True)
+        kind = type(error).__name__
+        message = f"internal error: {kind}: {error} (please report; --debug shows more)"
+        with contextlib.suppress(typer.Exit):
+            fail("InternalError", message, 1, as_json=asks_for_json(sys.argv))
         sys.exit(1)

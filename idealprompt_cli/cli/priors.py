@@ -10,7 +10,8 @@ import typer
 
 from ..core.errors import PriorsError, UsageError
 from ..io.files import check_writable, write_text
-from .shared_options import Json, Shell
+from .shared_options import Json
+from .shell import Command, Shell
 
 EPILOG = """\b
 Examples:
@@ -54,7 +55,7 @@ Packaged = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", help="Do it.")]
 
 
-@app.command("list", epilog=LIST_EPILOG)
+@app.command("list", epilog=LIST_EPILOG, cls=Command)
 def list_(packaged: Packaged = False, json: Json = False) -> None:
     """Show how often each strategy was used, and what share of the missing score it won."""
     from ..priors import START, default_path, load
@@ -98,7 +99,7 @@ def _rows(total: Any) -> list[dict[str, Any]]:
     ]
 
 
-@app.command("export", epilog=EXPORT_EPILOG)
+@app.command("export", epilog=EXPORT_EPILOG, cls=Command)
 def export(target: Target) -> None:
     """Write this machine's memory to a file: strategy names, task kinds and numbers only."""
     from ..priors import default_path, dump, fresh, load
@@ -106,7 +107,7 @@ def export(target: Target) -> None:
     _write(target, dump(fresh(load(default_path()).priors)))
 
 
-@app.command("import", epilog=IMPORT_EPILOG)
+@app.command("import", epilog=IMPORT_EPILOG, cls=Command)
 def import_(given: Given) -> None:
     """Add another machine's memory to this one's. Doing it twice changes nothing."""
     from ..priors import Memory, default_path, update
@@ -117,7 +118,7 @@ def import_(given: Given) -> None:
     typer.echo(f"{given}: {count} lessons known now", err=True)
 
 
-@app.command("merge", epilog=MERGE_EPILOG)
+@app.command("merge", epilog=MERGE_EPILOG, cls=Command)
 def merge(files: Several, output: Output = "-") -> None:
     """Join priors files into one, without touching this machine's memory."""
     from ..priors import Priors, dump, fresh
@@ -128,7 +129,7 @@ def merge(files: Several, output: Output = "-") -> None:
     _write(output, dump(fresh(joined)))
 
 
-@app.command("reset", epilog=RESET_EPILOG)
+@app.command("reset", epilog=RESET_EPILOG, cls=Command)
 def reset(yes: Yes = False) -> None:
     """Forget everything that was learnt on this machine; what the package comes with stays."""
     from ..priors import default_path, reset

@@ -1,45 +1,25 @@
-"""What all commands share: exit codes, one-line errors, groups of options, and the options for
-messages."""
+"""What all commands share: groups of options, and the options for messages and formats."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 import inspect
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import Parameter
 from typing import Annotated, Any, get_type_hints
 
 import typer
-from typer.core import TyperGroup
 
-from ..core.errors import IdealPromptError, UsageError
+from ..core.errors import UsageError
 from . import completion
-
-_DEBUG = "idealprompt.debug"
-
-
-class Shell(TyperGroup):
-    """Turns expected errors into one line on stderr and the exit code of `errors.py`."""
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except IdealPromptError as error:
-            if ctx.meta.get(_DEBUG):
-                traceback.print_exc()
-            typer.echo(f"error: {error}", err=True)
-            raise typer.Exit(error.exit_code) from error
-        except KeyboardInterrupt as error:
-            typer.echo("interrupted", err=True)
-            raise typer.Exit(130) from error
+from .shell import DEBUG
 
 
 def _remember_debug(context: typer.Context, value: bool) -> bool:
     if value:
-        context.meta[_DEBUG] = True
+        context.meta[DEBUG] = True
     return value
 
 
