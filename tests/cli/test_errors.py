@@ -24,7 +24,7 @@ def complaint(*words: object, code: int = 1, stdin: str | None = None) -> str:
     """The one line of a command that fails with `code`."""
     result = CliRunner().invoke(app, [str(word) for word in words], input=stdin)
     assert result.exit_code == code, (result.stderr, result.exception)
-    assert result.stdout == ""
+    assert ("--json" in words) == result.stdout.startswith('{"error": ') == bool(result.stdout)
     lines = result.stderr.splitlines()
     assert sum(line.startswith("error: ") for line in lines) == 1
     assert "Traceback" not in result.stderr
