@@ -141,7 +141,8 @@ def _place(chosen: Ref, address: str) -> dict[str, Any]:
 
     if isinstance(chosen, ServerRef):
         return {"address": address}
-    paths = [chosen.text, chosen.mmproj] if isinstance(chosen, ModelRef) else [chosen]
+    files = (chosen.text, chosen.mmproj) if isinstance(chosen, ModelRef) else (chosen,)
+    paths = [path for path in files if path]
     weights = sum(path.stat().st_size for path in paths if path.exists())
     return {
         "files": {str(path): _mebibytes(path) for path in paths},

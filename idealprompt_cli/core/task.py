@@ -37,10 +37,10 @@ class Example:
 
 @dataclass(frozen=True)
 class ModelRef:
-    """Where a model's two GGUF files are (text and vision projector)."""
+    """A model's GGUF files: text, and vision projector (None: a text-only model)."""
 
     text: Path
-    mmproj: Path
+    mmproj: Path | None = None
 
 
 @dataclass(frozen=True)

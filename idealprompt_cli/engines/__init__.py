@@ -24,7 +24,7 @@ Builder = Callable[[Ref, EngineOptions, Notice], Engine]
 
 ENGINES: dict[str, str] = {
     "llama_cpp": "llama_cpp.engine:open_llama_cpp",
-    "llama_cpp_text": "llama_cpp.text_engine:open_text",
+    "llama_cpp_text": "llama_cpp.engine:open_text",
     "http": "http.engine:open_http",
     "scripted": "scripted:open_scripted",
 }

@@ -67,6 +67,15 @@ def fetch_projector(name: str | Path, say: Notice) -> Path:
     return _fetched(wanted, _chosen(wanted, projector=True), say)
 
 
+def projector_of(name: str | Path, say: Notice) -> Path | None:
+    """The vision projector of a reference's repository, None for a repository without one."""
+    ref = parse(name)
+    wanted = HubRef(ref.repo, "", ref.revision)
+    if not any("mmproj" in file.lower() for file in _listed(wanted)):
+        return None
+    return _fetched(wanted, _chosen(wanted, projector=True), say)
+
+
 # --- which file -----------------------------------------------------------------------------------
 
 

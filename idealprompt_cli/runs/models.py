@@ -18,7 +18,7 @@ from ..core.interfaces import Accountable, Notice
 from ..core.requests import ModelInfo
 from ..core.task import ModelRef
 from ..io.files import read_text
-from ..io.hub import fetch, fetch_projector, is_reference
+from ..io.hub import fetch, fetch_projector, is_reference, projector_of
 
 if TYPE_CHECKING:
     from ..artifact import ModelSummary
@@ -75,11 +75,11 @@ def choose(choice: ModelChoice, named: Ref | None, say: Notice) -> Ref:
         file = choice.model.expanduser()
         return ModelRef(file, choice.mmproj) if choice.mmproj else file
     if choice.model:
-        return _pair(choice.model, choice.mmproj, "--mmproj", say)
+        return _pair(choice.model, choice.mmproj, say)
     model = os.environ.get("IDEALPROMPT_MODEL", "")
     if model:
         mmproj = os.environ.get("IDEALPROMPT_MMPROJ", "")
-        return _pair(Path(model), Path(mmproj) if mmproj else None, "IDEALPROMPT_MMPROJ", say)
+        return _pair(Path(model), Path(mmproj) if mmproj else None, say)
     if named:
         return named
     embedded = embedded_model()
@@ -114,11 +114,11 @@ def _server(choice: ModelChoice) -> ServerRef | None:
     return ServerRef(url, choice.server_model, choice.allow_network)
 
 
-def _pair(model: Path, mmproj: Path | None, source: str, say: Notice) -> ModelRef | Path:
+def _pair(model: Path, mmproj: Path | None, say: Notice) -> ModelRef | Path:
     if mmproj:
         mmproj = fetch_projector(mmproj, say) if is_reference(mmproj) else mmproj.expanduser()
     if is_reference(model):
-        return ModelRef(fetch(model, say), mmproj or fetch_projector(model, say))
+        return ModelRef(fetch(model, say), mmproj or projector_of(model, say))
     model = model.expanduser()
     if mmproj:
         return ModelRef(model, mmproj)
@@ -126,16 +126,11 @@ def _pair(model: Path, mmproj: Path | None, source: str, say: Notice) -> ModelRe
         return model
     if not model.exists():
         raise ModelError(f"{model}: no such file: check the path of the model")
-    beside = sorted(path for path in model.parent.glob("*mmproj*.gguf") if path != model)
-    if len(beside) == 1:
-        say(f"Using the vision projector beside the model: {beside[0]}")
-        return ModelRef(model, beside[0])
     if model.is_dir():
         raise ModelError(f"{model}: is a folder: name the text model's GGUF file in it")
     if not begins_as_gguf(model):
         raise ModelError(f"{model}: not a GGUF file: check the path of the model")
-    found = f" ({len(beside)} lie beside it)" if beside else ""
-    raise UsageError(f"{model}: its vision projector is not named{found}: give {source}")
+    return model
 
 
 def begins_as_gguf(path: Path) -> bool:
@@ -173,7 +168,9 @@ def named_by(model: ModelSummary, choice: ModelChoice) -> Ref | None:
         return None
     if not text.exists():
         raise ModelError(f"{text}: the model that the prompt was made for is gone: give --model")
-    return ModelRef(text, Path(model.mmproj)) if model.mmproj else text
+    if model.mmproj:
+        return ModelRef(text, Path(model.mmproj))
+    return text if text.suffix.lower() in (".yaml", ".yml") else ModelRef(text)
 
 
 def engine_options(choice: ModelChoice, probe: bool = False) -> EngineOptions:

@@ -209,9 +209,10 @@ def test_models_of_the_benchmark_load(name: str, tmp_path: Path) -> None:
     patch = spec.vision_shape.patch
     vision = writer.Shape(width=64, layers=1, heads=4, feed=64, image=4 * patch, patch=patch)
     small = replace(spec, text=text, vision_shape=vision, vocab=2048)
-    pair = ModelRef(tmp_path / "text.gguf", tmp_path / "mmproj.gguf")
+    mmproj = tmp_path / "mmproj.gguf"
+    pair = ModelRef(tmp_path / "text.gguf", mmproj)
     shapes.write_text(small, pair.text, "Q4_0")
-    shapes.write_vision(small, pair.mmproj)
+    shapes.write_vision(small, mmproj)
     (image,) = workload.pictures(1, tmp_path)
     messages = (Message("user", (ImageSlot(), workload.prompts(1)[0])),)
     engine = open_engine("llama_cpp", pair, EngineOptions(cache_dir=tmp_path), print)

@@ -51,14 +51,16 @@ def test_a_file_that_is_no_gguf(folder: Path) -> None:
     assert message.endswith("is a folder: name the text model's GGUF file in it")
 
 
-def test_the_projector_is_not_named(folder: Path) -> None:
-    Path("model.gguf").write_bytes(b"GGUF")
-    message = complaint("search", folder, "-m", "model.gguf", code=2)
-    assert message == "error: model.gguf: its vision projector is not named: give --mmproj"
-    for name in ("mmproj-a.gguf", "mmproj-b.gguf"):
-        Path(name).write_bytes(b"GGUF")
-    assert "(2 lie beside it)" in complaint("search", folder, "-m", "model.gguf", code=2)
+def test_a_projector_without_its_model(folder: Path) -> None:
     assert "without --model" in complaint("search", folder, "--mmproj", "mmproj-a.gguf", code=2)
+
+
+def test_a_text_model_and_a_task_with_pictures(folder: Path) -> None:
+    embedded = models.embedded_model()
+    assert embedded is not None
+    Path("model.gguf").symlink_to(embedded.text)
+    message = complaint("search", folder, "-m", "model.gguf")
+    assert "takes no pictures; name one with --mmproj" in message
 
 
 def test_no_model_at_all(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

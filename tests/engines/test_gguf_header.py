@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
 import subprocess
 import sys
@@ -106,14 +107,32 @@ def test_no_chat_template(tmp_path: Path) -> None:
     open_engine("llama_cpp", ModelRef(text, mmproj), options).close()
 
 
-def test_mmproj_is_found_beside_the_text_model(pair: Pair, tmp_path: Path) -> None:
-    options = EngineOptions(threads=1, n_ctx=512, cache_dir=tmp_path)
-    engine = open_engine("llama_cpp", pair[0], options)
-    assert engine.info().mmproj == str(pair[1])
-    engine.close()
-    pair[1].rename(tmp_path / "vision.gguf")
-    with pytest.raises(ModelError, match="pass --mmproj"):
-        open_engine("llama_cpp", pair[0], options)
+def test_the_projector_beside_the_text_model_is_used_if_it_fits(pair: Pair, tmp_path: Path) -> None:
+    notices: list[str] = []
+
+    def projector() -> str:
+        options = EngineOptions(threads=1, n_ctx=512, cache_dir=tmp_path)
+        engine = open_engine("llama_cpp", pair[0], options, notices.append)
+        name = Path(engine.info().mmproj).name
+        engine.close()
+        return name
+
+    assert projector() == pair[1].name
+    assert notices.pop() == f"Using the vision projector beside the model: {pair[1]}"
+    copy = tmp_path / "MMPROJ-copy.gguf"
+    shutil.copy(pair[1], copy)
+    with pytest.raises(ModelError, match=r"several mmproj files fit it .*; name one with --mmproj"):
+        projector()
+    copy.unlink()
+    shutil.copy(pair[0], copy)  # a text model under such a name
+    assert projector() == pair[1].name
+    notices.clear()
+    pair[1].unlink()
+    assert projector() == ""
+    assert notices.pop().endswith("MMPROJ-copy.gguf beside it belongs to another model.")
+    copy.unlink()
+    assert projector() == ""
+    assert not notices
 
 
 def test_nothing_is_printed(pair: Pair, capfd: pytest.CaptureFixture[str]) -> None:

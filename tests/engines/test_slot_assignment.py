@@ -71,7 +71,7 @@ def test_several_micro_batches_cost_their_start_each() -> None:
 
 
 def prefix(key: str) -> Prefix:
-    return Prefix((), (), (), key)
+    return Prefix((), (), (), (), key)
 
 
 def test_heads_stay_where_they_are_and_new_ones_are_neighbours() -> None:

@@ -80,6 +80,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[FakeHu
     pytest.importorskip("huggingface_hub")
     model = embedded_model()
     assert model is not None
+    assert model.mmproj is not None
     text, projector = model.text.read_bytes(), model.mmproj.read_bytes()
 
     class Hub(FakeHub):

@@ -165,9 +165,9 @@ def test_it_says_what_the_whole_model_says_to_texts(
 
 def test_what_it_cannot_do(alone: Engine, pair: tuple[Path, Path], tmp_path: Path) -> None:
     assert isinstance(alone, Engine)
-    assert (alone.info().engine, alone.info().mode) == ("llama_cpp", "text")
+    assert (alone.info().engine, alone.info().mode) == ("llama_cpp", "batched")
     seen = GenerateRequest((Message("user", (ImageSlot(), "?")),), (tmp_path / "a.png",))
-    with pytest.raises(ModelError, match="opened without a projector"):
+    with pytest.raises(ModelError, match="without a vision projector"):
         alone.generate([seen])
     with pytest.raises(ModelError, match="is an mmproj, not a text model"):
         open_engine("llama_cpp_text", pair[1])

@@ -60,7 +60,7 @@ class LlamaServer:
         """Text tokens of the rendered chat."""
         plan = self._planner.plan(tuple(messages), "")
         heads = (self._vocabulary.tokenize_rendered(text) for text in plan.prefix)
-        return len(plan.suffix) + sum(map(len, heads))
+        return len(plan.fields) + len(plan.suffix) + sum(map(len, heads))
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Scored]:
         """Log-probabilities of each request's options."""

@@ -34,6 +34,10 @@ class RemoteVocabulary:
         """The text of a special token that the server named; empty for any other."""
         return self._texts.get(token, "")
 
+    def is_control(self, token: int) -> bool:
+        """Whether a token is one of the special ones that the server named."""
+        return token in self._texts
+
     def ends(self, token: int) -> bool:
         """Whether a token can end a turn. Called only for the first token that the template writes
         after an answer: it does if it is a special token."""

@@ -59,7 +59,8 @@ class LlamaCppEngine:
         self._check_open()
         plan = self._loaded.planner.plan(tuple(messages), "")
         vocab = self._loaded.vocab
-        return len(plan.suffix) + sum(len(vocab.tokenize_rendered(text)) for text in plan.prefix)
+        own = len(plan.fields) + len(plan.suffix)
+        return own + sum(len(vocab.tokenize_rendered(text)) for text in plan.prefix)
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Scored]:
         """Log-probabilities of each request's options. Raises `ContextError` or `ImageError`
@@ -137,7 +138,7 @@ class LlamaCppEngine:
     def check(self) -> str:
         """Run the self-check now; why the batched backend is off, or ""."""
         self._check_open()
-        self._backends.best(with_pictures=True)
+        self._backends.best(with_pictures=self._loaded.vision is not None)
         return self._backends.disabled
 
     def reasons(self) -> tuple[str, ...]:
@@ -162,10 +163,12 @@ class LlamaCppEngine:
                 f"a prompt has {len(plan.prefix)} picture slots and was given {len(images)} "
                 "pictures; give it one for each"
             )
-        key = (plan.prefix, images)
+        if images:
+            self._loaded.embeddings.vision()  # raises for a text-only model
+        key = (plan.prefix, images, plan.fields)
         prefix = known.get(key)
         if prefix is None:
-            prefix = known[key] = make_prefix(plan.prefix, images)
+            prefix = known[key] = make_prefix(plan.prefix, images, plan.fields)
         return prefix
 
     def _check_room(self, jobs: Sequence[ScoreJob | GenerateJob], extra: Sequence[int]) -> None:
@@ -210,5 +213,12 @@ def _close_if_alive(reference: weakref.ref[LlamaCppEngine]) -> None:
 
 
 def open_llama_cpp(ref: ModelRef | Path, options: EngineOptions, notice: Notice) -> LlamaCppEngine:
-    """Open a GGUF pair. Raises `ModelError` naming the file, what is wrong and the fix."""
-    return LlamaCppEngine(load(open_ref(ref), options, notice), notice)
+    """Open a GGUF model, with its projector if it has one. Raises `ModelError` naming the file,
+    what is wrong and the fix."""
+    return LlamaCppEngine(load(open_ref(ref, notice), options, notice), notice)
+
+
+def open_text(ref: ModelRef | Path, options: EngineOptions, notice: Notice) -> LlamaCppEngine:
+    """Open a GGUF text model without a projector. Raises as `open_llama_cpp`."""
+    text = ref.text if isinstance(ref, ModelRef) else ref
+    return LlamaCppEngine(load(ModelRef(text), options, notice), notice)

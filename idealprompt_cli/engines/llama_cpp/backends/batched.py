@@ -73,7 +73,7 @@ class BatchedBackend:
         self._pool, self._vocab = pool, vocab
         self._branching = pool.prefixes.truncatable
         self._speculation = Speculation()
-        self._compiled: dict[tuple[int, ...], list[CompiledStep]] = {}
+        self._compiled: dict[object, list[CompiledStep]] = {}
 
     def score(self, jobs: list[ScoreJob]) -> list[Scored]:
         """Log-probabilities of each job's options, in the jobs' order."""
@@ -81,7 +81,7 @@ class BatchedBackend:
         groups = _grouped(jobs)
         need = max(self._pool.cells(job.prefix) + job.plan.n_decoded for job in jobs)
         self._make_room(need, len(groups), sum(len(group.plans) for group in groups.values()))
-        self._compiled.clear()  # its keys are valid only while the plans live
+        self._compiled.clear()
         work = [item for group in groups.values() for item in self._work(group, len(groups))]
         work.sort(key=lambda item: not self._pool.prefixes.holds(item.prefix))
         slots = self._pool.context.slots
@@ -132,12 +132,11 @@ class BatchedBackend:
 
     def _compile(self, plans: Sequence[Plan]) -> list[CompiledStep]:
         """The steps of some plans, made once for all examples of a call."""
-        key = tuple(id(plan) for plan in plans)
-        if key not in self._compiled:
-            paths = [(plan.suffix, plan.options) for plan in plans]
+        paths = tuple((plan.suffix, plan.options) for plan in plans)
+        if paths not in self._compiled:
             steps = decode_steps(paths, self._pool.context.n_batch, self._branching)
-            self._compiled[key] = [_compile(step, len(plans)) for step in steps]
-        return self._compiled[key]
+            self._compiled[paths] = [_compile(step, len(plans)) for step in steps]
+        return self._compiled[paths]
 
     def _round(self, work: list[SlotWork]) -> None:
         """One item per slot, all slots step by step together."""

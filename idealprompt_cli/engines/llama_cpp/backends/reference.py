@@ -31,7 +31,7 @@ class ReferenceBackend:
         self,
         make: Callable[[int, int], Context],
         limits: ContextLimits,
-        vision: Vision,
+        vision: Vision | None,
         vocab: Vocabulary,
     ) -> None:
         self._make, self._limits, self._vision, self._vocab = make, limits, vision, vocab
@@ -57,13 +57,18 @@ class ReferenceBackend:
 
     def _make_room(self, job: ScoreJob | GenerateJob, more: int) -> None:
         """Ensure a context that holds the prompt and `more` tokens."""
-        parts = [*job.prefix.parts(), *split_at_breaks(job.plan.tail)]
-        with self._vision.chunks(parts, measure=True) as chunks:
-            need = sum(chunk.n_tokens for chunk in chunks) + more
-        need = min(need, self._limits.n_ctx)
+        need = min(self._cells(job) + more, self._limits.n_ctx)
         if self._made is None or self._made.n_ctx < need:
             self.close()
             self._made = self._make(1, self._limits.fit(need, 1)[1])
+
+    def _cells(self, job: ScoreJob | GenerateJob) -> int:
+        """Cells of the whole prompt."""
+        text = len(job.plan.fields) + len(job.plan.suffix)
+        if not job.prefix.images or self._vision is None:
+            return text
+        with self._vision.chunks(job.prefix.parts(), measure=True) as chunks:
+            return text + sum(chunk.n_tokens for chunk in chunks)
 
     def _score(self, job: ScoreJob) -> Scored:
         self._make_room(job, max((len(option) for option in job.plan.options), default=1))
@@ -103,6 +108,11 @@ class ReferenceBackend:
 
     def _prompt(self, job: ScoreJob | GenerateJob) -> tuple[int, int, Floats]:
         """Evaluate the whole prompt -> (next position, cells used, logits (n_vocab,))."""
+        if not job.prefix.images or self._vision is None:
+            tokens = job.plan.fields + job.plan.suffix
+            self._context.clear()
+            (logits,) = self._context.decode_tokens(0, tokens, 0, outputs=1)
+            return len(tokens), len(tokens), np.array(logits)
         context, mtmd = self._context, self._vision.lib.mtmd
         parts: list[str | Picture] = [*job.prefix.parts(), *split_at_breaks(job.plan.tail)]
         context.clear()

@@ -1,5 +1,5 @@
 """The batched and the reference backend of a loaded model, each made when first needed; the batched
-one is checked against the reference before it scores pictures."""
+one is checked against the reference before it is used."""
 
 from __future__ import annotations
 
@@ -27,15 +27,16 @@ class Backends:
         self._loaded, self._notice = loaded, notice
         self._batched: BatchedBackend | None = None
         self._reference: ReferenceBackend | None = None
-        self._checked = False
+        self._checked: set[bool] = set()
         allowed = loaded.options.backend == "auto"
         self.disabled = "" if allowed else "it was switched off"
         self.mode: Mode = "batched" if allowed else "reference"
 
     def best(self, with_pictures: bool) -> Backend:
-        """The backend to compute on. The first request with pictures runs the self-check."""
-        if self.mode == "batched" and with_pictures and not self._checked:
-            self._check()
+        """The backend to compute on. The first requests with and without pictures run the
+        self-check."""
+        if self.mode == "batched" and with_pictures not in self._checked:
+            self._check(with_pictures)
         return self._make_batched() if self.mode == "batched" else self._make_reference()
 
     def close(self) -> None:
@@ -44,14 +45,15 @@ class Backends:
                 backend.close()
         self._batched = self._reference = None
 
-    def _check(self) -> None:
-        """Compare both backends on one picture, and fall back to the reference if they disagree.
-        Agreement is kept as a machine fact."""
-        self._checked = True
+    def _check(self, with_pictures: bool) -> None:
+        """Compare both backends, and fall back to the reference if they disagree. Agreement is
+        kept as a machine fact."""
+        self._checked.add(with_pictures)
         loaded = self._loaded
         facts = MachineFacts(loaded.options.cache_folder())
         flash = str(loaded.settings.flash)
-        key = ("self_check", loaded.fingerprint, native.build(), flash, self_check.EDITION)
+        kind = "pictures" if with_pictures else "text"
+        key = ("self_check", loaded.fingerprint, native.build(), flash, self_check.EDITION, kind)
         if facts.get(*key):
             return
         try:
@@ -60,6 +62,7 @@ class Backends:
                 self._make_batched(),
                 self._make_reference(),
                 loaded.options.tolerance,
+                with_pictures,
             )
         except ModelError as error:
             disagreement = str(error)
@@ -82,9 +85,9 @@ class Backends:
         if self._batched is None:
             loaded = self._loaded
             prefixes = PrefixCache(
-                loaded.vision,
                 loaded.embeddings,
                 loaded.clock,
+                loaded.settings.cost,
                 loaded.memory.states,
                 truncatable=not loaded.model.recurrent,
                 disk=loaded.states,

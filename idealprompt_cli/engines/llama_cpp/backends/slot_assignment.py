@@ -52,11 +52,11 @@ def assign_slots(
         for begin in range(0, len(queues), slots):
             yield queues[begin : begin + slots]
         return
-    counts: dict[Tokens, int] = {}
+    counts: dict[object, int] = {}
     split: list[SlotQueue] = []
     for queue in queues:
         own = [jobs[index] for index in queue.jobs]
-        kind = tuple(id(job.plan) for job in own)
+        kind = tuple((job.plan.suffix, job.max_tokens) for job in own)
         if kind not in counts:
             counts[kind] = _slots_for(pool, own, len(queues))
         parts = split_evenly(list(queue.jobs), counts[kind])

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+from ....core.errors import ModelError
 from ....io.images import content_hash, image_size
 from ..native.vision import Chunk, Embedding, Picture, Vision
 from ..scheduling.request_plan import Key, Prefix
@@ -92,48 +93,62 @@ class EncodedPrefix:
 class ImageEmbeddings:
     """Measures prefixes and encodes their pictures."""
 
-    def __init__(self, vision: Vision, ram_bytes: int, disk: EmbeddingStore | None = None) -> None:
-        self._vision, self._disk = vision, disk
+    def __init__(
+        self, vision: Vision | None, ram_bytes: int, disk: EmbeddingStore | None = None
+    ) -> None:
+        self._loaded, self._disk = vision, disk
         self._kept: LruCache[Embedding] = LruCache(ram_bytes)
         self._pixels: dict[str, tuple[int, int]] = {}
         self._sizes: dict[object, tuple[int, int]] = {}
 
+    def vision(self) -> Vision:
+        """The projector. Raises `ModelError` for a text-only model."""
+        if self._loaded is None:
+            raise ModelError(
+                "the model is open without a vision projector and takes no pictures; name one with "
+                "--mmproj"
+            )
+        return self._loaded
+
     def measure(self, prefix: Prefix) -> tuple[int, int]:
-        """(cells, positions) of a prefix, without encoding. Raises `ImageError`."""
-        if not prefix.images:
-            return 0, 0
+        """(cells, positions) of a prefix, without encoding. Raises `ImageError`, or `ModelError`
+        for pictures on a text-only model."""
+        cells, n_pos = self._measure_pictures(prefix) if prefix.images else (0, 0)
+        return cells + len(prefix.fields), n_pos + len(prefix.fields)
+
+    def _measure_pictures(self, prefix: Prefix) -> tuple[int, int]:
         key = (prefix.text, tuple(map(self._image_size, prefix.hashes, prefix.images)))
         known = self._sizes.get(key)
         if known is None:
-            with self._vision.chunks(prefix.parts(), measure=True) as chunks:
+            with self.vision().chunks(prefix.parts(), measure=True) as chunks:
                 known = sum(c.n_tokens for c in chunks), sum(c.n_pos for c in chunks)
             self._sizes[key] = known
         return known
 
     def known(self, image: Path) -> bool:
         """Whether a picture's embeddings are cached, on its own at least. Raises `ImageError`."""
-        with self._vision.chunks([Picture(image, content_hash(image))], measure=True) as chunks:
+        with self.vision().chunks([Picture(image, content_hash(image))], measure=True) as chunks:
             return all(c.tokens is not None or self._find(c) is not None for c in chunks)
 
     @contextmanager
     def encoded(self, prefix: Prefix) -> Iterator[EncodedPrefix]:
         """The prefix's parts in order, each picture part with its embedding (n_tokens, width).
         Pixels are read and preprocessed only where an embedding is not cached."""
-        with self._vision.chunks(prefix.parts(), measure=True) as chunks:
+        with self.vision().chunks(prefix.parts(), measure=True) as chunks:
             known = [None if c.tokens is not None else self._find(c) for c in chunks]
             if all(
                 e is not None or c.tokens is not None for c, e in zip(chunks, known, strict=True)
             ):
                 yield self._together(prefix, chunks, known)
                 return
-        with self._vision.chunks(prefix.parts()) as chunks:
+        with self.vision().chunks(prefix.parts()) as chunks:
             yield self._together(prefix, chunks, self._encode(chunks, known))
 
     def _together(
         self, prefix: Prefix, chunks: list[Chunk], embeddings: list[Embedding | None]
     ) -> EncodedPrefix:
         pictures = [chunk for chunk in chunks if chunk.tokens is None]
-        native = self._vision.mrope or any(map(self._vision.non_causal, pictures))
+        native = self.vision().mrope or any(map(self.vision().non_causal, pictures))
         parts = tuple(
             PrefixPart(
                 chunk.tokens, chunk.n_tokens, chunk.n_pos, embedding, chunk if native else None
@@ -146,7 +161,7 @@ class ImageEmbeddings:
         """`known` with missing embeddings encoded, several tiles at a time where possible."""
         missing = [c for c, e in zip(chunks, known, strict=True) if c.tokens is None and e is None]
         fresh = {}
-        for chunk, embedding in self._vision.encode(missing):
+        for chunk, embedding in self.vision().encode(missing):
             fresh[chunk.name] = embedding
             self._kept.put(chunk.name, embedding)
             if self._disk is not None:
@@ -157,7 +172,7 @@ class ImageEmbeddings:
         embedding = self._kept.get(chunk.name)
         if embedding is None and self._disk is not None:
             embedding = self._disk.get(chunk.name)
-            if embedding is not None and embedding.shape != (chunk.n_tokens, self._vision.width):
+            if embedding is not None and embedding.shape != (chunk.n_tokens, self.vision().width):
                 embedding = None
             if embedding is not None:
                 self._kept.put(chunk.name, embedding)

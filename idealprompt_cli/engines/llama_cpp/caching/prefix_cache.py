@@ -1,4 +1,4 @@
-"""The prefix cache: prefixes (template text and pictures) computed once and kept.
+"""The prefix cache: prefixes (template text, pictures and fields) computed once and kept.
 
 Four levels, each bounded: in a slot of the context; as a saved state in RAM, restored by a copy; as
 a saved state on disk, where reading is faster than computing; and the pictures' embeddings
@@ -17,8 +17,9 @@ import numpy as np
 from ..native.context import Context
 from ..native.library import Clock
 from ..native.sequence_state import SequenceState
-from ..native.vision import Vision
+from ..scheduling.batch_decode import Segment, decode
 from ..scheduling.request_plan import Key, Prefix
+from ..scheduling.sequence_groups import DecodeCost
 from .image_embeddings import EncodedPrefix, ImageEmbeddings, LruCache, PrefixPart
 from .slot_table import SlotTable
 
@@ -46,14 +47,14 @@ class PrefixCache:
 
     def __init__(
         self,
-        vision: Vision,
-        pictures: ImageEmbeddings,
+        embeddings: ImageEmbeddings,
         clock: Clock,
+        cost: DecodeCost,
         state_bytes: int,
         truncatable: bool,
         disk: StateStore | None = None,
     ) -> None:
-        self._vision, self._embeddings, self._clock, self._disk = vision, pictures, clock, disk
+        self._embeddings, self._clock, self._cost, self._disk = embeddings, clock, cost, disk
         self.truncatable = truncatable
         self._states: LruCache[SequenceState] = LruCache(state_bytes)
 
@@ -130,7 +131,7 @@ class PrefixCache:
         copies: list[tuple[int, Prefix]] = []
         unknown: dict[Key, tuple[int, Prefix]] = {}
         for slot, prefix in missing:
-            if not prefix.images:
+            if prefix.empty:
                 self.table.hold(slot, prefix, 0, 0)
             elif prefix.key in unknown or self.holds(prefix):
                 copies.append((slot, prefix))
@@ -176,21 +177,49 @@ class PrefixCache:
 
     # --- computing ----------------------------------------------------------------------------
 
-    def _compute(self, wanted: Sequence[tuple[int, Prefix]]) -> dict[int, int]:
-        """Decode prefixes into empty slots, those of the same shape together -> cells by slot."""
-        computed: dict[int, int] = {}
-        for batch in self._batches(wanted):
+    def _compute(self, missing: Sequence[tuple[int, Prefix]]) -> dict[int, int]:
+        """Decode prefixes into empty slots, pictures before fields -> cells by slot."""
+        seconds = self._compute_pictures([(s, prefix) for s, prefix in missing if prefix.images])
+        with_fields = [(slot, prefix) for slot, prefix in missing if prefix.fields]
+        if with_fields:
+            started = time.perf_counter()
+            self._decode_fields(with_fields)
+            share = (time.perf_counter() - started) / len(with_fields)
+            for slot, _ in with_fields:
+                seconds[slot] = seconds.get(slot, 0.0) + share
+        self._clock.prefix_seconds += sum(seconds.values())
+        self._clock.prefixes_computed += len(missing)
+        for slot, prefix in missing:
+            self.table.hold(slot, prefix, *self._size(prefix))
+            self._keep(slot, prefix.key, seconds[slot])
+        return {slot: self._size(prefix)[1] for slot, prefix in missing}
+
+    def _compute_pictures(self, missing: Sequence[tuple[int, Prefix]]) -> dict[int, float]:
+        """Decode all but the fields, prefixes of the same shape together -> seconds by slot."""
+        seconds: dict[int, float] = {}
+        for batch in self._batches(missing):
             started = time.perf_counter()
             self._decode(batch)
-            seconds = time.perf_counter() - started
-            self._clock.prefix_seconds += seconds
-            self._clock.prefixes_computed += len(batch)
+            taken = time.perf_counter() - started
             for slot, encoded in batch:
+                seconds[slot] = taken / len(batch)
                 n_pos = sum(part.n_pos for part in encoded.parts)
-                computed[slot] = sum(part.n_tokens for part in encoded.parts)
-                self.table.hold(slot, encoded.prefix, n_pos, computed[slot])
-                self._keep(slot, encoded.prefix.key, seconds / len(batch))
-        return computed
+                cells = sum(part.n_tokens for part in encoded.parts)
+                self.table.hold(slot, encoded.prefix, n_pos, cells)
+        return seconds
+
+    def _decode_fields(self, prefixes: Sequence[tuple[int, Prefix]]) -> None:
+        """Append the fields of each prefix to its slot, a batch's capacity of each at a time."""
+        capacity = self.context.n_batch
+        longest = max(len(prefix.fields) for _, prefix in prefixes)
+        for begin in range(0, longest, capacity):
+            segments = [
+                Segment(slot, np.array(part, np.int32), np.zeros(len(part), np.int8), 0)
+                for slot, prefix in prefixes
+                if (part := prefix.fields[begin : begin + capacity])
+            ]
+            for _ in decode(self.context, self.table, segments, self._cost, self.truncatable):
+                pass
 
     def _keep(self, slot: int, key: Key, seconds: float) -> None:
         """Save a computed prefix: in RAM if the slot cannot be rolled back, and on disk if reading
@@ -205,13 +234,13 @@ class PrefixCache:
             self._disk.put(key, self.context.save(slot) if state is None else state)
 
     def _batches(
-        self, wanted: Sequence[tuple[int, Prefix]]
+        self, missing: Sequence[tuple[int, Prefix]]
     ) -> Iterator[list[tuple[int, EncodedPrefix]]]:
         """Prefixes that can be decoded together: same kinds and lengths of parts, not too large.
         Prefixes whose pictures the library must decode come one at a time."""
         alike: dict[object, list[tuple[int, EncodedPrefix]]] = defaultdict(list)
         used: dict[object, int] = defaultdict(int)
-        for slot, prefix in wanted:
+        for slot, prefix in missing:
             with self._embeddings.encoded(prefix) as encoded:
                 if encoded.native:
                     yield [(slot, encoded)]
@@ -259,4 +288,6 @@ class PrefixCache:
     def _decode_native(self, slot: int, part: PrefixPart, pos: int) -> None:
         assert part.chunk is not None
         assert part.embedding is not None
-        self.context.decode_picture(self._vision, part.chunk, part.embedding, slot, pos)
+        self.context.decode_picture(
+            self._embeddings.vision(), part.chunk, part.embedding, slot, pos
+        )

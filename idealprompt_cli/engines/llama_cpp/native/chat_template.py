@@ -19,11 +19,15 @@ import jinja2.ext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from ....core.errors import ModelError
-from ....core.prompt import ImageSlot, Message
+from ....core.prompt import Content, FieldText, ImageSlot, Message
+from .tokenizer import BREAK
 
 SLOT = "\ue0f1"
 """Marks a picture's place in rendered text; removed from all other text."""
+_MARK = "\ue0f3"
+"""Marks the end of the fields that belong to the prefix (see `Rendered.fields`)."""
 _TODAY = datetime.datetime(2024, 7, 26)  # fixed: the same request must render the same any day
+_RESERVED = {ord(letter): None for letter in (SLOT, _MARK, BREAK)}
 _SYSTEM, _USER, _ANSWER = "\ue0f2sys\ue0f2", "\ue0f2usr\ue0f2", "\ue0f2ans\ue0f2"
 
 Turn = dict[str, Any]
@@ -47,10 +51,12 @@ class _Generation(jinja2.ext.Extension):
 @dataclass(frozen=True)
 class Rendered:
     """A rendered chat: `segments` of text with a picture between each two of them, ending where
-    the answer begins. `separator` is what the template puts before the answer (a space for
-    "Assistant: yes", mostly nothing) and `closing` what follows it."""
+    the answer begins. `fields` counts the characters at the start of the last segment that end
+    with the example's own text (0: none). `separator` is what the template puts before the answer
+    (a space for "Assistant: yes", mostly nothing) and `closing` what follows it."""
 
     segments: tuple[str, ...]
+    fields: int
     separator: str
     closing: str
 
@@ -86,16 +92,17 @@ class ChatTemplate:
         turns = self._turns(messages, escape)
         text = self._render(turns, opened=True)
         separator, closing = self._around_answer(turns, text)
-        return Rendered(tuple(text.split(SLOT)), separator, closing)
+        *before, last = text.split(SLOT)
+        fields = last.index(_MARK) if last.count(_MARK) == 1 == text.count(_MARK) else 0
+        segments = tuple(segment.replace(_MARK, "") for segment in (*before, last))
+        return Rendered(segments, fields, separator, closing)
 
     def _turns(self, messages: Sequence[Message], escape: Escape) -> list[Turn]:
+        mark = _last_field(messages)
         turns: list[tuple[str, list[str]]] = []
-        for message in messages:
-            parts = [
-                SLOT if isinstance(part, ImageSlot) else escape(part.replace(SLOT, ""))
-                for part in message.content
-            ]
-            turns.append((message.role, parts))
+        for index, message in enumerate(messages):
+            end = mark[1] if mark and mark[0] == index else -1
+            turns.append((message.role, _escaped(message.content, escape, end)))
         if not self._has_system:
             turns = _fold_system(turns)
         return [{"role": role, "content": self._content(parts)} for role, parts in turns]
@@ -166,6 +173,53 @@ class ChatTemplate:
 def load_template(source: str, bos: str, eos: str) -> ChatTemplate:
     """Compile once per text."""
     return ChatTemplate(source, bos, eos)
+
+
+def _last_field(messages: Sequence[Message]) -> tuple[int, int] | None:
+    """(message, part) of the last field that belongs to the prefix, None if there is none.
+
+    A field belongs to it if the prompt's own text before it, back to the last picture, is not
+    longer than the fields: else prompts that share that text would compute it for every example.
+    Text must follow in the same message, since templates trim a message's end.
+    """
+    found, own, fields = None, 0, 0
+    for index, message in enumerate(messages):
+        for place, part in enumerate(message.content):
+            if isinstance(part, ImageSlot):
+                found, own, fields = None, 0, 0
+            elif isinstance(part, FieldText):
+                fields += len(part)
+                rest = message.content[place + 1 :]
+                if own <= fields and any(isinstance(p, str) and p.strip() for p in rest):
+                    found = index, place
+            else:
+                own += len(part)
+    return found
+
+
+def _escaped(content: Content, escape: Escape, end: int) -> list[str]:
+    """The parts of a message with adjacent texts joined before they are escaped, so that no
+    control token forms across their border; a mark follows part `end`."""
+    parts, text, at = [], "", -1
+    for place, part in enumerate(content):
+        if isinstance(part, str):
+            text += part.translate(_RESERVED)
+            at = len(text) if place == end else at
+        else:
+            parts += [*([_marked(escape(text), at)] if text else []), SLOT]
+            text, at = "", -1
+    return [*parts, _marked(escape(text), at)] if text else parts
+
+
+def _marked(text: str, at: int) -> str:
+    """`text` with a mark after `at` characters, breaks not counted; unchanged for -1."""
+    if at < 0:
+        return text
+    for index, letter in enumerate(text):
+        if not at:
+            return text[:index] + _MARK + text[index:]
+        at -= letter != BREAK
+    return text + _MARK
 
 
 def _fold_system(turns: list[tuple[str, list[str]]]) -> list[tuple[str, list[str]]]:

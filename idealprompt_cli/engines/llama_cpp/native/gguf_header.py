@@ -79,24 +79,38 @@ def read_header(path: Path, what: str) -> Header:
     except PermissionError as error:
         raise ModelError(f"{path}: cannot be read; change its permissions") from error
     except (EOFError, struct.error, MemoryError, OverflowError) as error:
-        raise ModelError(f"{path}: the {what} is cut off in its header; fetch it again") from error
+        raise ModelError(
+            f"{path}: the {what} is truncated in its header; download it again"
+        ) from error
     size = path.stat().st_size
     if size < header.needs_bytes:
         raise ModelError(
-            f"{path}: the {what} is cut off ({size:,} of {header.needs_bytes:,} bytes); "
-            "fetch it again"
+            f"{path}: the {what} is truncated ({size:,} of {header.needs_bytes:,} bytes); "
+            "download it again"
         )
     return header
 
 
-def check_pair(text: Header, mmproj: Header) -> None:
-    """Raise `ModelError` unless the first is a text model and the second a vision projector."""
-    if text.is_projector and not mmproj.is_projector:
+def fits(text: Header, mmproj: Path) -> bool:
+    """Whether a file is a projector for a text model, as far as the headers say."""
+    try:
+        check_pair(text, read_header(mmproj, "mmproj"))
+    except ModelError:
+        return False
+    return True
+
+
+def check_pair(text: Header, mmproj: Header | None) -> None:
+    """Raise `ModelError` unless the first is a text model and the second a projector for it (None:
+    the model is used for text only)."""
+    if mmproj and text.is_projector and not mmproj.is_projector:
         raise ModelError(
             f"{text.path}: is an mmproj and {mmproj.path} is a text model; swap the two"
         )
     if text.is_projector:
         raise ModelError(f"{text.path}: is an mmproj, not a text model; pass the text model's GGUF")
+    if mmproj is None:
+        return
     if not mmproj.is_projector:
         raise ModelError(
             f"{mmproj.path}: is a text model ({mmproj.architecture}), not an mmproj; "

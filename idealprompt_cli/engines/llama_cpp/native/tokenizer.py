@@ -85,6 +85,11 @@ class Vocabulary:
         """A token's text, control tokens included; empty for a negative token (none defined)."""
         return self._piece(token, special=True).decode("utf-8", "replace") if token >= 0 else ""
 
+    def is_control(self, token: int) -> bool:
+        """Whether the token stands for itself in rendered text, whatever is beside it."""
+        attributes = self._llama.llama_vocab_get_attr(self.pointer, token)
+        return bool(attributes & _CONTROL_OR_UNKNOWN)
+
     def ends(self, token: int) -> bool:
         """Whether the token ends a generation (end of turn, of text, ...)."""
         known = self._ends.get(token)

@@ -1,7 +1,7 @@
 """A request as tokens: what is computed once per example, and what is computed per prompt.
 
-prefix   everything up to and including the last picture   kept per (pictures, text)
-suffix   the text after it, up to where the answer begins  decoded after the prefix
+prefix   everything up to the last picture, and the fields after it   kept per (pictures, text)
+suffix   the text after the prefix, up to where the answer begins     decoded after the prefix
 options  the answers to be scored, as tokens in context
 """
 
@@ -23,7 +23,7 @@ from ..native.chat_template import ChatTemplate
 from ..native.tokenizer import split_at_breaks
 from ..native.vision import Picture
 
-_KEPT = 1024
+_KEPT = 4096
 Key = bytes | str
 
 
@@ -42,20 +42,28 @@ class Tokeniser(Protocol):
 
     def text(self, token: int) -> str: ...
 
+    def is_control(self, token: int) -> bool: ...
+
     def ends(self, token: int) -> bool: ...
 
 
 @dataclass(frozen=True)
 class Prefix:
-    """Text before each picture, the pictures, and the hashes of their contents."""
+    """Text before each picture, the pictures, the hashes of their contents, and the `fields`:
+    tokens after the last picture that belong to the example."""
 
     text: tuple[str, ...]
     images: tuple[Path, ...]
     hashes: tuple[str, ...]
+    fields: tuple[int, ...]
     key: Key
 
+    @property
+    def empty(self) -> bool:
+        return not self.images and not self.fields
+
     def parts(self) -> list[str | Picture]:
-        """What mtmd tokenises, in reading order."""
+        """What mtmd tokenises, in reading order; without the fields."""
         parts: list[str | Picture] = []
         for text, image, digest in zip(self.text, self.images, self.hashes, strict=True):
             parts.extend(split_at_breaks(text))
@@ -63,29 +71,35 @@ class Prefix:
         return parts
 
 
-NO_PREFIX = Prefix((), (), (), b"")
+NO_PREFIX = Prefix((), (), (), (), b"")
 
 
-def make_prefix(text: tuple[str, ...], images: Sequence[Path]) -> Prefix:
+def make_prefix(
+    text: tuple[str, ...], images: Sequence[Path], fields: tuple[int, ...] = ()
+) -> Prefix:
     """A prefix whose key is a hash of its text and its pictures' bytes. Raises `ImageError`."""
-    if not images:
+    if not images and not fields:
         return NO_PREFIX
     hashes = tuple(content_hash(image) for image in images)
     digest = hashlib.blake2b(digest_size=16)
     for segment, picture in zip(text, hashes, strict=True):
         digest.update(f"{len(segment)}:{segment}{picture}".encode())
-    return Prefix(text, tuple(images), hashes, digest.digest())
+    if fields:
+        digest.update(f"fields {fields}".encode())
+    return Prefix(text, tuple(images), hashes, fields, digest.digest())
 
 
 @dataclass(frozen=True)
 class Plan:
     """A request without its pictures. `prefix` holds the text before each picture (one item per
-    picture, breaks included), `tail` the text after the last one and `suffix` its tokens;
-    `options[i]` are the tokens scored for option i, the end of the turn included where one option
-    begins another. `separator` is what the template puts before an answer."""
+    picture, breaks included), `tail` the text after the last one; `fields` and `suffix` are its
+    tokens, those of the prefix and the others. `options[i]` are the tokens scored for option i, the
+    end of the turn included where one option begins another. `separator` is what the template puts
+    before an answer."""
 
     prefix: tuple[str, ...]
     tail: str
+    fields: tuple[int, ...]
     suffix: tuple[int, ...]
     options: tuple[tuple[int, ...], ...] = ()
     separator: str = ""
@@ -133,6 +147,7 @@ class Planner:
         self._template = template
         self._vocabulary = vocabulary
         self._kept: OrderedDict[object, Plan] = OrderedDict()
+        self._options: dict[tuple[str, str], tuple[int, ...]] = {}
 
     def plan(
         self, messages: tuple[Message, ...], prefill: str, options: tuple[str, ...] = ()
@@ -149,32 +164,60 @@ class Planner:
     def _make(self, messages: tuple[Message, ...], prefill: str, options: tuple[str, ...]) -> Plan:
         escape = self._vocabulary.escape
         chat = self._template.render(messages, escape)
-        segments = list(chat.segments)
+        segments, end_of_fields, separator = list(chat.segments), chat.fields, chat.separator
         if self._vocabulary.adds_bos:
             bos = self._vocabulary.text(self._vocabulary.bos)
             if not segments[0].startswith(bos):
                 segments[0] = bos + segments[0]
-        separator = chat.separator
+                end_of_fields += len(bos) if end_of_fields and len(segments) == 1 else 0
         if prefill:
             segments[-1] += separator + escape(prefill)
             separator = ""
         tail = segments[-1]
-        suffix = tuple(self._vocabulary.tokenize_rendered(tail))
+        whole = tuple(self._vocabulary.tokenize_rendered(tail))
+        fields = self._count_fields(tail[:end_of_fields], whole) if end_of_fields else 0
+        suffix = whole[fields:]
         if not suffix:
             raise ModelError("the chat template puts nothing after the picture to answer from")
-        tokens = [self._option(tail, suffix, separator + escape(option)) for option in options]
+        tokens = self._tokenise_options(tail, whole, [separator + escape(o) for o in options])
         if _any_prefix(tokens):
             end = self._end_token(chat.closing)
             tokens = [(*option, end) for option in tokens]
-        return Plan(tuple(segments[:-1]), tail, suffix, tuple(tokens), separator)
+        return Plan(tuple(segments[:-1]), tail, whole[:fields], suffix, tuple(tokens), separator)
 
-    def _option(self, tail: str, suffix: tuple[int, ...], option: str) -> tuple[int, ...]:
+    def _count_fields(self, text: str, whole: tuple[int, ...]) -> int:
+        """How many tokens of the tail belong to its first part, `text`: those that the two begin
+        with alike, since the last ones of `text` may be tokenised together with what follows."""
+        alone = self._vocabulary.tokenize_rendered(text)
+        most = min(len(alone), len(whole) - 1)
+        return next((i for i in range(most) if alone[i] != whole[i]), most)
+
+    def _tokenise_options(
+        self, tail: str, tokens: tuple[int, ...], options: list[str]
+    ) -> list[tuple[int, ...]]:
+        """Tokens of each option after the prompt. Only the text from the last control token on
+        decides on them, since it is tokenised apart from the text before it."""
+        controls = (i for i in reversed(range(len(tokens))) if self._is_control(tokens[i]))
+        last = next(controls, -1)
+        if last < 0:
+            return [self._option(tail, tokens, option) for option in options]
+        ending = tail[tail.rindex(self._vocabulary.text(tokens[last])) :]
+        end = tuple(self._vocabulary.tokenize_rendered(ending))
+        for option in options:
+            if (ending, option) not in self._options:
+                self._options[ending, option] = self._option(ending, end, option)
+        return [self._options[ending, option] for option in options]
+
+    def _is_control(self, token: int) -> bool:
+        return self._vocabulary.is_control(token) and bool(self._vocabulary.text(token))
+
+    def _option(self, ending: str, tokens: tuple[int, ...], option: str) -> tuple[int, ...]:
         """Tokens of an option as they follow the prompt: those of the whole minus those of the
         prompt; the option's own tokens where the prompt's end would be tokenised differently."""
-        whole = tuple(self._vocabulary.tokenize_rendered(tail + option))
-        n = len(suffix)
+        whole = tuple(self._vocabulary.tokenize_rendered(ending + option))
+        n = len(tokens)
         alone = whole[n:]
-        if whole[:n] != suffix or not alone:
+        if whole[:n] != tokens or not alone:
             alone = tuple(self._vocabulary.tokenize_rendered(option))
         if not alone:
             raise ModelError(f"the option {option!r} has no tokens; give every option some text")

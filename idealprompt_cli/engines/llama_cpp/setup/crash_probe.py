@@ -59,7 +59,7 @@ def _try(ref: ModelRef, options: EngineOptions) -> str:
 
 def command(ref: ModelRef, kernels: str, gpu_layers: int) -> list[str]:
     """The child's command line."""
-    arguments = [str(ref.text), str(ref.mmproj), kernels, str(gpu_layers)]
+    arguments = [str(ref.text), str(ref.mmproj or ""), kernels, str(gpu_layers)]
     return [sys.executable, "-m", f"{__package__}.probe_child", *arguments]
 
 

@@ -37,12 +37,12 @@ class Loaded:
     ref: ModelRef
     options: EngineOptions
     text_header: files.Header
-    mmproj_header: files.Header
+    mmproj_header: files.Header | None
     fingerprint: str
     safe_kernels: bool
     settings: autotune.Settings
     model: native.TextModel
-    vision: Vision
+    vision: Vision | None
     vocab: Vocabulary
     planner: Planner
     embeddings: ImageEmbeddings
@@ -57,22 +57,22 @@ class Loaded:
     def info(self, mode: str) -> ModelInfo:
         """The answer of `Engine.info`."""
         meta, arch = self.text_header.meta, self.text_header.architecture
-        projector = self.mmproj_header.projector_type
+        projector = self.mmproj_header.projector_type if self.mmproj_header else ""
         n_params = self.model.n_params()
         return ModelInfo(
             engine="llama_cpp",
             name=str(meta.get("general.name") or self.ref.text.stem),
             fingerprint=self.fingerprint,
             architecture=arch,
-            family=f"{arch}+{projector}-{files.size_class(n_params)}",
+            family=f"{arch}{'+' if projector else ''}{projector}-{files.size_class(n_params)}",
             quantisation=self.model.quantisation(),
             n_ctx=self.n_ctx,
             path=str(self.ref.text),
-            mmproj=str(self.ref.mmproj),
+            mmproj=str(self.ref.mmproj or ""),
             mode=mode,
             details={
                 "parameters": str(n_params),
-                "projector": projector,
+                "projector": projector or "none",
                 "threads": str(self.settings.threads),
                 "flash_attention": "auto" if self.settings.flash else "off",
                 "micro_batch": str(self.n_ubatch),
@@ -105,16 +105,17 @@ class Loaded:
         )
 
     def close(self) -> None:
-        self.vision.close()
+        if self.vision is not None:
+            self.vision.close()
         self.model.close()
 
 
 def load(ref: ModelRef, options: EngineOptions, notice: Notice) -> Loaded:
     """Open both files. Raises `ModelError` naming the file and what is wrong with it."""
     text = files.read_header(ref.text, "text model")
-    mmproj = files.read_header(ref.mmproj, "mmproj")
+    mmproj = files.read_header(ref.mmproj, "mmproj") if ref.mmproj else None
     files.check_pair(text, mmproj)
-    fingerprint = files.fingerprint(ref.text, ref.mmproj)
+    fingerprint = files.fingerprint(*filter(None, (ref.text, ref.mmproj)))
     safe = needs_safe_kernels(ref, fingerprint, options)
     clock = Clock()
 
@@ -133,10 +134,12 @@ def load(ref: ModelRef, options: EngineOptions, notice: Notice) -> Loaded:
                 model.close()
                 model = opened(False)
                 vocab = Vocabulary(model)
-        vision = Vision(ref.mmproj, model, chosen.threads, options.gpu_layers != 0, clock)
-        stack.callback(vision.close)
         n_ubatch = memory_budget.micro_batch(options, model, text, mmproj, chosen.n_ubatch)
-        n_ubatch = max(n_ubatch, vision.longest_whole())
+        vision = None
+        if ref.mmproj:
+            vision = Vision(ref.mmproj, model, chosen.threads, options.gpu_layers != 0, clock)
+            stack.callback(vision.close)
+            n_ubatch = max(n_ubatch, vision.longest_whole())
         plan = memory_budget.divide(options, model, text, mmproj, n_ubatch)
         n_ctx = _context_size(model, options)
         embeddings, states = _disk(ref, options, fingerprint, chosen.flash)
@@ -190,8 +193,10 @@ def _disk(
     if not options.disk_bytes:
         return None, None
     cache, build = DiskCache(options.cache_folder(), options.disk_bytes), native.build()
-    pictures = DiskEmbeddings(cache, f"{files.fingerprint(ref.mmproj)}-{build}")
-    return pictures, DiskStates(cache, f"{fingerprint}-{build}-{int(flash)}")
+    states = DiskStates(cache, f"{fingerprint}-{build}-{int(flash)}")
+    if ref.mmproj is None:
+        return None, states
+    return DiskEmbeddings(cache, f"{files.fingerprint(ref.mmproj)}-{build}"), states
 
 
 def _context_size(model: native.TextModel, options: EngineOptions) -> int:
@@ -199,13 +204,22 @@ def _context_size(model: native.TextModel, options: EngineOptions) -> int:
     return -(-wanted // 256) * 256  # the library rounds up to this itself
 
 
-def open_ref(ref: ModelRef | Path) -> ModelRef:
-    """A model reference from what the user gave: both files, or a text GGUF whose mmproj lies
-    beside it. Raises `ModelError` if none or several do."""
+def open_ref(ref: ModelRef | Path, notice: Notice) -> ModelRef:
+    """The files of a model: as given, or a text GGUF with the mmproj beside it that fits it, if
+    there is one. Raises `ModelError` if several fit."""
     if isinstance(ref, ModelRef):
         return ref
-    beside = sorted(path for path in ref.parent.glob("*mmproj*.gguf") if path != ref)
-    if len(beside) != 1:
-        found = "none" if not beside else ", ".join(path.name for path in beside)
-        raise ModelError(f"{ref}: which mmproj goes with it? ({found} beside it); pass --mmproj")
-    return ModelRef(ref, beside[0])
+    text = files.read_header(ref, "text model")
+    beside = [path for path in ref.parent.glob("*.gguf") if "mmproj" in path.name.lower()]
+    beside = sorted(path for path in beside if path != ref)
+    fitting = [path for path in beside if files.fits(text, path)]
+    if len(fitting) > 1:
+        names = ", ".join(path.name for path in fitting)
+        raise ModelError(f"{ref}: several mmproj files fit it ({names}); name one with --mmproj")
+    if fitting:
+        notice(f"Using the vision projector beside the model: {fitting[0]}")
+        return ModelRef(ref, fitting[0])
+    if beside:
+        names = ", ".join(path.name for path in beside)
+        notice(f"Opening {ref.name} for text only: {names} beside it belongs to another model.")
+    return ModelRef(ref)

@@ -51,7 +51,7 @@ class MemoryPlan:
 
 
 def divide(
-    options: EngineOptions, model: TextModel, text: Header, mmproj: Header, n_ubatch: int
+    options: EngineOptions, model: TextModel, text: Header, mmproj: Header | None, n_ubatch: int
 ) -> MemoryPlan:
     """The division of `options.memory`, or of half of what is free now. Raises `ModelError` if
     the memory given does not hold the model and one short prefix."""
@@ -84,18 +84,18 @@ def divide(
 
 
 def micro_batch(
-    options: EngineOptions, model: TextModel, text: Header, mmproj: Header, wanted: int
+    options: EngineOptions, model: TextModel, text: Header, mmproj: Header | None, largest: int
 ) -> int:
-    """The largest micro-batch up to `wanted` whose working memory leaves most of `options.memory`
+    """The largest micro-batch up to `largest` whose working memory leaves most of `options.memory`
     to the caches."""
-    rest, size = options.memory - _weights(text, mmproj) - _vision_work(mmproj), wanted
+    rest, size = options.memory - _weights(text, mmproj) - _vision_work(mmproj), largest
     while options.memory and size > _LEAST_UBATCH and 4 * _text_work(text, model, size) > rest:
         size //= 2
     return size
 
 
-def _weights(text: Header, mmproj: Header) -> int:
-    return text.path.stat().st_size + mmproj.path.stat().st_size
+def _weights(text: Header, mmproj: Header | None) -> int:
+    return sum(header.path.stat().st_size for header in (text, mmproj) if header)
 
 
 def available() -> int | None:
@@ -135,8 +135,10 @@ def _text_work(header: Header, model: TextModel, n_ubatch: int) -> int:
     return _FLOAT * (n_ubatch * (8 * model.n_embd_inp + 3 * feed) + 64 * model.n_vocab)
 
 
-def _vision_work(header: Header) -> int:
+def _vision_work(header: Header | None) -> int:
     """Activations of one picture or tile, attention of one layer included."""
+    if header is None:
+        return 0
     size = _number(header, "clip.vision.image_size", 448)
     patches = (size // max(1, _number(header, "clip.vision.patch_size", 14))) ** 2
     width = _number(header, "clip.vision.embedding_length", 1024)

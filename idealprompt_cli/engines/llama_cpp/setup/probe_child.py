@@ -1,8 +1,8 @@
 """The child process of the crash probe: loads a model and runs one batch and one picture.
 
 As a program: `python -m idealprompt_cli.engines.llama_cpp.setup.probe_child` with the arguments
-TEXT MMPROJ all|safe GPU_LAYERS. Exits with `crash_probe.STATED` and a line on stderr where the
-model cannot be used, and dies by a signal where the native library crashes.
+TEXT MMPROJ all|safe GPU_LAYERS (MMPROJ may be empty). Exits with `crash_probe.STATED` and a line on
+stderr where the model cannot be used, and dies by a signal where the native library crashes.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from pathlib import Path
 from ....core.errors import ModelError
 from ....core.task import ModelRef
 from ...options import EngineOptions
-from ..native.tokenizer import split_at_breaks
-from ..native.vision import Picture
+from ..native.vision import Picture, Vision
 from .crash_probe import STATED
 from .load import load
 from .self_check import write_picture
@@ -36,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
         chat_template="{{ messages[0]['content'] }}",
     )
     try:
-        _compute(ModelRef(Path(text), Path(mmproj)), options)
+        _compute(ModelRef(Path(text), Path(mmproj) if mmproj else None), options)
     except ModelError as error:
         sys.stderr.write(f"{error}\n")
         return STATED
@@ -47,14 +46,17 @@ def _compute(ref: ModelRef, options: EngineOptions) -> None:
     loaded = load(ref, options, lambda line: None)
     context = loaded.context(1, 256)
     context.decode_tokens(0, (0,) * 32, 0, outputs=1)
-    with tempfile.TemporaryDirectory() as folder:
-        picture = Picture(write_picture(Path(folder)), "probe")
-        with loaded.vision.chunks([*split_at_breaks("a"), picture]) as chunks:
-            for chunk in chunks:
-                if chunk.tokens is None:
-                    list(loaded.vision.encode([chunk]))
+    if loaded.vision is not None:
+        _encode(loaded.vision)
     context.close()
     loaded.close()
+
+
+def _encode(vision: Vision) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        picture = Picture(write_picture(Path(folder)), "probe")
+        with vision.chunks(["a", picture]) as chunks:
+            list(vision.encode([chunk for chunk in chunks if chunk.tokens is None]))
 
 
 def _disable_core_dumps() -> None:

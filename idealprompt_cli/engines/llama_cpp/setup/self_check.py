@@ -1,4 +1,4 @@
-"""The self-check: the batched backend must agree with the reference on one generated picture."""
+"""The self-check: the batched backend must agree with the reference on a generated example."""
 
 from __future__ import annotations
 
@@ -9,22 +9,25 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ....core.prompt import ImageSlot, Message
+from ....core.prompt import FieldText, ImageSlot, Message
 from ..scheduling.request_plan import Backend, Planner, ScoreJob, make_prefix
 
-EDITION = "2"
+EDITION = "3"
 """Raised when the batched backend changes, so that models are checked again."""
 _OPTIONS = ("red", "a blue cup", "no")
 _QUESTIONS = ("What is in the picture?", "What is in the picture? Answer in one word.")
 
 
-def compare(planner: Planner, batched: Backend, reference: Backend, tolerance: float) -> str:
+def compare(
+    planner: Planner, batched: Backend, reference: Backend, tolerance: float, with_pictures: bool
+) -> str:
     """How the backends disagree, in one clause; "" if they agree within `tolerance` (natural log
     of a probability)."""
     with tempfile.TemporaryDirectory() as folder:
-        picture = write_picture(Path(folder))
-        first, second = (_job(planner, question, picture) for question in _QUESTIONS)
-        twin = replace(second, prefix=replace(second.prefix, key=b"twin"))
+        pictures = (write_picture(Path(folder)),) if with_pictures else ()
+        first, second = (_job(planner, question, pictures) for question in _QUESTIONS)
+        other = replace(second.prefix, key=f"twin of {second.prefix.key!r}")
+        twin = replace(second, prefix=other)
         expected = dict(zip((id(first), id(second)), reference.score([first, second]), strict=True))
         expected[id(twin)] = expected[id(second)]
         # two prefixes computed together; both prompts on a kept prefix; each alone
@@ -46,9 +49,11 @@ def write_picture(folder: Path) -> Path:
     return path
 
 
-def _job(planner: Planner, question: str, picture: Path) -> ScoreJob:
-    plan = planner.plan((Message("user", (ImageSlot(), question)),), "", _OPTIONS)
-    return ScoreJob(make_prefix(plan.prefix, (picture,)), plan)
+def _job(planner: Planner, question: str, pictures: tuple[Path, ...]) -> ScoreJob:
+    slots = (ImageSlot(),) * len(pictures)
+    message = Message("user", (*slots, FieldText("A small red cup, and a blue hat."), question))
+    plan = planner.plan((message,), "", _OPTIONS)
+    return ScoreJob(make_prefix(plan.prefix, pictures, plan.fields), plan)
 
 
 def _difference(batched: tuple[float, ...], reference: tuple[float, ...], tolerance: float) -> str:
