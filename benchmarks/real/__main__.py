@@ -1,0 +1,53 @@
+"""Command line of the real tasks: `write` their folders, or `list` them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from . import __doc__ as about
+from .catalogue import TASKS
+from .sources import MissingData
+from .write import DATA, write_task
+
+
+def write(out: Path, data: Path, names: list[str], seed: int) -> int:
+    """Write task folders; a task whose data is missing is skipped with one line."""
+    written = 0
+    for name in names:
+        try:
+            print(write_task(name, out, data, seed))
+            written += 1
+        except MissingData as problem:
+            print(f"{name}: skipped: {problem}", file=sys.stderr)
+    return 0 if written else 1
+
+
+def list_tasks() -> None:
+    for name, task in TASKS.items():
+        labels = ", ".join(task.labels)
+        print(f"{name}: {task.part}, {task.source}, {task.train} + {task.test}: {labels}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.real", description=about,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="the tasks, one a line")
+    writing = commands.add_parser("write", help="write the task folders")
+    writing.add_argument("folder", type=Path)
+    writing.add_argument("--data", type=Path, default=DATA, help="folder of the data sets")
+    writing.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
+    writing.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    if options.command == "list":
+        list_tasks()
+        return 0
+    return write(options.folder, options.data, options.tasks, options.seed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""Real tasks: what is drawn, that it is drawn alike again, and messages where data is missing."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+
+from benchmarks.real import __main__ as command
+from benchmarks.real import sources
+from benchmarks.real.catalogue import TASKS
+from benchmarks.real.write import drawn, write_task
+from idealprompt_cli.prompts.serialisation import from_dict
+from idealprompt_cli.task import load_task
+
+EXPERT = Path(command.__file__).parents[1] / "expert" / "real"
+HEADER = "id,split,gender,masterCategory,subCategory,articleType,baseColour,season,year,usage"
+KINDS = ("Apparel,Topwear,Tshirts", "Footwear,Shoes,Casual Shoes", "Accessories,Watches,Watches")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Data sets of the same form as the real ones: few products, and questions of two intents."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "products" / "images").mkdir(parents=True)
+    lines = [HEADER]
+    for number in range(240):
+        split = "bench" if number < 210 else "train"
+        lines.append(f"{number},{split},Men,{KINDS[number % 3]},Black,Fall,2011,Casual")
+        picture = Image.new("RGB", (4, 4), (number, 0, 0))
+        picture.save(folder / "products" / "images" / f"{number}.png")
+    (folder / "products" / "products.csv").write_text("\n".join(lines) + "\n")
+    (folder / "banking77").mkdir()
+    for split in ("train", "test"):
+        rows = [f'"{split} question number {i}, how are you?",{intent}'
+                for i in range(200) for intent in ("age_limit",)]  # fmt: skip
+        text = "\n".join(["text,category", *rows, "Is it SO?,age_limit", ""])
+        (folder / "banking77" / f"{split}.csv").write_text(text)
+    return folder
+
+
+def test_a_task_is_balanced_and_drawn_alike_again(data: Path) -> None:
+    lines = drawn("warehouse_code", data)
+    assert lines == drawn("warehouse_code", data)
+    assert lines != drawn("warehouse_code", data, seed=1)
+    counts = Counter((split, label) for _, label, split, _ in lines)
+    assert sum(n for (split, _), n in counts.items() if split == "train") == 32
+    assert all(counts["test", label] == 50 for label in ("R1", "R2", "R3"))
+
+
+def test_no_row_is_in_both_splits_and_none_of_the_training_split_is_used(data: Path) -> None:
+    lines = drawn("warehouse_code", data)
+    names = [row.name for row, *_ in lines]
+    assert len(set(names)) == len(names)
+    assert all(int(name) < 210 for name in names)
+
+
+def test_the_folder_that_is_written_loads(data: Path, tmp_path: Path) -> None:
+    task = load_task(write_task("warehouse_code", tmp_path, data))
+    assert (len(task.train), len(task.test)) == (32, 150)
+    assert task.labels == ("R1", "R2", "R3")
+
+
+def test_a_question_asked_in_both_files_is_taken_once(data: Path) -> None:
+    texts = [row.facts["text"] for row in sources.banking77(data)]
+    assert texts.count("Is it SO?") == 1
+    assert len(texts) == 401
+
+
+def test_titles_come_with_their_picture(data: Path) -> None:
+    rows = sources.products(data)
+    from random import Random
+
+    rule = TASKS["title_fits"].rule
+    found = [rule(row, rows, Random(i)) for i, row in enumerate(rows)]
+    right = [
+        row.facts["item"] in item[1]["title"] and "Black" in item[1]["title"]
+        for row, item in zip(rows, found, strict=True)
+        if item
+    ]
+    labels = [item[0] for item in found if item]
+    assert [label == "T1" for label in labels] == right
+    assert set(labels) == {"T0", "T1"}
+
+
+def test_missing_data_is_one_line_and_the_other_tasks_are_written(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sources, "find_spec", lambda name: None)
+    code = command.write(tmp_path, data, ["warehouse_code", "textile_grade", "six_codes"], 0)
+    out, err = capsys.readouterr()
+    assert code == 0
+    assert out.strip() == str(tmp_path / "warehouse_code")
+    first, second = err.strip().split("\n")
+    assert "pip install conformal-clip-data" in first
+    assert "0 train rows of label K2" in second
+    assert not (tmp_path / "textile_grade").exists()
+
+
+def test_half_of_each_kind_of_task_is_held_out_of_tuning() -> None:
+    for kinds in ({"products"}, {"textiles", "solar"}, {"banking77"}):
+        parts = Counter(task.part for task in TASKS.values() if task.source in kinds)
+        assert parts["dev"] == parts["held"]
+
+
+def test_a_seed_question_names_every_field_and_sizes_are_as_stated() -> None:
+    for name, task in TASKS.items():
+        assert task.train in (16, 32, 48), name
+        assert task.test >= 150, name
+        named = set(re.findall(r"{(\w+)}", task.question))
+        assert named == ({"text"} if task.source == "banking77" else named & {"title"}), name
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_has_an_expert_prompt_with_its_labels(name: str) -> None:
+    prompt = from_dict(yaml.safe_load((EXPERT / f"{name}.yaml").read_text("utf-8")), name)
+    assert {entry.label for entry in prompt.verbalisers} == set(TASKS[name].labels)
+    fields = set(re.findall(r"{(\w+)}", TASKS[name].question))
+    assert set(re.findall(r"{(\w+)}", prompt.question)) == fields
+
+
+def test_a_table_holds_what_was_drawn(data: Path, tmp_path: Path) -> None:
+    folder = write_task("title_fits", tmp_path, data)
+    with (folder / "metadata.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["title"] for row in rows] == [f["title"] for *_, f in drawn("title_fits", data)]
+    assert all((folder / row["file_name"]).exists() for row in rows)
