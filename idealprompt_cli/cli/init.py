@@ -74,6 +74,12 @@ LabelColumns = Annotated[
         help="The table's column of answers; several make a JSON answer (may be repeated).",
     ),
 ]
+OnlyLabels = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--label", metavar="NAME", help="Take only examples of this label (may be repeated)."
+    ),
+]
 Fields = Annotated[
     list[str] | None,
     typer.Option(
@@ -115,6 +121,7 @@ def init(
     image_template: Template = "",
     label_column: LabelColumns = None,
     field: Fields = None,
+    label: OnlyLabels = None,
     answer: Answer = None,
     skip_missing: SkipMissing = False,
     train: Train = 0,
@@ -145,6 +152,7 @@ def init(
         file_column=file_column,
         label_columns=tuple(label_column or ()),
         fields=tuple(field or ()),
+        only_labels=tuple(label or ()),
         answer=answer or "",
         question=question,
         image_template=image_template,

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ...core.answer_schema import AnswerKind
 
 MOST_LABELS = 50
+MOST_FREQUENT_LABELS, OFTEN = 500, 5
+"""More labels than `MOST_LABELS` are still labels if each comes back this often on average."""
+MOST_COMMON_ANSWERS = 4
+"""A question for each row has labels in common with the others only if they are this few."""
 _FIGURES = re.compile(r"-?(0|[1-9]\d*)([.,]\d+)?")
 
 
@@ -22,14 +26,12 @@ class Guess:
     note: str = ""
 
 
-def guess(answers: Sequence[Sequence[str]], tabular: bool) -> Guess:
-    """The kind of these answers, each with all that are accepted; only a table holds others than
-    single labels."""
+def guess(answers: Sequence[Sequence[str]], *, questions: bool = False) -> Guess:
+    """The kind of these answers of a table, each with all that are accepted; `questions`: each row
+    asks its own."""
     first = [accepted[0] for accepted in answers]
-    if not tabular:
-        return Guess("label")
     if any(len(accepted) > 1 for accepted in answers):
-        found = _single([one for accepted in answers for one in accepted])
+        found = _single([one for accepted in answers for one in accepted], questions)
         return Guess(
             found.kind,
             "lists are accepted answers, any of which is right (--answer labels: all of them hold)",
@@ -41,21 +43,29 @@ def guess(answers: Sequence[Sequence[str]], tabular: bool) -> Guess:
     joined = [answer for answer in set(first) if re.search(r"[;|]", answer)]
     if joined and _recombined(set(first)):
         return Guess("labels", "cells list several labels (--answer label: each cell is one label)")
-    found = _single(first)
+    found = _single(first, questions)
     if joined and found.kind == "label":
         return Guess("label", f"{joined[0]!r} is one label (--answer labels splits it at ; and |)")
     return found
 
 
-def _single(answers: Sequence[str]) -> Guess:
+def _single(answers: Sequence[str], questions: bool) -> Guess:
     different = set(answers)
-    if len(different) <= MOST_LABELS and len(different) <= max(10, len(answers) // 2):
+    few = len(different) <= MOST_LABELS and len(different) <= max(10, len(answers) // 2)
+    often = len(different) <= MOST_FREQUENT_LABELS and OFTEN * len(different) <= len(answers)
+    if questions and len(different) > MOST_COMMON_ANSWERS and not _are_numbers(different):
+        return Guess("text", "each row asks its own question, so the answers are free text")
+    if few or often:
         return Guess("label")
-    if all(_FIGURES.fullmatch(answer) for answer in answers):
+    if _are_numbers(different):
         return Guess("number", "almost every answer is a different number (--answer label|text)")
     lines = max(answer.count("\n") + 1 for answer in answers)
     note = "almost every answer is different, so they are treated as free text (--answer label)"
     return Guess("text", note if lines == 1 else f"{note}; up to {lines} lines (max_lines)")
+
+
+def _are_numbers(answers: Iterable[str]) -> bool:
+    return all(_FIGURES.fullmatch(answer) for answer in answers)
 
 
 def _is_object(answer: str) -> bool:

@@ -33,11 +33,11 @@ def find(source: Path, hints: Hints) -> Found:
     strays = _pictures_without_a_row(found)
     if strays:
         found = replace(found, notes=(*found.notes, strays))
-    found = select(found, hints.sampling)
-    labels = {row.answer for row in found.rows}
+    found = select(found, hints.only_labels, hints.sampling)
+    labels = found.labels()
     if found.kind == "label" and len(labels) == 1:
         raise TaskError(
-            f"{source}: every example has the label {min(labels)!r} (by {found.how}): a label task "
+            f"{source}: every example has the label {labels[0]!r} (by {found.how}): a label task "
             "needs two or more (--label-column names another column, --answer text takes free "
             "answers)"
         )
@@ -48,7 +48,10 @@ def _with_answers(found: Found, hints: Hints) -> Found:
     """The same with its answers in the form of their kind."""
     tabular = found.form in ("table", "metadata table")
     answers = [row.answers for row in found.rows]
-    guessed = Guess(hints.answer) if hints.answer else guess(answers, tabular)
+    questions = "question" in [name.lower() for name in found.inputs]
+    guessed = Guess(hints.answer or "label")
+    if tabular and not hints.answer:
+        guessed = guess(answers, questions=questions)
     kind: AnswerKind = guessed.kind
     if kind != "label" and not tabular:
         raise TaskError(

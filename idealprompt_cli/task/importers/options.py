@@ -35,6 +35,7 @@ class Hints:
     label_from: str = ""
     file_column: str = ""
     label_columns: tuple[str, ...] = ()
+    only_labels: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
     answer: AnswerKind | Literal[""] = ""
     question: str = ""
@@ -82,6 +83,10 @@ class Found:
     unused: tuple[str, ...] = ()
     native: bool = False
     selected: bool = False
+
+    def labels(self) -> tuple[str, ...]:
+        """Every answer that counts as right somewhere, sorted."""
+        return tuple(sorted({answer for row in self.rows for answer in row.answers}))
 
     def counts(self) -> dict[str, int]:
         """Examples of each label, in the order of the labels."""

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ...core.errors import TaskError
+from ...core.errors import TaskError, UsageError
+from ...core.nearest import did_you_mean
 from ..sampling import draw
 from .options import Found, Labelled, Sampling
 
@@ -14,9 +15,10 @@ FEW = 4
 """A label with fewer examples can hardly be both learnt and measured."""
 
 
-def select(found: Found, sampling: Sampling) -> Found:
-    """The examples that `sampling` asks for, in splits. Raises `TaskError` where there are not
-    enough."""
+def select(found: Found, only: Sequence[str], sampling: Sampling) -> Found:
+    """The examples of the labels `only` (all, if none is named) that `sampling` asks for, in
+    splits. Raises `TaskError` where there are not enough."""
+    found = _of_labels(found, only) if only else found
     rows, notes = _of_frequent_labels(found, sampling.min_per_label)
     if sampling.train or sampling.test:
         rows = _drawn(found, rows, sampling)
@@ -25,9 +27,23 @@ def select(found: Found, sampling: Sampling) -> Found:
         found,
         rows=tuple(rows),
         notes=(*found.notes, *notes),
-        selected=bool(sampling.train or sampling.test),
+        selected=len(rows) < len(found.rows) or bool(only or sampling.train or sampling.test),
     )
     return replace(found, notes=(*found.notes, *_few(found)))
+
+
+def _of_labels(found: Found, only: Sequence[str]) -> Found:
+    labels = found.labels()
+    if found.kind != "label":
+        raise UsageError(f"--label is for single labels, not for answer {found.kind}")
+    for label in only:
+        if label not in labels:
+            raise TaskError(f"{found.source}: --label {label}: {did_you_mean(label, labels)}")
+    rows = tuple(row for row in found.rows if row.answer in only)
+    left = len(found.rows) - len(rows)
+    return replace(
+        found, rows=rows, notes=(*found.notes, f"{left} examples of other labels are left out")
+    )
 
 
 def _of_frequent_labels(found: Found, least: int) -> tuple[list[Labelled], list[str]]:

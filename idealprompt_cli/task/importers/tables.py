@@ -129,7 +129,9 @@ class _Reading:
             return None
         fields = {name: as_text(record.values.get(name)) for name in self.roles.fields}
         if not images and not any(fields.values()):
-            self._leave_out(record, "picture and text are empty", "have neither picture nor text")
+            self._leave_out(
+                record, "picture and text are empty: fill one in", "have neither picture nor text"
+            )
             return None
         return Labelled(images, answers, self._split(record), fields, record.source)
 
@@ -137,7 +139,7 @@ class _Reading:
         texts = [normal(as_text(one)) for one in accepted_answers(cell, self.hints.answer or "any")]
         column = ", ".join(self.roles.labels)
         if not all(texts):
-            self._leave_out(record, f"{column} is empty", "have no answer")
+            self._leave_out(record, f"{column} is empty: fill it in", "have no answer")
             return ()
         if all(text.lower() in MISSING_VALUES for text in texts):
             if self.hints.skip_missing:
@@ -152,9 +154,7 @@ class _Reading:
         if self.hints.skip_missing:
             self.counted[f"{{count}} rows {counted} and are left out"] += 1
         else:
-            self.faults.add(
-                f"{record.source}: {fault}: fill it in, delete the row, or give --skip-missing"
-            )
+            self.faults.add(f"{record.source}: {fault}, delete the row, or give --skip-missing")
 
     def _images(self, record: Record) -> tuple[Path, ...] | None:
         """The row's pictures, () where it names none, None where one is not there."""
@@ -163,7 +163,9 @@ class _Reading:
             path = self._existing(name)
             if path is None:
                 self._leave_out(
-                    record, f"{name!r}: no such picture", "name a picture that is not there"
+                    record,
+                    f"{name!r}: no such picture: fix the name",
+                    "name a picture that is not there",
                 )
                 return None
             found.append(path)

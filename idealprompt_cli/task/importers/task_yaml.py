@@ -39,7 +39,7 @@ def default_question(found: Found) -> str:
 
 
 def _asked(found: Found) -> str:
-    labels = tuple(found.counts())
+    labels = found.labels()
     pictures = any(row.images for row in found.rows)
     if found.kind == "text":
         return "What does the picture say?" if pictures else "What is the answer?"
@@ -128,7 +128,7 @@ _METRICS: Mapping[AnswerKind, str] = {
 def _answers(found: Found) -> str:
     """The lines on what is answered."""
     if found.kind == "label":
-        return "# The possible answers.\n" + dump({"labels": list(found.counts())})
+        return "# The possible answers.\n" + dump({"labels": list(found.labels())})
     lines = dump({"answer": found.kind})
     if found.kind == "labels":
         lines += "# Any of these may hold, or none.\n" + dump(
