@@ -97,10 +97,6 @@ class Evidence(Protocol):
     def described(self) -> bool:
         """Whether all descriptions were asked for before, so that they cost nothing now."""
 
-    def phrases(self, label: str, against: str | None = None, limit: int = 5) -> Sequence[str]:
-        """Words of the descriptions that mark `label` (against one other label, or all), the
-        most telling first; empty when nothing separates."""
-
     def vocabulary(self, limit: int = 40) -> Sequence[str]:
         """Content words of the descriptions, the most frequent first; labels are not looked at."""
 

@@ -15,6 +15,7 @@ from functools import partial
 
 from ..core.interfaces import Evidence
 from .attributes import Attribute, attributes
+from .text_contrast import either
 
 # What the more general guess weighs beside a cell's own examples.
 WEIGHT = 1.0
@@ -180,10 +181,3 @@ def _block(own: Sequence[Cell], cells: Mapping[Cell, str]) -> str | None:
         if len(values) < len({cell[place] for cell in cells}):
             parts.append(either(values))
     return " and ".join(parts) if size == len(own) and parts else None
-
-
-def either(words: Sequence[str]) -> str:
-    """ "a", "a or b", "a, b or c"."""
-    if len(words) < 2:
-        return "".join(words)
-    return f"{', '.join(words[:-1])} or {words[-1]}"

@@ -15,7 +15,7 @@ from ..core.requests import GenerateRequest, ScoreRequest
 from ..core.task import Example
 from ..evaluation.metered_engine import MeteredEngine
 from ..prompts.rendering import render
-from . import text_contrast as wording
+from . import text_contrast
 
 T = TypeVar("T")
 Asked = tuple[Prompt, tuple[str, ...]]
@@ -24,8 +24,6 @@ Asked = tuple[Prompt, tuple[str, ...]]
 DESCRIBE = "Describe this image in one sentence."
 DESCRIPTION_TOKENS = 64
 ANSWER_TOKENS = 12
-# A contrast below this z score is as likely to be chance as not, and gives no phrase.
-MIN_Z = 1.0
 
 
 @dataclass
@@ -60,17 +58,8 @@ class ModelEvidence:
         known = self._heard.texts.get((DESCRIBE, DESCRIPTION_TOKENS), {})
         return all(example.id in known for example in self.examples)
 
-    def phrases(self, label: str, against: str | None = None, limit: int = 5) -> Sequence[str]:
-        said = self.descriptions()
-        inside = [said[e.id] for e in self.examples if e.answer == label]
-        outside = [
-            said[e.id] for e in self.examples if e.answer != label and against in (None, e.answer)
-        ]
-        ranked = wording.contrast(inside, outside)
-        return [phrase for phrase, z in ranked if z >= MIN_Z][:limit]
-
     def vocabulary(self, limit: int = 40) -> Sequence[str]:
-        return wording.vocabulary(list(self.descriptions().values()), limit)
+        return text_contrast.vocabulary(list(self.descriptions().values()), limit)
 
     def ask(self, questions: Sequence[str]) -> Sequence[Mapping[str, str]]:
         said = self._texts(questions, ANSWER_TOKENS)

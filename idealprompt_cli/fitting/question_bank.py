@@ -8,15 +8,15 @@ good ones of those before are used up.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..core.interfaces import Evidence
 from ..core.prompt import Prompt
 from ..core.task import Example
+from .answer_rules import telling
 from .questions import QUESTIONS
-from .word_sources import MAX_WORDS, Source, known_questions, telling
+from .word_sources import Source, answer_words, known_questions
 
 # The first to be asked: what many tasks turn on and a description of one sentence leaves out. The
 # descriptions have been read by then.
@@ -72,7 +72,7 @@ class Bank:
         if not ready or self.evidence.affordable() < len(self.evidence.examples):
             return None
         self.used.add(ready[0])
-        return Source(ready[0], _words(self.answers[ready[0]], self.evidence))
+        return Source(ready[0], answer_words(self.answers[ready[0]], self.evidence))
 
     def _ready(self) -> list[str]:
         return [question for question in self.ranked if question not in self.used]
@@ -138,16 +138,3 @@ def asked_sources(evidence: Evidence, labels: Sequence[str]) -> Iterator[Source]
         said = {i: max(row, key=lambda word: row[word]) for i, row in table.items()}
         known[source] = telling(said, gold)
         yield source
-
-
-def _words(answers: Mapping[str, str], evidence: Evidence) -> tuple[str, ...]:
-    """Words to score: the answers by frequency (with the other half of yes/no), then words of the
-    model's descriptions, if it has given any. Labels are not looked at, so the list is the same
-    for every fold."""
-    counts = Counter(answer for answer in answers.values() if answer)
-    words = sorted(counts, key=lambda word: (-counts[word], word))
-    for yes, no in (("yes", "no"), ("Yes", "No")):
-        if yes in counts or no in counts:
-            return tuple(dict.fromkeys((*words, yes, no)))[:MAX_WORDS]
-    more = evidence.vocabulary(MAX_WORDS) if evidence.described() else ()
-    return tuple(dict.fromkeys((*words, *more)))[:MAX_WORDS]

@@ -1,6 +1,6 @@
 """Words of short texts, and which of them set one group of texts apart from another.
 
-Pure functions on strings: the statistics behind label descriptions. Knows no model and no task.
+Pure functions on strings: the statistics behind label descriptions. Knows no model.
 """
 
 from __future__ import annotations
@@ -8,8 +8,10 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
+
+from ..core.task import Example
 
 _WORD = re.compile(r"[^\W_]+(?:[-'][^\W_]+)*")
 _NEGATIONS = frozenset({"no", "not", "without"})
@@ -23,6 +25,8 @@ GRAMMAR = frozenset(
     )
 )
 _PRIOR_WEIGHT = 2.0
+# A contrast below this z score is as likely to be chance as not.
+MIN_Z = 1.0
 
 
 def terms(text: str) -> list[str]:
@@ -77,6 +81,16 @@ def contrast(inside: Iterable[str], outside: Iterable[str]) -> list[tuple[str, f
     return sorted(kept.items(), key=lambda pair: (-pair[1], pair[0]))
 
 
+def marking(
+    texts: Mapping[str, str], examples: Sequence[Example], label: str, against: Collection[str]
+) -> list[str]:
+    """Features of the texts of `label`'s examples that mark them against other labels, the most
+    telling first; empty where nothing separates them."""
+    inside = [texts[e.id] for e in examples if e.answer == label]
+    outside = [texts[e.id] for e in examples if e.answer in against and e.answer != label]
+    return [phrase for phrase, z in contrast(inside, outside) if z >= MIN_Z]
+
+
 def _log_odds(a: int, n: int, b: int, m: int, share: float) -> float:
     """z score of the difference in log-odds of a feature held by a of n and b of m texts."""
     yes, no = _PRIOR_WEIGHT * share, _PRIOR_WEIGHT * (1 - share) + 1e-9
@@ -91,3 +105,10 @@ def _redundant(feature: str, scores: dict[str, float]) -> bool:
     halves = [" ".join(words[:cut]) for cut in range(1, len(words))]
     halves += [" ".join(words[cut:]) for cut in range(1, len(words))]
     return any(scores.get(half, 0.0) > 0.8 * scores[feature] for half in halves)
+
+
+def either(words: Sequence[str]) -> str:
+    """ "a", "a or b", "a, b or c"."""
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} or {words[-1]}"

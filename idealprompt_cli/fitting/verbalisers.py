@@ -1,4 +1,4 @@
-"""Fits label -> words from the model's word scores on labelled examples (shared by strategies).
+"""Fits label -> words from the model's word scores on labelled examples.
 
 A small penalised-likelihood problem: which words stand for which label, so that the label's
 probability (the sum over its words) is high on the examples that carry it.
@@ -27,13 +27,19 @@ _HEARD = 0.02
 
 
 def fit_verbalisers(
-    scores: Scores, gold: Mapping[str, str], labels: Sequence[str]
+    scores: Scores,
+    gold: Mapping[str, str],
+    labels: Sequence[str],
+    start: Sequence[Verbaliser] = (),
+    limit: int = MAX_WORDS,
 ) -> tuple[Verbaliser, ...] | None:
-    """The verbaliser of every label, strongest word first; None if a label gets no word.
+    """The verbaliser of every label, at most `limit` words each, the likeliest first; None if a
+    label gets no word.
 
-    `scores[example][word]` is log p(word | prompt, picture); examples without gold are not used.
-    Words start at the label in whose pictures they are likeliest and are then moved one at a time
-    (three sweeps of coordinate ascent) while the penalised likelihood rises.
+    `scores[example][word]` is log p(word | prompt, example); examples without gold are not used.
+    Words begin at the label that `start` gives them (none given: at the label in whose examples
+    they are likeliest) and are then moved one at a time, in at most three sweeps of coordinate
+    ascent, while the penalised likelihood rises.
     """
     ids = [example for example in scores if example in gold]
     if len({gold[example] for example in ids}) < len(labels):
@@ -45,15 +51,27 @@ def fit_verbalisers(
     if len(words) < len(labels):
         return None
     answers = np.array([labels.index(gold[example]) for example in ids])
-    owner = _ascend(chances, answers, _start(chances, answers, len(labels)), len(labels))
+    owner = _given(words, labels, start) if start else _likeliest(chances, answers, len(labels))
+    owner = _ascend(chances, answers, _filled(chances, answers, owner, len(labels)), len(labels))
     if set(range(len(labels))) - set(owner.tolist()):
         return None
     means = chances.mean(axis=0)
     fitted = []
     for place, label in enumerate(labels):
         own = sorted(np.flatnonzero(owner == place), key=lambda w: (-means[w], words[w]))
-        fitted.append(Verbaliser(label, tuple(words[w] for w in own[:MAX_WORDS])))
+        fitted.append(Verbaliser(label, tuple(words[w] for w in own[:limit])))
     return tuple(fitted)
+
+
+def likelihood(
+    scores: Scores, gold: Mapping[str, str], labels: Sequence[str], fitted: Sequence[Verbaliser]
+) -> float:
+    """Summed log p(gold) under fitted words: how well a question tells the labels apart."""
+    ids = [example for example in scores if example in gold]
+    words = list(scores[ids[0]])
+    owner, chances = _given(words, labels, fitted), _chances(scores, ids, words)
+    own = [chances[i, owner == labels.index(gold[example])].sum() for i, example in enumerate(ids)]
+    return _fit(np.array(own), chances[:, owner != _NOBODY].sum(axis=1), len(labels))
 
 
 def fitted_words(
@@ -89,19 +107,35 @@ def _chances(scores: Scores, ids: Sequence[str], words: Sequence[str]) -> np.nda
     return np.asarray(table / table.sum(axis=1, keepdims=True))
 
 
-def _start(chances: np.ndarray, answers: np.ndarray, count: int) -> np.ndarray:
-    """Each word at the label in whose pictures its mean chance is highest, if that is telling and
-    the word is the likeliest for some picture; for a label left empty the one with most lift."""
-    means = np.stack([chances[answers == place].mean(axis=0) for place in range(count)])
+def _given(words: Sequence[str], labels: Sequence[str], start: Sequence[Verbaliser]) -> np.ndarray:
+    """Each word's label as the verbalisers have it."""
+    where = {word: labels.index(v.label) for v in start if v.label in labels for word in v.words}
+    return np.array([where.get(word, _NOBODY) for word in words])
+
+
+def _likeliest(chances: np.ndarray, answers: np.ndarray, count: int) -> np.ndarray:
+    """Each word at the label in whose examples its mean chance is highest, if that is telling and
+    the word is the likeliest for some example."""
+    means = _means(chances, answers, count)
     share = means.max(axis=0) / np.maximum(means.sum(axis=0), 1e-12)
     said = np.isin(np.arange(chances.shape[1]), chances.argmax(axis=1))
     telling = said & (share >= (1 + 0.2 * (count - 1)) / count)
-    owner = np.where(telling, means.argmax(axis=0), _NOBODY)
+    return np.where(telling, means.argmax(axis=0), _NOBODY)
+
+
+def _filled(chances: np.ndarray, answers: np.ndarray, owner: np.ndarray, count: int) -> np.ndarray:
+    """With the word of most lift for each label that has none."""
+    owner, means = owner.copy(), _means(chances, answers, count)
     for place in range(count):
         if not (owner == place).any():
             lift = means[place] / np.maximum(means.sum(axis=0), 1e-12)
             owner[int(np.argmax(np.where(owner == _NOBODY, lift, -1.0)))] = place
     return owner
+
+
+def _means(chances: np.ndarray, answers: np.ndarray, count: int) -> np.ndarray:
+    """(labels, words): the mean chance of each word among each label's examples."""
+    return np.stack([chances[answers == place].mean(axis=0) for place in range(count)])
 
 
 def _ascend(chances: np.ndarray, answers: np.ndarray, owner: np.ndarray, count: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from functools import partial
 
 from ..core.interfaces import Evidence
 from ..core.prompt import Prompt
-from .attribute_tables import Table, either, tables
+from .attribute_tables import Table, tables
 from .label_words import Marks, fit_marks
 from .text_contrast import features
 from .verbalisers import fitted_words
@@ -21,12 +21,11 @@ from .verbalisers import fitted_words
 __all__ = [
     "MAX_WORDS",
     "Source",
+    "answer_words",
     "described_marks",
-    "either",
     "known_questions",
     "outlook",
     "sources",
-    "telling",
 ]
 
 MAX_WORDS = 64
@@ -121,16 +120,19 @@ def known_questions(evidence: Evidence) -> dict[Source, float]:
     return evidence.once("known questions", dict[Source, float])
 
 
-def telling(answers: Mapping[str, str], gold: Mapping[str, str]) -> float:
-    """How well answers tell the labels apart, in [0, 1]: the mean leave-one-out probability of the
-    gold label among the other examples that got the same answer (add-one over the labels)."""
-    labels, total = len({gold[i] for i in answers}), 0.0
-    table = Counter((said.casefold(), gold[i]) for i, said in answers.items())
-    sizes = Counter(said.casefold() for said in answers.values())
-    for i, said in answers.items():
-        word = said.casefold()
-        total += (table[word, gold[i]] - 1 + 1 / labels) / sizes[word]
-    return total / max(1, len(answers))
+def answer_words(
+    answers: Mapping[str, str], evidence: Evidence, limit: int = MAX_WORDS
+) -> tuple[str, ...]:
+    """Words to score as answers: those given, by frequency (with the other half of yes/no), then
+    words of the model's descriptions, if there are any. Labels are not looked at, so the list is
+    the same for every fold."""
+    counts = Counter(answer for answer in answers.values() if answer)
+    words = sorted(counts, key=lambda word: (-counts[word], word))
+    for yes, no in (("yes", "no"), ("Yes", "No")):
+        if yes in counts or no in counts:
+            return tuple(dict.fromkeys((*words, yes, no)))[:limit]
+    more = evidence.vocabulary(limit) if evidence.described() else ()
+    return tuple(dict.fromkeys((*words, *more)))[:limit]
 
 
 # --- descriptions ---------------------------------------------------------------------------------

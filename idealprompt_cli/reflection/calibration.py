@@ -1,19 +1,43 @@
-"""Edits against a lean of the model: calibration offsets and the order of the labels."""
+"""Edits against label bias: calibration offsets and the order of the labels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from ..core.interfaces import Draft, Evidence
 from ..core.prompt import Prompt
 from ..core.results import Outcome
+from ..fitting.calibration import added, batch, contextual, fitted, label_bias
 from ..prompts.rendering import ordered_labels
-from .label_bias import OrderBias, added, batch, contextual, fitted, lean
 from .proposal import Proposal
 
 # Share of answers that change with the order of the labels before the order is worth an edit.
 FLIPS = 0.1
+
+
+@dataclass(frozen=True)
+class OrderBias:
+    """What turning the order of the labels round did on `n` examples: the share whose answer
+    changed, and the share whose answer was the label shown first, both ways round."""
+
+    n: int
+    flipped: float
+    first: float
+
+
+def order_bias(
+    forward: Sequence[Outcome], backward: Sequence[Outcome], order: Sequence[str]
+) -> OrderBias:
+    """From outcomes of the same examples with the labels shown in `order` and the other way."""
+    after = {o.example_id: o.predicted for o in backward}
+    pairs = [(o.predicted, after[o.example_id]) for o in forward if o.example_id in after]
+    if not pairs:
+        return OrderBias(0, 0.0, 0.0)
+    flipped = sum(a != b for a, b in pairs)
+    first = sum(a == order[0] and b == order[-1] for a, b in pairs)
+    return OrderBias(len(pairs), flipped / len(pairs), first / len(pairs))
 
 
 def calibrations(
@@ -35,16 +59,16 @@ def calibrations(
     if blank is not None and blank.probabilities:
         edited = prompt.with_(calibration=added(prompt.calibration, contextual(blank, labels)))
         found.append(Proposal("calibration-blank", Draft(edited, _WHY["blank"]), _WHY["blank"]))
-    leaning = {label: share for label, share in lean(outcomes, labels).items() if share > 0.02}
-    told = ", ".join(f"{x} too often by {100 * s:.0f} %" for x, s in leaning.items())
-    why = f"; answered: {told}" if told else ""
+    shares = {label: s for label, s in label_bias(outcomes, labels).items() if s > 0.02}
+    favoured = ", ".join(f"{label} too often by {100 * s:.0f} %" for label, s in shares.items())
+    why = f"; answered: {favoured}" if favoured else ""
     return [Proposal(p.kind, p.draft, p.why + why) for p in found if p.draft.prompt != prompt]
 
 
 _WHY: Mapping[str, str] = {
     "mean": "brings the labels' mean probability to their share",
     "labels": "offsets that make the known labels likeliest",
-    "blank": "evens out what the model says of a picture without content",
+    "blank": "corrects what the model answers for a picture without content",
 }
 
 

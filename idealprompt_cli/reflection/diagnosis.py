@@ -17,9 +17,8 @@ from ..evaluation.evaluator import Evaluator
 from ..fitting.evidence import ModelEvidence
 from ..prompts.rendering import ordered_labels, render
 from ..prompts.serialisation import fingerprint
-from .calibration import calibrations, orders
+from .calibration import OrderBias, calibrations, order_bias, orders
 from .cases import Confusion, ranked
-from .label_bias import OrderBias, order_bias
 from .probing import Probe, probes, said
 from .proposal import Proposal
 from .proposer_edits import answer_form, capable, shown_of, written

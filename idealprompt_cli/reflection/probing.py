@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from ..core.interfaces import Evidence
 from ..core.prompt import Prompt
 from ..core.task import Example
-from ..fitting.text_contrast import contrast, features, terms
-from .attribute_rules import telling, telling_together
+from ..fitting.answer_rules import telling, telling_together
+from ..fitting.text_contrast import features, marking, terms
+from ..fitting.word_sources import answer_words
 from .cases import Case
 
 KEPT = 4
@@ -27,8 +28,6 @@ MAX_WORDS = 32
 SHARE = 0.5
 # Questions that are put to more than the first few pictures.
 SECOND = 2 * KEPT
-# A contrast below this z score is as likely to be chance as not.
-MIN_Z = 1.0
 _POLAR = frozenset({"yes", "no"})
 
 
@@ -78,7 +77,9 @@ def probes(
     if best and evidence.price(best) <= evidence.affordable():
         answers = dict(zip(best, evidence.ask(best), strict=True))
         best.sort(key=lambda question: -telling(answers[question], gold))
-        return tuple(Probe(q, answers[q], _words(answers[q], evidence)) for q in best)
+        return tuple(
+            Probe(q, answers[q], answer_words(answers[q], evidence, MAX_WORDS)) for q in best
+        )
     return ()
 
 
@@ -176,17 +177,6 @@ def _part(evidence: Evidence, order: Sequence[Example], per_label: int) -> Evide
     return evidence.excluding([e.id for e in evidence.examples if e.id not in kept])
 
 
-def _words(answers: Mapping[str, str], evidence: Evidence) -> tuple[str, ...]:
-    """The answers by frequency (with the other half of yes and no), then words of the
-    descriptions. Labels are not looked at, so the list is the same for every fold."""
-    counts = Counter(answer for answer in answers.values() if answer)
-    words = sorted(counts, key=lambda word: (-counts[word], word))
-    for yes, no in (("yes", "no"), ("Yes", "No")):
-        if yes in counts or no in counts:
-            return tuple(dict.fromkeys((*words, yes, no)))[:MAX_WORDS]
-    return tuple(dict.fromkeys((*words, *evidence.vocabulary(MAX_WORDS))))[:MAX_WORDS]
-
-
 # --- what the answers say -------------------------------------------------------------------------
 
 
@@ -209,8 +199,6 @@ def phrases(
     evidence: Evidence, kept: Sequence[Probe], label: str, against: Sequence[str], limit: int
 ) -> tuple[str, ...]:
     """Words that mark `label` against other labels, the most telling first (weighted log-odds
-    with a Dirichlet prior, see `wording.contrast`)."""
-    texts = said(evidence, kept)
-    inside = [texts[e.id] for e in evidence.examples if e.answer == label]
-    outside = [texts[e.id] for e in evidence.examples if e.answer in against and e.answer != label]
-    return tuple(phrase for phrase, z in contrast(inside, outside) if z >= MIN_Z)[:limit]
+    with a Dirichlet prior, see `text_contrast.contrast`)."""
+    marks = marking(said(evidence, kept), evidence.examples, label, against)
+    return tuple(marks[:limit])

@@ -13,10 +13,11 @@ from typing import Any
 
 from ..core.interfaces import Draft, Evidence
 from ..core.prompt import LabelText, Prompt, Verbaliser
+from ..fitting.answer_rules import phrases_of, telling_together
+from ..fitting.text_contrast import either
+from ..fitting.verbalisers import fit_verbalisers, likelihood
 from ..prompts.rendering import words_for
-from .attribute_rules import phrases_of, telling_together
 from .cases import Confusion
-from .fit_words import fit_words, likelihood
 from .probing import FITTED, Probe, phrases
 from .proposal import Proposal
 
@@ -267,7 +268,7 @@ def _telling_words(
         tables = evidence.word_scores([(probe.prompt, probe.words) for probe in first])
         best, found = -float("inf"), None
         for probe, scores in zip(first, tables, strict=True):
-            fitted = fit_words(scores, gold, labels)
+            fitted = fit_verbalisers(scores, gold, labels)
             value = likelihood(scores, gold, labels, fitted) if fitted else best
             if fitted and value > best:
                 best, found = value, (probe, fitted)
@@ -287,12 +288,5 @@ def _words(prompt: Prompt, evidence: Evidence, *, labels: Sequence[str]) -> Prom
     scores = evidence.word_scores([(prompt.with_(verbalisers=()), words)])[0]
     gold = {example.id: example.answer for example in evidence.examples}
     start = tuple(Verbaliser(label, words_for(prompt, label)) for label in labels)
-    fitted = fit_words(scores, gold, labels, start)
+    fitted = fit_verbalisers(scores, gold, labels, start)
     return prompt.with_(verbalisers=fitted, calibration=()) if fitted else None
-
-
-def either(words: Sequence[str]) -> str:
-    """ "a", "a or b", "a, b or c"."""
-    if len(words) < 2:
-        return "".join(words)
-    return f"{', '.join(words[:-1])} or {words[-1]}"

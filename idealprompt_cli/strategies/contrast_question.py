@@ -7,7 +7,8 @@ from functools import partial
 
 from ..core.interfaces import Draft, Evidence, Strategy, StrategyContext
 from ..core.prompt import Prompt, Verbaliser
-from ..fitting.word_sources import Source, either, outlook, sources
+from ..fitting.text_contrast import either
+from ..fitting.word_sources import Source, outlook, sources
 from .reask import bare
 
 # Ordinary instruction English, fitted to no one model.

@@ -9,7 +9,8 @@ from functools import partial
 from ..core.interfaces import Draft, Evidence, Strategy, StrategyContext
 from ..core.prompt import LabelText, Prompt
 from ..core.results import Evaluation
-from ..fitting.word_sources import described_marks, either
+from ..fitting.text_contrast import either
+from ..fitting.word_sources import described_marks
 
 
 class ContrastivePair(Strategy):

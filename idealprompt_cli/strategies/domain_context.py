@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..core.interfaces import Draft, Strategy, StrategyContext
 from ..core.prompt import Prompt
-from ..fitting.word_sources import either
+from ..fitting.text_contrast import either
 
 # Ordinary instruction English, fitted to no one model.
 PLAIN = "You are given an image to classify."

@@ -7,7 +7,8 @@ from functools import partial
 
 from ..core.interfaces import Draft, Evidence, Strategy, StrategyContext
 from ..core.prompt import Prompt, Verbaliser
-from ..fitting.attribute_tables import Cell, Table, either, tables
+from ..fitting.attribute_tables import Cell, Table, tables
+from ..fitting.text_contrast import either
 from .reask import bare
 
 # Ordinary instruction English, fitted to no one model.

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from ..core.interfaces import Draft, Strategy, StrategyContext
 from ..core.prompt import Prompt
-from ..fitting.attribute_tables import either, tables
+from ..fitting.attribute_tables import tables
+from ..fitting.text_contrast import either
 
 # Ordinary instruction English, fitted to no one model.
 STEPS = ("First: is it {words}?", "Then: is it {words}?")

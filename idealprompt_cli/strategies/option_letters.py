@@ -7,7 +7,7 @@ from functools import partial
 
 from ..core.interfaces import Draft, Evidence, Strategy, StrategyContext
 from ..core.prompt import LabelText, Prompt, Verbaliser
-from ..fitting.word_sources import either
+from ..fitting.text_contrast import either
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 

@@ -7,9 +7,9 @@ from functools import partial
 
 from ..core.interfaces import Draft, Evidence, Strategy, StrategyContext
 from ..core.prompt import LabelText, Prompt
-from ..fitting.attribute_tables import Table, clauses, either, tables
+from ..fitting.attribute_tables import Table, clauses, tables
 from ..fitting.rules import fit_rule
-from ..fitting.text_contrast import terms
+from ..fitting.text_contrast import either, terms
 from .label_descriptions import ASK
 
 REST = "anything else"

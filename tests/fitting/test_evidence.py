@@ -5,7 +5,7 @@ from __future__ import annotations
 from idealprompt_cli.core.prompt import Prompt
 from idealprompt_cli.evaluation.metered_engine import MeteredEngine
 from idealprompt_cli.fitting.evidence import ModelEvidence, apart
-from idealprompt_cli.fitting.text_contrast import contrast, terms, vocabulary
+from idealprompt_cli.fitting.text_contrast import contrast, marking, terms, vocabulary
 
 from ..support.fake_vlm import FakeVlm, shop_task
 
@@ -15,6 +15,10 @@ TASK = shop_task()
 def made() -> tuple[ModelEvidence, FakeVlm]:
     engine = FakeVlm()
     return ModelEvidence(MeteredEngine(engine), TASK.labels, TASK.train), engine
+
+
+def marks(evidence: ModelEvidence, label: str) -> list[str]:
+    return marking(evidence.descriptions(), evidence.examples, label, TASK.labels)
 
 
 def test_terms_drop_grammar_and_keep_negations_whole() -> None:
@@ -45,14 +49,14 @@ def test_descriptions_are_asked_in_one_call_and_kept() -> None:
 
 def test_phrases_mark_their_label() -> None:
     evidence, _ = made()
-    assert set(evidence.phrases("K7", limit=2)) == {"striped", "checked"}
-    assert set(evidence.phrases("M2", "K7", 2)) == {"plain", "dotted"}
+    assert set(marks(evidence, "K7")[:2]) == {"striped", "checked"}
+    assert set(marks(evidence, "M2")[:2]) == {"plain", "dotted"}
 
 
 def test_excluded_examples_do_not_speak() -> None:
     evidence, _ = made()
     striped = [e.id for e in TASK.train if "striped" in e.id]
-    assert "striped" not in evidence.excluding(striped).phrases("K7", limit=5)
+    assert "striped" not in marks(evidence.excluding(striped), "K7")[:5]
 
 
 def test_a_sample_takes_as_many_of_each_label() -> None:

@@ -13,6 +13,9 @@ from idealprompt_cli.core.edits import EditReport
 from idealprompt_cli.core.prompt import LabelText, Prompt, Verbaliser
 from idealprompt_cli.core.results import Evaluation, Interval, Outcome, Trial
 from idealprompt_cli.evaluation.cross_fitting import Candidate
+from idealprompt_cli.fitting.answer_rules import phrases_of, telling
+from idealprompt_cli.fitting.calibration import added, batch, contextual, fitted, label_bias
+from idealprompt_cli.fitting.verbalisers import fit_verbalisers, likelihood
 from idealprompt_cli.priors import ANY, Belief, Beliefs, lessons
 from idealprompt_cli.reflection.acceptance import (
     Challenge,
@@ -23,11 +26,9 @@ from idealprompt_cli.reflection.acceptance import (
     sign_flip,
     worst_first,
 )
-from idealprompt_cli.reflection.attribute_rules import phrases_of, telling
+from idealprompt_cli.reflection.calibration import order_bias
 from idealprompt_cli.reflection.cases import confusions, ranked
 from idealprompt_cli.reflection.edit_priors import left_out, worth
-from idealprompt_cli.reflection.fit_words import fit_words, likelihood
-from idealprompt_cli.reflection.label_bias import added, batch, contextual, fitted, lean, order_bias
 from idealprompt_cli.reflection.merging import merges
 from idealprompt_cli.reflection.proposal import differences, key
 
@@ -199,7 +200,7 @@ def test_offsets_even_out_a_lean() -> None:
     """A model that always prefers A, by more for As."""
     leaning = [outcome(f"a{i}", "A", 0.9) for i in range(5)]
     leaning += [outcome(f"b{i}", "B", 0.3) for i in range(5)]
-    assert lean(leaning, LABELS) == {"A": 0.5, "B": -0.5}
+    assert label_bias(leaning, LABELS) == {"A": 0.5, "B": -0.5}
     for offsets in (batch(leaning, LABELS), fitted(leaning, LABELS)):
         assert recalibrated(leaning, offsets) == 10
     blank = outcome("blank", "A", 0.75)
@@ -223,14 +224,14 @@ def test_words_move_to_the_label_they_speak_for() -> None:
     scores = {f"{x}{i}": {"odd": -2.5, **says[x]} for x in LABELS for i in range(5)}
     gold = {name: name[0] for name in scores}
     wrong = (Verbaliser("A", ("blue",)), Verbaliser("B", ("odd",)))
-    fresh = fit_words(scores, gold, LABELS)
+    fresh = fit_verbalisers(scores, gold, LABELS)
     assert fresh is not None
     assert {v.label: v.words[0] for v in fresh} == {"A": "red", "B": "blue"}
-    moved = fit_words(scores, gold, LABELS, wrong)
+    moved = fit_verbalisers(scores, gold, LABELS, wrong)
     assert moved is not None
     before, after = (likelihood(scores, gold, LABELS, fit) for fit in (wrong, moved))
     assert after > before
-    assert fit_words(scores, dict.fromkeys(gold, "A"), LABELS) is None
+    assert fit_verbalisers(scores, dict.fromkeys(gold, "A"), LABELS) is None
 
 
 def test_telling() -> None:

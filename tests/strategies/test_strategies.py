@@ -15,12 +15,12 @@ from idealprompt_cli.core.requests import GenerateRequest
 from idealprompt_cli.core.task import Example, Task
 from idealprompt_cli.evaluation.evaluator import Evaluator
 from idealprompt_cli.evaluation.metered_engine import MeteredEngine
+from idealprompt_cli.fitting.answer_rules import telling
 from idealprompt_cli.fitting.attribute_tables import tables
 from idealprompt_cli.fitting.attributes import attributes
 from idealprompt_cli.fitting.evidence import ModelEvidence
 from idealprompt_cli.fitting.rules import fit_rule
 from idealprompt_cli.fitting.verbalisers import fit_verbalisers
-from idealprompt_cli.fitting.word_sources import telling
 from idealprompt_cli.metrics import METRICS
 from idealprompt_cli.prompts.rendering import render
 from idealprompt_cli.prompts.serialisation import from_dict, to_dict

@@ -1,8 +1,9 @@
-"""Labels that a model leans to whatever it sees: measured, and evened out by offsets.
+"""Label bias (labels that a model favours whatever it is shown): measured and corrected by offsets.
 
-`contextual` takes the lean from a picture without content (contextual calibration, arXiv
-2102.09690), `batch` from the mean over the pictures at hand (batch calibration, arXiv 2309.17249),
-`fitted` from their labels. Works on probabilities; knows no model.
+Offsets are added to the labels' log-probabilities. `contextual` takes them from a picture without
+content (contextual calibration, arXiv 2102.09690), `batch` from the mean over the examples at hand
+(batch calibration, arXiv 2309.17249), `fitted` from their labels. Works on probabilities; knows no
+model.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,31 +23,8 @@ _RIDGE = 0.5
 _STEPS = 12
 
 
-@dataclass(frozen=True)
-class OrderBias:
-    """What turning the order of the labels round did on `n` examples: the share whose answer
-    changed, and the share whose answer was the label shown first, both ways round."""
-
-    n: int
-    flipped: float
-    first: float
-
-
-def order_bias(
-    forward: Sequence[Outcome], backward: Sequence[Outcome], order: Sequence[str]
-) -> OrderBias:
-    """From outcomes of the same examples with the labels shown in `order` and the other way."""
-    after = {o.example_id: o.predicted for o in backward}
-    pairs = [(o.predicted, after[o.example_id]) for o in forward if o.example_id in after]
-    if not pairs:
-        return OrderBias(0, 0.0, 0.0)
-    flipped = sum(a != b for a, b in pairs)
-    first = sum(a == order[0] and b == order[-1] for a, b in pairs)
-    return OrderBias(len(pairs), flipped / len(pairs), first / len(pairs))
-
-
-def lean(outcomes: Sequence[Outcome], labels: Sequence[str]) -> Mapping[str, float]:
-    """label -> how much more often it is answered than it is right (a share of all outcomes)."""
+def label_bias(outcomes: Sequence[Outcome], labels: Sequence[str]) -> Mapping[str, float]:
+    """label -> how much more often it is predicted than it is right (a share of all outcomes)."""
     said, gold = Counter(o.predicted for o in outcomes), Counter(o.gold for o in outcomes)
     return {label: (said[label] - gold[label]) / max(1, len(outcomes)) for label in labels}
 
