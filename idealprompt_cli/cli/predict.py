@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import signal
 import sys
 import time
@@ -19,11 +18,13 @@ from ..core.errors import ArtifactError, ContextError, ImageError, UsageError
 from ..core.results import Outcome
 from ..core.task import Example
 from ..io.files import check_writable
+from ..io.terminal import json_text
 from ..runs.models import named_by, opened, warn_if_other_model
 from .evaluate import Source, Use, check_stdin_once, choose_prompt, tell_of_prompt
-from .image_inputs import Watch, answered, batches, given
+from .inputs import Input, answered, batches, fields_of, given, key_of, parse_fields
 from .models import ModelFlags
 from .shared_options import Talk, grouped
+from .watched_folder import Watch
 
 if TYPE_CHECKING:
     from ..artifact import Artifact
@@ -35,15 +36,40 @@ ABSTAINED = "abstained"
 EPILOG = """\b
 Examples:
   idealprompt predict prompt.yaml photo.jpg
+  idealprompt predict prompt.yaml photos/ -o answers.jsonl
+  idealprompt predict prompt.yaml photo.jpg --input title='A red mug'
+  idealprompt predict prompt.yaml --table rows.csv
   find photos -name '*.jpg' | idealprompt predict prompt.yaml - > answers.jsonl
   idealprompt predict prompt.yaml --watch inbox -o answers.jsonl --min-probability 0.8
-Each line: image, label, probability, probabilities, seconds; or image, error.
-Written answers: image, answer (or labels), seconds.
-Pictures that belong together are joined: 'front.jpg;back.jpg'."""
+Each line is a JSON object: image, row or input (what it is about), then label, probability,
+probabilities and seconds, or error. Written answers: answer (or labels) and seconds.
+Pictures that belong together are joined: 'front.jpg;back.jpg'. A line on stdin is a path, or an
+object such as {"image": "photo.jpg", "title": "A red mug"}."""
 
 Images = Annotated[
     list[str] | None,
-    typer.Argument(metavar="IMAGE...|-", help="Pictures, or - for paths from stdin."),
+    typer.Argument(
+        metavar="IMAGE|FOLDER|-...",
+        help="Pictures, folders of pictures, or - for paths or JSON Lines from stdin.",
+        show_default=False,
+    ),
+]
+Fields = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input",
+        metavar="NAME=TEXT",
+        help="A text field that the prompt refers to as {NAME} (may be repeated).",
+    ),
+]
+TableFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--table",
+        metavar="FILE",
+        help="A table (CSV, JSON Lines, ...) with a row for each input: a column for each field, "
+        "and an image column with paths relative to the table.",
+    ),
 ]
 WatchFolder = Annotated[
     Path | None,
@@ -60,7 +86,7 @@ MinProbability = Annotated[
         max=1.0,
         show_default=False,
         metavar="P",
-        help="Say 'abstained' where the answer is less probable than this.",
+        help="Answer 'abstained' where the answer is less probable than this.",
     ),
 ]
 Output = Annotated[
@@ -69,14 +95,14 @@ Output = Annotated[
         "--output",
         "-o",
         metavar="FILE|-",
-        help="Add the lines to this file; pictures that it has an answer for are left out.",
+        help="Append to this file; inputs that it has an answer for are skipped.",
     ),
 ]
 
 
 @dataclass(frozen=True)
 class Asking:
-    """What is asked of whom: an engine, a prompt of an artifact, and when it abstains."""
+    """An engine, a prompt of an artifact, and the probability below which it abstains."""
 
     engine: Engine
     artifact: Artifact
@@ -89,6 +115,8 @@ def predict(
     prompt: Source,
     images: Images = None,
     use: Use = "winner",
+    fields: Fields = None,
+    table: TableFile = None,
     output: Output = "-",
     watch: WatchFolder = None,
     min_probability: MinProbability = 0.0,
@@ -96,17 +124,17 @@ def predict(
     flags: ModelFlags,
     talk: Talk,
 ) -> None:
-    """Answer for pictures with an adapted prompt.
+    """Answer for new inputs with an adapted prompt: pictures, text fields or both.
 
-    A picture that cannot be read gets an error on its line; the others go on, and the exit code
-    is 1.
+    The answers are JSON Lines. An input that cannot be used gets a line with its error; the others
+    are answered, and the exit code is 1.
     """
     from ..artifact import read_artifact
     from ..ui.console import Console
 
     named = images or []
-    if not named and watch is None:
-        raise UsageError("name pictures, - for names from stdin, or a folder with --watch")
+    if not (named or fields or table or watch):
+        raise UsageError("name pictures, a folder, --table, --input or --watch, or - for stdin")
     check_stdin_once(prompt, named)
     target = "" if output == "-" else output
     if target:
@@ -116,10 +144,13 @@ def predict(
     if watch is not None and artifact.task.images != 1:
         raise UsageError("--watch takes pictures one by one, and this prompt is for several")
     done = answered(target)
-    names: Iterator[str] = (name for name in given(named) if name not in done)
-    if watch is not None:
-        names = chain(names, Watch(watch, done).names())
     _, chosen = choose_prompt(artifact, use)
+    needed = fields_of(chosen, prompt)
+    shared = parse_fields(fields or (), needed)
+    inputs = given(named, table, shared, needed)
+    if watch is not None:
+        inputs = chain(inputs, (Input(name, shared) for name in Watch(watch).names()))
+    inputs = (one for one in inputs if key_of(one.identity()) not in done)
     tell_of_prompt(artifact, use, console)
     files = named_by(artifact.model, flags)
     with opened(flags, console.say, named=files) as engine, _ended_by_term(watch is not None):
@@ -128,7 +159,7 @@ def predict(
         if watch is not None:
             console.say(f"Watching {watch}; Ctrl-C ends.")
         try:
-            failed = _answer_all(asking, names, target)
+            failed = _answer_all(asking, inputs, target)
         except KeyboardInterrupt:
             if watch is None:
                 raise
@@ -140,7 +171,7 @@ def predict(
 
 @contextmanager
 def _ended_by_term(wanted: bool) -> Iterator[None]:
-    """Make SIGTERM, by which services are stopped, end the work as Ctrl-C does."""
+    """Make SIGTERM, which stops services, end the work as Ctrl-C does."""
     if not wanted:
         yield
         return
@@ -151,13 +182,13 @@ def _ended_by_term(wanted: bool) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _answer_all(asking: Asking, names: Iterator[str], target: str) -> bool:
-    """Write a line for every picture as soon as its batch is answered; whether one failed."""
+def _answer_all(asking: Asking, inputs: Iterator[Input], target: str) -> bool:
+    """Write a line for every input as soon as its batch is answered; whether one failed."""
     failed = False
-    for batch in batches(names):
+    for batch in batches(inputs):
         lines = _answers(asking, batch)
         failed = failed or any("error" in line for line in lines)
-        _write([jsonlib.dumps(line, ensure_ascii=False) for line in lines], target)
+        _write([json_text(line) for line in lines], target)
     return failed
 
 
@@ -179,19 +210,19 @@ def _write(lines: list[str], target: str) -> None:
 # --- answering -----------------------------------------------------------------------------------
 
 
-def _answers(asking: Asking, names: list[str]) -> list[dict[str, Any]]:
-    """One object per name, in order. What cannot be read is told; where a picture turns out to be
-    broken only while it is asked about, each is asked alone."""
+def _answers(asking: Asking, inputs: list[Input]) -> list[dict[str, Any]]:
+    """One object per input, in order. What cannot be read is reported; where a picture turns out to
+    be damaged only while the model is asked, each is asked about alone."""
     lines: dict[int, dict[str, Any]] = {}
     examples: dict[int, Example] = {}
-    for place, name in enumerate(names):
+    for place, one in enumerate(inputs):
         try:
-            examples[place] = _example(name, asking.artifact.task.images)
+            examples[place] = one.example(asking.artifact.task.images)
         except ImageError as problem:
-            lines[place] = {"image": name, "error": str(problem)}
+            lines[place] = {"error": str(problem)}
     made = _asked(asking, list(examples.values()))
     lines |= dict(zip(examples, made, strict=True))
-    return [lines[place] for place in range(len(names))]
+    return [{**one.identity(), **lines[place]} for place, one in enumerate(inputs)]
 
 
 def _asked(asking: Asking, examples: list[Example]) -> list[dict[str, Any]]:
@@ -201,7 +232,7 @@ def _asked(asking: Asking, examples: list[Example]) -> list[dict[str, Any]]:
         return _ask(asking, examples)
     except (ImageError, ContextError) as problem:
         if len(examples) == 1:
-            return [{"image": examples[0].id, "error": str(problem)}]
+            return [{"error": str(problem)}]
     return [line for example in examples for line in _asked(asking, [example])]
 
 
@@ -225,29 +256,14 @@ def _ask(asking: Asking, examples: list[Example]) -> list[dict[str, Any]]:
 def _probabilities(
     asking: Asking, examples: list[Example], outcomes: list[Outcome]
 ) -> list[float | None]:
-    """How probable each written answer is as a whole, which takes another look at it."""
+    """The probability of each written answer as a whole, which takes a second request."""
     from ..evaluation.evaluator import probabilities_of
 
     return list(probabilities_of(asking.engine, asking.prompt, examples, outcomes))
 
 
-def _example(name: str, count: int) -> Example:
-    from ..io.images import image_size
-
-    paths = (name,) if Path(name).exists() or ";" not in name else tuple(name.split(";"))
-    if len(paths) != count:
-        raise ImageError(
-            f"{name}: the prompt is for {count} picture(s) at a time and this is {len(paths)}: "
-            "join those that belong together with ;"
-        )
-    found = tuple(Path(path.strip()) for path in paths)
-    for path in found:
-        image_size(path)  # says what is wrong with it before the model is asked
-    return Example(name, found, "", "command line")
-
-
 def _line(asking: Asking, outcome: Outcome, probability: float | None) -> dict[str, Any]:
-    line: dict[str, Any] = {"image": outcome.example_id}
+    line: dict[str, Any] = {}
     key, answer = "answer", _value(asking.artifact, outcome.predicted)
     if outcome.probabilities:
         key, probability = "label", outcome.probabilities[outcome.predicted]
@@ -265,8 +281,8 @@ def _line(asking: Asking, outcome: Outcome, probability: float | None) -> dict[s
 
 
 def _value(artifact: Artifact, text: str) -> Any:
-    """An answer as JSON has it: a number, an object, a list of labels, or its text; null where the
-    model wrote nothing that can be read."""
+    """An answer as a JSON value: a number, an object, a list of labels, or its text; null where
+    the model wrote nothing that can be parsed."""
     from ..answers import object_of, parse_number, split
 
     kind = artifact.task.answer

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from idealprompt_cli.cli.image_inputs import Watch
+from idealprompt_cli.cli.watched_folder import Watch
 
 from ..conftest import MakePicture, call
 
@@ -59,7 +59,7 @@ def test_predict_for_several_pictures_at_a_time(prompt: Path, folder: Path) -> N
     result = call("predict", prompt, pair, folder / "A/0.png", "-q")
     lines = [json.loads(line) for line in result.stdout.splitlines()]
     assert lines[0]["label"] == "A"
-    assert "the prompt is for 2 picture(s) at a time and this is 1" in lines[1]["error"]
+    assert "the prompt takes 2 picture(s) and this has 1" in lines[1]["error"]
 
 
 def test_predict_abstains(prompt: Path, folder: Path) -> None:
@@ -77,7 +77,7 @@ def test_predict_abstains(prompt: Path, folder: Path) -> None:
 def test_predict_needs_an_image(prompt: Path) -> None:
     result = call("predict", prompt)
     assert result.exit_code == 2
-    assert "name pictures, - for names from stdin, or a folder with --watch" in result.stderr
+    assert "name pictures, a folder, --table, --input or --watch, or - for stdin" in result.stderr
     assert "no such folder" in call("predict", prompt, "--watch", "none").stderr
 
 
@@ -173,3 +173,63 @@ def test_watching_ends_cleanly(prompt: Path, folder: Path, number: signal.Signal
     assert process.returncode == 0
     assert out == ""
     assert notices.splitlines()[-1] == "Stopped."
+
+
+def test_predict_a_folder(prompt: Path, folder: Path) -> None:
+    (folder / "A/.hidden.png").write_text("not a picture")
+    (folder / "A/notes.txt").write_text("not a picture")
+    result = call("predict", prompt, folder / "A", folder / "B/1.png", "-q")
+    assert result.exit_code == 0, result.stderr
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line["label"] for line in lines] == ["A"] * 10 + ["B"]
+    assert lines[0]["image"] == str(folder / "A/0.png")
+    Path("empty").mkdir()
+    empty = call("predict", prompt, "empty")
+    assert empty.exit_code == 1
+    assert json.loads(empty.stdout) == {
+        "image": "empty",
+        "error": "empty: the folder has no pictures",
+    }
+
+
+def test_predict_a_table_and_json_lines(prompt: Path, folder: Path) -> None:
+    (folder / "rows.csv").write_text("image,price\nA/0.png,3\nnone.png,4\nB/0.png,5\n")
+    table = call("predict", prompt, "--table", folder / "rows.csv", "-q", "-o", "answers.jsonl")
+    assert (table.exit_code, table.stdout) == (1, "")
+    lines = [json.loads(line) for line in Path("answers.jsonl").read_text().splitlines()]
+    assert [(line["row"], line.get("label")) for line in lines] == [(2, "A"), (3, None), (4, "B")]
+    assert "no such picture" in lines[1]["error"]
+    call("predict", prompt, "--table", folder / "rows.csv", "-q", "-o", "answers.jsonl")
+    more = Path("answers.jsonl").read_text().splitlines()[len(lines) :]
+    assert [json.loads(line)["row"] for line in more] == [3], "only the row without an answer"
+    stream = f'{{"image": "{folder}/B/2.png", "price": 7}}\n\n{folder}/A/2.png\n{{"image": 3\n'
+    result = call("predict", prompt, "-", "-q", stdin=stream)
+    found = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line.get("label") for line in found] == ["B", "A", None]
+    assert "<stdin>:4: not a JSON object" in found[2]["error"]
+    wrong = call("predict", prompt, "--table", "nowhere.csv")
+    assert wrong.exit_code == 1
+    assert "nowhere.csv: cannot be read" in wrong.stderr
+
+
+def test_predict_needs_the_fields_that_the_prompt_refers_to(prompt: Path, folder: Path) -> None:
+    picture, seed = folder / "A/0.png", ("-q", "--use", "baseline")
+    unknown = call("predict", prompt, picture, "--input", "title=x", *seed)
+    assert unknown.exit_code == 2
+    assert "--input title: the prompt refers to no such field" in unknown.stderr
+    text = prompt.read_text()
+    assert "  question: Which code?" in text
+    prompt.write_text(
+        text.replace("  question: Which code?", "  question: Which code has {title}?")
+    )
+    missing = json.loads(call("predict", prompt, picture, *seed).stdout)
+    assert missing["error"].startswith("the prompt refers to {title}: give --input title=TEXT")
+    misspelt = call("predict", prompt, picture, "--input", "titel=x", *seed)
+    assert "did you mean title?" in misspelt.stderr
+    (folder / "rows.csv").write_text("image,name\nA/0.png,mug\n")
+    table = call("predict", prompt, "--table", folder / "rows.csv", *seed)
+    assert "the prompt refers to {title}, which is none of the columns image, name" in table.stderr
+    found = json.loads(call("predict", prompt, picture, "--input", "title=x", *seed).stdout)
+    assert found["input"] == {"title": "x"}
+    prompt.write_text(text.replace("  question: Which code?", "  question: Which {code?"))
+    assert "prompt.question" in call("predict", prompt, picture, *seed).stderr
