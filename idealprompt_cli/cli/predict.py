@@ -124,9 +124,9 @@ def predict(
     flags: ModelFlags,
     talk: Talk,
 ) -> None:
-    """Answer for new inputs with an adapted prompt: pictures, text fields or both.
+    """Answer for new inputs with an adapted prompt.
 
-    The answers are JSON Lines. An input that cannot be used gets a line with its error; the others
+    Inputs are pictures, text fields or both; the answers are JSON Lines. An input that cannot be used gets a line with its error; the others
     are answered, and the exit code is 1.
     """
     from ..artifact import read_artifact
