@@ -126,8 +126,8 @@ def predict(
 ) -> None:
     """Answer for new inputs with an adapted prompt.
 
-    Inputs are pictures, text fields or both; the answers are JSON Lines. An input that cannot be used gets a line with its error; the others
-    are answered, and the exit code is 1.
+    Inputs are pictures, text fields or both; the answers are JSON Lines. An input that cannot be
+    used gets a line with its error; the others are answered, and the exit code is 1.
     """
     from ..artifact import read_artifact
     from ..ui.console import Console
