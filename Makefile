@@ -1,4 +1,4 @@
-# Every target makes .venv itself where it is missing. `make help` lists them.
+# Every target creates .venv if it is missing. `make help` lists the targets.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint check demo-model bench clean
 
@@ -10,27 +10,27 @@ DEMO_OUT ?= prompt.yaml
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-setup: ## Make .venv with all that is needed (compiles llama.cpp once)
+setup: ## Create .venv (compiles llama.cpp once; HASHES=1 checks the hashes of all packages)
 	@sh .ci/setup dev
 
-demo: setup ## Adapt a prompt on a sample task with the embedded model, in both stages
+demo: setup ## Adapt a prompt on a sample task with the demonstration model
 	.venv/bin/idealprompt search $(DEMO_TASK) --reflect --budget $(DEMO_BUDGET) -o $(DEMO_OUT)
 
-test: setup ## Run the tests
-	$(PY) -m pytest
+test: setup ## Run the tests and list the ten slowest
+	$(PY) -m pytest --durations=10
 
-lint: setup ## Style and types, without the tests
+lint: setup ## Check style and types
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
-check: lint test ## Style, types and tests
+check: lint test ## Check style and types, run the tests
 
-demo-model: ## Train the embedded model again (installs PyTorch; minutes on a GPU, hours without)
+demo-model: ## Train the demonstration model again (installs PyTorch; hours on a CPU)
 	@sh .ci/setup dev,train
 	$(PY) -m training.make
 
-bench: setup ## Measure the samples (a minute) and the engine against its rivals (half an hour)
+bench: setup ## Measure the samples (a minute) and the engine (half an hour)
 	$(PY) -m benchmarks.samples
 	$(PY) -m benchmarks.engine
 

@@ -35,8 +35,36 @@ def test_every_dependency_is_pinned() -> None:
     assert wanted <= pinned()
 
 
+def test_every_tested_version_has_hashes() -> None:
+    """All but the extras for benchmarks and training, which `make setup` does not install."""
+    text = (ROOT / "constraints-hashes.txt").read_text()
+    entries = re.findall(r"^(\S+?)==(\S+).*?\\\n((?:    --hash=sha256:.*\n?)+)", text, re.MULTILINE)
+    hashed = {(name_of(name), version) for name, version, _ in entries}
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    tested = {
+        (name_of(line), line.split("==")[1].split(";")[0].strip())
+        for line in lines
+        if line and not line.startswith("#")
+    }
+    groups = PROJECT["optional-dependencies"]
+    extras = [
+        one for name, group in groups.items() if name not in ("bench", "train") for one in group
+    ]
+    needed = {name_of(one) for one in (*PROJECT["dependencies"], *extras)}
+    assert needed <= {name for name, _ in hashed}
+    assert hashed <= tested, "run: sh .ci/hashes"
+
+
 def test_no_registry_is_named() -> None:
-    for name in ("pyproject.toml", "constraints.txt", "Makefile", ".ci/setup", ".ci/run"):
+    for name in (
+        "pyproject.toml",
+        "constraints.txt",
+        "constraints-hashes.txt",
+        "Makefile",
+        ".ci/setup",
+        ".ci/hashes",
+        ".ci/run",
+    ):
         text = (ROOT / name).read_text()
         assert "index-url" not in text
         assert "://" not in text, name
