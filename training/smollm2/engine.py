@@ -10,18 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from idealprompt_cli.core.interfaces import Engine
+from idealprompt_cli.core.prompt import ImageSlot, Message
+from idealprompt_cli.core.requests import GenerateRequest, ScoreRequest
+from idealprompt_cli.core.task import ModelRef
 from idealprompt_cli.engines import EngineOptions, open_engine
-from idealprompt_cli.interfaces import Engine
-from idealprompt_cli.types import (
-    GenerateRequest,
-    ImageSlot,
-    Message,
-    ModelRef,
-    ScoreRequest,
-)
 from training.smollm2.gguf_text import find_text_gguf
-
-Engine = Engine
 
 
 def open_eyes(mmproj: Path, text: Path | None = None) -> Engine:
