@@ -13,7 +13,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from ..core.errors import IdealPromptError, ThresholdNotMet
+from ..core.errors import FAULT_SEPARATOR, IdealPromptError, ThresholdNotMet
 from ..io.files import reason
 from ..io.terminal import json_text, one_line
 
@@ -117,7 +117,7 @@ def output_failed(error: OSError) -> None:
 
 def fail(kind: str, message: str, exit_code: int, *, as_json: bool) -> None:
     """Write an error and end the command."""
-    line = one_line(message)
+    line = FAULT_SEPARATOR.join(one_line(fault) for fault in message.split(FAULT_SEPARATOR))
     prefix = "" if kind == "Interrupted" and line == "interrupted" else "error: "
     typer.echo(prefix + line, err=True)
     if as_json:

@@ -14,11 +14,14 @@
     ├── ThresholdNotMet       3   `eval --min-score` was not reached
     └── Interrupted         130   stopped by the user; state is kept
 
-The number is the process's exit code. A message is one line and names the file, the place in it,
-the offending value and what would mend it.
+The number is the process's exit code. A message is one line, or a line for each fault, and names the
+file, the place in it, the offending value and what would fix it.
 """
 
 from __future__ import annotations
+
+FAULT_SEPARATOR = "\n  "
+"""What stands between several faults in one message."""
 
 
 class IdealPromptError(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..core.errors import TaskError
+from ..core.errors import FAULT_SEPARATOR, TaskError
 
 SHOWN = 20
 
@@ -30,4 +30,4 @@ def listed(messages: list[str]) -> str:
     lines = different[:SHOWN]
     if len(different) > SHOWN:
         lines = [*lines, f"and {len(different) - SHOWN} more ({len(different)} in all)"]
-    return "\n  ".join(lines)
+    return FAULT_SEPARATOR.join(lines)

@@ -33,6 +33,7 @@ def load_task(folder: Path, *, metric: str = "", notify: Notice = lambda text: N
     settings = read_settings(folder)
     rows, schema = _with_answers(find_rows(folder, settings), settings)
     labels = _labels(settings, rows)
+    _check_model(settings, rows)
     contents = _contents_of(rows)
     splits = split_rows(rows, contents, settings, notify)
     _check_labels(labels, splits, settings)
@@ -98,6 +99,12 @@ def _check_labels(labels: Sequence[str], splits: Splits, settings: Settings) -> 
                 "labels",
                 f"no training example has the label {label!r}: add examples of it, or delete it",
             )
+
+
+def _check_model(settings: Settings, rows: Sequence[Row]) -> None:
+    pictures = any(row.images for row in rows)
+    if pictures and settings.model is not None and settings.model.mmproj is None:
+        raise settings.fail("model", "needs mmproj beside it: a picture model is two GGUF files")
 
 
 def _report_fields(settings: Settings, rows: Sequence[Row], notify: Notice) -> None:

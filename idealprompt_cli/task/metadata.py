@@ -74,6 +74,9 @@ def _entry(
     kind: Kind,
 ) -> Entry:
     fields = {name: as_text(values.get(name)) for name in columns.inputs}
+    if columns.inputs and not any(fields.values()) and not values.get(FILE_KEY):
+        empty = " and ".join([*([FILE_KEY] if FILE_KEY in values else []), *columns.inputs])
+        raise TaskError(f"{source}: {empty} is empty: fill it in or delete the row")
     return Entry(
         files=_files(values.get(FILE_KEY), source, path.parent, any(fields.values())),
         answers=tuple(_answers(values, source, columns.answers, kind)),
@@ -180,8 +183,7 @@ def _files(value: Any, source: str, folder: Path, optional: bool) -> tuple[str, 
         names = value
     if not isinstance(names, list) or not names or not all(isinstance(n, str) and n for n in names):
         raise TaskError(
-            f"{source}: file_name is {'' if value is None else value!r}: should be a file name or "
-            "a list of them"
+            f"{source}: file_name is {value!r}: should be a file name or a list of them"
         )
     return tuple(names)
 

@@ -231,16 +231,15 @@ def _answer_schema(declared: TaskSettings, section: Section) -> AnswerSchema:
 
 
 def _model(declared: TaskSettings, section: Section, folder: Path) -> ModelRef | None:
-    """Paths are relative to the task folder."""
+    """Paths are relative to the task folder. Without mmproj it is a text-only model."""
     if not declared.model and not declared.mmproj:
         return None
-    for key, other in (("model", "mmproj"), ("mmproj", "model")):
-        if not getattr(declared, key):
-            raise section.fail(other, f"needs {key} beside it: a picture model is two GGUF files")
+    if not declared.model:
+        raise section.fail("mmproj", "needs model beside it: a picture model is two GGUF files")
     for key in ("model", "mmproj"):
         if is_reference(getattr(declared, key)):
             raise section.fail(
                 key, "a task downloads nothing: name it with --model, or get the file"
             )
-    text, mmproj = (folder / Path(one).expanduser() for one in (declared.model, declared.mmproj))
-    return ModelRef(text, mmproj)
+    text = folder / Path(declared.model).expanduser()
+    return ModelRef(text, folder / Path(declared.mmproj).expanduser() if declared.mmproj else None)

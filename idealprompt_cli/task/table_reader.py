@@ -74,7 +74,7 @@ def read_table(
 
 def _decoded(path: Path, encoding: str, guess: bool) -> tuple[str, tuple[str, ...]]:
     data = read_bytes(path, TaskError, MAX_BYTES)
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff") and encoding == "utf-8":
         return _as(path, data, "utf-16", guess)
     try:
         return data.decode("utf-8-sig" if encoding == "utf-8" else encoding), ()
