@@ -14,7 +14,7 @@
     ├── ThresholdNotMet       3   `eval --min-score` was not reached
     └── Interrupted         130   stopped by the user; state is kept
 
-The number is the process's exit code. A message is one line, or a line for each fault, and names the
+The number is the process's exit code. A message is one line, or one for each fault, and names the
 file, the place in it, the offending value and what would fix it.
 """
 
