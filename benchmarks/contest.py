@@ -20,13 +20,13 @@ from idealprompt_cli.core.prompt import Prompt
 from idealprompt_cli.core.results import RunResult
 from idealprompt_cli.core.task import Task
 from idealprompt_cli.evaluation.budget import Budget
+from idealprompt_cli.evaluation.context import open_context
 from idealprompt_cli.evaluation.evaluator import Evaluator
 from idealprompt_cli.evaluation.metered_engine import MeteredEngine
 from idealprompt_cli.priors import START, TRUST, Beliefs, kind_of, load
 from idealprompt_cli.prompts.rendering import render
 from idealprompt_cli.search.policies import BestFirst, Policy, Puct
-from idealprompt_cli.search.run import run
-from idealprompt_cli.ui.console import SilentObserver
+from idealprompt_cli.search.tree_search import SearchSettings, search
 
 from . import peers
 from .memo import MemoEngine
@@ -97,7 +97,9 @@ def _record(
     method: str, engine: MemoEngine, task: Task, seed: int, found: Found, seconds: float, own: float
 ) -> Record:
     """A found prompt with its score on the held-out images."""
-    tested = Evaluator(engine, task, metrics.get(task.metric)).evaluate(found.prompt, task.test)
+    tested = Evaluator(MeteredEngine(engine), task, metrics.get(task.metric)).evaluate(
+        found.prompt, task.test
+    )
     return {
         "method": method, "task": task.name, "fingerprint": task.fingerprint, "seed": seed,
         "budget": found.budget, "evaluations": found.evaluations,
@@ -124,15 +126,15 @@ def searched(
     shuffled: bool = False,
 ) -> RunResult:
     """One run of a policy inside the package's own search."""
-    beliefs = None
+    beliefs = Beliefs()
     if method in PRIORS:
         shipped = load(START).priors.beliefs(engine.info(), kind_of(task))
         beliefs = Beliefs().over(shipped, PRIORS[method])
-    return run(
-        task, engine, metrics.get(task.metric), pool_for(seed, shuffled),
-        Budget(evaluations=budget), observer=SilentObserver(), seed=seed,
-        policy=POLICIES[method](seed), beliefs=beliefs,
-    )  # fmt: skip
+    context = open_context(
+        task, engine, metrics.get(task.metric), Budget(evaluations=budget), seed=seed
+    )
+    pool, policy = pool_for(seed, shuffled), POLICIES[method](seed)
+    return search(context, SearchSettings(pool, policy, beliefs))
 
 
 def _search(
@@ -152,7 +154,7 @@ def _peer(
     if method == "seed":
         prompt = Prompt(task.question)
         value = evaluator.evaluate(prompt, task.train).value
-        return [Found(b, metered.spent.evaluations, prompt, value) for b in budgets]
+        return [Found(b, metered.account.spent.evaluations, prompt, value) for b in budgets]
     if method == "mipro":
         from .mipro_peer import optimise as optimise_mipro
 

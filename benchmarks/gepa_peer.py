@@ -81,7 +81,9 @@ class Adapter:
         known.update({o.example_id: o for o in outcomes})
         if before < n == len(known):
             mean = sum(o.score for o in known.values()) / n
-            self.steps.append((self.evaluator.ledger.spent.evaluations, self.read(text), mean))
+            self.steps.append(
+                (self.evaluator.engine.account.spent.evaluations, self.read(text), mean)
+            )
 
 
 class PoolProposer:
@@ -94,7 +96,7 @@ class PoolProposer:
         self.rng = random.Random(f"gepa {seed}")
         self.pool, self.adapter, self.evaluator = pool, adapter, evaluator
         examples = shuffled(task.train, seed)
-        self.evidence = ModelEvidence(evaluator.ledger, task.labels, examples)
+        self.evidence = ModelEvidence(evaluator.engine, task.labels, examples)
 
     def __call__(
         self, candidate: dict[str, str], dataset: object, components: list[str]
@@ -132,17 +134,17 @@ class _Enough:
     spent: int = -1
 
     def __call__(self, state: object) -> bool:
-        spent = self.evaluator.ledger.spent.evaluations
+        spent = self.evaluator.engine.account.spent.evaluations
         self.idle = self.idle + 1 if spent == self.spent else 0
         self.spent = spent
         full = len(self.evaluator.task.train)
-        return self.evaluator.ledger.affordable() < full or self.idle > IDLE_ROUNDS
+        return self.evaluator.engine.account.affordable() < full or self.idle > IDLE_ROUNDS
 
 
 def reflector(evaluator: Evaluator) -> Callable[[Any], str]:
     """GEPA's reflection model: the model itself. A request that does not fit its context gets an
     empty answer, as from a model that has nothing to say."""
-    writer = SameModel(evaluator.ledger)
+    writer = SameModel(evaluator.engine)
 
     def reflect(prompt: Any) -> str:
         try:
@@ -154,7 +156,7 @@ def reflector(evaluator: Evaluator) -> Callable[[Any], str]:
 
 
 def optimise(evaluator: Evaluator, pool: Sequence[Strategy], seed: int, own: bool) -> list[Step]:
-    """Every prompt that GEPA scored on all training pictures, within the ledger's budget."""
+    """Every prompt that GEPA scored on all training pictures, within the engine's budget."""
     import gepa
 
     question = evaluator.task.question
@@ -166,7 +168,7 @@ def optimise(evaluator: Evaluator, pool: Sequence[Strategy], seed: int, own: boo
     if own:
         options = {"reflection_lm": reflector(evaluator)}
     start = question if own else write(Prompt(question))
-    budget = evaluator.ledger.budget.evaluations or 1_000
+    budget = evaluator.engine.account.budget.evaluations or 1_000
     data = list(evaluator.task.train)
     adapter.evaluate(data, {COMPONENT: start})
     with contextlib.suppress(OutOfBudget, ContextError):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from idealprompt_cli.core.interfaces import Engine
 from idealprompt_cli.core.prompt import Message
@@ -20,7 +21,7 @@ from idealprompt_cli.core.requests import (
     Scored,
     ScoreRequest,
 )
-from idealprompt_cli.storage.journal import Record
+from idealprompt_cli.storage.records import Answer, ScoreAnswer, TextAnswer
 from idealprompt_cli.storage.request_keys import score_key, text_key
 from idealprompt_cli.storage.response_cache import ResponseCache
 
@@ -34,7 +35,7 @@ class MemoEngine:
         self._info = engine.info()
         self._cache = cache
         self._scores: dict[str, dict[str, float]] = {}
-        self._texts: dict[str, Record] = {}
+        self._texts: dict[str, TextAnswer] = {}
         self._costs: dict[str, tuple[int, float]] = {}
         self._lengths: dict[tuple[Message, ...], int] = {}
         self.seconds = self.inside = 0.0
@@ -83,12 +84,13 @@ class MemoEngine:
             answers = self._engine.score([request for _, request in missing])
             self._keep(
                 [
-                    {"kind": "score", "key": key, "tokens": answer.tokens,
-                     "scores": dict(zip(request.options, answer.logprobs, strict=True))}
+                    ScoreAnswer(
+                        key, dict(zip(request.options, answer.logprobs, strict=True)), answer.tokens
+                    )
                     for (key, request), answer in zip(missing, answers, strict=True)
                 ],
                 start,
-            )  # fmt: skip
+            )
         return [self._scored(request, key) for request, key in zip(requests, keys, strict=True)]
 
     def _generate(self, requests: Sequence[GenerateRequest]) -> list[Generated]:
@@ -103,14 +105,13 @@ class MemoEngine:
             answers = self._engine.generate(list(missing.values()))
             self._keep(
                 [
-                    {"kind": "text", "key": key, "tokens": answer.tokens, "text": answer.text,
-                     "finish": answer.finish}
+                    TextAnswer(key, answer.text, answer.finish, answer.tokens)
                     for key, answer in zip(missing, answers, strict=True)
                 ],
                 start,
-            )  # fmt: skip
+            )
         answered = [(self._texts[key], self._charged(key)) for key in keys]
-        return [Generated(r["text"], tokens, r["finish"]) for r, tokens in answered]
+        return [Generated(kept.text, tokens, kept.finish) for kept, tokens in answered]
 
     def _unknown(
         self, requests: Sequence[ScoreRequest], keys: Sequence[str]
@@ -128,22 +129,21 @@ class MemoEngine:
             found = self._cache.find([(key, request.options) for key, request in missing])
             self._remember([record for record in found if record is not None])
 
-    def _keep(self, records: list[Record], start: float) -> None:
-        share = round((time.perf_counter() - start) / len(records), 6)
-        self.computed += len(records)
-        kept = [{**record, "seconds": share} for record in records]
+    def _keep(self, answers: Sequence[Answer], start: float) -> None:
+        share = round((time.perf_counter() - start) / len(answers), 6)
+        self.computed += len(answers)
+        kept = [replace(answer, seconds=share) for answer in answers]
         self._remember(kept)
         if self._cache is not None:
             self._cache.keep(kept)
 
-    def _remember(self, records: Sequence[Record]) -> None:
-        for record in records:
-            key = record["key"]
-            self._costs.setdefault(key, (record["tokens"], record["seconds"]))
-            if record["kind"] == "text":
-                self._texts[key] = record
+    def _remember(self, answers: Sequence[Answer]) -> None:
+        for answer in answers:
+            self._costs.setdefault(answer.key, (answer.tokens, answer.seconds))
+            if isinstance(answer, TextAnswer):
+                self._texts[answer.key] = answer
             else:
-                self._scores.setdefault(key, {}).update(record["scores"])
+                self._scores.setdefault(answer.key, {}).update(answer.scores)
 
     def _scored(self, request: ScoreRequest, key: str) -> Scored:
         known = self._scores[key]

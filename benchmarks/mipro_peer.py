@@ -52,7 +52,7 @@ class Scores:
             return dict.fromkeys((example.id for example in train), 0.0)
         found = {item.outcome.example_id: item.outcome.score for item in judged}
         mean = sum(found.values()) / len(found)
-        self.steps.append((self.evaluator.ledger.spent.evaluations, prompt, mean))
+        self.steps.append((self.evaluator.engine.account.spent.evaluations, prompt, mean))
         return found
 
 
@@ -61,7 +61,7 @@ class _Done(BaseException):
 
 
 def optimise(evaluator: Evaluator, seed: int) -> list[Step]:
-    """Every prompt that MIPROv2 scored on all training pictures, within the ledger's budget."""
+    """Every prompt that MIPROv2 scored on all training pictures, within the engine's budget."""
     import dspy
 
     logging.getLogger("dspy").setLevel(logging.CRITICAL)
@@ -135,7 +135,7 @@ def _write(evaluator: Evaluator, text: str) -> str:
     request = GenerateRequest((Message("user", (text,)),), (), REPLY_TOKENS)
     try:
         # DSPy takes an empty reply for a fault of the server.
-        return evaluator.ledger.generate([request])[0].text.strip() or "-"
+        return evaluator.engine.generate([request])[0].text.strip() or "-"
     except ContextError:
         return "-"
     except OutOfBudget:

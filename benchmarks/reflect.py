@@ -43,19 +43,20 @@ from idealprompt_cli.core.results import RunResult, Trial
 from idealprompt_cli.core.task import Example, ModelRef, Task
 from idealprompt_cli.engines import EngineOptions, open_engine
 from idealprompt_cli.evaluation.budget import Budget
+from idealprompt_cli.evaluation.context import RunContext, open_context
 from idealprompt_cli.evaluation.cross_fitting import shuffled
 from idealprompt_cli.evaluation.evaluator import Evaluator
+from idealprompt_cli.evaluation.held_out import held_out_test
 from idealprompt_cli.evaluation.metered_engine import MeteredEngine
 from idealprompt_cli.io.files import write_text
 from idealprompt_cli.priors import Beliefs, beliefs_for
 from idealprompt_cli.prompts.serialisation import from_dict
 from idealprompt_cli.reflection import from_prompt, reflect
-from idealprompt_cli.runs.alternating import run_both
-from idealprompt_cli.runs.stages import settings_for
-from idealprompt_cli.search.run import final_test, run
+from idealprompt_cli.runs.alternating import alternate
+from idealprompt_cli.runs.run import reflection_settings
+from idealprompt_cli.search.tree_search import SearchSettings, search
 from idealprompt_cli.storage.response_cache import open_cache
 from idealprompt_cli.task import load_task
-from idealprompt_cli.ui.console import SilentObserver
 from training.sample_tasks import RECIPES, write_task
 
 WORK = ROOT / "benchmarks" / ".work"
@@ -85,36 +86,26 @@ class Job:
 # --- arms -----------------------------------------------------------------------------------------
 
 
+def context_of(engine: Engine, job: Job) -> RunContext:
+    metric, budget = metrics.get(job.task.metric), Budget(evaluations=job.budget)
+    return open_context(job.task, engine, metric, budget, seed=job.seed)
+
+
 def search_alone(engine: Engine, job: Job, beliefs: Beliefs, folder: Path) -> RunResult:
     del folder
-    task, budget = job.task, Budget(evaluations=job.budget)
-    pool, metric = strategies.select(None), metrics.get(task.metric)
-    return run(
-        task, engine, metric, pool, budget, observer=SilentObserver(), seed=job.seed,
-        beliefs=beliefs,
-    )  # fmt: skip
+    settings = SearchSettings(strategies.select(None), beliefs=beliefs)
+    return search(context_of(engine, job), settings)
 
 
 def reflect_alone(engine: Engine, job: Job, beliefs: Beliefs, folder: Path) -> RunResult:
     prompt = Prompt(job.task.question)
-    return reflect(
-        job.task,
-        MeteredEngine(engine, None, Budget(evaluations=job.budget)),
-        metrics.get(job.task.metric),
-        from_prompt(prompt, prompt),
-        observer=SilentObserver(),
-        settings=replace(settings_for(folder), beliefs=beliefs),
-        seed=job.seed,
-    )
+    settings = replace(reflection_settings(folder), beliefs=beliefs)
+    return reflect(context_of(engine, job), from_prompt(prompt, prompt), settings)
 
 
 def both(engine: Engine, job: Job, beliefs: Beliefs, folder: Path) -> RunResult:
-    task, budget = job.task, Budget(evaluations=job.budget)
-    pool, metric = strategies.select(None), metrics.get(task.metric)
-    return run_both(
-        task, engine, metric, pool, budget, observer=SilentObserver(), seed=job.seed,
-        beliefs=beliefs, settings=settings_for(folder),
-    )  # fmt: skip
+    settings = SearchSettings(strategies.select(None), beliefs=beliefs)
+    return alternate(context_of(engine, job), settings, reflection_settings(folder))
 
 
 ARMS: Mapping[str, Callable[[Engine, Job, Beliefs, Path], RunResult]] = {
@@ -135,7 +126,8 @@ def measured(engine: MemoEngine, job: Job) -> Row:
     with tempfile.TemporaryDirectory() as folder:
         beliefs = beliefs_for(job.task, engine.info(), Path(folder) / "none.json")
         found = ARMS[job.arm](engine, job, beliefs, Path(folder))
-    result = final_test(found, engine, metric)
+    evaluator = Evaluator(MeteredEngine(engine), job.task, metric)
+    result = held_out_test(found, evaluator)
     assert result.test is not None, "every task has a test split"
     return {
         "test": {"seed": result.test.baseline.value, "winner": result.test.winner.value},
@@ -178,7 +170,8 @@ def _value(trial: Trial) -> float:
 
 
 def _tested(engine: Engine, task: Task, prompt: Prompt) -> float:
-    return Evaluator(engine, task, metrics.get(task.metric)).evaluate(prompt, task.test).value
+    evaluator = Evaluator(MeteredEngine(engine), task, metrics.get(task.metric))
+    return evaluator.evaluate(prompt, task.test).value
 
 
 def _expert(task: Task) -> Prompt:

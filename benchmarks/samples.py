@@ -24,12 +24,14 @@ from idealprompt_cli.core.results import Evaluation
 from idealprompt_cli.core.task import ModelRef, Task
 from idealprompt_cli.engines import EngineOptions, open_engine
 from idealprompt_cli.evaluation.budget import Budget
+from idealprompt_cli.evaluation.context import open_context
 from idealprompt_cli.evaluation.evaluator import Evaluator
+from idealprompt_cli.evaluation.held_out import held_out_test
+from idealprompt_cli.evaluation.metered_engine import MeteredEngine
 from idealprompt_cli.prompts.rendering import render
 from idealprompt_cli.prompts.serialisation import from_dict
-from idealprompt_cli.search.run import final_test, run
+from idealprompt_cli.search.tree_search import SearchSettings, search
 from idealprompt_cli.task import load_task
-from idealprompt_cli.ui.console import SilentObserver
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "idealprompt_cli" / "models" / "demo"
@@ -42,17 +44,15 @@ def figures(evaluation: Evaluation) -> dict[str, float | int]:
 def measure(engine: Engine, task: Task, prompt: Prompt) -> dict[str, float | int]:
     """A prompt on the test split."""
     metric = metrics.get(task.metric)
-    return figures(Evaluator(engine, task, metric).evaluate(prompt, task.test))
+    return figures(Evaluator(MeteredEngine(engine), task, metric).evaluate(prompt, task.test))
 
 
 def one_run(engine: Engine, task: Task, budget: str, seed: int) -> dict[str, Any]:
     metric = metrics.get(task.metric)
     start = time.perf_counter()
-    found = run(
-        task, engine, metric, strategies.select(None, task.answer), Budget.parse(budget),
-        observer=SilentObserver(), seed=seed,
-    )  # fmt: skip
-    result = final_test(found, engine, metric)
+    context = open_context(task, engine, metric, Budget.parse(budget), seed=seed)
+    found = search(context, SearchSettings(strategies.select(None, task.answer)))
+    result = held_out_test(found, Evaluator(MeteredEngine(engine), task, metric))
     assert result.test is not None
     text = [part for m in render(result.winner, task.labels) for part in m.content]
     return {

@@ -8,7 +8,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .api import adapt, convert, load, load_task, measure, open_model, predict, save, show
+    from .api import (
+        adapt,
+        convert,
+        load,
+        load_task,
+        measure,
+        open_model,
+        predict,
+        reflect,
+        save,
+        show,
+    )
 
 __version__ = "0.1.0"
 __all__ = [
@@ -19,6 +30,7 @@ __all__ = [
     "measure",
     "open_model",
     "predict",
+    "reflect",
     "save",
     "show",
 ]

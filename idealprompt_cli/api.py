@@ -20,6 +20,8 @@ from .core.task import Example, Split, Task
 if TYPE_CHECKING:
     from .artifact import Artifact
     from .core.interfaces import Engine, Observer
+    from .core.results import Prefer
+    from .reflection.events import Review
     from .ui.notebook import Adapted, Answers, Measured
 
 Place = str | Path
@@ -78,27 +80,88 @@ def adapt(
     budget: str = "",
     seed: int = 0,
     strategies: Sequence[str] = (),
+    policy: str = "puct",
+    prefer: Prefer = "score",
+    proposer: str = "none",
+    reflect: bool = False,
+    priors: bool = True,
+    cache: bool = True,
+    held_out_test: bool = True,
+    run_dir: Place | None = None,
+    resume: bool = False,
     observer: Observer | None = None,
 ) -> Adapted:
     """Search for a better prompt and compare it with the task's question on the held-out part.
 
-    `budget` is that of the command line ("300", "10m", "200ktok"; default 40 evaluations per
-    training picture). Nothing is kept on the disk; see `save`.
+    Arguments and defaults are those of `idealprompt search`: `budget` is "300", "10m" or "200ktok"
+    (default 40 evaluations per training example); `reflect` adds reflection; `priors` and `cache`
+    use and update the user's priors and response cache. With `run_dir` the run is kept there and
+    can be resumed. The observer gets the events of `core.events`.
     """
-    from . import metrics
-    from . import strategies as pool
-    from .artifact import from_run
-    from .evaluation.budget import Budget
-    from .search.run import final_test, run
-    from .ui.console import SilentObserver
+    from .runs.config import RunConfig
+    from .runs.run import run_search
     from .ui.notebook import adapted
 
-    metric = metrics.get(task.metric)
-    limit = Budget.parse(budget) if budget else Budget(evaluations=max(600, 40 * len(task.train)))
-    chosen = pool.select(strategies, task.answer)
-    listener = observer or SilentObserver()
-    result = run(task, model, metric, chosen, limit, observer=listener, seed=seed)
-    return adapted(from_run(final_test(result, model, metric)))
+    config = RunConfig(
+        stages="search and reflection" if reflect else "search",
+        budget=budget,
+        seed=seed,
+        strategies=tuple(strategies),
+        policy=policy,
+        prefer=prefer,
+        proposer=proposer,
+        priors=priors,
+        cache=cache,
+        held_out_test=held_out_test,
+        run_dir=Path(run_dir) if run_dir else None,
+        resume=resume,
+    )
+    config.check()
+    return adapted(run_search(task, model, config, observer).artifact)
+
+
+def reflect(
+    artifact: Artifact,
+    task: Task,
+    model: Engine,
+    *,
+    use: Which = "winner",
+    budget: str = "",
+    seed: int | None = None,
+    proposer: str = "none",
+    priors: bool = True,
+    cache: bool = True,
+    held_out_test: bool = True,
+    run_dir: Place | None = None,
+    resume: bool = False,
+    review: Review | None = None,
+    observer: Observer | None = None,
+) -> Adapted:
+    """Reflect on an artifact's prompt: edit it where it goes wrong, as `idealprompt reflect` does.
+
+    `budget` defaults to 20 evaluations per training example, `seed` to the artifact's. `review` is
+    asked about each accepted edit: it gets the trial and the prompt before it, and returns the
+    prompt to continue with, or None to refuse the edit.
+    """
+    from .runs.config import RunConfig
+    from .runs.run import run_reflection
+    from .ui.notebook import adapted
+
+    config = RunConfig(
+        stages="reflection",
+        budget=budget,
+        seed=artifact.seed if seed is None else seed,
+        proposer=proposer,
+        priors=priors,
+        cache=cache,
+        held_out_test=held_out_test,
+        run_dir=Path(run_dir) if run_dir else None,
+        resume=resume,
+    )
+    config.check()
+    prompt = _prompt(artifact, use)
+    made = run_reflection(task, model, config, artifact, prompt, observer, review)
+    return adapted(made.artifact)
 
 
 def measure(
@@ -112,12 +175,13 @@ def measure(
     """The metric's value with its interval and every outcome, on one part of a task."""
     from . import metrics
     from .evaluation.evaluator import Evaluator
+    from .evaluation.metered_engine import MeteredEngine
     from .ui.notebook import measured
 
     examples = task.test if split == "test" else task.train
     if not examples:
         raise TaskError(f"{task.root}: has no {split} part")
-    evaluator = Evaluator(model, task, metrics.get(task.metric))
+    evaluator = Evaluator(MeteredEngine(model), task, metrics.get(task.metric))
     return measured(evaluator.evaluate(_prompt(prompt, use), examples))
 
 

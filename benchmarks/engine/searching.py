@@ -11,9 +11,9 @@ from idealprompt_cli import metrics, strategies
 from idealprompt_cli.core.task import Example, ModelRef, Task
 from idealprompt_cli.engines import EngineOptions, open_engine
 from idealprompt_cli.evaluation.budget import Budget
-from idealprompt_cli.search.run import run
+from idealprompt_cli.evaluation.context import open_context
+from idealprompt_cli.search.tree_search import SearchSettings, search
 from idealprompt_cli.task import load_task
-from idealprompt_cli.ui.console import SilentObserver
 
 from .figures import Measured, Step, rounded
 from .jobs import Job
@@ -36,10 +36,9 @@ def measure(job: Job) -> list[Measured]:
     engine: Any = open_engine("llama_cpp", ref, options, lambda _: None)
     task = load_task(_SAMPLE) if job.model == "demo" else _task(job)
     before, started = native.seconds, time.perf_counter()
-    found = run(
-        task, engine, metrics.get(task.metric), strategies.select(None),
-        Budget.parse(str(job.plan.search_budget)), observer=SilentObserver(), seed=0,
-    )  # fmt: skip
+    budget = Budget.parse(str(job.plan.search_budget))
+    context = open_context(task, engine, metrics.get(task.metric), budget)
+    found = search(context, SearchSettings(strategies.select(None)))
     seconds = time.perf_counter() - started
     inside = native.seconds - before
     stats = engine.stats()

@@ -3,51 +3,30 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ..runs.stages import settings_for
-from .proposer_option import met
-
 if TYPE_CHECKING:
     from ..core.interfaces import Engine
     from ..core.task import Task
-    from ..evaluation.budget import Budget
     from ..reflection import Diagnosis, Start
+    from ..runs.config import RunConfig
     from ..ui.console import Console
-    from .proposer_option import Maker
 
 
-def dry_run(
+def show_diagnosis(
     task: Task,
-    budget: Budget,
-    engine: Engine,
-    proposer: Maker,
+    model: Engine,
+    config: RunConfig,
     start: Start,
-    seed: int,
     console: Console,
     events: bool,
 ) -> None:
-    """Print what goes wrong and what would be tried; nothing is kept."""
-    from .. import metrics
-    from ..evaluation.metered_engine import MeteredEngine
-    from ..reflection import diagnose
+    """Print what goes wrong with the prompt and what would be tried; nothing is kept."""
+    from ..runs.run import run_diagnosis
 
-    ledger = MeteredEngine(engine, None, budget)
-    with tempfile.TemporaryDirectory() as folder:
-        found = diagnose(
-            task,
-            ledger,
-            metrics.get(task.metric),
-            start,
-            observer=console.observer(),
-            settings=replace(settings_for(Path(folder)), proposer=met(proposer, ledger)),
-            seed=seed,
-        )
+    found = run_diagnosis(task, model, config, start, console.observer())
     console.close()
     typer.echo(as_events(found) if events else as_text(found))
 

@@ -15,11 +15,12 @@ import typer
 from ..core.errors import ModelError, UsageError
 from ..core.interfaces import Accountable
 from ..core.task import ModelRef
+from ..runs.config import RunConfig
 from ..runs.models import choose, engine_options
 from .advice import advice
 from .forecast import Speeds, forecast, measure
 from .models import ModelFlags
-from .search import BudgetText, budget_for
+from .search import BudgetText
 from .shared_options import Json, Talk, grouped
 from .system import machine
 
@@ -110,8 +111,7 @@ def _model(
 
 
 def _search(task: Task, budget: str, engine: Engine, speeds: Speeds) -> dict[str, Any]:
-    limit = budget_for(budget, len(task.train))
-    assert limit is not None
+    limit = RunConfig(budget=budget).budget_for(task)
     return {"task": task.name, **forecast(task, limit, engine, speeds)}
 
 

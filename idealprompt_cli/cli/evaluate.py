@@ -136,6 +136,7 @@ def _report(
 ) -> EvalReport:
     from .. import metrics
     from ..evaluation.evaluator import Evaluator
+    from ..evaluation.metered_engine import MeteredEngine
     from ..ui.formats import EvalReport
 
     examples = task.test if split == "test" else task.train
@@ -146,9 +147,9 @@ def _report(
     ref = named_by(artifact.model, flags)
     with opened(flags, console.say, named=ref or task.model) as engine:
         warn_if_other_model(engine.info(), artifact.model, console.say)
-        evaluator = Evaluator(engine, task, metrics.get(task.metric))
+        evaluator = Evaluator(MeteredEngine(engine), task, metrics.get(task.metric))
         with console.counting(f"{split} pictures", len(examples) * (1 + len(prompts))) as add:
-            evaluator.ledger.told = add
+            evaluator.engine.on_answers = add
             evaluation = evaluator.evaluate(prompt, examples)
             against = rivals(evaluator, evaluation, prompts, examples)
         info = engine.info()

@@ -20,27 +20,26 @@ from ..core.errors import Interrupted, ServerError
 from ..core.interfaces import Notice
 
 SOON = 1.0
+NOTHING_YET = "nothing was computed yet: run the command again"
 SHOW_CURSOR = "\x1b[?25h"
 
 
 @contextmanager
-def stoppable(say: Notice, how: Callable[[], str]) -> Iterator[None]:
-    """Raises `Interrupted` on Ctrl-C; `how` says how the run is taken up again."""
+def resumable(say: Notice, how: Callable[[], str]) -> Iterator[None]:
+    """A run that can be stopped by Ctrl-C, or by a server that is lost in the middle; `how` says
+    how it is resumed, "" where nothing was computed yet. Raises `Interrupted` and `ServerError`
+    with that added."""
     with _listening(say, how):
         try:
             yield
         except (Interrupted, KeyboardInterrupt) as stopped:
-            why = str(stopped) or "interrupted; what was computed is kept"
-            raise Interrupted(f"{why}; {how()}") from stopped
-
-
-@contextmanager
-def resumable(how: Callable[[], str]) -> Iterator[None]:
-    """Adds to the error of a server that was lost in the middle how the run is taken up again."""
-    try:
-        yield
-    except ServerError as lost:
-        raise ServerError(f"{lost}; what was computed is kept; {how()}", lost.status) from lost
+            hint = how() or NOTHING_YET
+            why = str(stopped) or "interrupted"
+            raise Interrupted(f"{why}; {hint}") from stopped
+        except ServerError as lost:
+            if not (hint := how()):
+                raise
+            raise ServerError(f"{lost}; what was computed is kept; {hint}", lost.status) from lost
 
 
 @contextmanager
@@ -78,7 +77,9 @@ def _listen(out: int, say: Notice, how: Callable[[], str]) -> None:
             return
         heard += data.count(signal.SIGINT)
         if heard > 1:
-            _leave(f"error: stopped at once; what was computed is kept; {how()}")
+            hint = how()
+            kept = f"what was computed is kept; {hint}" if hint else NOTHING_YET
+            _leave(f"error: stopped at once; {kept}")
 
 
 def _leave(text: str) -> None:

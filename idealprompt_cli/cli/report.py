@@ -11,7 +11,7 @@ import typer
 from ..core.errors import ArtifactError, UsageError
 from ..core.interfaces import Notice
 from ..io.files import check_writable, write_bytes, write_text
-from .run_folder import last_run
+from ..runs.folder import last_run
 from .shared_options import Debug, Quiet, level_of
 
 if TYPE_CHECKING:

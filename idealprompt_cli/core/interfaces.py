@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
 from .answer_schema import AnswerKind
+from .events import Event
 from .prompt import Message, Prompt
 from .requests import Generated, GenerateRequest, ModelInfo, Scored, ScoreRequest
-from .results import Evaluation, Outcome, Trial
+from .results import Evaluation, Outcome
 from .task import Example, Task
 
 T = TypeVar("T")
@@ -198,20 +199,6 @@ class Proposer(Protocol):
 
 
 class Observer(Protocol):
-    """Listens to a run. Methods return nothing and must not raise.
+    """Listens to a run: gets every event of `core.events` as it happens. Must not raise."""
 
-    `trying` says what is asked about next, `answered` that answers came in the midst of it: what is
-    spent by now, in words and as a share of the budget.
-    """
-
-    def started(self, task: Task, model: ModelInfo, plan: str) -> None: ...
-
-    def trying(self, what: str) -> None: ...
-
-    def answered(self, spent: str, fraction: float) -> None: ...
-
-    def trial(self, trial: Trial, best: Trial, spent: str, fraction: float) -> None: ...
-
-    def message(self, text: str) -> None: ...
-
-    def finished(self, stop: str) -> None: ...
+    def notify(self, event: Event) -> None: ...

@@ -19,7 +19,7 @@ _SCALE = {"": 1, "k": 1_000, "M": 1_000_000}
 
 
 class OutOfBudget(Exception):
-    """Raised by the ledger before a call that would overspend; the search ends on it."""
+    """Raised before a call that would overspend; the search ends on it."""
 
     def __init__(self, reason: StopReason) -> None:
         super().__init__(reason)

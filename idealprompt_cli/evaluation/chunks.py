@@ -1,7 +1,7 @@
-"""How much is asked of a model at once (layer 1): what was answered is on the disk, and told of,
+"""How much is asked of a model at once (layer 1): what was answered is on the disk, and reported,
 before more is asked.
 
-The parts depend on the model's files and the pictures alone, so that the same work is divided the
+The chunks depend on the model's files and the pictures alone, so that the same work is divided the
 same way each time: a model's answers may differ in their last bits with what is computed beside.
 """
 
@@ -29,8 +29,8 @@ def pictures_at_once(model: ModelInfo) -> int:
     return MANY if size < LARGE else FEW
 
 
-def portions(asked: Sequence[tuple[str, R]], most: int) -> Iterator[list[tuple[str, R]]]:
-    """(key, request) pairs in parts that hold all requests on up to `most` pictures each; the
+def chunks(asked: Sequence[tuple[str, R]], most: int) -> Iterator[list[tuple[str, R]]]:
+    """(key, request) pairs in chunks that hold all requests on up to `most` pictures each; the
     pictures come in the order in which they are first asked about."""
     groups: dict[Hashable, list[tuple[str, R]]] = {}
     for key, request in asked:

@@ -18,7 +18,6 @@ from ..core.requests import GenerateRequest, ScoreRequest
 from ..core.results import Cost, Evaluation, Outcome
 from ..core.task import Example, Task
 from ..prompts.rendering import ANSWER_CUE, ordered_labels, render, words_for
-from ..storage.journal import Journal
 from .metered_engine import MeteredEngine
 from .statistics import interval
 
@@ -39,12 +38,8 @@ class Judged:
 class Evaluator:
     """Scores prompts on examples of one task with one engine and one metric."""
 
-    def __init__(
-        self, engine: Engine, task: Task, metric: Metric, journal: Journal | None = None
-    ) -> None:
-        self.ledger = (
-            engine if isinstance(engine, MeteredEngine) else MeteredEngine(engine, journal)
-        )
+    def __init__(self, engine: MeteredEngine, task: Task, metric: Metric) -> None:
+        self.engine = engine
         self.task = task
         self.metric = metric
 
@@ -55,17 +50,13 @@ class Evaluator:
     def judge(self, pairs: Sequence[Pair]) -> list[Judged]:
         """Graded outcomes of (prompt, example) pairs, in order, in at most two engine calls.
 
-        Raises OutOfBudget (from the ledger) before a call that cannot be paid.
+        Raises OutOfBudget before a call that cannot be paid.
         """
+        task = self.task
+        answers = answer(self.engine, pairs, task.labels, task.answer, task.answer_schema)
         return [
             Judged(self._graded(outcome, example), cost)
-            for (outcome, cost), (_, example) in zip(
-                answer(
-                    self.ledger, pairs, self.task.labels, self.task.answer, self.task.answer_schema
-                ),
-                pairs,
-                strict=True,
-            )
+            for (outcome, cost), (_, example) in zip(answers, pairs, strict=True)
         ]
 
     def summarise(self, judged: Sequence[Judged]) -> Evaluation:
@@ -101,9 +92,9 @@ def predict(
     schema: AnswerSchema = PLAIN,
 ) -> list[Outcome]:
     """Answers without grades (score 0.0); an example's `answer` may be ""."""
-    ledger = engine if isinstance(engine, MeteredEngine) else MeteredEngine(engine)
     pairs = [(prompt, example) for example in examples]
-    return [outcome for outcome, _ in answer(ledger, pairs, labels, kind, schema)]
+    answers = answer(MeteredEngine(engine), pairs, labels, kind, schema)
+    return [outcome for outcome, _ in answers]
 
 
 def probabilities_of(
@@ -127,7 +118,7 @@ def probabilities_of(
 
 
 def answer(
-    ledger: MeteredEngine,
+    engine: MeteredEngine,
     pairs: Sequence[Pair],
     labels: Sequence[str],
     kind: AnswerKind,
@@ -135,15 +126,15 @@ def answer(
 ) -> list[tuple[Outcome, Cost]]:
     """Ungraded outcomes with their costs. A pair counts as one evaluation, described first or not:
     the description is charged by its tokens and seconds."""
-    thoughts, costs = _reason(ledger, pairs, labels)
+    thoughts, costs = _reason(engine, pairs, labels)
     if kind != "label" or not labels:
         written = "text" if kind == "label" else kind
-        return _write(ledger, pairs, thoughts, costs, KINDS[written], schema)
-    return _choose(ledger, pairs, thoughts, costs, labels)
+        return _write(engine, pairs, thoughts, costs, KINDS[written], schema)
+    return _choose(engine, pairs, thoughts, costs, labels)
 
 
 def _reason(
-    ledger: MeteredEngine, pairs: Sequence[Pair], labels: Sequence[str]
+    engine: MeteredEngine, pairs: Sequence[Pair], labels: Sequence[str]
 ) -> tuple[list[str], list[Cost]]:
     """What the model writes before it answers, "" where the prompt asks for nothing."""
     thoughts, costs = [""] * len(pairs), [Cost()] * len(pairs)
@@ -157,7 +148,7 @@ def _reason(
         )
         for i in asked
     ]
-    answers = ledger.paid_texts(requests, unit=0) if requests else []
+    answers = engine.texts_with_cost(requests, evaluations=0) if requests else []
     for i, (generated, cost) in zip(asked, answers, strict=True):
         thoughts[i], costs[i] = generated.text.strip(), cost
     return thoughts, costs
@@ -168,7 +159,7 @@ def _prefill(thought: str) -> str:
 
 
 def _write(
-    ledger: MeteredEngine,
+    engine: MeteredEngine,
     pairs: Sequence[Pair],
     thoughts: Sequence[str],
     costs: Sequence[Cost],
@@ -188,7 +179,7 @@ def _write(
         for (prompt, example), thought in zip(pairs, thoughts, strict=True)
     ]
     results = []
-    texts = ledger.paid_texts(requests)
+    texts = engine.texts_with_cost(requests)
     for (_, example), thought, spent, (made, cost) in zip(
         pairs, thoughts, costs, texts, strict=True
     ):
@@ -200,7 +191,7 @@ def _write(
 
 
 def _choose(
-    ledger: MeteredEngine,
+    engine: MeteredEngine,
     pairs: Sequence[Pair],
     thoughts: Sequence[str],
     costs: Sequence[Cost],
@@ -213,7 +204,7 @@ def _choose(
         lead = " " if thought else ""
         options = tuple(lead + word for word in option_words(prompt, labels))
         requests.append(ScoreRequest(messages, example.images, options, _prefill(thought)))
-    answers = ledger.paid_scores(requests)
+    answers = engine.scores_with_cost(requests)
     results = []
     for pair, thought, spent, (scored, cost) in zip(pairs, thoughts, costs, answers, strict=True):
         prompt, example = pair

@@ -1,63 +1,111 @@
-"""An engine that remembers and counts: the cache and the till between search and model.
+"""An engine that remembers its answers and counts their cost.
 
-Wraps an `Engine`. Answers are kept in the journal by the content of the request (messages, bytes
-of the pictures, prefill) and by option, so that two prompts that differ only in their verbalisers
-share what they have in common. An answer from an earlier part of the same run (a resumed journal)
-is charged at its first use as if it had just been computed: that is what makes a resumed run spend
-its budget exactly as the unbroken one. Everything used again is free.
-
-Answers of other runs (`ResponseCache`) cost no budget, and yet must not change a run's course:
-there are two tills. `nominal` counts them as if they had been computed, `spent` does not. Plans are
-made by `nominal` (`affordable`), so a run that finds its answers goes the way of one that computes,
-until that one's budget would be used up; then it goes on with what it has saved. Only `spent` ends
-a run.
-
-A large call is computed in portions, each of which is on the disk before the next is asked for;
-`told` hears how many evaluations each was.
+Wraps an `Engine`: answers come from the `ResponseStore` where they are known, and every answer is
+charged to the `Account` at its first use. Everything used again is free. A large call is computed
+in chunks, each of which is on the disk before the next is asked for; `on_answers` hears how many
+evaluations each was.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol, TypeVar
 
 from ..core.interfaces import Engine
 from ..core.prompt import Message
 from ..core.requests import Generated, GenerateRequest, ModelInfo, Scored, ScoreRequest
 from ..core.results import Cost
-from ..storage.journal import Journal, Record
+from ..storage.journal import Journal
+from ..storage.records import Answer, ScoreAnswer, TextAnswer, cost_of
 from ..storage.request_keys import prefix_free, score_key, text_key
-from ..storage.response_cache import Asked, ResponseCache
-from .budget import Budget, OutOfBudget
-from .chunks import pictures_at_once, portions
+from ..storage.response_cache import ResponseCache
+from ..storage.response_store import TEXT, Entry, ResponseStore
+from .account import Account
+from .budget import Budget
+from .chunks import chunks, pictures_at_once
 
-_FREE = Cost()
+R = TypeVar("R", ScoreRequest, GenerateRequest)
+A = TypeVar("A", Scored, Generated)
 
 
-@dataclass
-class _Entry:
-    """What one request told; `due` is its cost until somebody is charged for it, `found` whether
-    another run had computed it."""
+class _Kind(Protocol[R, A]):
+    """What differs between scoring and writing."""
 
-    scores: dict[str, float]
-    text: str = ""
-    finish: str = "stop"
-    due: Cost = _FREE
-    found: bool = False
+    def key(self, request: R) -> str: ...
 
-    def charge(self) -> Cost:
-        cost, self.due = self.due, _FREE
-        return cost
+    def options(self, request: R) -> tuple[str, ...]: ...
 
-    @property
-    def owed(self) -> bool:
-        """Whether its first use will cost budget."""
-        return bool(self.due.evaluations) and not self.found
+    def merged(self, first: R, second: R) -> R | None:
+        """One request in place of two with the same key, None where they must stay apart."""
+
+    def ask(self, requests: Sequence[R]) -> Sequence[A]: ...
+
+    def record(self, key: str, request: R, answer: A, cost: Cost) -> Answer: ...
+
+    def answer(self, request: R, known: Mapping[str, Entry], tokens: int) -> A: ...
+
+
+class _Scoring:
+    def __init__(self, engine: Engine) -> None:
+        self.ask = engine.score
+
+    def key(self, request: ScoreRequest) -> str:
+        return score_key(request)
+
+    def options(self, request: ScoreRequest) -> tuple[str, ...]:
+        return request.options
+
+    def merged(self, first: ScoreRequest, second: ScoreRequest) -> ScoreRequest | None:
+        """Options of the same prompt and pictures are asked together, as long as none of them
+        begins another."""
+        both = tuple(dict.fromkeys((*first.options, *second.options)))
+        together = both == first.options or prefix_free(both)
+        return replace(first, options=both) if together else None
+
+    def record(self, key: str, request: ScoreRequest, answer: Scored, cost: Cost) -> Answer:
+        scores = dict(zip(request.options, answer.logprobs, strict=True))
+        return ScoreAnswer(key, scores, cost.tokens, cost.seconds, cost.evaluations)
+
+    def answer(self, request: ScoreRequest, known: Mapping[str, Entry], tokens: int) -> Scored:
+        found = (known[option].answer for option in request.options)
+        scores = [one.scores if isinstance(one, ScoreAnswer) else {} for one in found]
+        pairs = zip(request.options, scores, strict=True)
+        return Scored(tuple(held[option] for option, held in pairs), tokens)
+
+
+class _Writing:
+    def __init__(self, engine: Engine) -> None:
+        self.ask = engine.generate
+
+    def key(self, request: GenerateRequest) -> str:
+        return text_key(request)
+
+    def options(self, request: GenerateRequest) -> tuple[str, ...]:
+        del request
+        return TEXT
+
+    def merged(self, first: GenerateRequest, second: GenerateRequest) -> GenerateRequest | None:
+        del second
+        return first
+
+    def record(self, key: str, request: GenerateRequest, answer: Generated, cost: Cost) -> Answer:
+        del request
+        return TextAnswer(
+            key, answer.text, answer.finish, cost.tokens, cost.seconds, cost.evaluations
+        )
+
+    def answer(
+        self, request: GenerateRequest, known: Mapping[str, Entry], tokens: int
+    ) -> Generated:
+        kept = known[self.options(request)[0]].answer
+        assert isinstance(kept, TextAnswer), "keys differ between scores and texts"
+        return Generated(kept.text, tokens, kept.finish)
 
 
 class MeteredEngine:
-    """An `Engine` with memory, a till and a limit."""
+    """An `Engine` with a memory and an account."""
 
     def __init__(
         self,
@@ -67,239 +115,103 @@ class MeteredEngine:
         clock: Callable[[], float] = time.perf_counter,
         cache: ResponseCache | None = None,
     ) -> None:
-        self._engine = engine
-        self._journal = journal or Journal.memory()
+        self.inner = engine
         self._clock = clock
-        self._cache = cache
-        self.budget = budget or Budget()
-        self.spent = self.nominal = Cost()
-        self.told: Callable[[int], None] | None = None
-        self._ahead = _FREE
+        self._store = ResponseStore(journal, cache)
         self._at_once = pictures_at_once(engine.info())
-        self._scores: dict[str, dict[str, _Entry]] = {}
-        self._texts: dict[str, _Entry] = {}
-        for record in self._journal.records("score"):
-            self._remember_scores(record)
-        for record in self._journal.records("text"):
-            self._remember_text(record)
-        self._look_back()
+        self._scoring, self._writing = _Scoring(engine), _Writing(engine)
+        self.account = Account(budget or Budget())
+        self.on_answers: Callable[[int], None] | None = None
 
     # --- Engine -----------------------------------------------------------------------------------
 
     def info(self) -> ModelInfo:
-        return self._engine.info()
+        return self.inner.info()
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
-        return self._engine.count_tokens(messages)
+        return self.inner.count_tokens(messages)
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Scored]:
-        return [scored for scored, _ in self.paid_scores(requests)]
+        return [scored for scored, _ in self.scores_with_cost(requests)]
 
     def generate(self, requests: Sequence[GenerateRequest]) -> list[Generated]:
-        return [generated for generated, _ in self.paid_texts(requests)]
+        return [generated for generated, _ in self.texts_with_cost(requests)]
 
     def close(self) -> None:
-        self._engine.close()
+        self.inner.close()
 
-    # --- with the bill ----------------------------------------------------------------------------
+    # --- with costs -------------------------------------------------------------------------------
 
-    def affordable(self) -> int:
-        """Evaluations to plan with: what the budget would still allow if nothing had been found,
-        and when that is used up, what it does allow."""
-        return self.budget.affordable(self.nominal) or self.room()
-
-    def room(self) -> int:
-        """Evaluations that the budget still allows."""
-        return self.budget.affordable(self.spent)
-
-    @property
-    def found(self) -> int:
-        """Evaluations that earlier runs had made, and that cost nothing."""
-        return self.nominal.evaluations - self.spent.evaluations
-
-    def paid_scores(
-        self, requests: Sequence[ScoreRequest], unit: int = 1
+    def scores_with_cost(
+        self, requests: Sequence[ScoreRequest], evaluations: int = 1
     ) -> list[tuple[Scored, Cost]]:
-        """Scores and what each request cost (0 where it was known).
+        """Scores and what each request cost (nothing where it was known).
 
-        `unit` is what a request counts in evaluations. Raises OutOfBudget before anything is
-        computed when not all of it can be paid.
+        `evaluations` is what a request counts. Raises OutOfBudget before anything is computed when
+        not all of it can be paid.
         """
-        keys = [score_key(request) for request in requests]
-        self._fetch_scores(self._missing(requests, keys), unit)
-        self._check_budget(unit * len(self._missing(requests, keys, paid_only=True)))
-        for part in portions(self._missing(requests, keys), self._at_once):
-            self._compute_scores(part, unit)
-        self._ahead = _FREE
-        return [self._scored(r, key) for r, key in zip(requests, keys, strict=True)]
+        return self._answered(self._scoring, requests, evaluations)
 
-    def paid_texts(
-        self, requests: Sequence[GenerateRequest], unit: int = 1
+    def texts_with_cost(
+        self, requests: Sequence[GenerateRequest], evaluations: int = 1
     ) -> list[tuple[Generated, Cost]]:
-        """Like `paid_scores`, for generation."""
-        keys = [text_key(request) for request in requests]
-        self._fetch_texts(dict.fromkeys(key for key in keys if key not in self._texts), unit)
-        wanted = zip(keys, requests, strict=True)
-        missing = {key: request for key, request in wanted if key not in self._texts}
-        due = {key for key in keys if key not in missing and self._texts[key].owed}
-        self._check_budget(unit * (len(missing) + len(due)))
-        for part in portions(list(missing.items()), self._at_once):
-            self._compute_texts(part, unit)
-        self._ahead = _FREE
-        answers = []
-        for key in keys:
-            entry = self._texts[key]
-            cost = self._charge(entry)
-            generated = Generated(entry.text, cost.tokens)
-            cut = entry.finish == "length"
-            answers.append((replace(generated, finish="length") if cut else generated, cost))
-        return answers
-
-    # --- answers of other runs --------------------------------------------------------------------
-
-    def _look_back(self) -> None:
-        """A resumed run sees of the cache what it saw when it began: nothing, if it had none."""
-        if self._cache is None:
-            return
-        marks = [record["mark"] for record in self._journal.records("cache")]
-        if not marks:
-            began = bool(self._scores or self._texts)
-            marks = ["" if began else self._cache.mark]
-            self._journal.append([{"kind": "cache", "mark": marks[0]}])
-        self._cache.rewind(marks[0])
-
-    def _fetch_scores(self, missing: Sequence[tuple[str, ScoreRequest]], unit: int) -> None:
-        asked = [(key, request.options) for key, request in missing]
-        for record in self._fetched(asked, unit):
-            self._remember_scores(record)
-
-    def _fetch_texts(self, missing: Iterable[str], unit: int) -> None:
-        for record in self._fetched([(key, ()) for key in missing], unit):
-            self._remember_text(record)
-
-    def _fetched(self, asked: Sequence[Asked], unit: int) -> list[Record]:
-        """What the cache knows of it, journalled: a resumed run need not find it again."""
-        if self._cache is None or not asked:
-            return []
-        found = [record for record in self._cache.find(asked) if record is not None]
-        records = [{**record, "evaluations": unit, "found": True} for record in found]
-        self._journal.append(records)
-        return records
+        """Like `scores_with_cost`, for generation."""
+        return self._answered(self._writing, requests, evaluations)
 
     # --- inside -----------------------------------------------------------------------------------
 
-    def _missing(
-        self, requests: Sequence[ScoreRequest], keys: Sequence[str], paid_only: bool = False
-    ) -> list[tuple[str, ScoreRequest]]:
-        """Requests to send: options asked of the same prompt and pictures are asked together,
-        as long as none of them begins another.
+    def _answered(
+        self, kind: _Kind[R, A], requests: Sequence[R], evaluations: int
+    ) -> list[tuple[A, Cost]]:
+        self.account.in_flight = Cost()
+        keyed = [(kind.key(request), request) for request in requests]
+        unknown = [(key, kind.options(one)) for key, one in self._missing(kind, keyed)]
+        self._store.fetch(unknown, evaluations)
+        self.account.require(evaluations * len(self._missing(kind, keyed, unpaid=True)))
+        for chunk in chunks(self._missing(kind, keyed), self._at_once):
+            self._compute(kind, chunk, evaluations)
+        self.account.in_flight = Cost()
+        return [self._charged(kind, key, request) for key, request in keyed]
 
-        With `paid_only`, what an earlier part of the run computed but this one has not paid for
-        is missing too: the budget is checked as the unbroken run checked it at this place.
+    def _missing(
+        self, kind: _Kind[R, A], keyed: Sequence[tuple[str, R]], unpaid: bool = False
+    ) -> list[tuple[str, R]]:
+        """Requests to send, merged where that is possible.
+
+        With `unpaid`, what an earlier part of the run computed but this one has not paid for is
+        missing too: the budget is checked as the uninterrupted run checked it at this place.
         """
-        missing: dict[str, list[ScoreRequest]] = {}
-        for request, key in zip(requests, keys, strict=True):
-            known = self._scores.get(key, {})
-            if all(
-                option in known and not (paid_only and known[option].owed)
-                for option in request.options
-            ):
+        missing: dict[str, list[R]] = {}
+        for key, request in keyed:
+            known = self._store.known(key)
+            options = kind.options(request)
+            if all(one in known and not (unpaid and known[one].owed) for one in options):
                 continue
             waiting = missing.setdefault(key, [])
-            if waiting:
-                both = tuple(dict.fromkeys((*waiting[-1].options, *request.options)))
-                if both == waiting[-1].options or prefix_free(both):
-                    waiting[-1] = replace(waiting[-1], options=both)
-                    continue
-            waiting.append(request)
+            merged = kind.merged(waiting[-1], request) if waiting else None
+            if merged is None:
+                waiting.append(request)
+            else:
+                waiting[-1] = merged
         return [(key, request) for key, waiting in missing.items() for request in waiting]
 
-    def _compute_scores(self, missing: Sequence[tuple[str, ScoreRequest]], unit: int) -> None:
+    def _compute(self, kind: _Kind[R, A], chunk: Sequence[tuple[str, R]], evaluations: int) -> None:
         start = self._clock()
-        answers = self._engine.score([request for _, request in missing])
-        share = (self._clock() - start) / len(missing)
-        records: list[Record] = [
-            {
-                "kind": "score",
-                "key": key,
-                "scores": dict(zip(request.options, answer.logprobs, strict=True)),
-                "evaluations": unit,
-                "tokens": answer.tokens,
-                "seconds": round(share, 6),
-            }
-            for (key, request), answer in zip(missing, answers, strict=True)
+        answers = kind.ask([request for _, request in chunk])
+        share = round((self._clock() - start) / len(chunk), 6)
+        records = [
+            kind.record(key, request, answer, Cost(evaluations, answer.tokens, share))
+            for (key, request), answer in zip(chunk, answers, strict=True)
         ]
-        self._keep(records)
+        self._store.keep(records)
         for record in records:
-            self._remember_scores(record)
+            self.account.in_flight += cost_of(record)
+        if self.on_answers is not None and evaluations:
+            self.on_answers(evaluations * len(records))
 
-    def _compute_texts(self, missing: Sequence[tuple[str, GenerateRequest]], unit: int) -> None:
-        start = self._clock()
-        answers = self._engine.generate([request for _, request in missing])
-        share = (self._clock() - start) / len(missing)
-        records: list[Record] = [
-            {
-                "kind": "text",
-                "key": key,
-                "text": answer.text,
-                "finish": answer.finish,
-                "evaluations": unit,
-                "tokens": answer.tokens,
-                "seconds": round(share, 6),
-            }
-            for (key, _), answer in zip(missing, answers, strict=True)
-        ]
-        self._keep(records)
-        for record in records:
-            self._remember_text(record)
-
-    def _keep(self, records: Sequence[Record]) -> None:
-        """The journal first: what only other runs can see must not be new to a resumed one."""
-        self._journal.append(records)
-        if self._cache is not None:
-            self._cache.keep(records)
-        for record in records:
-            self._ahead = self._ahead + _cost(record)
-        if self.told is not None and (count := sum(record["evaluations"] for record in records)):
-            self.told(count)
-
-    def reckoned(self) -> Cost:
-        """What is spent, with what was computed in the midst of a call."""
-        return self.spent + self._ahead
-
-    def _remember_scores(self, record: Record) -> None:
-        entry = _Entry(record["scores"], due=_cost(record), found=_is_found(record))
-        known = self._scores.setdefault(record["key"], {})
-        for option in entry.scores:
-            known.setdefault(option, entry)
-
-    def _remember_text(self, record: Record) -> None:
-        entry = _Entry({}, record["text"], record["finish"], _cost(record), _is_found(record))
-        self._texts.setdefault(record["key"], entry)
-
-    def _scored(self, request: ScoreRequest, key: str) -> tuple[Scored, Cost]:
-        known, cost = self._scores[key], _FREE
-        for entry in {id(known[option]): known[option] for option in request.options}.values():
-            cost = cost + self._charge(entry)
-        logprobs = tuple(known[option].scores[option] for option in request.options)
-        return Scored(logprobs, cost.tokens), cost
-
-    def _charge(self, entry: _Entry) -> Cost:
-        cost = entry.charge()
-        self.nominal = self.nominal + cost
-        if entry.found:
-            return _FREE
-        self.spent = self.spent + cost
-        return cost
-
-    def _check_budget(self, evaluations: int) -> None:
-        if evaluations and self.budget.affordable(self.spent) < evaluations:
-            raise OutOfBudget(self.budget.tightest(self.spent))
-
-
-def _cost(record: Record) -> Cost:
-    return Cost(record["evaluations"], record["tokens"], record["seconds"])
-
-
-def _is_found(record: Record) -> bool:
-    return bool(record.get("found"))
+    def _charged(self, kind: _Kind[R, A], key: str, request: R) -> tuple[A, Cost]:
+        known, cost = self._store.known(key), Cost()
+        used = {id(known[option]): known[option] for option in kind.options(request)}
+        for entry in used.values():
+            cost += self.account.charge(entry.charge(), entry.answer.cached)
+        return kind.answer(request, known, cost.tokens), cost

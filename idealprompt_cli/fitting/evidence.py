@@ -39,13 +39,13 @@ class ModelEvidence:
 
     def __init__(
         self,
-        ledger: MeteredEngine,
+        engine: MeteredEngine,
         labels: Sequence[str],
         examples: Sequence[Example],
         heard: _Heard | None = None,
     ) -> None:
         self.examples: Sequence[Example] = tuple(examples)
-        self._ledger = ledger
+        self._engine = engine
         self._labels = tuple(labels)
         self._heard = heard or _Heard()
         self._kept: dict[str, Any] = {}
@@ -79,7 +79,7 @@ class ModelEvidence:
             ScoreRequest(render(prompt, self._labels, len(e.images)), e.images, words)
             for (prompt, words), e in missing
         ]
-        answers = self._ledger.score(requests) if requests else []
+        answers = self._engine.score(requests) if requests else []
         for (one, e), answer in zip(missing, answers, strict=True):
             row = dict(zip(one[1], answer.logprobs, strict=True))
             self._heard.scores.setdefault(one, {})[e.id] = row
@@ -89,7 +89,7 @@ class ModelEvidence:
         left_out = frozenset(ids)
         if left_out not in self._views:
             kept = [example for example in self.examples if example.id not in left_out]
-            self._views[left_out] = ModelEvidence(self._ledger, self._labels, kept, self._heard)
+            self._views[left_out] = ModelEvidence(self._engine, self._labels, kept, self._heard)
         return self._views[left_out]
 
     def sample(self, per_label: int) -> ModelEvidence:
@@ -99,7 +99,7 @@ class ModelEvidence:
             taken[example.answer] = taken.get(example.answer, 0) + 1
             if taken[example.answer] <= per_label:
                 kept.append(example)
-        return ModelEvidence(self._ledger, self._labels, kept, self._heard)
+        return ModelEvidence(self._engine, self._labels, kept, self._heard)
 
     def once(self, key: str, make: Callable[[], T]) -> T:
         if key not in self._kept:
@@ -108,7 +108,7 @@ class ModelEvidence:
         return value
 
     def affordable(self) -> int:
-        return self._ledger.affordable()
+        return self._engine.account.affordable()
 
     def price(self, questions: Sequence[str]) -> int:
         known = [self._heard.texts.get((q, ANSWER_TOKENS), {}) for q in questions]
@@ -123,7 +123,7 @@ class ModelEvidence:
             if e.id not in self._heard.texts.get((q, tokens), ())
         ]
         requests = [self._request(q, e, tokens) for q, e in missing]
-        answers = self._ledger.generate(requests) if requests else []
+        answers = self._engine.generate(requests) if requests else []
         for (q, e), answer in zip(missing, answers, strict=True):
             self._heard.texts.setdefault((q, tokens), {})[e.id] = answer.text.strip()
         return [

@@ -1,44 +1,30 @@
-"""What a reflection writes down beside its edits: the cases that it looked at, and what a person
-said, so that a resumed run asks nobody twice."""
+"""A person's review of accepted edits, kept in the journal so that a resumed run asks nobody
+twice."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from ..core.prompt import Prompt
 from ..core.results import Trial
-from ..prompts.serialisation import fingerprint, from_dict, to_dict
+from ..prompts.serialisation import fingerprint
 from ..storage.journal import Journal
+from ..storage.records import ReviewRecord
 
-Tell = Callable[[str, Mapping[str, Any]], None]
 # What a person makes of an accepted edit: the prompt to go on with, or None to refuse it.
 Review = Callable[[Trial, Prompt], Prompt | None]
 
 
-def noted(tell: Tell, journal: Journal) -> Tell:
-    """`tell`, with every confusion that was worked on in the journal, once."""
-
-    def told(kind: str, data: Mapping[str, Any]) -> None:
-        record = {"kind": kind, **data}
-        if kind == "confusion" and record not in journal.records(kind):
-            journal.append([record])
-        tell(kind, data)
-
-    return told
-
-
 def remembered(review: Review, journal: Journal) -> Review:
-    """`review`, with its answers in the journal: those of a broken run stand."""
-    known = iter(journal.records("review"))
+    """`review`, with its answers in the journal: those of an interrupted run still hold."""
+    known = iter(journal.records(ReviewRecord))
 
     def reviewed(trial: Trial, before: Prompt) -> Prompt | None:
         of, record = fingerprint(trial.prompt), next(known, None)
-        if record is not None and record["of"] == of:
-            return from_dict(record["answer"]) if record["answer"] else None
-        wanted = review(trial, before)
-        answer = None if wanted is None else to_dict(wanted)
-        journal.append([{"kind": "review", "of": of, "answer": answer}])
-        return wanted
+        if record is not None and record.of == of:
+            return record.answer
+        answer = review(trial, before)
+        journal.append([ReviewRecord(of, answer)])
+        return answer
 
     return reviewed

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
-from ..core.interfaces import Draft, Observer
+from ..core.events import Announced, ConfusionChosen, EditState, EditsTested, IncumbentChanged
+from ..core.interfaces import Draft
 from ..core.prompt import Prompt
 from ..core.results import StopReason, Trial
 from ..core.task import Example
@@ -16,14 +16,15 @@ from ..evaluation.budget import OutOfBudget
 from ..evaluation.cross_fitting import Candidate, Fold, derive
 from ..evaluation.racing import Finish, Race, Rules, race
 from ..evaluation.statistics import merit, within_one_error
-from ..prompts.rendering import length, render
-from ..storage.journal import Journal
+from ..prompts.rendering import length
+from ..search.trial_recorder import TrialRecorder
+from ..storage.records import EditRecord
 from .acceptance import ALPHA, FREE_ALPHA, Challenge, hopeless, judge, judge_all, level, worst_first
 from .cases import Confusion, confusions
 from .edit_priors import strategy_of
-from .events import Review, Tell
+from .events import Review
 from .proposal import Proposal
-from .record import Standing, Tried, confusion_data, edit_data, testing_data
+from .record import Standing, Tried, confusion_event, edit_event
 from .selection import Answered, Offer, Offers, name_of
 
 PATIENCE = 3
@@ -41,10 +42,7 @@ class Rounds:
     incumbent: Standing
     examples: Sequence[Example]
     folds: Sequence[Fold]
-    trials: list[Trial]
-    journal: Journal
-    observer: Observer
-    tell: Tell
+    recorder: TrialRecorder
     review: Review | None = None
     patience: int = PATIENCE
     alpha: float = ALPHA
@@ -57,7 +55,9 @@ class Rounds:
         self.clinic, self.past = self.offers.clinic, self.offers.past
         self.evaluator = self.clinic.evaluator
         self.fold_of = {i: place for place, fold in enumerate(self.folds) for i in fold}
-        known = [Candidate(trial.prompt, dict(trial.variants)) for trial in self.trials]
+        self.context = self.recorder.context
+        trials = self.recorder.trials
+        known = [Candidate(trial.prompt, dict(trial.variants)) for trial in trials]
         self.past.tried |= {candidate.key() for candidate in known}
 
     # --- the loop ---------------------------------------------------------------------------------
@@ -73,7 +73,7 @@ class Rounds:
             confusion = next((c for c in found if c.name not in self.closed), None)
             if confusion is None:
                 return "exhausted"
-            self.tell("confusion", confusion_data(confusion))
+            self._announce(confusion)
             try:
                 if self._tried_together(self.offers.free(self.incumbent), confusion, FREE_ALPHA):
                     continue
@@ -86,7 +86,7 @@ class Rounds:
     def _round(self, confusion: Confusion, found: Sequence[Confusion]) -> bool:
         """Score the edits for a confusion together; whether one was accepted."""
         for note in self.clinic.notes:
-            self.observer.message(note)
+            self.context.notify(Announced(note))
         self.clinic.notes.clear()
         offered = self.offers.priced(self.incumbent, confusion, found, self.carried)
         if not offered:
@@ -99,11 +99,13 @@ class Rounds:
         """Score edits, and what they are without their lean, and judge all of them together."""
         if not offered:
             return False
-        told = testing_data([proposal for proposal, _ in offered], confusion, bar)
-        self.tell("testing", {**told, **self._purse()})
+        kinds, account = tuple(proposal.kind for proposal, _ in offered), self.context.account
+        self.context.notify(
+            EditsTested(confusion.name, kinds, round(bar, 6), account.describe(), self._fraction())
+        )
         scored = self._scored(offered, bar)
         if not scored:
-            raise OutOfBudget(self._tightest())
+            raise OutOfBudget(self.context.account.tightest())
         self.past.tried |= {finish.candidate.key() for _, finish in scored}
         scored += self._scored(self.offers.evened(self.incumbent, _leading(scored)), bar)
         return self._decide(self._judged(scored, bar))
@@ -158,7 +160,9 @@ class Rounds:
     def _decide(self, tried: Sequence[Tried]) -> bool:
         """Keep the best edit that passed and that nobody refuses; remember the others."""
         passed = self._simplest_first(sorted((t for t in tried if t.passed), key=self._rank))
-        states = {one.name: "passed" if one.passed else "rejected" for one in tried}
+        states: dict[str, EditState] = {
+            one.name: "passed" if one.passed else "rejected" for one in tried
+        }
         before = self.incumbent
         for one in passed:
             states[one.name] = self._offer(one)
@@ -174,7 +178,7 @@ class Rounds:
             self.closed.clear()
         return self.incumbent is not before
 
-    def _offer(self, one: Tried) -> str:
+    def _offer(self, one: Tried) -> EditState:
         """Make it the incumbent, asking the person first if there is one; what became of it."""
         trial = self._trial(one, self.incumbent)
         candidate = one.finish.candidate
@@ -193,7 +197,7 @@ class Rounds:
         candidate = derive(one.finish.candidate, draft, self.clinic.evidence, self.folds)
         finish = race(self.evaluator, [candidate], None, self.examples, self.fold_of)[0]
         if finish.state != "complete" or finish.evaluation is None:
-            self.observer.message(f"your version cannot be scored: {finish.note}")
+            self.context.notify(Announced(f"your version cannot be scored: {finish.note}"))
             return False
         judgement = judge(self.incumbent.outcomes, finish.evaluation.outcomes)
         proposal = Proposal("by_hand", draft, draft.note, one.proposal.confusion)
@@ -205,15 +209,20 @@ class Rounds:
         self.incumbent = standing
         self.accepted.add(standing.trial.id)
         self._publish(standing.trial)
-        value, strategy = standing.evaluation.value, standing.trial.strategy
-        told = {"trial": standing.trial.id, "value": value, "strategy": strategy}
-        self.tell("incumbent", {**told, **self._purse()})
+        trial, account = standing.trial, self.context.account
+        self.context.notify(
+            IncumbentChanged(
+                trial.id,
+                standing.evaluation.value,
+                trial.strategy,
+                account.describe(),
+                self._fraction(),
+            )
+        )
 
-    def _purse(self) -> dict[str, Any]:
-        """What is spent, in words and as a share of the budget."""
-        ledger = self.evaluator.ledger
-        share = round(ledger.budget.fraction(ledger.spent), 4)
-        return {"spent": ledger.budget.spent(ledger.spent), "fraction": share}
+    def _fraction(self) -> float:
+        """The share of the budget that is spent."""
+        return round(self.context.account.fraction(), 4)
 
     def _simplest_first(self, passed: Sequence[Tried]) -> list[Tried]:
         """Best first, but one without offsets before one with them that is hardly better (the
@@ -238,51 +247,34 @@ class Rounds:
 
     # --- records ----------------------------------------------------------------------------------
 
-    def _trial(self, one: Tried, parent: Standing) -> Trial:
-        prompt = one.finish.candidate.prompt
-        note = "; ".join(text for text in (one.proposal.why, one.finish.note) if text)
-        return Trial(
-            id=len(self.trials),
-            parent=parent.trial.id,
-            strategy=strategy_of(one.proposal.kind),
-            prompt=prompt,
-            state=one.finish.state,
-            evaluation=one.finish.evaluation,
-            prompt_tokens=self._tokens(prompt),
-            note=note,
-            variants=tuple(sorted(one.finish.candidate.variants.items())),
-            edit=one.report(parent.trial.prompt),
-        )
+    def _announce(self, confusion: Confusion) -> None:
+        """Report the confusion that is worked on next, and journal it once."""
+        event = confusion_event(confusion)
+        if event not in self.context.journal.records(ConfusionChosen):
+            self.context.journal.append([event])
+        self.context.notify(event)
 
-    def _tokens(self, prompt: Prompt) -> int:
-        return self.evaluator.ledger.count_tokens(render(prompt, self.evaluator.task.labels))
+    def _trial(self, one: Tried, parent: Standing) -> Trial:
+        edit, strategy = one.report(parent.trial.prompt), strategy_of(one.proposal.kind)
+        return self.recorder.trial(one.finish, strategy, parent.trial, one.proposal.why, edit)
 
     def _publish(self, trial: Trial) -> None:
-        ledger = self.evaluator.ledger
-        self.trials.append(trial)
-        self.journal.append_trial(trial)
-        budget, spent = ledger.budget, ledger.spent
-        self.observer.trial(
-            trial, self.incumbent.trial, budget.spent(spent), budget.fraction(spent)
-        )
+        self.recorder.record(trial)
+        self.recorder.report(trial, self.incumbent.trial)
 
-    def _remember(self, one: Tried, state: str) -> None:
+    def _remember(self, one: Tried, state: EditState) -> None:
         """Into the journal and the event stream; what did not pass is not tried again. A resumed
         run has the first records already."""
         if state in ("rejected", "refused", "changed"):
             self.past.rejected.add(one.name)
-        record = edit_data(one, state)
-        self.tell("edit", record)
+        event = edit_event(one, state)
+        self.context.notify(event)
         self.past.records += 1
         if self.past.records > self.past.known:
-            self.journal.append([{"kind": "edit", "key": one.name, **record}])
+            self.context.journal.append([EditRecord(one.name, event)])
 
     def _key(self, proposal: Proposal) -> str:
         return name_of(self.incumbent, proposal)
-
-    def _tightest(self) -> StopReason:
-        ledger = self.evaluator.ledger
-        return ledger.budget.tightest(ledger.spent)
 
 
 def _leading(scored: Sequence[tuple[Proposal, Finish]]) -> list[Answered]:

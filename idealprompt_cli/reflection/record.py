@@ -1,18 +1,17 @@
-"""What reflection keeps of its steps: scored candidates, judged edits, and both as plain data."""
+"""What reflection keeps of its steps: scored candidates, judged edits, and their events."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ..core.edits import EditReport
+from ..core.events import ConfusionChosen, EditJudged, EditState, FailureCase
 from ..core.prompt import Prompt
 from ..core.results import Evaluation, Outcome, Trial
 from ..evaluation.cross_fitting import Candidate
 from ..evaluation.racing import Finish
 from .acceptance import Judgement, least_gain
-from .cases import Case, Confusion, ranked
+from .cases import Confusion, ranked
 from .proposal import Proposal, differences
 
 
@@ -62,46 +61,30 @@ class Tried:
         )
 
 
-def testing_data(
-    proposals: Sequence[Proposal], confusion: Confusion, level: float
-) -> dict[str, Any]:
-    """What is about to be scored together."""
-    kinds = [proposal.kind for proposal in proposals]
-    return {"confusion": confusion.name, "edits": kinds, "level": round(level, 6)}
+def confusion_event(confusion: Confusion) -> ConfusionChosen:
+    """The confusion that is worked on next, with its cases."""
+    cases = tuple(
+        FailureCase(case.example_id, round(case.loss, 4), round(case.consequence, 4), case.reason)
+        for case in ranked([confusion])
+    )
+    return ConfusionChosen(confusion.name, round(confusion.weight, 4), cases)
 
 
-def confusion_data(confusion: Confusion) -> dict[str, Any]:
-    cases: Sequence[Case] = ranked([confusion])
-    return {
-        "confusion": confusion.name,
-        "weight": round(confusion.weight, 4),
-        "cases": [case_data(case) for case in cases],
-    }
-
-
-def case_data(case: Case) -> dict[str, Any]:
-    return {
-        "example": case.example_id,
-        "loss": round(case.loss, 4),
-        "consequence": round(case.consequence, 4),
-        "reason": case.reason,
-    }
-
-
-def edit_data(one: Tried, state: str) -> dict[str, Any]:
-    evaluation = one.finish.evaluation
-    return {
-        "edit": one.proposal.kind,
-        "state": state,
-        "why": one.proposal.why,
-        "confusion": one.proposal.confusion,
-        "inspired_by": list(one.proposal.inspired_by),
-        "scored_on": one.judgement.n,
-        "value": round(evaluation.value, 6) if evaluation else None,
-        "gain": round(one.judgement.gain, 6),
-        "p_value": round(one.judgement.p_value, 6),
-        "level": round(one.level, 6),
-        "fixed": list(one.judgement.fixed),
-        "broke": list(one.judgement.broke),
-        "note": one.finish.note,
-    }
+def edit_event(one: Tried, state: EditState) -> EditJudged:
+    """A tried edit with what became of it."""
+    evaluation, judgement = one.finish.evaluation, one.judgement
+    return EditJudged(
+        edit=one.proposal.kind,
+        state=state,
+        why=one.proposal.why,
+        confusion=one.proposal.confusion,
+        inspired_by=tuple(one.proposal.inspired_by),
+        scored_on=judgement.n,
+        value=round(evaluation.value, 6) if evaluation else None,
+        gain=round(judgement.gain, 6),
+        p_value=round(judgement.p_value, 6),
+        level=round(one.level, 6),
+        fixed=tuple(judgement.fixed),
+        broke=tuple(judgement.broke),
+        note=one.finish.note,
+    )

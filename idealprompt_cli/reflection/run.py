@@ -6,21 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..core.edits import Change
-from ..core.errors import Interrupted
-from ..core.interfaces import Metric, Observer
+from ..core.events import Announced, Finished
 from ..core.prompt import Prompt
-from ..core.results import RunResult, SplitScores
-from ..core.task import Task
+from ..core.results import RunResult
 from ..evaluation.budget import OutOfBudget
-from ..evaluation.metered_engine import MeteredEngine
-from ..evaluation.racing import FIRST_BLOCK
-from ..evaluation.statistics import compare, recommended, verdict
-from ..storage.journal import Journal
+from ..evaluation.context import RunContext
+from ..search.trial_recorder import TrialRecorder
 from .cases import Case, Confusion, confusions, ranked
-from .events import Tell
 from .loop import Rounds
 from .proposal import Proposal, differences
-from .session import STOP_TEXT, Reflected, Reflection, Settings, Start
+from .session import STOP_TEXT, Reflection, Settings, Start
+
+FIRST = ("the prompt to start from",)
+"""What reflection asks about every example before its first edit."""
 
 
 @dataclass(frozen=True)
@@ -39,60 +37,39 @@ class Diagnosis:
         return differences(self.prompt, proposal.draft.prompt)
 
 
-def reflect(
-    task: Task,
-    ledger: MeteredEngine,
-    metric: Metric,
-    start: Start,
-    *,
-    observer: Observer,
-    settings: Settings | None = None,
-    journal: Journal | None = None,
-    seed: int = 0,
-    tell: Tell | None = None,
-) -> RunResult:
-    """Improve a prompt within the ledger's budget; the result's `test` is None.
+def reflect(context: RunContext, start: Start, settings: Settings | None = None) -> RunResult:
+    """Improve a prompt within the budget; the result's `test` is None.
 
-    Same arguments, engine answers and journal give the same result, broken and resumed or not.
+    Same context, engine answers and journal give the same result, interrupted and resumed or not.
     Raises UsageError when the budget does not cover the prompts it starts from, and Interrupted on
     Ctrl-C, with all that was computed in the journal.
     """
-    session = Reflection(task, ledger, metric, observer, settings, journal, seed, tell)
-    observer.started(task, ledger.info(), plan(task, ledger))
-    try:
+    session = Reflection(context, settings)
+    with context.running(FIRST):
         done = session.on(start)
-    except KeyboardInterrupt as error:
-        spent = ledger.budget.spent(ledger.spent)
-        observer.finished(f"Interrupted after {spent}.")
-        raise Interrupted(f"interrupted after {spent}; what was computed is kept") from error
-    spent = ledger.budget.spent(ledger.spent)
-    observer.finished(f"Reflection stopped: {STOP_TEXT[done.stop]} ({spent}).")
-    return _result(done, start, task, ledger, seed)
+    spent = context.account.describe()
+    context.notify(Finished(f"Reflection stopped: {STOP_TEXT[done.stop]} ({spent})."))
+    seeded = next(t for t in done.trials if t.prompt == start.baseline and t.evaluation)
+    recorder = TrialRecorder(context, list(done.trials))
+    return recorder.result(seeded, done.standing.trial, done.stop)
 
 
-def diagnose(
-    task: Task,
-    ledger: MeteredEngine,
-    metric: Metric,
-    start: Start,
-    *,
-    observer: Observer,
-    settings: Settings | None = None,
-    seed: int = 0,
-) -> Diagnosis:
+def diagnose(context: RunContext, start: Start, settings: Settings | None = None) -> Diagnosis:
     """What goes wrong with the prompt and which edits would be tried first. Nothing is edited."""
-    session = Reflection(task, ledger, metric, observer, settings, None, seed, None)
-    observer.started(task, ledger.info(), plan(task, ledger))
-    rounds = session.rounds(start)
-    standing = rounds.incumbent
-    found = confusions(standing.outcomes)
-    cases = ranked(found)
-    try:
-        offered = _offered(rounds, found)
-        said = session.clinic.said_of([case.example_id for case in cases]) if found else {}
-    except OutOfBudget:
-        offered, said = [], {}
-        observer.message("The budget does not cover the evidence: no edit can be proposed.")
+    session = Reflection(context, settings)
+    with context.running(FIRST):
+        rounds = session.rounds(start)
+        standing = rounds.incumbent
+        found = confusions(standing.outcomes)
+        cases = ranked(found)
+        try:
+            offered = _offered(rounds, found)
+            said = session.clinic.said_of([case.example_id for case in cases]) if found else {}
+        except OutOfBudget:
+            offered, said = [], {}
+            context.notify(
+                Announced("The budget does not cover the evidence: no edit can be proposed.")
+            )
     value, prompt = standing.evaluation.value, standing.trial.prompt
     return Diagnosis(prompt, value, cases, found, said, tuple(offered))
 
@@ -107,38 +84,3 @@ def _offered(rounds: Rounds, found: Sequence[Confusion]) -> list[Proposal]:
     offers = rounds.offers.free(rounds.incumbent)
     offers += rounds.offers.priced(rounds.incumbent, found[0], found)
     return [proposal for proposal, _ in offers]
-
-
-def plan(task: Task, ledger: MeteredEngine) -> str:
-    """What the budget buys, in a sentence."""
-    n = len(task.train)
-    text = f"{n} training pictures; budget: {ledger.budget.describe()}"
-    text += f"; scoring a prompt takes {n} evaluations, a weak edit is dropped after {FIRST_BLOCK}."
-    if ledger.budget.evaluations is None:
-        return text
-    few, many = (ledger.budget.evaluations // size for size in (n, min(n, FIRST_BLOCK)))
-    return f"{text} This buys {few} edits in full, or up to {many} weak ones, less the evidence."
-
-
-def _result(
-    done: Reflected, start: Start, task: Task, ledger: MeteredEngine, seed: int
-) -> RunResult:
-    seeded = next(t for t in done.trials if t.prompt == start.baseline and t.evaluation)
-    assert seeded.evaluation is not None, "the filter holds"
-    before, after = seeded.evaluation, done.standing.evaluation
-    tried = max(1, sum(trial.evaluation is not None for trial in done.trials) - 1)
-    split = SplitScores(before, after, compare(before.outcomes, after.outcomes, tried))
-    return RunResult(
-        task=task,
-        model=ledger.info(),
-        baseline=start.baseline,
-        winner=done.standing.trial.prompt,
-        selection=split,
-        test=None,
-        trials=done.trials,
-        cost=ledger.spent,
-        stop=done.stop,
-        seed=seed,
-        verdict=verdict(split, "training"),
-        recommended=recommended(split),
-    )

@@ -5,26 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ..core.errors import UsageError
-from ..core.interfaces import Metric, Observer, Proposer
+from ..core.events import ReflectionStopped
+from ..core.interfaces import Proposer
 from ..core.prompt import Prompt
 from ..core.results import RunResult, StopReason, Trial
-from ..core.task import Task
+from ..core.task import Example
 from ..evaluation.budget import OutOfBudget
+from ..evaluation.context import RunContext
 from ..evaluation.cross_fitting import Candidate, deal, shuffled
-from ..evaluation.evaluator import Evaluator
-from ..evaluation.metered_engine import MeteredEngine
 from ..evaluation.racing import race
 from ..evaluation.statistics import merit
 from ..fitting.evidence import ModelEvidence
 from ..priors import Beliefs
-from ..prompts.rendering import render
-from ..storage.journal import Journal
+from ..search.trial_recorder import TrialRecorder
+from ..storage.records import EditRecord
 from .acceptance import ALPHA
 from .diagnosis import Clinic
-from .events import Review, Tell, noted, remembered
+from .events import Review, remembered
 from .loop import PATIENCE, Rounds
 from .record import Standing
 from .selection import Offers, Past
@@ -87,58 +86,47 @@ class Reflected:
 
 
 class Reflection:
-    """Reflects on one task with one ledger, as often as it is asked; what was rejected stays so.
-    `evidence`: a search's on the same pictures and seed, whose answers are used again."""
+    """Reflects on one task, as often as it is asked; what was rejected stays so. `evidence`: a
+    search's on the same pictures and seed, whose answers are used again."""
 
     def __init__(
         self,
-        task: Task,
-        ledger: MeteredEngine,
-        metric: Metric,
-        observer: Observer,
-        settings: Settings | None,
-        journal: Journal | None,
-        seed: int,
-        tell: Tell | None,
+        context: RunContext,
+        settings: Settings | None = None,
         evidence: ModelEvidence | None = None,
     ) -> None:
+        task = context.task
         if not task.train:
             raise UsageError(f"task {task.name}: no training pictures to reflect on")
-        self.settings = settings or Settings()
-        self.observer, self.seed = observer, seed
-        self.journal = journal or Journal.memory()
-        self.tell = noted(tell or _silent, self.journal)
+        self.context, self.settings = context, settings or Settings()
         review = self.settings.review
-        self.review = remembered(review, self.journal) if review else None
-        self.examples = shuffled(task.train, seed)
-        self.evaluator = Evaluator(ledger, task, metric)
+        self.review = remembered(review, context.journal) if review else None
+        self.examples = shuffled(task.train, context.seed)
         self.clinic = Clinic(
-            self.evaluator,
-            evidence or ModelEvidence(ledger, task.labels, self.examples),
+            context.evaluator,
+            evidence or ModelEvidence(context.engine, task.labels, self.examples),
             self.examples,
             self.settings.questions,
             self.settings.blank,
             self.settings.proposer,
         )
-        self.past = Past(known=len(self.journal.records("edit")))
+        self.past = Past(known=len(context.journal.records(EditRecord)))
 
     def on(self, start: Start) -> Reflected:
         """One reflection. OutOfBudget ends it; KeyboardInterrupt passes through."""
         rounds = self.rounds(start)
         stop = rounds.go()
-        ledger = self.evaluator.ledger
-        why = {"reason": stop, "why": STOP_TEXT[stop], "evaluations": ledger.spent.evaluations}
-        self.tell("stop", why)
-        return Reflected(tuple(rounds.trials), frozenset(rounds.accepted), rounds.incumbent, stop)
+        spent = self.context.account.spent.evaluations
+        self.context.notify(ReflectionStopped(stop, STOP_TEXT[stop], spent))
+        trials = tuple(rounds.recorder.trials)
+        return Reflected(trials, frozenset(rounds.accepted), rounds.incumbent, stop)
 
     def rounds(self, start: Start) -> Rounds:
         """The rounds before the first one, with the prompts to start from scored."""
-        trials = list(start.trials)
-        if not trials:
-            trials = _scored(self.evaluator, start, self.seed)
-            for trial in trials:
-                self.journal.append_trial(trial)
-        standing, folds = _standings(trials, start.prompt), deal(self.examples)
+        recorder = TrialRecorder(self.context, list(start.trials))
+        if not start.trials:
+            _score_start(recorder, start, self.examples)
+        standing, folds = _standings(recorder.trials, start.prompt), deal(self.examples)
         return Rounds(
             offers=Offers(
                 self.clinic,
@@ -151,49 +139,33 @@ class Reflection:
             incumbent=standing[0],
             examples=self.examples,
             folds=folds,
-            trials=trials,
-            journal=self.journal,
-            observer=self.observer,
-            tell=self.tell,
+            recorder=recorder,
             review=self.review,
             patience=self.settings.patience,
             alpha=self.settings.alpha,
         )
 
 
-def _silent(kind: str, data: Mapping[str, Any]) -> None:
-    del kind, data
-
-
-def _scored(evaluator: Evaluator, start: Start, seed: int) -> list[Trial]:
-    """The seed prompt and the given one as trials."""
-    examples = shuffled(evaluator.task.train, seed)
+def _score_start(recorder: TrialRecorder, start: Start, examples: Sequence[Example]) -> None:
+    """Record the seed prompt and the given one as trials."""
+    context = recorder.context
     given = [("seed", "the seed prompt", start.baseline)]
     if start.prompt != start.baseline:
         given.append(("given", "the prompt to reflect on", start.prompt))
+    candidates = [Candidate(prompt) for _, _, prompt in given]
+    fold_of = {example.id: 0 for example in examples}
     try:
-        finishes = race(
-            evaluator,
-            [Candidate(p) for _, _, p in given],
-            None,
-            examples,
-            {example.id: 0 for example in examples},
-        )
+        finishes = race(context.evaluator, candidates, None, examples, fold_of)
     except OutOfBudget as stop:
         raise UsageError(
-            f"a budget of {evaluator.ledger.budget.describe()} does not cover the prompt to start "
+            f"a budget of {context.account.budget.describe()} does not cover the prompt to start "
             f"from on {len(examples)} training pictures; give more"
         ) from stop
-    trials = []
-    for place, ((name, note, prompt), finish) in enumerate(zip(given, finishes, strict=True)):
+    for (name, note, _), finish in zip(given, finishes, strict=True):
         if finish.state != "complete":
             raise UsageError(f"{note} cannot be scored: {finish.note}")
-        tokens = evaluator.ledger.count_tokens(render(prompt, evaluator.task.labels))
-        parent = place - 1 if place else None
-        trials.append(
-            Trial(place, parent, name, prompt, "complete", finish.evaluation, tokens, note)
-        )
-    return trials
+        parent = recorder.trials[-1] if recorder.trials else None
+        recorder.record(recorder.trial(finish, name, parent, note))
 
 
 def _standings(trials: Sequence[Trial], prompt: Prompt) -> list[Standing]:

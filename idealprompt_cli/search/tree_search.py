@@ -1,92 +1,121 @@
-"""One walk over the tree of strategies: nodes, moves, races, until a reason to stop.
+"""The search for a better prompt: a tree of strategies applied to prompts, within a budget.
 
-The loop knows no concrete strategy, policy, metric or engine, and never sees the test split.
+`TreeSearch` owns the loop: ask the policy for moves, the strategies for drafts, the race for their
+scores. It knows no concrete strategy, policy, metric or engine, and never sees the test split.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..core.errors import UsageError
-from ..core.interfaces import Engine, Observer, Proposer, Strategy
+from ..core.events import Announced, Finished, Trying
+from ..core.interfaces import Engine, Proposer, Strategy
 from ..core.prompt import Prompt
-from ..core.results import (
-    Evaluation,
-    Outcome,
-    Prefer,
-    RunResult,
-    SplitScores,
-    StopReason,
-    Trial,
-    TrialState,
-)
+from ..core.results import Outcome, Prefer, RunResult, StopReason, Trial, TrialState
 from ..evaluation.budget import OutOfBudget
+from ..evaluation.context import RunContext
 from ..evaluation.cross_fitting import Candidate, deal, shuffled
-from ..evaluation.evaluator import REASONING_TOKENS, Evaluator
+from ..evaluation.evaluator import REASONING_TOKENS
 from ..evaluation.racing import LEAST, Finish, Race, Rules, bought, race
 from ..evaluation.statistics import (
     cautious_gain,
-    compare,
     merit,
     paired_gain,
-    recommended,
     soft_value,
-    verdict,
     within_one_error,
 )
 from ..fitting.evidence import ModelEvidence
-from ..prompts.rendering import length, render
+from ..priors import Beliefs
+from ..prompts.rendering import length
 from ..storage.journal import Journal
-from .drafting import Drafter, Elsewhere
-from .policies import Fresh, Move, Node, Policy, Tree
+from ..storage.records import PriorsUsed
+from .drafting import Drafter, ExternalStrategy
+from .policies import Fresh, Move, Node, Policy, Puct, Tree
+from .trial_recorder import TrialRecorder
+
+FIRST = ("the seed prompt", "the model's descriptions")
+"""What a search asks about every example before its first edit."""
+
+_STOP_TEXT: Mapping[StopReason, str] = {
+    "evaluations": "the budget of evaluations is spent",
+    "seconds": "the time is up",
+    "tokens": "the budget of tokens is spent",
+    "exhausted": "every strategy has been tried on every prompt",
+    "perfect": "a prompt answers every training picture right, with high confidence",
+    "interrupted": "interrupted",
+    "settled": "no better prompt was found for a while",
+}
 
 # A prompt that is always right and this sure of it leaves nothing to find with these examples.
 SURE = 0.97
 
-# The rules of a race where the budget bears fewer than so many prompts in full.
+# The rules of a race where the budget covers fewer than so many prompts in full.
 HARD_BELOW = 10.0
 HARD = Rules(first_block=6, level=0.9, leader_level=0.75)
 
 Child = tuple[Move, Fresh]
 
 
-@dataclass
-class TreeSearch:
-    """The state of one run; `go` walks, `result` sums up."""
+@dataclass(frozen=True)
+class SearchSettings:
+    """How a search goes about it. `policy` makes the rule for moves from the beliefs of earlier
+    runs; `proposer` makes the writer for strategies that need one, from the run's own engine;
+    `prefer="short"` takes the cheapest prompt that is not clearly worse than the best."""
 
-    evaluator: Evaluator
     strategies: Sequence[Strategy]
-    policy: Policy
-    observer: Observer
-    journal: Journal
-    seed: int
-    make_proposer: Callable[[Engine], Proposer | None] | None = None
+    policy: Callable[[Beliefs], Policy] = Puct
+    beliefs: Beliefs = field(default_factory=Beliefs)
+    proposer: Callable[[Engine], Proposer | None] | None = None
     prefer: Prefer = "score"
-    tree: Tree = field(default_factory=Tree)
-    trials: list[Trial] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        self.task, self.ledger = self.evaluator.task, self.evaluator.ledger
-        self.examples = shuffled(self.task.train, self.seed)
+
+def search(context: RunContext, settings: SearchSettings) -> RunResult:
+    """Search from the task's question; the result's `test` is None (see `held_out_test`).
+
+    Same context, engine answers and journal give the same result, interrupted and resumed or not.
+    Raises UsageError when the budget does not cover the seed prompt on the training pictures, and
+    Interrupted on Ctrl-C, with all that was computed in the journal.
+    """
+    tree_search = TreeSearch(context, settings)
+    with context.running(FIRST):
+        stop = tree_search.run()
+    context.notify(Finished(tree_search.summary(stop)))
+    return tree_search.result(stop)
+
+
+class TreeSearch:
+    """The state of one search; `run` searches, `result` sums up."""
+
+    def __init__(self, context: RunContext, settings: SearchSettings) -> None:
+        if not context.task.train:
+            raise UsageError(f"task {context.task.name}: no training pictures to search with")
+        self.context, self.settings = context, settings
+        self.beliefs = starting_beliefs(context.journal, settings.beliefs)
+        self.policy = settings.policy(self.beliefs)
+        self.strategies = settings.strategies
+        _check_journal(context.journal, self.policy, settings.strategies)
+        self.examples = shuffled(context.task.train, context.seed)
         folds = deal(self.examples)
         self.fold_of = {i: place for place, fold in enumerate(folds) for i in fold}
-        evidence = ModelEvidence(self.ledger, self.task.labels, self.examples)
-        self.drafter = Drafter(self.task, self.ledger, evidence, folds, self.seed, self.observer)
-        self.tree.outlook = self.drafter.outlook
+        evidence = ModelEvidence(context.engine, context.task.labels, self.examples)
+        self.drafter = Drafter(context, evidence, folds)
+        self.recorder = TrialRecorder(context)
+        self.tree = Tree(outlook=self.drafter.outlook)
 
     # --- the loop ---------------------------------------------------------------------------------
 
-    def go(self, enough: Callable[[], bool] | None = None) -> StopReason:
-        """TreeSearch until the budget, the moves or the room for improvement are used up, or until
-        `enough` holds between two steps ("settled"). Called again it goes on where it stopped."""
+    def run(self, enough: Callable[[], bool] | None = None) -> StopReason:
+        """Search until the budget, the moves or the room for improvement are used up, or until
+        `enough` holds between two steps ("settled"). Called again it continues where it stopped."""
         if not self.tree.nodes:
-            self._plant()
-            self.strategies = self.drafter.ready(self.strategies, self.make_proposer)
+            self._score_seed_prompt()
+            self.strategies = self.drafter.ready(self.strategies, self.settings.proposer)
         while not self._perfect():
             if enough is not None and enough():
                 return "settled"
-            self.tree.room = self.ledger.affordable() / len(self.examples)
+            self.tree.room = self.context.account.affordable() / len(self.examples)
             moves = self.policy.choose(self.tree, self.strategies)
             if not moves:
                 return "exhausted"
@@ -94,37 +123,37 @@ class TreeSearch:
                 self._step(moves)
             except OutOfBudget as stop:
                 # Something cheaper may still fit, as long as a first block can be scored.
-                if self.ledger.room() < HARD.first_block:
+                if self.context.account.remaining() < HARD.first_block:
                     return stop.reason
         return "perfect"
 
-    def _plant(self) -> None:
+    def _score_seed_prompt(self) -> None:
         """Score the seed prompt."""
-        root = Candidate(Prompt(question=self.task.question))
+        root, account = Candidate(Prompt(question=self.context.task.question)), self.context.account
         self.drafter.seen.add(root.key())
+        n = len(self.examples)
         try:
-            finish = race(self.evaluator, [root], None, self.examples, self.fold_of)[0]
+            finish = race(self.context.evaluator, [root], None, self.examples, self.fold_of)[0]
         except OutOfBudget as stop:
             raise UsageError(
-                f"a budget of {self.ledger.budget.describe()} does not cover the seed prompt on "
-                f"{len(self.examples)} training pictures; give more"
+                f"a budget of {account.budget.describe()} does not cover the seed prompt on "
+                f"{n} training pictures; give more"
             ) from stop
         if finish.evaluation is None or finish.state != "complete":
             raise UsageError(f"the seed prompt cannot be scored: {finish.note}")
-        self._tell(finish, None, "seed", "the seed prompt")
-        room, n = self.ledger.room(), len(self.examples)
-        if self.ledger.budget.evaluations is None and self.ledger.spent.evaluations:
-            pace = f"At the seed prompt's pace the budget bears {room} evaluations more, of which"
-            self.observer.message(
-                f"{pace} the descriptions take {n}: {bought(max(0, room - n), n)}"
-            )
+        self._record(finish, None, "seed", "the seed prompt")
+        room = account.remaining()
+        if account.budget.evaluations is None and account.spent.evaluations:
+            pace = f"At the seed prompt's pace the budget covers {room} more evaluations, of which"
+            buys = bought(max(0, room - n), n)
+            self.context.notify(Announced(f"{pace} the descriptions take {n}: {buys}"))
 
     def _step(self, moves: Sequence[Move]) -> None:
         """Apply strategies to nodes and score all their drafts together."""
         children: list[Child] = []
         spent: OutOfBudget | None = None
         for move in moves:
-            self.observer.trying(f"{move.strategy.name} on #{move.node.trial.id}")
+            self.context.notify(Trying(f"{move.strategy.name} on #{move.node.trial.id}"))
             drafts, stop = self.drafter.drafts(move)
             children += [(move, fresh) for fresh in drafts]
             spent = stop or spent
@@ -137,25 +166,28 @@ class TreeSearch:
         if not children:
             return None
         names = ", ".join(dict.fromkeys(move.strategy.name for move, _ in children))
-        self.observer.trying(names if len(children) == 1 else f"{len(children)} prompts ({names})")
+        what = names if len(children) == 1 else f"{len(children)} prompts ({names})"
+        self.context.notify(Trying(what))
         best = self._outcomes(self.tree.best())
         candidates = [candidate for _, (_, candidate) in children]
-        run = Race(self.evaluator, candidates, best, self.examples, self.fold_of, self._rules())
-        by_key = {finish.candidate.key(): finish for finish in run.run()}
+        contest = Race(
+            self.context.evaluator, candidates, best, self.examples, self.fold_of, self._rules()
+        )
+        by_key = {finish.candidate.key(): finish for finish in contest.run()}
         for move, (draft, candidate) in children:
             finish = by_key[candidate.key()]
             if finish.evaluation is None and finish.state != "failed":
                 continue  # the budget did not reach it
-            value = self._tell(finish, move.node, move.strategy.name, draft.note, draft.agreement)
+            value = self._record(finish, move.node, move.strategy.name, draft.note, draft.agreement)
             share = (value - move.node.merit) / max(1e-9, 1.0 - move.node.merit)
-            self.tree.won(move.node, move.strategy.name, share)
-        return run.spent
+            self.tree.add_gain(move.node, move.strategy.name, share)
+        return contest.spent
 
     def _rules(self) -> Rules:
         """With little left a race is harder: every evaluation for those who may win."""
         return HARD if self.tree.room < HARD_BELOW else Rules()
 
-    def _tell(
+    def _record(
         self,
         finish: Finish,
         parent: Node | None,
@@ -163,28 +195,14 @@ class TreeSearch:
         note: str,
         agreement: float | None = None,
     ) -> float:
-        """Record a finished candidate as a trial, and as a node if it is complete; its merit."""
+        """Record a scored candidate as a trial, and as a node if it is complete; its merit."""
         finish, value = self._settled(finish)
-        prompt, evaluation = finish.candidate.prompt, finish.evaluation
-        trial = Trial(
-            id=len(self.trials),
-            parent=parent.trial.id if parent else None,
-            strategy=strategy,
-            prompt=prompt,
-            state=finish.state,
-            evaluation=evaluation,
-            prompt_tokens=self.ledger.count_tokens(render(prompt, self.task.labels)),
-            note="; ".join(text for text in (note, finish.note) if text),
-            variants=tuple(sorted(finish.candidate.variants.items())),
-        )
-        self.trials.append(trial)
-        self.journal.append_trial(trial)
+        trial = self.recorder.trial(finish, strategy, parent.trial if parent else None, note)
+        self.recorder.record(trial)
         if agreement is None:
             agreement = parent.agreement if parent else 1.0
         self._grow(finish, trial, parent, value, agreement)
-        budget, spent = self.ledger.budget, self.ledger.spent
-        best = self.tree.best().trial
-        self.observer.trial(trial, best, budget.spent(spent), budget.fraction(spent))
+        self.recorder.report(trial, self.tree.best().trial)
         return value if finish.state == "complete" else 0.0
 
     def _settled(self, finish: Finish) -> tuple[Finish, float]:
@@ -209,14 +227,14 @@ class TreeSearch:
         agreement: float = 1.0,
     ) -> None:
         """Credit the gain to the arms above, and add a node if the trial is complete. A failed
-        trial says nothing of its strategy's worth, and credits nothing."""
+        trial says nothing about its strategy, and credits nothing."""
         gain = 0.0
         if parent is not None and finish.evaluation is not None and finish.state != "failed":
             gain, _ = paired_gain(self._outcomes(parent), finish.evaluation.outcomes)
             self.tree.back_up(parent, trial.strategy, gain)
         if finish.state != "complete":
             return
-        size = length(trial.prompt, self.task.labels)
+        size = length(trial.prompt, self.context.task.labels)
         written = REASONING_TOKENS if trial.prompt.reasoning != "none" else 0
         tokens = trial.prompt_tokens + written
         node = Node(trial, finish.candidate, value, size, parent, gain, tokens, agreement)
@@ -237,15 +255,15 @@ class TreeSearch:
 
     def adopt(self, trials: Sequence[Trial], kept: Collection[int]) -> None:
         """Take over trials that were made elsewhere, numbered on from ours: those in `kept` become
-        nodes, from which the walk goes on."""
+        nodes, from which the search continues."""
         nodes = {node.trial.id: node for node in self.tree.nodes}
         for trial in trials:
-            self.trials.append(trial)
+            self.recorder.trials.append(trial)
             parent, evaluation = nodes.get(trial.parent or 0), trial.evaluation
             if trial.id not in kept or parent is None or evaluation is None:
                 continue
             if trial.strategy not in {strategy.name for strategy in self.strategies}:
-                self.strategies = [*self.strategies, Elsewhere(trial.strategy)]
+                self.strategies = [*self.strategies, ExternalStrategy(trial.strategy)]
             candidate = Candidate(trial.prompt, dict(trial.variants))
             self.drafter.seen.add(candidate.key())
             finish = Finish(candidate, trial.state, evaluation)
@@ -254,32 +272,28 @@ class TreeSearch:
 
     # --- the end ----------------------------------------------------------------------------------
 
+    def summary(self, stop: StopReason) -> str:
+        """Why and after how much the search stopped, as a sentence."""
+        account = self.context.account
+        spent = account.describe()
+        if account.cached_evaluations:
+            spent += f", {account.cached_evaluations} more known from earlier runs"
+        return f"Stopped: {_STOP_TEXT[stop]} ({len(self.recorder.trials)} prompts tried, {spent})."
+
     def result(self, stop: StopReason) -> RunResult:
-        winner = self._winner()
-        before, after = self._evaluation(self.tree.nodes[0]), self._evaluation(winner)
-        tried = max(1, sum(trial.evaluation is not None for trial in self.trials) - 1)
-        split = SplitScores(before, after, compare(before.outcomes, after.outcomes, tried))
-        return RunResult(
-            task=self.task,
-            model=self.ledger.info(),
-            baseline=self.tree.nodes[0].trial.prompt,
-            winner=winner.trial.prompt,
-            selection=split,
-            test=None,
-            trials=tuple(self.trials),
-            cost=self.ledger.spent,
-            stop=stop,
-            seed=self.seed,
-            verdict=verdict(split, "training"),
-            recommended=recommended(split),
-            prefer=self.prefer,
-            front=tuple(node.trial.id for node in self.tree.front()),
+        """What was found; the result's `test` is None."""
+        return self.recorder.result(
+            self.tree.nodes[0].trial,
+            self._winner().trial,
+            stop,
+            self.settings.prefer,
+            [node.trial.id for node in self.tree.front()],
         )
 
     def _winner(self) -> Node:
         """The best prompt; with `prefer="short"` the cheapest that is not clearly worse."""
         best = self.tree.best()
-        if self.prefer == "score":
+        if self.settings.prefer == "score":
             return best
         good = (
             node
@@ -288,7 +302,18 @@ class TreeSearch:
         )
         return next(good, best)
 
-    @staticmethod
-    def _evaluation(node: Node) -> Evaluation:
-        assert node.trial.evaluation is not None, "nodes are complete trials"
-        return node.trial.evaluation
+
+def starting_beliefs(journal: Journal, beliefs: Beliefs) -> Beliefs:
+    """The beliefs that this run started with: the priors may have changed since it was
+    interrupted."""
+    kept = journal.records(PriorsUsed)
+    if not kept:
+        kept = [PriorsUsed(beliefs.to_record())]
+        journal.append(kept)
+    return Beliefs.from_record(kept[0].table)
+
+
+def _check_journal(journal: Journal, policy: Policy, strategies: Sequence[Strategy]) -> None:
+    """A resumed run must use the policy and the strategies that it started with."""
+    journal.agree("policy", type(policy).__name__, "use the same --policy")
+    journal.agree("strategies", ", ".join(s.name for s in strategies), "use the same --strategy")

@@ -3,11 +3,12 @@
 A row is an answer under a digest of model and request: log-probabilities under digests of their
 options, or a text that the model wrote. No prompt, label, file name or picture is in it. Several
 processes may use it at a time. Losing it costs computing time, so nothing here raises: a file that
-is damaged or foreign is put aside with one line, one that cannot be used is done without.
+is damaged or foreign is moved aside with one message, and a run works without one that it cannot
+use.
 
-A run sees the rows that were there when it began (`mark`), not those that come later, its own
-included: so two runs that go on together do not change each other, and one that was broken finds
-on resuming what it would have found. It knows no budget; what a hit costs is the ledger's affair.
+A run sees the rows that were there when it started (`mark`), not those that come later, its own
+included: so two runs at the same time do not change each other, and a resumed run finds what it
+would have found. It knows no budget; what a hit costs is the account's affair.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.interfaces import Notice
 from ..core.requests import ModelInfo
+from .records import Answer, ScoreAnswer, TextAnswer
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -41,7 +43,7 @@ _SCHEMA = (
     "CREATE INDEX IF NOT EXISTS by_key ON answers (key)",
 )
 
-Record = dict[str, Any]
+Row = dict[str, Any]
 Asked = tuple[str, tuple[str, ...]]
 
 
@@ -70,7 +72,7 @@ class ResponseCache:
 
     @property
     def mark(self) -> str:
-        """What is visible, to be given to `rewind` when a broken run goes on."""
+        """What is visible, to be given to `rewind` when a run is resumed."""
         return f"{self._name}:{self._top}"
 
     def rewind(self, mark: str) -> None:
@@ -82,27 +84,26 @@ class ResponseCache:
         """See from now on all that is there, also what comes later (benchmarks share work so)."""
         self._top = 2**62
 
-    def find(self, asked: Sequence[Asked]) -> list[Record | None]:
-        """For each (key, options) the record of the answer, if all of it is known; a text's
-        options are ()."""
-        rows: dict[bytes, list[Record]] = {}
+    def find(self, asked: Sequence[Asked]) -> list[Answer | None]:
+        """For each (key, options) the answer, if all of it is known; a text's options are ()."""
+        rows: dict[bytes, list[Row]] = {}
         digests = [_digest(self._model, key) for key, _ in asked]
-        self._guarded(lambda base: _read(base, sorted(set(digests)), self._top, rows))
+        self._attempt(lambda base: _read(base, sorted(set(digests)), self._top, rows))
         return [
             _joined(key, options, rows.get(digest, []))
             for (key, options), digest in zip(asked, digests, strict=True)
         ]
 
-    def keep(self, records: Sequence[Record]) -> None:
-        """Add the answers of `score` and `text` records, unless the file is full."""
-        rows = [(_digest(self._model, r["key"]), _body(r)) for r in records]
+    def keep(self, answers: Sequence[Answer]) -> None:
+        """Add answers, unless the file is full."""
+        rows = [(_digest(self._model, answer.key), _body(answer)) for answer in answers]
 
         def write(base: Connection) -> None:
             if rows and _used(base) < self._limit:
                 with base:
                     base.executemany("INSERT INTO answers (key, body) VALUES (?, ?)", rows)
 
-        self._guarded(write)
+        self._attempt(write)
 
     def close(self) -> None:
         """Close the file; safe to call twice."""
@@ -117,8 +118,8 @@ class ResponseCache:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _guarded(self, work: Callable[[Connection], None]) -> None:
-        """Do it; on any fault of the file go on without it."""
+    def _attempt(self, work: Callable[[Connection], None]) -> None:
+        """Do it; on any error of the file work without it."""
         import sqlite3
 
         if self._base is None:
@@ -253,7 +254,7 @@ def _option(key: str, option: str) -> str:
 
 
 def _read(
-    base: Connection, digests: Sequence[bytes], top: int, rows: dict[bytes, list[Record]]
+    base: Connection, digests: Sequence[bytes], top: int, rows: dict[bytes, list[Row]]
 ) -> None:
     for start in range(0, len(digests), _CHUNK):
         part = digests[start : start + _CHUNK]
@@ -266,15 +267,15 @@ def _read(
             rows.setdefault(bytes(digest), []).append(_parsed(body))
 
 
-def _body(record: Record) -> str:
-    data = {"tokens": record["tokens"], "seconds": record["seconds"]}
-    if record["kind"] == "text":
-        return json.dumps({**data, "text": record["text"], "finish": record["finish"]})
-    key = record["key"]
-    return json.dumps({**data, "scores": {_option(key, o): s for o, s in record["scores"].items()}})
+def _body(answer: Answer) -> str:
+    data: Row = {"tokens": answer.tokens, "seconds": answer.seconds}
+    if isinstance(answer, TextAnswer):
+        return json.dumps({**data, "text": answer.text, "finish": answer.finish})
+    scores = {_option(answer.key, option): score for option, score in answer.scores.items()}
+    return json.dumps({**data, "scores": scores})
 
 
-def _parsed(body: object) -> Record:
+def _parsed(body: object) -> Row:
     """A row's data; {} for one that makes no sense."""
     try:
         data = json.loads(body) if isinstance(body, str) else None
@@ -292,26 +293,19 @@ def _is_number(value: object) -> bool:
     return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
 
 
-def _joined(key: str, options: tuple[str, ...], rows: Sequence[Record]) -> Record | None:
-    """One record that holds all that was asked for, or None."""
+def _joined(key: str, options: tuple[str, ...], rows: Sequence[Row]) -> Answer | None:
+    """One answer that has all that was asked for, or None."""
     for row in rows if not options else ():
         if isinstance(row.get("text"), str) and row.get("finish") in ("stop", "length"):
-            cost = {"tokens": row["tokens"], "seconds": row["seconds"]}
-            return {
-                "kind": "text",
-                "key": key,
-                "text": row["text"],
-                "finish": row["finish"],
-                **cost,
-            }
+            return TextAnswer(key, row["text"], row["finish"], row["tokens"], row["seconds"])
     known: dict[str, float] = {}
     for row in rows:
         scores = row.get("scores")
         if isinstance(scores, dict):
             known |= {k: s for k, s in scores.items() if _is_number(s)}
-    wanted = [known.get(_option(key, option)) for option in options]
-    if not options or None in wanted:
+    found = {option: known.get(_option(key, option)) for option in options}
+    complete = {option: score for option, score in found.items() if score is not None}
+    if not options or len(complete) < len(found):
         return None
     first = next(row for row in rows if "scores" in row)
-    cost = {"tokens": first["tokens"], "seconds": first["seconds"]}
-    return {"kind": "score", "key": key, "scores": dict(zip(options, wanted, strict=True)), **cost}
+    return ScoreAnswer(key, complete, first["tokens"], first["seconds"])

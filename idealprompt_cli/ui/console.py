@@ -1,5 +1,5 @@
-"""Messages and progress on stderr (layer 3): what is said, and which way of showing progress suits
-the stream. What is shown is in `observers`, how a bar is drawn in `live`."""
+"""Messages and progress on stderr, and which way of showing progress suits the stream. What is
+shown of a run is in `progress`, how a bar is drawn in `reflection_view`."""
 
 from __future__ import annotations
 
@@ -7,21 +7,19 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, TextIO
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TextIO
 
+from ..core.events import Event, HeldOutFinished, HeldOutProgress, HeldOutStarted, SilentObserver
 from ..core.interfaces import Observer
-from ..core.requests import ModelInfo
-from ..core.results import Trial
-from ..core.task import Task
 from .formats.base import Screen
 from .pace import Counter
 from .progress import BarObserver, LineObserver
 
 
 class Console:
-    """Where messages go. `level` is -1 (quiet: errors only), 0, or 1 (every trial)."""
+    """Where messages are written. `level` is -1 (quiet: errors only), 0, or 1 (every trial)."""
 
     def __init__(self, level: int = 0, stream: TextIO | None = None) -> None:
         self.level = level
@@ -56,15 +54,9 @@ class Console:
             return SilentObserver()
         if bar and self.level == 0 and is_terminal(self.stream):
             self._bar = BarObserver(self, clock)
-            return self._bar
+            return _RunObserver(self, self._bar)
         self._lines = LineObserver(self, clock)
-        return self._lines
-
-    def event(self, kind: str, data: Mapping[str, Any]) -> None:
-        """An event of reflection, for whoever listens."""
-        for shown in (self._bar, self._lines):
-            if shown is not None:
-                shown.event(kind, data)
+        return _RunObserver(self, self._lines)
 
     @contextmanager
     def counting(
@@ -109,17 +101,26 @@ def screen_of(stream: TextIO) -> Screen:
     return Screen(width=width, colour=is_terminal(stream) and "NO_COLOR" not in os.environ)
 
 
-class SilentObserver:
-    """For --quiet."""
+class _RunObserver:
+    """Shows a run by a bar or lines, and its held-out test by a counter."""
 
-    def started(self, task: Task, model: ModelInfo, plan: str) -> None: ...
+    def __init__(self, console: Console, shown: BarObserver | LineObserver) -> None:
+        self._console, self._shown = console, shown
+        self._test: ExitStack | None = None
+        self._add: Callable[[int], None] | None = None
 
-    def trying(self, what: str) -> None: ...
-
-    def answered(self, spent: str, fraction: float) -> None: ...
-
-    def trial(self, trial: Trial, best: Trial, spent: str, fraction: float) -> None: ...
-
-    def message(self, text: str) -> None: ...
-
-    def finished(self, stop: str) -> None: ...
+    def notify(self, event: Event) -> None:
+        match event:
+            case HeldOutStarted():
+                self._console.say(f"Now both prompts on the {event.examples} held-out pictures.")
+                self._test = ExitStack()
+                counting = self._console.counting("held-out pictures", event.answers)
+                self._add = self._test.enter_context(counting)
+            case HeldOutProgress():
+                if self._add is not None:
+                    self._add(event.answers)
+            case HeldOutFinished():
+                if self._test is not None:
+                    self._test.close()
+            case _:
+                self._shown.notify(event)

@@ -1,14 +1,23 @@
-"""What is shown of a run while it goes on: a bar on terminals, a line every few seconds elsewhere.
+"""What is shown of a run while it works: a bar on terminals, a line every few seconds elsewhere.
 
-Knows nothing of how a search goes on, only what it is told, and writes where it is told to. The
-time that is left is reckoned from the speed of the last minutes; nothing is full before it is done.
+Built from the run's events alone. The time that is left is estimated from the speed of the last
+minutes; nothing is full before it is done.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ..core.events import (
+    Announced,
+    EditJudged,
+    Event,
+    Finished,
+    Progress,
+    Started,
+    TrialDone,
+    Trying,
+)
 from ..core.requests import ModelInfo
 from ..core.results import Trial
 from ..core.task import Task
@@ -16,7 +25,8 @@ from .pace import SECONDS_BETWEEN_LINES, Beat, Clock, Pace, Sink, duration, prin
 from .reflection_view import Stage, progress
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
 
 
 class State:
@@ -24,25 +34,34 @@ class State:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._pace = Pace(clock)
-        self._begun = clock()
+        self._start()
+
+    def _start(self) -> None:
+        self._pace = Pace(self._clock)
+        self._started = self._clock()
         self.count = 0
         self.fraction = 0.0
         self._best = self._spent = ""
         self._trying = "the seed prompt"
 
-    def trying(self, what: str) -> None:
-        self._trying = what
+    def heard(self, event: Event) -> None:
+        """Take an event in."""
+        match event:
+            case Started():
+                self._start()
+            case Trying():
+                self._trying = event.what
+            case Progress():
+                self._answered(event.spent, event.fraction)
+            case TrialDone():
+                self.count += 1
+                self._best, self._trying = score(event.best), ""
+                self._answered(event.spent, event.fraction)
 
-    def answered(self, spent: str, fraction: float) -> None:
+    def _answered(self, spent: str, fraction: float) -> None:
         self._spent, self.fraction = spent, fraction
         if self.count:  # before, every picture is new, which says nothing of the rest
             self._pace.note(fraction)
-
-    def trial(self, best: Trial, spent: str, fraction: float) -> None:
-        self.count += 1
-        self._best, self._trying = score(best), ""
-        self.answered(spent, fraction)
 
     @property
     def best(self) -> str:
@@ -52,8 +71,8 @@ class State:
         """All of it. The search may end before its budget, so the time left is a bound."""
         if not self.count:
             spent = f", {self._spent}" if self._spent else ""
-            since = duration(self._clock() - self._begun)
-            return f"at work on {self._trying} for {since}{spent}"
+            since = duration(self._clock() - self._started)
+            return f"scoring {self._trying} for {since}{spent}"
         prompts = "1 prompt" if self.count == 1 else f"{self.count} prompts"
         return f"{prompts} tried, {self._spent}, {self.best}{self.what()}"
 
@@ -70,7 +89,7 @@ class State:
 
 
 class LineObserver:
-    """Plain lines: one every few seconds while work goes on, trial or not; with -v one per trial
+    """Plain lines: one every few seconds while work is done, trial or not; with -v one per trial
     as well."""
 
     def __init__(self, console: Sink, clock: Clock) -> None:
@@ -81,46 +100,35 @@ class LineObserver:
         self._stage = Stage()
         self._beat = Beat(self.tick)
 
-    def started(self, task: Task, model: ModelInfo, plan: str) -> None:
-        self._console.write(opening(task, model))
-        self._console.write(plan)
-        self._last = self._clock()
-        self._state = State(self._clock)
-        self._beat.start()
+    def notify(self, event: Event) -> None:
+        """Write what is worth a line."""
+        self._state.heard(event)
+        match event:
+            case Started():
+                self._write(opening(event.task, event.model), event.plan)
+                self._beat.start()
+            case TrialDone():
+                if self._console.level > 0:
+                    self._write(f"  {describe(event.trial)}")
+                self.tick()
+            case Announced():
+                self._console.write(event.text)
+            case Finished():
+                self.stop()
+                self._console.write(event.summary)
+            case _:
+                if line := self._stage.heard(event):
+                    self._write(line)
 
     def tick(self) -> None:
         """Write a line if none came for a while."""
-        now = self._clock()
-        if now - self._last < SECONDS_BETWEEN_LINES or self._beat.stopped:
-            return
-        self._last = now
-        self._console.write(f"  {self._state.line()}")
+        if self._clock() - self._last >= SECONDS_BETWEEN_LINES and not self._beat.stopped:
+            self._write(f"  {self._state.line()}")
 
-    def trying(self, what: str) -> None:
-        self._state.trying(what)
-
-    def answered(self, spent: str, fraction: float) -> None:
-        self._state.answered(spent, fraction)
-
-    def trial(self, trial: Trial, best: Trial, spent: str, fraction: float) -> None:
-        self._state.trial(best, spent, fraction)
-        if self._console.level > 0:
-            self._last = self._clock()
-            self._console.write(f"  {describe(trial)}")
-        self.tick()
-
-    def message(self, text: str) -> None:
-        self._console.write(text)
-
-    def event(self, kind: str, data: Mapping[str, Any]) -> None:
-        """Something that reflection tells, as a line if it is worth one."""
-        if said := self._stage.heard(kind, data):
-            self._last = self._clock()
-            self._console.write(said)
-
-    def finished(self, stop: str) -> None:
-        self.stop()
-        self._console.write(stop)
+    def _write(self, *lines: str) -> None:
+        self._last = self._clock()
+        for line in lines:
+            self._console.write(line)
 
     def stop(self) -> None:
         """No lines from now on."""
@@ -132,44 +140,41 @@ class BarObserver:
 
     def __init__(self, console: Sink, clock: Clock) -> None:
         self._console = console
-        self._clock = clock
         self._state = State(clock)
         self._stage = Stage()
-        self._progress: Progress | None = None
+        self._progress: Bar | None = None
         self._row: TaskID | None = None
 
     def print_above(self, text: str) -> bool:
         """Whether the text was printed by the bar's own console."""
         return printed(self._progress, text)
 
-    def started(self, task: Task, model: ModelInfo, plan: str) -> None:
-        self._console.write(opening(task, model))
-        self._console.write(plan)
-        self._state = State(self._clock)
+    def notify(self, event: Event) -> None:
+        """Bring the bar up to date; notices and accepted edits are shown above it."""
+        self._state.heard(event)
+        match event:
+            case Started():
+                self._console.write(opening(event.task, event.model))
+                self._console.write(event.plan)
+                self._start()
+            case Announced():
+                self._console.write(event.text)
+            case Finished():
+                self.stop()
+                self._console.write(event.summary)
+            case Trying() | Progress() | TrialDone():
+                self._show()
+            case _:
+                line = self._stage.heard(event)
+                if isinstance(event, EditJudged) and event.state == "accepted":
+                    self._console.write(line.strip())
+                if self._progress is not None:
+                    self._progress.refresh()
+
+    def _start(self) -> None:
         self._progress = progress(self._stage, self._console.stream)
         self._row = self._progress.add_task("", total=1.0, what=self._state.bar(), best="")
         self._progress.start()
-
-    def event(self, kind: str, data: Mapping[str, Any]) -> None:
-        """Something that reflection tells: shown above the bar."""
-        said = self._stage.heard(kind, data)
-        if kind == "edit" and data["state"] == "accepted":
-            self._console.write(said.strip())
-        if self._progress is not None:
-            self._progress.refresh()
-
-    def trying(self, what: str) -> None:
-        self._state.trying(what)
-        self._show()
-
-    def answered(self, spent: str, fraction: float) -> None:
-        self._state.answered(spent, fraction)
-        self._show()
-
-    def trial(self, trial: Trial, best: Trial, spent: str, fraction: float) -> None:
-        del trial
-        self._state.trial(best, spent, fraction)
-        self._show()
 
     def _show(self) -> None:
         if self._progress is None or self._row is None:
@@ -178,14 +183,8 @@ class BarObserver:
         done = min(state.fraction, 0.99)  # it is full when it is done
         self._progress.update(self._row, completed=done, best=state.best, what=state.bar())
 
-    def message(self, text: str) -> None:
-        self._console.write(text)
-
-    def finished(self, stop: str) -> None:
-        self.stop()
-        self._console.write(stop)
-
     def stop(self) -> None:
+        """Take the bar away."""
         if self._progress is not None:
             self._progress.stop()
             self._progress = None

@@ -6,9 +6,18 @@ module outside `formats/` that knows Rich, which is imported when something is d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
+
+from ..core.events import (
+    ConfusionChosen,
+    EditJudged,
+    EditsTested,
+    Event,
+    IncumbentChanged,
+    ReflectionStopped,
+)
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -18,29 +27,30 @@ _SHOWN = 4
 
 @dataclass
 class Stage:
-    """The second stage as its events tell it; every field is text for people, "" if unknown."""
+    """The second stage as its events describe it; every field is text for people, "" if unknown."""
 
     incumbent: str = ""
     confusion: str = ""
     testing: str = ""
     last: str = ""
 
-    def heard(self, kind: str, data: Mapping[str, Any]) -> str:
-        """Take an event in; the line that tells of it where nothing can be drawn, or ""."""
-        if kind == "confusion":
-            count, share = len(data["cases"]), 100 * data["weight"]
-            pictures = "1 picture" if count == 1 else f"{count} pictures"
-            self.confusion = f"{data['confusion']} ({pictures}, {share:.0f} % of the loss)"
-        elif kind == "testing":
-            self.testing = _edits(data["edits"])
-            return f"Working on {self.confusion or data['confusion']}: {self.testing} under test."
-        elif kind == "edit":
-            self.last = _judged(data)
-            return f"  {self.last}" if data["state"] != "rejected" else ""
-        elif kind == "incumbent":
-            self.incumbent = f"{data['strategy']}, {100 * data['value']:.1f} %"
-        elif kind == "stop":
-            self.confusion = self.testing = self.last = ""
+    def heard(self, event: Event) -> str:
+        """Take an event in; the line that stands for it where nothing can be drawn, or ""."""
+        match event:
+            case ConfusionChosen():
+                count, share = len(event.cases), 100 * event.weight
+                pictures = "1 picture" if count == 1 else f"{count} pictures"
+                self.confusion = f"{event.confusion} ({pictures}, {share:.0f} % of the loss)"
+            case EditsTested():
+                self.testing = _edits(event.edits)
+                return f"Working on {self.confusion or event.confusion}: {self.testing} under test."
+            case EditJudged():
+                self.last = _judged(event)
+                return f"  {self.last}" if event.state != "rejected" else ""
+            case IncumbentChanged():
+                self.incumbent = f"{event.strategy}, {100 * event.value:.1f} %"
+            case ReflectionStopped():
+                self.confusion = self.testing = self.last = ""
         return ""
 
     def rows(self) -> list[tuple[str, str]]:
@@ -63,10 +73,10 @@ def _edits(kinds: Sequence[str]) -> str:
     return f"{'1 edit' if len(kinds) == 1 else f'{len(kinds)} edits'} ({shown})"
 
 
-def _judged(data: Mapping[str, Any]) -> str:
-    value = "" if data["value"] is None else f", {100 * data['value']:.1f} %"
-    counts = f"{len(data['fixed'])} fixed, {len(data['broke'])} broken, p = {data['p_value']:.2g}"
-    return f"{data['state']} {data['edit']}{value} ({counts})"
+def _judged(event: EditJudged) -> str:
+    value = "" if event.value is None else f", {100 * event.value:.1f} %"
+    counts = f"{len(event.fixed)} fixed, {len(event.broke)} broken, p = {event.p_value:.2g}"
+    return f"{event.state} {event.edit}{value} ({counts})"
 
 
 def progress(stage: Stage, stream: TextIO) -> Progress:

@@ -126,11 +126,11 @@ def test_search_reflect_does_both_stages_in_one_budget(folder: Path) -> None:
 def test_a_run_is_not_resumed_as_another(seeded: Path, folder: Path) -> None:
     words = ("search", folder, "-m", SCRIPT, "-q", "--run-dir", "one", "--no-test")
     assert call(*words).exit_code == 0
-    for other, fix in (("--reflect", "leave out --reflect"), ("--strategy=role", "--strategy")):
+    for other, fix in (("--reflect", "omit --reflect"), ("--strategy=role", "--strategy")):
         result = call(*words, "--resume", other)
         assert result.exit_code == 1
         assert fix in result.stderr
     assert call(*words, "--resume", "--budget", "700").exit_code == 0
     again = ("reflect", seeded, folder, "-m", SCRIPT, "-q", "--run-dir", "two", "--no-test")
     assert call(*again).exit_code == 0
-    assert "leave out --interactive" in call(*again, "--resume", "--interactive").stderr
+    assert "omit --interactive" in call(*again, "--resume", "--interactive").stderr

@@ -12,9 +12,10 @@ from idealprompt_cli.core.prompt import ImageSlot, Message
 from idealprompt_cli.core.requests import ModelInfo, Scored, ScoreRequest
 from idealprompt_cli.core.results import Cost
 from idealprompt_cli.engines.scripted import ScriptedEngine
-from idealprompt_cli.evaluation.chunks import FEW, MANY, pictures_at_once, portions
+from idealprompt_cli.evaluation.chunks import FEW, MANY, chunks, pictures_at_once
 from idealprompt_cli.evaluation.metered_engine import MeteredEngine
 from idealprompt_cli.storage.journal import Journal
+from idealprompt_cli.storage.records import Header
 
 SHOWN = (Message("user", (ImageSlot(), "What?")),)
 
@@ -45,13 +46,13 @@ def asked(count: int, prompts: int = 1) -> list[ScoreRequest]:
 
 def test_an_image_is_in_one_chunk() -> None:
     pairs = [(str(i), request) for i, request in enumerate(asked(10, 3))]
-    parts = list(portions(pairs, 4))
+    parts = list(chunks(pairs, 4))
     assert [len(part) for part in parts] == [12, 12, 6]
     assert sorted(pair[0] for part in parts for pair in part) == sorted(key for key, _ in pairs)
     first = {request.images for _, request in parts[0]}
     assert first == {(Path(f"{n}.png"),) for n in range(4)}
-    assert list(portions(pairs, 10)) == [pairs], "what fits is left as it is"
-    assert list(portions([], 4)) == []
+    assert list(chunks(pairs, 10)) == [pairs], "what fits is left as it is"
+    assert list(chunks([], 4)) == []
 
 
 def test_large_models_are_asked_about_a_few_pictures(tmp_path: Path) -> None:
@@ -63,26 +64,28 @@ def test_large_models_are_asked_about_a_few_pictures(tmp_path: Path) -> None:
 
 
 def test_each_chunk_is_recorded_and_reported(tmp_path: Path) -> None:
-    journal = Journal.create(tmp_path, {})
+    journal = Journal.create(tmp_path, Header())
     engine, heard = Big({}), []
-    ledger = MeteredEngine(engine, journal)
-    ledger.told = lambda count: heard.append((count, ledger.reckoned().evaluations))
-    ledger.score(asked(20))
+    metered = MeteredEngine(engine, journal)
+    account = metered.account
+    metered.on_answers = lambda count: heard.append((count, account.in_flight.evaluations))
+    metered.score(asked(20))
     assert heard == [(8, 8), (8, 16), (4, 20)]
-    assert ledger.reckoned() == ledger.spent == Cost(20, ledger.spent.tokens, ledger.spent.seconds)
-    ledger.score(asked(20))
+    assert account.in_flight == Cost()
+    assert account.spent.evaluations == 20
+    metered.score(asked(20))
     journal.close()
     assert len(heard) == 3, "known answers are no news"
 
 
 def test_what_was_answered_before_the_end_is_kept(tmp_path: Path) -> None:
-    journal = Journal.create(tmp_path, {})
+    journal = Journal.create(tmp_path, Header())
     with pytest.raises(KeyboardInterrupt):
         MeteredEngine(Failing({}), journal).score(asked(20))
     journal.close()
-    again, engine = Journal.resume(tmp_path, {}), Big({})
-    ledger = MeteredEngine(engine, again)
-    ledger.score(asked(20))
+    again, engine = Journal.resume(tmp_path, Header()), Big({})
+    metered = MeteredEngine(engine, again)
+    metered.score(asked(20))
     again.close()
     assert len(engine.calls) == 12
-    assert ledger.spent.evaluations == 20, "and paid as if it had not been interrupted"
+    assert metered.account.spent.evaluations == 20, "and paid as if it had not been interrupted"

@@ -10,6 +10,7 @@ import pytest
 from idealprompt_cli.core.prompt import LabelText, Prompt, Verbaliser
 from idealprompt_cli.core.task import Example
 from idealprompt_cli.evaluation.evaluator import Evaluator, predict
+from idealprompt_cli.evaluation.metered_engine import MeteredEngine
 from idealprompt_cli.metrics import METRICS
 
 from ..support.fake_vlm import FakeVlm, shop_task
@@ -27,7 +28,7 @@ DEFINED = SEED.with_(
 
 def evaluator() -> tuple[Evaluator, FakeVlm]:
     engine = FakeVlm()
-    return Evaluator(engine, TASK, METRICS["accuracy"]), engine
+    return Evaluator(MeteredEngine(engine), TASK, METRICS["accuracy"]), engine
 
 
 def test_verbalised_words_are_read_as_labels() -> None:
@@ -54,7 +55,7 @@ def test_cost_counts_pairs_and_the_second_time_is_free() -> None:
     judge, _ = evaluator()
     assert judge.evaluate(SEED, TASK.train).cost.evaluations == 16
     assert judge.evaluate(SEED, TASK.train).cost.evaluations == 0
-    assert judge.ledger.spent.evaluations == 16
+    assert judge.engine.account.spent.evaluations == 16
 
 
 def test_many_prompts_go_out_in_one_call() -> None:
@@ -83,7 +84,7 @@ def test_text_tasks_generate_and_grade() -> None:
         Example(e.id, e.images, e.images[0].stem.split("_")[2], "made") for e in TASK.train
     )
     task = replace(TASK, answer="text", labels=(), train=examples, metric="exact_match")
-    judge = Evaluator(FakeVlm(), task, METRICS["exact_match"])
+    judge = Evaluator(MeteredEngine(FakeVlm()), task, METRICS["exact_match"])
     done = judge.evaluate(Prompt("Name the pattern."), task.train)
     assert done.value == 1.0
     assert done.outcomes[0].probabilities == {}

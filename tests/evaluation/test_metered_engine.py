@@ -1,4 +1,4 @@
-"""The ledger: pays once, remembers by option, never overspends, replays a resumed run."""
+"""The metered engine: pays once, remembers by option, never overspends, replays a resumed run."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from idealprompt_cli.evaluation.budget import Budget, OutOfBudget
 from idealprompt_cli.evaluation.metered_engine import MeteredEngine
 from idealprompt_cli.prompts.rendering import render
 from idealprompt_cli.storage.journal import Journal
+from idealprompt_cli.storage.records import Header
 from idealprompt_cli.storage.request_keys import prefix_free
 
 from ..support.fake_vlm import FakeVlm, picture
@@ -30,31 +31,31 @@ def write(question: str = "Describe.") -> GenerateRequest:
 
 def test_known_options_are_free() -> None:
     engine = FakeVlm()
-    ledger = MeteredEngine(engine)
-    first = ledger.score([ask("abc")])[0]
-    second = ledger.score([ask("ca")])[0]
+    metered = MeteredEngine(engine)
+    first = metered.score([ask("abc")])[0]
+    second = metered.score([ask("ca")])[0]
     assert second.logprobs == (first.logprobs[2], first.logprobs[0])
     assert second.tokens == 0
-    assert (ledger.spent.evaluations, engine.calls) == (1, 1)
-    ledger.score([ask("ad")])
-    assert ledger.spent.evaluations == 2
+    assert (metered.account.spent.evaluations, engine.calls) == (1, 1)
+    metered.score([ask("ad")])
+    assert metered.account.spent.evaluations == 2
 
 
 def test_one_call_asks_the_options_of_equal_prompts_together() -> None:
     engine = FakeVlm()
-    ledger = MeteredEngine(engine)
-    answers = ledger.score([ask("ab"), ask("bc"), ask("ab", "Another?")])
+    metered = MeteredEngine(engine)
+    answers = metered.score([ask("ab"), ask("bc"), ask("ab", "Another?")])
     assert [request.options for request in engine.scored] == [("a", "b", "c"), ("a", "b")]
     assert [len(answer.logprobs) for answer in answers] == [2, 2, 2]
-    assert ledger.spent.evaluations == 2
+    assert metered.account.spent.evaluations == 2
 
 
 def test_options_that_begin_each_other_are_kept_apart() -> None:
     assert prefix_free(("ab", "b"))
     assert not prefix_free(("b", "c", "bc"))
     engine = FakeVlm()
-    ledger = MeteredEngine(engine)
-    ledger.score([ask(["re", "red"]), ask(["re", "blue"]), ask(["red", "blue"])])
+    metered = MeteredEngine(engine)
+    metered.score([ask(["re", "red"]), ask(["re", "blue"]), ask(["red", "blue"])])
     assert sorted(r.options for r in engine.scored) == [
         ("re", "blue"),
         ("re", "red"),
@@ -63,55 +64,55 @@ def test_options_that_begin_each_other_are_kept_apart() -> None:
 
 
 def test_texts_are_paid_once() -> None:
-    ledger = MeteredEngine(FakeVlm())
-    first, second = ledger.generate([write(), write()])
-    (third,) = ledger.generate([write()])
+    metered = MeteredEngine(FakeVlm())
+    first, second = metered.generate([write(), write()])
+    (third,) = metered.generate([write()])
     assert first.text == second.text == third.text
     assert (first.tokens, second.tokens, third.tokens) == (9, 0, 0)
-    assert (ledger.spent.evaluations, ledger.spent.tokens) == (1, 9)
+    assert (metered.account.spent.evaluations, metered.account.spent.tokens) == (1, 9)
 
 
 def test_nothing_is_computed_that_cannot_be_paid() -> None:
     engine = FakeVlm()
-    ledger = MeteredEngine(engine, budget=Budget(evaluations=1))
+    metered = MeteredEngine(engine, budget=Budget(evaluations=1))
     with pytest.raises(OutOfBudget) as caught:
-        ledger.score([ask("ab"), ask("ab", "Another?")])
+        metered.score([ask("ab"), ask("ab", "Another?")])
     assert caught.value.reason == "evaluations"
     assert engine.calls == 0
-    ledger.score([ask("ab")])
-    ledger.score([ask("ba")])
+    metered.score([ask("ab")])
+    metered.score([ask("ba")])
     with pytest.raises(OutOfBudget):
-        ledger.generate([write()])
+        metered.generate([write()])
 
 
 def test_a_resumed_run_is_charged_as_the_unbroken_one_and_computes_nothing(tmp_path: Path) -> None:
-    def steps(ledger: MeteredEngine) -> list[int]:
+    def steps(metered: MeteredEngine) -> list[int]:
         spent = []
         for options in ("ab", "ab", "abc", "cb"):
-            ledger.score([ask(options)])
-            ledger.generate([write()])
-            spent.append(ledger.spent.evaluations)
+            metered.score([ask(options)])
+            metered.generate([write()])
+            spent.append(metered.account.spent.evaluations)
         return spent
 
-    with Journal.create(tmp_path, {}) as journal:
+    with Journal.create(tmp_path, Header()) as journal:
         unbroken = steps(MeteredEngine(FakeVlm(), journal))
     engine = FakeVlm()
-    with Journal.resume(tmp_path, {}) as journal:
+    with Journal.resume(tmp_path, Header()) as journal:
         assert steps(MeteredEngine(engine, journal)) == unbroken == [2, 2, 3, 3]
     assert engine.calls == 0
 
 
 def test_the_clock_is_inside_the_engine_only() -> None:
     ticks = iter(range(100))
-    ledger = MeteredEngine(FakeVlm(), clock=lambda: float(next(ticks)))
-    ledger.score([ask("ab"), ask("ab", "Another?")])
-    assert ledger.spent.seconds == pytest.approx(1.0)
+    metered = MeteredEngine(FakeVlm(), clock=lambda: float(next(ticks)))
+    metered.score([ask("ab"), ask("ab", "Another?")])
+    assert metered.account.spent.seconds == pytest.approx(1.0)
 
 
 def test_pictures_are_known_by_content(tmp_path: Path) -> None:
     engine = FakeVlm()
-    ledger = MeteredEngine(engine)
+    metered = MeteredEngine(engine)
     for name in ("1_red_plain_mug_intact.png", "2_red_plain_mug_intact.png"):
         (tmp_path / name).write_bytes(b"the same picture")
-        ledger.score([ScoreRequest(render(Prompt("q")), (tmp_path / name,), ("a", "b"))])
+        metered.score([ScoreRequest(render(Prompt("q")), (tmp_path / name,), ("a", "b"))])
     assert engine.calls == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from idealprompt_cli.core.prompt import Prompt, Verbaliser
 from idealprompt_cli.evaluation.cross_fitting import Candidate
 from idealprompt_cli.evaluation.evaluator import Evaluator
+from idealprompt_cli.evaluation.metered_engine import MeteredEngine
 from idealprompt_cli.evaluation.racing import blocks, race
 from idealprompt_cli.metrics import METRICS
 
@@ -28,7 +29,7 @@ BAD = Candidate(
 
 def evaluator() -> tuple[Evaluator, FakeVlm]:
     engine = FakeVlm()
-    return Evaluator(engine, TASK, METRICS["accuracy"]), engine
+    return Evaluator(MeteredEngine(engine), TASK, METRICS["accuracy"]), engine
 
 
 def test_blocks_double() -> None:

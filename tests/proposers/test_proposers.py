@@ -9,14 +9,14 @@ import pytest
 from idealprompt_cli.core.requests import Generated, GenerateRequest
 from idealprompt_cli.core.results import RunResult
 from idealprompt_cli.evaluation.budget import Budget
+from idealprompt_cli.evaluation.context import open_context
 from idealprompt_cli.metrics import METRICS
 from idealprompt_cli.prompts.validation import clean, copies, fit_rewrite, names
 from idealprompt_cli.proposers import PROPOSERS
 from idealprompt_cli.proposers.same_model import SameModel, same_model
-from idealprompt_cli.search.run import run
+from idealprompt_cli.search.tree_search import SearchSettings, search
 from idealprompt_cli.storage.journal import Journal
 from idealprompt_cli.strategies import select
-from idealprompt_cli.ui.console import SilentObserver
 
 from ..support.fake_vlm import FakeVlm, graded_task
 
@@ -40,11 +40,20 @@ class Writer(FakeVlm):
 
 
 def searched(engine: FakeVlm, journal: Journal | None = None, proposer: str = "same") -> RunResult:
-    return run(
-        graded_task(), engine, METRICS["accuracy"], select(["rewrite", "cues"]),
-        Budget(evaluations=500), observer=SilentObserver(), journal=journal,
-        proposer=PROPOSERS[proposer],
-    )  # fmt: skip
+    return searched_with(["rewrite", "cues"], 500, engine, journal, proposer)
+
+
+def searched_with(
+    names: Sequence[str],
+    budget: int,
+    engine: FakeVlm,
+    journal: Journal | None = None,
+    proposer: str = "same",
+) -> RunResult:
+    context = open_context(
+        graded_task(), engine, METRICS["accuracy"], Budget(evaluations=budget), journal=journal
+    )
+    return search(context, SearchSettings(select(names), proposer=PROPOSERS[proposer]))
 
 
 @pytest.mark.parametrize("reply", ["", "item", "the the the the the", "a cat sat on a mat today"])
@@ -71,10 +80,7 @@ def test_what_is_written_is_paid_and_replayed() -> None:
 
 def test_nobody_is_asked_where_no_strategy_needs_it() -> None:
     engine = Writer()
-    run(
-        graded_task(), engine, METRICS["accuracy"], select(["cues"]), Budget(evaluations=200),
-        observer=SilentObserver(), proposer=PROPOSERS["same"],
-    )  # fmt: skip
+    searched_with(["cues"], 200, engine)
     assert not engine.asked
     assert "rewrite" not in {t.strategy for t in searched(Writer(), proposer="none").trials}
 

@@ -15,13 +15,13 @@ from idealprompt_cli.core.requests import Generated, GenerateRequest, ScoreReque
 from idealprompt_cli.core.results import RunResult
 from idealprompt_cli.engines import EngineOptions, open_engine
 from idealprompt_cli.evaluation.budget import Budget
+from idealprompt_cli.evaluation.context import open_context
 from idealprompt_cli.metrics import METRICS
 from idealprompt_cli.prompts.validation import SENTENCE
 from idealprompt_cli.proposers import WithWriter, second_model
-from idealprompt_cli.search.run import run
+from idealprompt_cli.search.tree_search import SearchSettings, search
 from idealprompt_cli.storage.journal import Journal
 from idealprompt_cli.strategies import select
-from idealprompt_cli.ui.console import SilentObserver
 
 from ..conftest import SCRIPT, call
 from ..support.fake_vlm import FakeVlm, graded_task
@@ -58,11 +58,15 @@ class Only(FakeVlm):
 
 
 def searched(pen: Writer, journal: Journal | None = None) -> RunResult:
-    return run(
-        graded_task(), WithWriter(Only(), pen), METRICS["accuracy"], select(["rewrite", "cues"]),
-        Budget(evaluations=500), observer=SilentObserver(), journal=journal,
-        proposer=second_model(pen.info(), quiet),
-    )  # fmt: skip
+    context = open_context(
+        graded_task(),
+        WithWriter(Only(), pen),
+        METRICS["accuracy"],
+        Budget(evaluations=500),
+        journal=journal,
+    )
+    pool, make = select(["rewrite", "cues"]), second_model(pen.info(), quiet)
+    return search(context, SearchSettings(pool, proposer=make))
 
 
 def test_the_writer_writes_and_the_model_answers() -> None:

@@ -9,6 +9,7 @@ import pytest
 from idealprompt_cli.core.errors import ArtifactError
 from idealprompt_cli.core.prompt import Prompt
 from idealprompt_cli.evaluation.evaluator import Evaluator
+from idealprompt_cli.evaluation.metered_engine import MeteredEngine
 from idealprompt_cli.metrics import METRICS
 from idealprompt_cli.prompts.rendering import render
 from idealprompt_cli.prompts.serialisation import from_dict, to_dict
@@ -19,7 +20,7 @@ TASK = shop_task()
 
 
 def test_an_offset_moves_the_odds_and_costs_nothing() -> None:
-    evaluator = Evaluator(FakeVlm(), TASK, METRICS["accuracy"])
+    evaluator = Evaluator(MeteredEngine(FakeVlm()), TASK, METRICS["accuracy"])
     plain = evaluator.evaluate(Prompt("Which?"), TASK.train)
     moved = evaluator.evaluate(Prompt("Which?", calibration=(("K7", 1.5),)), TASK.train)
     assert moved.cost.evaluations == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,22 +14,27 @@ import pytest
 
 from idealprompt_cli.artifact import dump, from_run, load
 from idealprompt_cli.core.errors import Interrupted, UsageError
+from idealprompt_cli.core.events import ConfusionChosen, EditJudged, Event, ReflectionStopped
 from idealprompt_cli.core.prompt import LabelText, Prompt
 from idealprompt_cli.core.results import RunResult, Trial
 from idealprompt_cli.core.task import Task
 from idealprompt_cli.evaluation.budget import Budget
+from idealprompt_cli.evaluation.context import open_context
+from idealprompt_cli.evaluation.evaluator import Evaluator
+from idealprompt_cli.evaluation.held_out import held_out_test
 from idealprompt_cli.evaluation.metered_engine import MeteredEngine
 from idealprompt_cli.fitting.questions import QUESTIONS
 from idealprompt_cli.metrics import METRICS
 from idealprompt_cli.prompts.validation import fit_phrase
 from idealprompt_cli.reflection import Settings, Start, diagnose, from_prompt, from_search, reflect
 from idealprompt_cli.reflection.acceptance import ALPHA
-from idealprompt_cli.search.run import final_test, run
+from idealprompt_cli.search.tree_search import SearchSettings, search
 from idealprompt_cli.storage.journal import Journal, header_for
+from idealprompt_cli.storage.records import EditRecord
 from idealprompt_cli.strategies import STRATEGIES
-from idealprompt_cli.ui.console import SilentObserver
 
 from ..support.fake_vlm import FakeVlm, graded_task, picture, shop_task
+from ..support.listener import Listener
 
 TASK = shop_task()
 METRIC = METRICS["accuracy"]
@@ -66,22 +71,26 @@ def reflected(
     journal: Journal | None = None,
     start: Start | None = None,
     seed: int = 0,
-    events: list[tuple[str, Mapping[str, Any]]] | None = None,
+    events: list[Event] | None = None,
     **settings: Any,
 ) -> RunResult:
     seeded = Prompt(task.question)
-    log = events if events is not None else []
-    return reflect(
+    listener = Listener(events if events is not None else [])
+    context = open_context(
         task,
-        MeteredEngine(engine or FakeVlm(), journal, Budget.parse(budget)),
+        engine or FakeVlm(),
         METRIC,
-        start or from_prompt(seeded, seeded),
-        observer=SilentObserver(),
-        settings=Settings(**{"questions": QUESTIONS, "blank": BLANK, **settings}),
+        Budget.parse(budget),
         journal=journal,
+        observer=listener,
         seed=seed,
-        tell=lambda kind, data: log.append((kind, data)),
     )
+    chosen = Settings(**{"questions": QUESTIONS, "blank": BLANK, **settings})
+    return reflect(context, start or from_prompt(seeded, seeded), chosen)
+
+
+def judged(found: RunResult) -> RunResult:
+    return held_out_test(found, Evaluator(MeteredEngine(FakeVlm()), found.task, METRIC))
 
 
 def timeless(result: RunResult) -> str:
@@ -103,27 +112,20 @@ def relabelled(task: Task, seed: int) -> Task:
 
 
 def test_reflection_beats_the_seed_prompt_on_held_out_pictures() -> None:
-    tested = final_test(reflected(), FakeVlm(), METRIC)
-    assert tested.test is not None
-    assert tested.test.winner.value > 0.9 > 0.75 > tested.test.baseline.value
-    assert tested.recommended == "winner"
+    result = judged(reflected())
+    assert result.test is not None
+    assert result.test.winner.value > 0.9 > 0.75 > result.test.baseline.value
+    assert result.recommended == "winner"
 
 
 def test_it_goes_on_from_a_search() -> None:
     task = graded_task()
-    ledger = MeteredEngine(FakeVlm(), None, Budget.parse("150"))
     pool = (STRATEGIES["role"], STRATEGIES["label_descriptions"])
-    found = run(task, ledger, METRIC, pool, ledger.budget, observer=SilentObserver())
-    assert ledger.spent == found.cost
-    ledger.budget = Budget.parse("700")
-    result = reflect(
-        task,
-        ledger,
-        METRIC,
-        from_search(found),
-        observer=SilentObserver(),
-        settings=Settings(QUESTIONS, BLANK),
-    )
+    context = open_context(task, FakeVlm(), METRIC, Budget.parse("150"))
+    found = search(context, SearchSettings(pool))
+    assert context.account.spent == found.cost
+    context.account.budget = Budget.parse("700")
+    result = reflect(context, from_search(found), Settings(QUESTIONS, BLANK))
     assert result.trials[: len(found.trials)] == found.trials
     assert result.cost.evaluations <= 700
     assert result.selection.winner.value > found.selection.winner.value
@@ -155,25 +157,23 @@ def test_an_accepted_edit_says_what_it_changed_fixed_and_broke() -> None:
 def test_random_labels_claim_no_gain() -> None:
     claims = 0
     for seed in range(3):
-        tested = final_test(reflected(relabelled(TASK, seed), seed=seed), FakeVlm(), METRIC)
-        claims += tested.recommended == "winner"
-        untested = final_test(
-            reflected(replace(relabelled(TASK, seed), test=())), FakeVlm(), METRIC
-        )
+        result = judged(reflected(relabelled(TASK, seed), seed=seed))
+        claims += result.recommended == "winner"
+        untested = judged(reflected(replace(relabelled(TASK, seed), test=())))
         claims += untested.recommended == "winner"
     assert claims == 0
 
 
 def test_the_examples_that_inspired_an_edit_do_not_test_it() -> None:
-    writer, events = Writer(), list[tuple[str, Mapping[str, Any]]]()
+    writer, events = Writer(), list[Event]()
     reflected(proposer=writer, events=events)
-    edits = [data for kind, data in events if kind == "edit" and "written" in data["edit"]]
-    assert {data["edit"] for data in edits} == {"written-definitions", "written-question"}
+    edits = [e for e in events if isinstance(e, EditJudged) and "written" in e.edit]
+    assert {event.edit for event in edits} == {"written-definitions", "written-question"}
     assert len([asked for asked in writer.asked if "clearer question" in asked]) <= 3
     assert all(writer.grammars)
     for edit in edits:
-        assert edit["inspired_by"]
-        assert edit["scored_on"] <= len(TASK.train) - len(edit["inspired_by"])
+        assert edit.inspired_by
+        assert edit.scored_on <= len(TASK.train) - len(edit.inspired_by)
 
 
 def test_a_proposer_that_rambles_is_asked_once() -> None:
@@ -202,10 +202,10 @@ def test_a_rejected_edit_is_not_tried_again() -> None:
     tried: list[str] = []
     journal = Journal.memory()
     reflected(graded_task(), "1500", journal=journal, patience=5)
-    for record in journal.records("edit"):
-        assert record["key"] not in tried
-        if record["state"] == "rejected":
-            tried.append(record["key"])
+    for record in journal.records(EditRecord):
+        assert record.key not in tried
+        if record.edit.state == "rejected":
+            tried.append(record.key)
     assert len(tried) > 5
 
 
@@ -220,10 +220,10 @@ def test_the_budget_is_kept(budget: str) -> None:
 
 
 def test_the_reason_to_stop() -> None:
-    events: list[tuple[str, Mapping[str, Any]]] = []
+    events: list[Event] = []
     assert reflected(events=events).stop == "exhausted"
-    assert events[-1][0] == "stop"
-    assert events[-1][1]["why"] == "the evidence speaks for no further edit"
+    (stopped,) = [event for event in events if isinstance(event, ReflectionStopped)]
+    assert stopped.why == "the evidence speaks for no further edit"
     assert reflected(relabelled(graded_task(), 2), "2000", patience=1).stop == "patience"
 
 
@@ -245,10 +245,10 @@ def test_a_broken_run_resumes_to_the_same_result(tmp_path: Path, broken_at: int)
         reflected(task, "400", first, journal)
     with Journal.resume(tmp_path, header) as journal:
         resumed = reflected(task, "400", second, journal)
-        edits = journal.records("edit")
+        edits = journal.records(EditRecord)
     assert timeless(resumed) == timeless(unbroken)
     assert first.requests + second.requests == engine.requests
-    assert edits == whole.records("edit")
+    assert edits == whole.records(EditRecord)
 
 
 def test_equal_seeds_give_equal_runs() -> None:
@@ -305,27 +305,21 @@ def test_a_person_is_asked_once_however_often_a_run_breaks(tmp_path: Path) -> No
 
 def test_what_was_looked_at_is_in_the_journal_once(tmp_path: Path) -> None:
     header = header_for(TASK, FakeVlm().info(), 0)
-    events: list[tuple[str, Mapping[str, Any]]] = []
+    events: list[Event] = []
     with Journal.create(tmp_path, header) as journal:
         reflected(journal=journal, events=events)
     with Journal.resume(tmp_path, header) as journal:
         reflected(journal=journal)
-        kept = journal.records("confusion")
-    told = [{"kind": kind, **data} for kind, data in events if kind == "confusion"]
+        kept = journal.records(ConfusionChosen)
+    reported = [event for event in events if isinstance(event, ConfusionChosen)]
     assert kept
-    assert kept == [one for place, one in enumerate(told) if one not in told[:place]]
+    assert kept == list(dict.fromkeys(reported))
 
 
 def test_a_diagnosis_changes_nothing() -> None:
-    ledger = MeteredEngine(FakeVlm(), None, Budget.parse("600"))
-    found = diagnose(
-        TASK,
-        ledger,
-        METRIC,
-        from_prompt(Prompt(TASK.question), DEFINED),
-        observer=SilentObserver(),
-        settings=Settings(QUESTIONS, BLANK),
-    )
+    context = open_context(TASK, FakeVlm(), METRIC, Budget.parse("600"))
+    start = from_prompt(Prompt(TASK.question), DEFINED)
+    found = diagnose(context, start, Settings(QUESTIONS, BLANK))
     assert found.value < 1.0
     assert [c.consequence for c in found.cases] == sorted(
         (c.consequence for c in found.cases), reverse=True

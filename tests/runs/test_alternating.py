@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +10,21 @@ import pytest
 
 from idealprompt_cli.artifact import from_run
 from idealprompt_cli.core.errors import Interrupted
+from idealprompt_cli.core.events import ConfusionChosen, Finished, ReflectionStopped
 from idealprompt_cli.core.results import RunResult
 from idealprompt_cli.core.task import Task
 from idealprompt_cli.evaluation.budget import Budget
+from idealprompt_cli.evaluation.context import open_context
 from idealprompt_cli.fitting.questions import QUESTIONS
 from idealprompt_cli.metrics import METRICS
 from idealprompt_cli.reflection import Settings
-from idealprompt_cli.runs.alternating import run_both
-from idealprompt_cli.search.run import run
+from idealprompt_cli.runs.alternating import alternate
+from idealprompt_cli.search.tree_search import SearchSettings, search
 from idealprompt_cli.storage.journal import Journal, header_for
 from idealprompt_cli.strategies import STRATEGIES
-from idealprompt_cli.ui.console import SilentObserver
 
 from ..support.fake_vlm import FakeVlm, graded_task, picture, shop_task
+from ..support.listener import Listener
 
 METRIC = METRICS["accuracy"]
 POOL = tuple(STRATEGIES.values())
@@ -37,21 +38,17 @@ def both(
     pool: Any = WEAK,
     engine: FakeVlm | None = None,
     journal: Journal | None = None,
-    events: list[tuple[str, Mapping[str, Any]]] | None = None,
-    observer: SilentObserver | None = None,
+    listener: Listener | None = None,
 ) -> RunResult:
-    log = events if events is not None else []
-    return run_both(
+    context = open_context(
         task,
         engine or FakeVlm(),
         METRIC,
-        pool,
         Budget.parse(budget),
-        observer=observer or SilentObserver(),
-        settings=Settings(QUESTIONS, picture(7)),
         journal=journal,
-        tell=lambda kind, data: log.append((kind, data)),
+        observer=listener,
     )
+    return alternate(context, SearchSettings(pool), Settings(QUESTIONS, picture(7)))
 
 
 def timeless(result: RunResult) -> str:
@@ -59,7 +56,8 @@ def timeless(result: RunResult) -> str:
 
 
 def test_reflection_takes_over_where_the_search_finds_nothing() -> None:
-    alone = run(GRADED, FakeVlm(), METRIC, WEAK, Budget.parse("700"), observer=SilentObserver())
+    context = open_context(GRADED, FakeVlm(), METRIC, Budget.parse("700"))
+    alone = search(context, SearchSettings(WEAK))
     result = both()
     assert result.cost.evaluations <= 700
     assert result.selection.winner.value > alone.selection.winner.value + 0.2
@@ -76,10 +74,11 @@ def test_the_search_goes_on_from_what_reflection_accepted() -> None:
 
 
 def test_a_search_that_is_done_leaves_nothing_to_reflect_on() -> None:
-    events: list[tuple[str, Mapping[str, Any]]] = []
-    result = both(shop_task(), pool=POOL, events=events)
+    listener = Listener()
+    result = both(shop_task(), pool=POOL, listener=listener)
     assert result.stop == "perfect"
-    assert events == []
+    assert not listener.heard(ConfusionChosen)
+    assert not listener.heard(ReflectionStopped)
 
 
 @pytest.mark.parametrize("broken_at", [3, 9, 14])
@@ -110,11 +109,7 @@ def test_the_budget_is_kept(budget: str) -> None:
     ],
 )
 def test_the_end_says_what_reflection_did(budget: str, pool: Any, reported: str) -> None:
-    ends: list[str] = []
-
-    class Heard(SilentObserver):
-        def finished(self, stop: str) -> None:
-            ends.append(stop)
-
-    both(SHOP if pool is POOL else GRADED, budget, pool, observer=Heard())
-    assert re.search(reported, ends[-1]), ends
+    listener = Listener()
+    both(SHOP if pool is POOL else GRADED, budget, pool, listener=listener)
+    summary = listener.heard(Finished)[-1].summary
+    assert re.search(reported, summary), summary

@@ -130,8 +130,8 @@ def records(journal: Path) -> list[dict[str, object]]:
 
 BUSY = """
 import hashlib, sys
-from idealprompt_cli.cli.interrupts import stoppable
-with stoppable(lambda text: print(text, file=sys.stderr, flush=True), lambda: "again like this"):
+from idealprompt_cli.cli.interrupts import resumable
+with resumable(lambda text: print(text, file=sys.stderr, flush=True), lambda: "again like this"):
     print("ready", flush=True)
     hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)
 """

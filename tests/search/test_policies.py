@@ -12,6 +12,7 @@ from idealprompt_cli.core.interfaces import Draft
 from idealprompt_cli.core.prompt import Prompt
 from idealprompt_cli.core.results import Outcome, Prefer, RunResult, Trial
 from idealprompt_cli.evaluation.budget import Budget
+from idealprompt_cli.evaluation.context import open_context
 from idealprompt_cli.evaluation.cross_fitting import Candidate
 from idealprompt_cli.evaluation.statistics import within_one_error
 from idealprompt_cli.metrics import METRICS
@@ -26,10 +27,10 @@ from idealprompt_cli.search.policies import (
     Puct,
     Tree,
 )
-from idealprompt_cli.search.run import run
+from idealprompt_cli.search.tree_search import SearchSettings, search
 from idealprompt_cli.storage.journal import Journal
+from idealprompt_cli.storage.records import PriorsUsed, Record, ScoreAnswer, TextAnswer
 from idealprompt_cli.strategies import STRATEGIES
-from idealprompt_cli.ui.console import SilentObserver
 
 from ..support.fake_vlm import FakeVlm, graded_task
 
@@ -57,7 +58,7 @@ def grown(*merits: float) -> Tree:
         name = POOL[place].name
         tree.nodes.append(node(place + 1, merit, tree.nodes[0], name))
         tree.back_up(tree.nodes[0], name, merit - 0.5)
-        tree.won(tree.nodes[0], name, (merit - 0.5) / 0.5)
+        tree.add_gain(tree.nodes[0], name, (merit - 0.5) / 0.5)
     return tree
 
 
@@ -143,12 +144,9 @@ def searched(
     beliefs: Beliefs | None = None,
     prefer: Prefer = "score",
 ) -> RunResult:
-    task = graded_task()
-    return run(
-        task, FakeVlm(), METRICS["accuracy"], POOL, Budget(evaluations=300),
-        observer=SilentObserver(), journal=journal, policy=make, beliefs=beliefs,
-        prefer=prefer,
-    )  # fmt: skip
+    budget, metric = Budget(evaluations=300), METRICS["accuracy"]
+    context = open_context(graded_task(), FakeVlm(), metric, budget, journal=journal)
+    return search(context, SearchSettings(POOL, make, beliefs or Beliefs(), prefer=prefer))
 
 
 @pytest.mark.parametrize(
@@ -196,7 +194,7 @@ def test_one_standard_error() -> None:
 def test_a_broken_run_goes_on_with_its_own_policy() -> None:
     journal = Journal.memory()
     searched(Puct, journal)
-    with pytest.raises(JournalError, match="began with policy Puct, now BestFirst"):
+    with pytest.raises(JournalError, match="started with policy Puct, now BestFirst"):
         searched(BestFirst, journal)
 
 
@@ -205,7 +203,8 @@ def test_a_run_cut_off_anywhere_comes_out_the_same(share: float) -> None:
     """Also where the budget ended a batch: what was computed later must not make it fit now."""
     journal = Journal.memory()
     whole = searched(Puct, journal)
-    kept = [r for kind in ("beliefs", "text", "score") for r in journal.records(kind)]
+    kinds: tuple[type[Record], ...] = (PriorsUsed, TextAnswer, ScoreAnswer)
+    kept = [record for kind in kinds for record in journal.records(kind)]
     for records in (kept[: int(share * len(kept))], kept):
         again = searched(Puct, Journal(None, None, list(records)))
         assert [t.prompt for t in again.trials] == [t.prompt for t in whole.trials]

@@ -6,72 +6,66 @@ import random
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from idealprompt_cli.core.errors import Interrupted, UsageError
+from idealprompt_cli.core.events import Announced, Finished, Started, TrialDone
+from idealprompt_cli.core.interfaces import Metric
 from idealprompt_cli.core.prompt import Prompt
-from idealprompt_cli.core.requests import ModelInfo
-from idealprompt_cli.core.results import RunResult, Trial
+from idealprompt_cli.core.results import RunResult
 from idealprompt_cli.core.task import Task
 from idealprompt_cli.evaluation.budget import Budget
+from idealprompt_cli.evaluation.context import RunContext, open_context, plan
+from idealprompt_cli.evaluation.evaluator import Evaluator
+from idealprompt_cli.evaluation.held_out import held_out_test
+from idealprompt_cli.evaluation.metered_engine import MeteredEngine
 from idealprompt_cli.metrics import METRICS
-from idealprompt_cli.search.run import begin, final_test, plan, run
+from idealprompt_cli.search.tree_search import FIRST, SearchSettings, TreeSearch, search
 from idealprompt_cli.storage.journal import Journal, header_for
 from idealprompt_cli.strategies import STRATEGIES
 
 from ..support.fake_vlm import FakeVlm, graded_task, shop_task
+from ..support.listener import Listener
 
 TASK = shop_task()
 METRIC = METRICS["accuracy"]
 POOL = tuple(STRATEGIES.values())
 
 
-class Listener:
-    """An `Observer` that writes down what it hears."""
-
-    def __init__(self) -> None:
-        self.plans: list[str] = []
-        self.fractions: list[float] = []
-        self.trials: list[Trial] = []
-        self.ends: list[str] = []
-
-    def started(self, task: Task, model: ModelInfo, plan: str) -> None:
-        self.plans.append(plan)
-
-    def trying(self, what: str) -> None: ...
-
-    def answered(self, spent: str, fraction: float) -> None: ...
-
-    def trial(self, trial: Trial, best: Trial, spent: str, fraction: float) -> None:
-        self.trials.append(trial)
-        self.fractions.append(fraction)
-
-    def message(self, text: str) -> None:
-        pass
-
-    def finished(self, stop: str) -> None:
-        self.ends.append(stop)
-
-
-def searched(
+def context_for(
     budget: str = "300",
     task: Task = TASK,
     engine: FakeVlm | None = None,
     journal: Journal | None = None,
     seed: int = 0,
     listener: Listener | None = None,
-) -> RunResult:
-    return run(
+    metric: Metric = METRIC,
+) -> RunContext:
+    return open_context(
         task,
         engine or FakeVlm(),
-        METRIC,
-        POOL,
+        metric,
         Budget.parse(budget),
-        observer=listener or Listener(),
         journal=journal,
+        observer=listener,
         seed=seed,
     )
+
+
+def searched(*given: Any, **named: Any) -> RunResult:
+    return search(context_for(*given, **named), SearchSettings(POOL))
+
+
+def held_out(
+    found: RunResult,
+    engine: FakeVlm | None = None,
+    journal: Journal | None = None,
+    metric: Metric = METRIC,
+) -> RunResult:
+    metered = MeteredEngine(engine or FakeVlm(), journal)
+    return held_out_test(found, Evaluator(metered, found.task, metric))
 
 
 def timeless(result: RunResult) -> str:
@@ -82,13 +76,13 @@ def timeless(result: RunResult) -> str:
 def test_a_search_beats_the_seed_prompt_on_held_out_pictures() -> None:
     found = searched()
     assert found.test is None
-    tested = final_test(found, FakeVlm(), METRIC)
-    assert tested.test is not None
-    assert tested.test.winner.value > 0.9 > 0.75 > tested.test.baseline.value
-    assert tested.test.comparison.reliable
-    assert tested.recommended == "winner"
-    assert tested.verdict.startswith("The winner beats the seed prompt")
-    assert tested.cost.evaluations == found.cost.evaluations + 80
+    result = held_out(found)
+    assert result.test is not None
+    assert result.test.winner.value > 0.9 > 0.75 > result.test.baseline.value
+    assert result.test.comparison.reliable
+    assert result.recommended == "winner"
+    assert result.verdict.startswith("The winner beats the seed prompt")
+    assert result.cost.evaluations == found.cost.evaluations + 80
 
 
 def test_the_test_split_is_not_looked_at_by_the_search() -> None:
@@ -112,10 +106,12 @@ def test_the_budget_is_kept_and_the_stop_reason_reported(budget: str) -> None:
     assert found.cost.evaluations == engine.requests - reasoned
     assert limit.fraction(found.cost) <= 1.0
     assert found.stop in ("evaluations", "tokens", "exhausted")
-    assert len(listener.plans) == len(listener.ends) == 1
-    assert listener.ends[0].startswith("Stopped: ")
-    assert [t.id for t in listener.trials] == list(range(len(found.trials)))
-    assert listener.fractions == sorted(listener.fractions)
+    assert len(listener.heard(Started)) == len(listener.heard(Finished)) == 1
+    assert listener.heard(Finished)[0].summary.startswith("Stopped: ")
+    trials = listener.heard(TrialDone)
+    assert [event.trial.id for event in trials] == list(range(len(found.trials)))
+    fractions = [event.fraction for event in trials]
+    assert fractions == sorted(fractions)
 
 
 def test_a_budget_below_the_seed_prompt_is_a_usage_error() -> None:
@@ -133,7 +129,7 @@ def test_random_labels_give_no_reliable_gain() -> None:
     """The selection score of the winner is an honest one: cross-fitted, and corrected."""
     for seed in range(4):
         noise = replace(TASK, train=relabelled(TASK, seed), test=())
-        found = final_test(searched("200", noise), FakeVlm(), METRIC)
+        found = held_out(searched("200", noise))
         assert found.recommended == "baseline"
         assert "keep the seed prompt" in found.verdict.lower()
 
@@ -172,41 +168,36 @@ def test_a_broken_run_resumes_to_the_same_result(tmp_path: Path, broken_at: int)
         trials = journal.trials()
     assert timeless(resumed) == timeless(unbroken)
     assert first.requests + second.requests == engine.requests
-    assert [t["id"] for t in trials] == list(range(len(unbroken.trials)))
+    assert [t.id for t in trials] == list(range(len(unbroken.trials)))
 
 
 def test_a_finished_run_resumes_without_asking_anything(tmp_path: Path) -> None:
     header = header_for(TASK, FakeVlm().info(), 0)
     engine, silent = FakeVlm(), FakeVlm()
     with Journal.create(tmp_path, header) as journal:
-        done = final_test(searched(engine=engine, journal=journal), engine, METRIC, journal=journal)
+        done = held_out(searched(engine=engine, journal=journal), engine, journal)
     with Journal.resume(tmp_path, header) as again:
-        found = final_test(searched(engine=silent, journal=again), silent, METRIC, journal=again)
+        found = held_out(searched(engine=silent, journal=again), silent, again)
     assert silent.calls == 0
     assert found.verdict == done.verdict
     assert found.cost.evaluations == done.cost.evaluations
 
 
 def test_the_plan_says_what_the_budget_buys() -> None:
-    assert plan(TASK, Budget.parse("300")) == (
+    assert plan(TASK, Budget.parse("300"), FIRST) == (
         "16 training pictures; budget: 300 evaluations. After the seed prompt (16) and the model's "
         "descriptions (16) this buys 16 prompts scored on every picture, or up to 33 where racing "
         "drops the weak ones early, up to about 3 edits deep."
     )
-    assert "10 min 0 s" in plan(TASK, Budget.parse("10m"))
+    assert "10 min 0 s" in plan(TASK, Budget.parse("10m"), FIRST)
 
 
 def test_a_budget_in_tokens_is_reported_in_prompts_after_the_seed_prompt() -> None:
-    said: list[str] = []
-
-    class Heard(Listener):
-        def message(self, text: str) -> None:
-            said.append(text)
-
+    listener = Listener()
     for budget in ("9ktok", "300"):
-        run(TASK, FakeVlm(), METRIC, POOL, Budget.parse(budget), observer=Heard())
-    assert len(said) == 1
-    assert re.search(r"bears \d+ evaluations more, .* up to about \d edits? deep", said[0])
+        searched(budget, listener=listener)
+    (event,) = listener.heard(Announced)
+    assert re.search(r"covers \d+ more evaluations, .* up to about \d edits? deep", event.text)
 
 
 def test_a_task_without_training_pictures_is_refused() -> None:
@@ -223,17 +214,16 @@ def test_three_labels_and_another_metric() -> None:
 
     task = replace(task, labels=("A", "B", "C"), train=named(task.train), test=named(task.test))
     metric = METRICS["macro_f1"]
-    found = run(task, FakeVlm(), metric, POOL, Budget.parse("300"), observer=Listener())
-    tested = final_test(found, FakeVlm(), metric)
-    assert tested.test is not None
-    assert tested.test.winner.value > 0.9
+    result = held_out(searched(task=task, metric=metric), metric=metric)
+    assert result.test is not None
+    assert result.test.winner.value > 0.9
 
 
 def test_a_search_stops_on_request_and_continues_from_other_prompts() -> None:
-    limit = Budget(evaluations=900)
-    search = begin(graded_task(), FakeVlm(), METRIC, POOL, limit, observer=Listener())
-    assert search.go(lambda: len(search.trials) >= 3) == "settled"
-    root, count = search.tree.nodes[0], len(search.trials)
+    tree_search = TreeSearch(context_for("900", graded_task()), SearchSettings(POOL))
+    trials = tree_search.recorder.trials
+    assert tree_search.run(lambda: len(trials) >= 3) == "settled"
+    root, count = tree_search.tree.nodes[0], len(trials)
     assert root.trial.evaluation is not None
     sure = replace(
         root.trial,
@@ -243,9 +233,9 @@ def test_a_search_stops_on_request_and_continues_from_other_prompts() -> None:
         prompt=Prompt("What pattern is it?"),
         evaluation=replace(root.trial.evaluation, value=1.0),
     )
-    search.adopt([sure, replace(sure, id=count + 1, parent=count)], {count})
-    assert [node.trial.id for node in search.tree.nodes][-1] == count
-    assert search.tree.nodes[-1].parent is root
-    search.go()
-    assert len(search.trials) > count + 2
-    assert [trial.id for trial in search.trials] == list(range(len(search.trials)))
+    tree_search.adopt([sure, replace(sure, id=count + 1, parent=count)], {count})
+    assert [node.trial.id for node in tree_search.tree.nodes][-1] == count
+    assert tree_search.tree.nodes[-1].parent is root
+    tree_search.run()
+    assert len(trials) > count + 2
+    assert [trial.id for trial in trials] == list(range(len(trials)))

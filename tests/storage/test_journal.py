@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from idealprompt_cli.core.errors import JournalError
+from idealprompt_cli.core.events import ConfusionChosen, EditJudged
 from idealprompt_cli.core.prompt import Prompt
 from idealprompt_cli.core.results import Trial
-from idealprompt_cli.storage.journal import FILE_NAME, Journal
+from idealprompt_cli.storage.journal import FILE_NAME, Journal, read_records
+from idealprompt_cli.storage.records import (
+    KINDS,
+    EditRecord,
+    Header,
+    Record,
+    ReviewRecord,
+    ScoreAnswer,
+    Setting,
+    TextAnswer,
+    TrialRecord,
+    from_line,
+    to_line,
+)
 
-HEADER = {"task": "t", "model": "m", "seed": "0"}
+HEADER = Header(task="t", model="m", seed="0")
 
 
 def trial(number: int) -> Trial:
@@ -22,7 +36,7 @@ def trial(number: int) -> Trial:
 
 def started(folder: Path) -> Path:
     journal = Journal.create(folder, HEADER)
-    journal.append([{"kind": "score", "key": "a"}, {"kind": "text", "key": "b"}])
+    journal.append([ScoreAnswer("a", {"x": -0.5}), TextAnswer("b", "said")])
     journal.append_trial(trial(0))
     journal.close()
     return folder / FILE_NAME
@@ -31,12 +45,12 @@ def started(folder: Path) -> Path:
 def test_records_come_back(tmp_path: Path) -> None:
     started(tmp_path)
     with Journal.resume(tmp_path, HEADER) as journal:
-        assert [r["key"] for r in journal.records("score")] == ["a"]
-        assert journal.trials()[0]["prompt"] == {"question": "q"}
+        assert journal.records(ScoreAnswer) == [ScoreAnswer("a", {"x": -0.5})]
+        assert journal.trials()[0].prompt == Prompt("q")
         journal.append_trial(trial(0))
         journal.append_trial(trial(1))
     with Journal.resume(tmp_path, HEADER) as journal:
-        assert [t["id"] for t in journal.trials()] == [0, 1]
+        assert [t.id for t in journal.trials()] == [0, 1]
 
 
 def test_a_torn_last_line_is_dropped_and_overwritten(tmp_path: Path) -> None:
@@ -44,7 +58,7 @@ def test_a_torn_last_line_is_dropped_and_overwritten(tmp_path: Path) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole + b'{"kind": "score", "key": "to')
     with Journal.resume(tmp_path, HEADER) as journal:
-        journal.append([{"kind": "text", "key": "c"}])
+        journal.append([TextAnswer("c", "said")])
     lines = path.read_bytes()[len(whole) :].splitlines()
     assert [json.loads(line)["key"] for line in lines] == ["c"]
 
@@ -57,11 +71,11 @@ def test_damage_in_the_middle_is_an_error_with_its_line(tmp_path: Path) -> None:
         Journal.resume(tmp_path, HEADER)
 
 
-@pytest.mark.parametrize("key", HEADER)
+@pytest.mark.parametrize("key", ["task", "model", "seed", "prompt"])
 def test_a_journal_of_another_run_is_refused(tmp_path: Path, key: str) -> None:
     started(tmp_path)
     with pytest.raises(JournalError, match=f"of another {key}"):
-        Journal.resume(tmp_path, {**HEADER, key: "other"})
+        Journal.resume(tmp_path, Header(**{**asdict(HEADER), key: "other"}))
 
 
 def test_a_folder_in_use_and_a_folder_without_journal(tmp_path: Path) -> None:
@@ -73,7 +87,7 @@ def test_a_folder_in_use_and_a_folder_without_journal(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_no_journal(tmp_path: Path) -> None:
-    (tmp_path / FILE_NAME).write_text('{"kind": "score"}\n')
+    (tmp_path / FILE_NAME).write_text('{"kind": "setting", "name": "a", "value": "b"}\n')
     with pytest.raises(JournalError, match="header is missing"):
         Journal.resume(tmp_path, HEADER)
 
@@ -86,7 +100,7 @@ def test_memory_keeps_and_writes_nothing() -> None:
     journal.close()
 
 
-@pytest.mark.parametrize("torn", ["", '{"kind', '{"kind": "header", "version": 1, "ta'])
+@pytest.mark.parametrize("torn", ["", '{"kind', '{"kind": "header", "version": 2, "ta'])
 def test_a_run_that_broke_in_its_first_line_begins_anew(tmp_path: Path, torn: str) -> None:
     (tmp_path / FILE_NAME).write_text(torn)
     with Journal.resume(tmp_path, HEADER) as journal:
@@ -97,11 +111,11 @@ def test_a_run_that_broke_in_its_first_line_begins_anew(tmp_path: Path, torn: st
 
 def test_a_run_goes_on_as_it_began(tmp_path: Path) -> None:
     with Journal.create(tmp_path, HEADER) as journal:
-        journal.agree("proposer", "none", "take the same --proposer")
+        journal.agree("proposer", "none", "use the same --proposer")
     with Journal.resume(tmp_path, HEADER) as journal:
-        journal.agree("proposer", "none", "take the same --proposer")
-        with pytest.raises(JournalError, match=r"began with proposer none, now same; take the sam"):
-            journal.agree("proposer", "same", "take the same --proposer")
+        journal.agree("proposer", "none", "use the same --proposer")
+        with pytest.raises(JournalError, match="with proposer none, now same; use the sam"):
+            journal.agree("proposer", "same", "use the same --proposer")
 
 
 def test_trials_of_another_way_are_superseded(tmp_path: Path) -> None:
@@ -111,8 +125,38 @@ def test_trials_of_another_way_are_superseded(tmp_path: Path) -> None:
     with Journal.resume(tmp_path, HEADER) as journal:
         journal.append_trial(trial(0))
         journal.append_trial(replace(trial(1), note="another"))
-        assert [(t["id"], t["note"]) for t in journal.trials()] == [(0, ""), (1, "another")]
+        assert [(t.id, t.note) for t in journal.trials()] == [(0, ""), (1, "another")]
         journal.append_trial(trial(2))
     with Journal.resume(tmp_path, HEADER) as journal:
-        assert [t["id"] for t in journal.trials()] == [0, 1, 2]
-        assert len(journal.records("trial")) == 5
+        assert [t.id for t in journal.trials()] == [0, 1, 2]
+        assert len(journal.records(TrialRecord)) == 5
+
+
+def test_a_journal_of_an_older_version_is_refused_in_one_line(tmp_path: Path) -> None:
+    old = '{"kind": "header", "version": 1, "task": "t"}\n{"kind": "learnt", "lessons": 3}\n'
+    (tmp_path / FILE_NAME).write_text(old)
+    with pytest.raises(JournalError, match=r"journal\.jsonl:1: journal version 1, .* 2; start"):
+        Journal.resume(tmp_path, HEADER)
+    with pytest.raises(JournalError, match=r"journal\.jsonl:1: journal version 1, .* 2; start"):
+        read_records(tmp_path)
+
+
+JUDGED = EditJudged("cue", "passed", "w", "A|B", ("e1",), 8, None, 0.1, 0.03, 0.05, ("e1",), ())
+EXAMPLES: tuple[Record, ...] = (
+    ScoreAnswer("k", {"a b": -1e-17}, 3, 0.125, cached=True),
+    TextAnswer("k", "two\nlines \u2028 é", "length"),
+    Setting("policy", "Puct"),
+    TrialRecord(0, None, "seed", "complete", "", Prompt("q", cues=("c",)), 7, 0.5, n=4),
+    ConfusionChosen("A|B", 0.5, ()),
+    EditRecord("key", JUDGED),
+    ReviewRecord("f", None),
+    ReviewRecord("f", Prompt("q")),
+)
+
+
+@pytest.mark.parametrize("record", EXAMPLES, ids=lambda record: type(record).__name__)
+def test_a_record_is_read_as_it_was_written(record: Record) -> None:
+    assert type(record) in KINDS.values()
+    line = to_line(record)
+    assert "\n" not in line
+    assert from_line(line.encode()) == record

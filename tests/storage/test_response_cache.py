@@ -16,14 +16,15 @@ from idealprompt_cli.core.errors import Interrupted
 from idealprompt_cli.core.prompt import Message
 from idealprompt_cli.core.requests import GenerateRequest, ScoreRequest
 from idealprompt_cli.core.results import RunResult
+from idealprompt_cli.evaluation.account import Account
 from idealprompt_cli.evaluation.budget import Budget
+from idealprompt_cli.evaluation.context import open_context
 from idealprompt_cli.evaluation.metered_engine import MeteredEngine
 from idealprompt_cli.metrics import METRICS
-from idealprompt_cli.search.run import run
+from idealprompt_cli.search.tree_search import SearchSettings, search
 from idealprompt_cli.storage.journal import Journal, header_for
 from idealprompt_cli.storage.response_cache import ResponseCache, identity, open_cache
 from idealprompt_cli.strategies import STRATEGIES
-from idealprompt_cli.ui.console import SilentObserver
 
 from ..conftest import SCRIPT, call
 from ..support.fake_vlm import FakeVlm, graded_task, picture
@@ -46,16 +47,21 @@ def opened(path: Path, say: object = silent, limit: int = 2**28) -> ResponseCach
 
 def searched(
     budget: int, path: Path | None, engine: FakeVlm | None = None, journal: Journal | None = None
-) -> tuple[RunResult, MeteredEngine]:
+) -> tuple[RunResult, Account]:
     cache = opened(path) if path else None
-    ledger = MeteredEngine(engine or FakeVlm(), journal, Budget(evaluations=budget), cache=cache)
-    found = run(
-        TASK, ledger, METRICS["accuracy"], POOL, ledger.budget, observer=SilentObserver(),
-        journal=journal, seed=1,
-    )  # fmt: skip
+    context = open_context(
+        TASK,
+        engine or FakeVlm(),
+        METRICS["accuracy"],
+        Budget(evaluations=budget),
+        journal=journal,
+        cache=cache,
+        seed=1,
+    )
+    found = search(context, SearchSettings(POOL))
     if cache is not None:
         cache.close()
-    return found, ledger
+    return found, context.account
 
 
 def timeless(result: RunResult) -> str:
@@ -69,18 +75,20 @@ def prompts(result: RunResult) -> list[object]:
 def test_what_one_run_asked_another_finds_for_nothing(tmp_path: Path) -> None:
     first = FakeVlm()
     with opened(tmp_path / "a.sqlite") as cache:
-        ledger = MeteredEngine(first, cache=cache)
-        answers = ledger.score([ASKED]), ledger.generate([WRITTEN])
-        assert ledger.spent.evaluations == ledger.nominal.evaluations == 2
+        metered = MeteredEngine(first, cache=cache)
+        answers = metered.score([ASKED]), metered.generate([WRITTEN])
+        assert metered.account.spent == metered.account.uncached
+        assert metered.account.spent.evaluations == 2
     silent_engine = FakeVlm(fail_after=0)
     with opened(tmp_path / "a.sqlite") as cache:
-        ledger = MeteredEngine(silent_engine, budget=Budget(evaluations=1), cache=cache)
-        again = ledger.score([ASKED]), ledger.generate([WRITTEN])
+        metered = MeteredEngine(silent_engine, budget=Budget(evaluations=1), cache=cache)
+        again = metered.score([ASKED]), metered.generate([WRITTEN])
         assert again[0][0].logprobs == answers[0][0].logprobs
         assert again[1][0].text == answers[1][0].text
-        ledger.score([replace(ASKED, options=("cd",))])
-        assert (ledger.spent.evaluations, ledger.nominal.evaluations, ledger.found) == (0, 2, 2)
-        assert ledger.room() == 1
+        metered.score([replace(ASKED, options=("cd",))])
+        account = metered.account
+        assert (account.spent.evaluations, account.uncached.evaluations) == (0, 2)
+        assert (account.cached_evaluations, account.remaining()) == (2, 1)
 
 
 def test_a_run_that_finds_its_answers_goes_the_same_way_and_then_further(tmp_path: Path) -> None:
@@ -89,13 +97,13 @@ def test_a_run_that_finds_its_answers_goes_the_same_way_and_then_further(tmp_pat
     filled, _ = searched(200, path)
     assert timeless(filled) == timeless(cold)
     engine = FakeVlm()
-    warm, ledger = searched(200, path, engine)
+    warm, account = searched(200, path, engine)
     common = len(cold.trials) - 3  # the last ones are what still fitted the budget
     assert prompts(warm)[:common] == prompts(cold)[:common]
     assert len(warm.trials) > len(cold.trials)
-    assert ledger.found >= paid.spent.evaluations
-    assert ledger.spent.evaluations <= 200
-    assert warm.cost.evaluations == ledger.spent.evaluations
+    assert account.cached_evaluations >= paid.spent.evaluations
+    assert account.spent.evaluations <= 200
+    assert warm.cost.evaluations == account.spent.evaluations
 
 
 @pytest.mark.parametrize("broken_at", [1, 3, 6])
@@ -125,17 +133,17 @@ def test_a_run_that_began_without_a_cache_goes_on_without(tmp_path: Path) -> Non
     with Journal.create(tmp_path / "run", header) as journal, pytest.raises(Interrupted):
         searched(200, None, FakeVlm(fail_after=4), journal)
     with Journal.resume(tmp_path / "run", header) as journal:
-        resumed, ledger = searched(200, path, journal=journal)
+        resumed, account = searched(200, path, journal=journal)
     assert timeless(resumed) == timeless(unbroken)
-    assert ledger.found == 0
+    assert account.cached_evaluations == 0
 
 
 def test_the_file_holds_no_private_text(tmp_path: Path) -> None:
     path = tmp_path / "a.sqlite"
     with opened(path) as cache:
-        ledger = MeteredEngine(FakeVlm(), cache=cache)
-        ledger.score([replace(ASKED, options=("secretlabel", "otherlabel"))])
-        ledger.generate([WRITTEN])
+        metered = MeteredEngine(FakeVlm(), cache=cache)
+        metered.score([replace(ASKED, options=("secretlabel", "otherlabel"))])
+        metered.generate([WRITTEN])
     data = path.read_bytes()
     for text in ("Which secret", "Describe", "secretlabel", "otherlabel", "0001_", "user"):
         assert text.encode() not in data
@@ -170,13 +178,13 @@ def test_another_programs_database_is_put_aside(tmp_path: Path) -> None:
 def test_damage_during_a_run_costs_the_cache_and_nothing_else(tmp_path: Path) -> None:
     path, said = tmp_path / "a.sqlite", list[str]()
     with opened(path, said.append) as cache:
-        ledger = MeteredEngine(FakeVlm(), cache=cache)
-        ledger.score([ASKED])
+        metered = MeteredEngine(FakeVlm(), cache=cache)
+        metered.score([ASKED])
         with sqlite3.connect(path) as base:
             base.execute("DROP TABLE answers")
         base.close()
-        assert ledger.score([replace(ASKED, options=("x", "y"))])
-        assert ledger.generate([WRITTEN])
+        assert metered.score([replace(ASKED, options=("x", "y"))])
+        assert metered.generate([WRITTEN])
     assert len(said) == 1
 
 
@@ -208,14 +216,14 @@ def test_the_file_stays_bounded(tmp_path: Path) -> None:
     path, limit = tmp_path / "a.sqlite", 200_000
     for start in range(4):
         with opened(path, limit=limit) as cache:
-            ledger = MeteredEngine(FakeVlm(), cache=cache)
+            metered = MeteredEngine(FakeVlm(), cache=cache)
             for number in range(300):
                 text = f"{start} {number} " + "Which? " * 40
-                ledger.generate([GenerateRequest((Message("user", (text,)),), (picture(1),))])
+                metered.generate([GenerateRequest((Message("user", (text,)),), (picture(1),))])
     assert path.stat().st_size < 2 * limit
     with opened(path, limit=limit) as cache:
-        ledger = MeteredEngine(FakeVlm(), cache=cache)
-        ledger.generate([GenerateRequest((Message("user", (text,)),), (picture(1),))])
+        metered = MeteredEngine(FakeVlm(), cache=cache)
+        metered.generate([GenerateRequest((Message("user", (text,)),), (picture(1),))])
 
 
 def test_answers_are_for_one_model_and_one_prompt_only(tmp_path: Path) -> None:
@@ -235,9 +243,9 @@ from tests.storage.test_response_cache import ASKED, opened
 from idealprompt_cli.core.prompt import Message
 from idealprompt_cli.core.requests import ScoreRequest
 with opened(Path(sys.argv[1])) as cache:
-    ledger = MeteredEngine(FakeVlm(), cache=cache)
+    metered = MeteredEngine(FakeVlm(), cache=cache)
     for n in range(int(sys.argv[2]), 120, 2):
-        ledger.score([ScoreRequest((Message("user", (f"{n}?",)),), (picture(1),), ("a", "b"))])
+        metered.score([ScoreRequest((Message("user", (f"{n}?",)),), (picture(1),), ("a", "b"))])
 """
 
 
@@ -250,9 +258,9 @@ def test_two_processes_write_at_a_time(tmp_path: Path) -> None:
     ]
     assert [process.wait(60) for process in both] == [0, 0]
     with opened(path) as cache:
-        ledger = MeteredEngine(FakeVlm(fail_after=0), cache=cache)
+        metered = MeteredEngine(FakeVlm(fail_after=0), cache=cache)
         for n in range(120):
-            ledger.score([ScoreRequest((Message("user", (f"{n}?",)),), (picture(1),), ("a", "b"))])
+            metered.score([ScoreRequest((Message("user", (f"{n}?",)),), (picture(1),), ("a", "b"))])
 
 
 def evaluations(words: Sequence[object]) -> int:

@@ -53,9 +53,9 @@ class Echo:
 
 
 def context(task: Task = TASK, prompt: Prompt = SEED) -> StrategyContext:
-    ledger = MeteredEngine(FakeVlm())
-    evidence = ModelEvidence(ledger, task.labels, task.train)
-    incumbent = Evaluator(ledger, task, METRICS[task.metric]).evaluate(prompt, task.train)
+    metered = MeteredEngine(FakeVlm())
+    evidence = ModelEvidence(metered, task.labels, task.train)
+    incumbent = Evaluator(metered, task, METRICS[task.metric]).evaluate(prompt, task.train)
     return StrategyContext(task, evidence, random.Random(0), incumbent, Echo())
 
 
@@ -296,12 +296,12 @@ class Scripted(ModelEvidence):
 
     def __init__(
         self,
-        ledger: MeteredEngine,
+        engine: MeteredEngine,
         labels: tuple[str, ...],
         kept: Sequence[Example],
         said: dict[str, str],
     ) -> None:
-        super().__init__(ledger, labels, kept)
+        super().__init__(engine, labels, kept)
         self._said = said
 
     def descriptions(self) -> dict[str, str]:

@@ -4,11 +4,30 @@ from __future__ import annotations
 
 import io
 import re
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
-from idealprompt_cli.ui.console import Console, SilentObserver, screen_of
+from idealprompt_cli.core.events import (
+    Announced,
+    ConfusionChosen,
+    EditJudged,
+    EditsTested,
+    Event,
+    FailureCase,
+    Finished,
+    HeldOutFinished,
+    HeldOutProgress,
+    HeldOutStarted,
+    IncumbentChanged,
+    Progress,
+    ReflectionStopped,
+    SilentObserver,
+    Started,
+    TrialDone,
+    Trying,
+)
+from idealprompt_cli.ui.console import Console, screen_of
 from idealprompt_cli.ui.formats import Screen
 from idealprompt_cli.ui.pace import Pace, duration
 from idealprompt_cli.ui.progress import LineObserver
@@ -35,12 +54,12 @@ class Clock:
 def test_a_line_every_few_seconds() -> None:
     stream, clock = io.StringIO(), Clock()
     observer = Console(stream=stream).observer(clock)
-    observer.started(task(), model(), "The plan.")
+    observer.notify(Started(task(), model(), "The plan."))
     for step in range(1, 151):
         clock.now += 0.2
-        observer.trial(TRIALS[3], TRIALS[3], "5/300 evaluations", step / 300)
-    observer.message("A notice.")
-    observer.finished("Stopped: done.")
+        observer.notify(TrialDone(TRIALS[3], TRIALS[3], "5/300 evaluations", step / 300))
+    observer.notify(Announced("A notice."))
+    observer.notify(Finished("Stopped: done."))
     lines = stream.getvalue().splitlines()
     assert lines[0].startswith("Task codes: 3 labels, 6 training and 9 held-out pictures. Model t")
     assert lines[1] == "The plan."
@@ -60,16 +79,16 @@ def test_lines_come_without_trials_too() -> None:
     observer.tick()
     observer.tick()
     clock.now = 130.0
-    observer.trial(TRIALS[0], TRIALS[0], "12/300 evaluations", 0.04)
+    observer.notify(TrialDone(TRIALS[0], TRIALS[0], "12/300 evaluations", 0.04))
     clock.now = 190.0
-    observer.trial(TRIALS[1], TRIALS[1], "24/300 evaluations", 0.08)
+    observer.notify(TrialDone(TRIALS[1], TRIALS[1], "24/300 evaluations", 0.08))
     clock.now = 201.0
     observer.tick()
     observer.stop()
     clock.now = 300.0
     observer.tick()
     assert stream.getvalue().splitlines() == [
-        "  at work on the seed prompt for 10 s",
+        "  scoring the seed prompt for 10 s",
         "  1 prompt tried, 12/300 evaluations, best 33.3 %",
         "  2 prompts tried, 24/300 evaluations, best 50.0 %, up to about 23 min left",
         "  2 prompts tried, 24/300 evaluations, best 50.0 %, up to about 27 min left",
@@ -85,7 +104,7 @@ def test_verbose_shows_every_trial() -> None:
     stream = io.StringIO()
     observer = Console(1, stream).observer()
     for trial in TRIALS:
-        observer.trial(trial, TRIALS[0], "", 0.0)
+        observer.notify(TrialDone(trial, TRIALS[0], "", 0.0))
     assert stream.getvalue().splitlines()[:3] == [
         "  #0 seed 33.3 %",
         "  #1 rephrase 50.0 %: politer: why not",
@@ -106,11 +125,11 @@ def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = Terminal()
     console = Console(stream=stream)
     observer = console.observer()
-    observer.started(task(), model(), "The plan.")
+    observer.notify(Started(task(), model(), "The plan."))
     for trial in TRIALS:
-        observer.trial(trial, TRIALS[3], "5/300 evaluations", 1.0)
-    observer.message("A [bold]notice[/bold].")
-    observer.finished("Stopped: done.")
+        observer.notify(TrialDone(trial, TRIALS[3], "5/300 evaluations", 1.0))
+    observer.notify(Announced("A [bold]notice[/bold]."))
+    observer.notify(Finished("Stopped: done."))
     console.close()
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", stream.getvalue())
     assert "best 83.3 %" in text
@@ -121,7 +140,11 @@ def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_no_bar_on_a_dumb_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
-    assert isinstance(Console(stream=Terminal()).observer(), LineObserver)
+    console = Console(stream=(stream := Terminal()))
+    console.observer().notify(Started(task(), model(), "The plan."))
+    console.close()
+    assert "\x1b" not in stream.getvalue()
+    assert "The plan." in stream.getvalue()
 
 
 def test_colour(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,16 +168,16 @@ def test_a_dumb_terminal_has_columns_too(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_what_is_tried_and_answers_in_the_midst_of_it() -> None:
     stream, clock = io.StringIO(), Clock()
     observer = LineObserver(Console(stream=stream), clock)
-    observer.answered("8/300 evaluations", 8 / 300)
+    observer.notify(Progress("8/300 evaluations", 8 / 300))
     clock.now = 11.0
     observer.tick()
-    observer.trial(TRIALS[0], TRIALS[0], "12/300 evaluations", 0.04)
-    observer.trying("reask on #0")
+    observer.notify(TrialDone(TRIALS[0], TRIALS[0], "12/300 evaluations", 0.04))
+    observer.notify(Trying("reask on #0"))
     clock.now = 31.0
-    observer.answered("20/300 evaluations", 20 / 300)
+    observer.notify(Progress("20/300 evaluations", 20 / 300))
     observer.tick()
     assert stream.getvalue().splitlines() == [
-        "  at work on the seed prompt for 10 s, 8/300 evaluations",
+        "  scoring the seed prompt for 10 s, 8/300 evaluations",
         "  1 prompt tried, 20/300 evaluations, best 33.3 %, now reask on #0, "
         "up to about 12 min left",
     ]
@@ -198,27 +221,37 @@ def test_counting(monkeypatch: pytest.MonkeyPatch) -> None:
         add(4)
 
 
+def test_the_held_out_test_is_counted() -> None:
+    stream = io.StringIO()
+    console = Console(stream=stream)
+    observer = console.observer(Clock())
+    for event in (HeldOutStarted(20, 40), HeldOutProgress(8), HeldOutFinished()):
+        observer.notify(event)
+    console.close()
+    assert stream.getvalue().startswith("Now both prompts on the 20 held-out pictures.")
+
+
 # --- reflection -----------------------------------------------------------------------------------
 
-CONFUSION = {"confusion": "A taken for B", "weight": 0.61, "cases": [{}, {}, {}]}
-JUDGED = {"fixed": ["x", "y"], "broke": [], "p_value": 0.0123, "value": 0.875}
-EVENTS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("confusion", CONFUSION),
-    ("testing", {"confusion": "A taken for B", "edits": ["rule", "cue"], "level": 0.5}),
-    ("edit", {**JUDGED, "edit": "cue", "state": "rejected"}),
-    ("incumbent", {"trial": 4, "value": 0.875, "strategy": "reflect rule"}),
-    ("edit", {**JUDGED, "edit": "rule", "state": "accepted"}),
+CASE = FailureCase("e", 0.1, 0.2, "A as B")
+JUDGED = EditJudged("cue", "rejected", "", "A as B", (), 8, 0.875, 0.1, 0.0123, 0.5, ("x", "y"), ())
+EVENTS: tuple[Event, ...] = (
+    ConfusionChosen("A as B", 0.61, (CASE, CASE, CASE)),
+    EditsTested("A as B", ("rule", "cue"), 0.5, "", 0.0),
+    JUDGED,
+    IncumbentChanged(4, 0.875, "reflect rule", "", 0.0),
+    replace(JUDGED, edit="rule", state="accepted"),
 )
 
 
 def test_reflection_in_lines() -> None:
     stream = io.StringIO()
     console = Console(stream=stream)
-    console.observer(Clock())
-    for kind, data in EVENTS:
-        console.event(kind, data)
+    observer = console.observer(Clock())
+    for event in EVENTS:
+        observer.notify(event)
     assert stream.getvalue().splitlines() == [
-        "Working on A taken for B (3 pictures, 61 % of the loss): 2 edits (rule, cue) under test.",
+        "Working on A as B (3 pictures, 61 % of the loss): 2 edits (rule, cue) under test.",
         "  accepted rule, 87.5 % (2 fixed, 0 broken, p = 0.012)",
     ]
 
@@ -227,24 +260,24 @@ def test_reflection_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     stage = Stage()
     assert stage.rows() == []
-    for kind, data in EVENTS:
-        stage.heard(kind, data)
+    for event in EVENTS:
+        stage.heard(event)
     assert stage.rows() == [
         ("incumbent", "reflect rule, 87.5 %"),
-        ("working on", "A taken for B (3 pictures, 61 % of the loss)"),
+        ("working on", "A as B (3 pictures, 61 % of the loss)"),
         ("under test", "2 edits (rule, cue)"),
         ("last edit", "accepted rule, 87.5 % (2 fixed, 0 broken, p = 0.012)"),
     ]
     stream = Terminal()
     console = Console(stream=stream)
     observer = console.observer(Clock())
-    observer.started(task(), model(), "The plan.")
-    observer.trial(TRIALS[3], TRIALS[3], "5/300 evaluations", 0.02)
-    for kind, data in EVENTS:
-        console.event(kind, data)
+    observer.notify(Started(task(), model(), "The plan."))
+    observer.notify(TrialDone(TRIALS[3], TRIALS[3], "5/300 evaluations", 0.02))
+    for event in EVENTS:
+        observer.notify(event)
     shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", stream.getvalue())
-    assert "working on A taken for B (3 pictures" in shown
+    assert "working on A as B (3 pictures" in shown
     assert "accepted rule, 87.5 %" in shown
-    observer.finished("Stopped.")
-    stage.heard("stop", {})
+    observer.notify(Finished("Stopped."))
+    stage.heard(ReflectionStopped("exhausted", "", 0))
     assert stage.rows() == []

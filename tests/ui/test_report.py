@@ -147,12 +147,10 @@ def test_an_artifact_alone(prompt: Path) -> None:
 def test_the_last_run_is_taken_where_none_is_named(folder: Path) -> None:
     none = call("report", "--text")
     assert none.exit_code == 1
-    assert (
-        none.stderr == "error: runs: holds no run that ended: name a run's folder or an artifact\n"
-    )
+    assert none.stderr == "error: runs: holds no finished run: name a run's folder or an artifact\n"
     last = call("search", folder, "-m", SCRIPT, "--strategy", "role").stderr.splitlines()[-1]
     (made,) = Path("runs").iterdir()
-    assert last == f"All of the run: idealprompt report {made} --text, or -o report.html"
+    assert last == f"Details of the run: idealprompt report {made} --text, or -o report.html"
     Path("runs/broken").mkdir()
     result = call("report", "--text")
     assert result.exit_code == 0, result.stderr

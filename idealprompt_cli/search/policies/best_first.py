@@ -21,7 +21,7 @@ class BestFirst:
     The share is what the memory believes; without one it falls with the strategy's place in the
     pool (which is ordered by strength). It is corrected by what the strategy has won in this run,
     the belief weighing as much as two uses. The allowance (as in UCT, Kocsis & Szepesvari 2006)
-    sends the walk back to strong moves on weak nodes once those on the best node only polish it.
+    sends the search back to strong moves on weak nodes once those on the best node only polish it.
     Whether a strategy applies is found out by the search: a move that yields nothing costs nothing.
     """
 

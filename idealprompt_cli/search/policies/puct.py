@@ -8,9 +8,9 @@ At a node s with room r = 1 - merit(s) an arm (strategy) a is worth
 from below the arm; before the first visit it is the gain that is believed, p(a) * r. P is p
 normalised over the arms that are open at s. What is believed comes from the memory of earlier
 runs and from this one (`BestFirst.share`); where the evidence at hand lets a strategy expect
-little or much (its outlook), p is lowered or raised. From the root the walk goes down along the
+little or much (its outlook), p is lowered or raised. From the root the descent follows the
 best arm; an arm whose drafts are not all scored is widened when its visits have grown (k *
-N^alpha, Coulom 2007), else the walk goes on at its most promising child.
+N^alpha, Coulom 2007), else the descent continues at its most promising child.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The tree of prompts that a search has scored: nodes, arms, and what was won on each.
 
-A policy reads it to choose moves; the walk grows it. It holds no pictures and no answers.
+A policy reads it to choose moves; the search grows it. It holds no pictures and no answers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ...evaluation.cross_fitting import Candidate
 
 Fresh = tuple[Draft, Candidate]
 
-# Drafts of a strategy that are scored at a time where nobody counts them.
+# Drafts of a strategy that are scored at a time where no count is given.
 MANY = 5
 
 
@@ -24,7 +24,7 @@ MANY = 5
 class Arm:
     """One strategy at one node: drafts not scored yet, children, and what they have won.
 
-    `more` makes further drafts when somebody wants them; None once there are no more. `visits`
+    `more` makes further drafts on demand; None once there are no more. `visits`
     counts drafts scored below this arm; `total` sums their paired gains over the arm's node and
     `best` is the highest of them (both as backed up from any depth).
     """
@@ -93,7 +93,7 @@ class Tree:
     def best(self) -> Node:
         return min(self.nodes, key=Node.rank)
 
-    def won(self, node: Node, strategy: str, share: float) -> None:
+    def add_gain(self, node: Node, strategy: str, share: float) -> None:
         """Keep the best share that a strategy's drafts have won at a node, at least nothing."""
         uses = self.gains.setdefault(strategy, {})
         uses[node.trial.id] = max(uses.get(node.trial.id, 0.0), share)

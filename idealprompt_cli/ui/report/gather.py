@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ...artifact import Artifact, read_artifact
-from ...core.errors import ArtifactError, JournalError
+from ...core.errors import ArtifactError
 from ...core.prompt import Prompt
 from ...core.results import Outcome
 from ...core.task import Split
-from ...prompts.serialisation import from_dict
 from ...storage import predictions as outcomes
 from ...storage.journal import FILE_NAME as JOURNAL
-from ...storage.journal import in_force, read_records
+from ...storage.journal import current_trials, read_records
 from ...storage.predictions import Kept, Which
+from ...storage.records import Record, ScoreAnswer, TextAnswer, TrialRecord
 from .reflection_work import Worked, worked
 
 ARTIFACT = "prompt.yaml"
@@ -113,7 +111,7 @@ def gather(source: str) -> Report:
         return _of_run(artifact, source, folder)
     if not (path / ARTIFACT).is_file():
         there = (path / JOURNAL).is_file()
-        why = "the run did not end: go on with search --resume" if there else "no run's folder"
+        why = "the run did not end: resume it with search --resume" if there else "no run's folder"
         raise ArtifactError(f"{path}: holds no {ARTIFACT}: {why}")
     return _of_run(read_artifact(str(path / ARTIFACT)), source, path)
 
@@ -124,29 +122,25 @@ def _of_run(artifact: Artifact, source: str, folder: Path) -> Report:
     return Report(artifact, source, _nodes(records), kept, worked(records))
 
 
-def _nodes(records: Sequence[dict[str, Any]]) -> tuple[Node, ...]:
+def _nodes(records: Sequence[Record]) -> tuple[Node, ...]:
     spent = 0
     before: dict[int, int] = {}  # what was spent when a record was written
     for record in records:
         before[id(record)] = spent
-        if record["kind"] in ("score", "text"):
-            spent += int(record.get("evaluations", 0))
-    return tuple(_node(trial, before[id(trial)]) for trial in in_force(records))
+        if isinstance(record, (ScoreAnswer, TextAnswer)):
+            spent += record.evaluations
+    return tuple(_node(trial, before[id(trial)]) for trial in current_trials(records))
 
 
-def _node(record: dict[str, Any], spent: int) -> Node:
-    try:
-        return Node(
-            id=record["id"],
-            parent=record["parent"],
-            strategy=record["strategy"],
-            state=record["state"],
-            note=record["note"],
-            value=record.get("value"),
-            n=record.get("n", 0),
-            spent=spent,
-            prompt=from_dict(record["prompt"]),
-        )
-    except KeyError as missing:
-        shown = json.dumps(record)[:60]
-        raise JournalError(f"{JOURNAL}: a trial lacks {missing}: {shown}") from None
+def _node(record: TrialRecord, spent: int) -> Node:
+    return Node(
+        id=record.id,
+        parent=record.parent,
+        strategy=record.strategy,
+        state=record.state,
+        note=record.note,
+        value=record.value,
+        n=record.n,
+        spent=spent,
+        prompt=record.prompt,
+    )

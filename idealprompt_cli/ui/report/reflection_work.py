@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from ...core.errors import JournalError
+from ...core.events import ConfusionChosen
+from ...storage.records import EditRecord, Record
 
 CASES = 5
 
@@ -53,22 +53,20 @@ class Worked:
         return f"{len(names)} not kept ({', '.join(dict.fromkeys(names))})" if names else ""
 
 
-def worked(records: Sequence[Mapping[str, Any]]) -> tuple[Worked, ...]:
+def worked(records: Sequence[Record]) -> tuple[Worked, ...]:
     """A journal's confusions in the order in which they were worked on, each with the edits that
-    follow it. Raises JournalError for a record that lacks something."""
+    follow it."""
     found: list[Worked] = []
-    try:
-        for record in records:
-            if record["kind"] == "confusion":
-                cases = (Looked(c["example"], c["consequence"], c["reason"])
-                         for c in record["cases"])  # fmt: skip
-                found.append(Worked(record["confusion"], record["weight"], tuple(cases), ()))
-            elif record["kind"] == "edit" and found:
-                edit = Judged(record["edit"], record["state"], record["why"], record["p_value"])
-                last = found[-1]
-                found[-1] = Worked(last.name, last.weight, last.cases, (*last.edits, edit))
-    except KeyError as missing:
-        raise JournalError(f"the journal's record of a confusion or edit lacks {missing}") from None
+    for record in records:
+        if isinstance(record, ConfusionChosen):
+            cases = tuple(
+                Looked(case.example, case.consequence, case.reason) for case in record.cases
+            )
+            found.append(Worked(record.confusion, record.weight, cases, ()))
+        elif isinstance(record, EditRecord) and found:
+            edit, last = record.edit, found[-1]
+            judged = Judged(edit.edit, edit.state, edit.why, edit.p_value)
+            found[-1] = Worked(last.name, last.weight, last.cases, (*last.edits, judged))
     return tuple(found)
 
 

@@ -1,4 +1,4 @@
-"""Who writes where an edit needs text: the option, and opening a second model for it."""
+"""Who writes where an edit needs text: checking the name, and opening a second model for it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from ..core.errors import UsageError
 from ..core.interfaces import Notice
-from ..runs.models import SERVER
-from .models import ModelFlags
+from .models import SERVER, ModelChoice
 
 if TYPE_CHECKING:
     from ..core.interfaces import Engine, Proposer
@@ -22,15 +19,6 @@ if TYPE_CHECKING:
 
     Maker = Callable[[Engine], Proposer | None]
 
-ProposerName = Annotated[
-    str,
-    typer.Option(
-        "--proposer",
-        metavar="none|same|GGUF|URL",
-        help="Who writes where an edit needs text: nobody, the model itself, a second text model, "
-        "or a server (URL#NAME for one of its models).",
-    ),
-]
 _WEB = ("http://", "https://")
 
 
@@ -45,16 +33,17 @@ def check_proposer(name: str) -> None:
         )
 
 
-def own_flags(name: str, flags: ModelFlags) -> ModelFlags:
-    """The flags as they concern the run's own model: --allow-network may be meant for the server
-    that writes alone."""
-    served = flags.server or (not flags.model and os.environ.get(SERVER))
-    return flags if served or not name.startswith(_WEB) else replace(flags, allow_network=False)
+def without_proposer_flags(choice: ModelChoice, proposer: str) -> ModelChoice:
+    """The choice as it concerns the run's own model: `allow_network` may be meant for the
+    proposer's server alone."""
+    served = choice.server or (not choice.model and os.environ.get(SERVER))
+    only_proposer = proposer.startswith(_WEB) and not served
+    return replace(choice, allow_network=False) if only_proposer else choice
 
 
 @contextmanager
-def with_writer(
-    name: str, engine: Engine, flags: ModelFlags, say: Notice
+def with_proposer(
+    name: str, engine: Engine, choice: ModelChoice, say: Notice
 ) -> Iterator[tuple[Engine, Maker]]:
     """The engine to run on, and what makes the proposer of the run; a second model is closed at
     the end. Raises `ModelError` for one that cannot be used."""
@@ -64,9 +53,9 @@ def with_writer(
     if name in PROPOSERS:
         yield engine, PROPOSERS[name]
         return
-    options = EngineOptions(gpu_layers=flags.gpu_layers, timeout=flags.server_timeout)
-    kind, ref = _writer(name, flags)
-    writer = open_engine(kind, ref, replace(options, threads=flags.threads), say)
+    options = EngineOptions(gpu_layers=choice.gpu_layers, timeout=choice.server_timeout)
+    kind, ref = _second_model(name, choice)
+    writer = open_engine(kind, ref, replace(options, threads=choice.threads), say)
     try:
         info = writer.info()
         say(f"Edits that need text are written by {info.name}.")
@@ -75,22 +64,22 @@ def with_writer(
         writer.close()
 
 
-def _writer(name: str, flags: ModelFlags) -> tuple[str, Ref]:
+def _second_model(name: str, choice: ModelChoice) -> tuple[str, Ref]:
     """Engine and reference of a second model."""
     from ..engines import ServerRef
 
     if name.startswith(_WEB):
         url, _, model = name.partition("#")
-        return "http", ServerRef(url, model, flags.allow_network)
+        return "http", ServerRef(url, model, choice.allow_network)
     path = Path(name).expanduser()
     return ("llama_cpp_text" if path.suffix.lower() == ".gguf" else "scripted"), path
 
 
-def met(proposer: Maker, engine: Engine) -> Proposer | None:
-    """The proposer of a run, None where the budget does not even reach for its probe."""
+def affordable_proposer(make: Maker, engine: Engine) -> Proposer | None:
+    """The proposer of a run, None where the budget does not even cover its probe."""
     from ..evaluation.budget import OutOfBudget
 
     try:
-        return proposer(engine)
+        return make(engine)
     except OutOfBudget:
         return None

@@ -1,0 +1,32 @@
+"""The held-out test: the baseline and the winner on the test split, which is read once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..core.results import RunResult, SplitScores
+from .evaluator import Evaluator
+from .statistics import compare, recommended, verdict
+
+
+def held_out_test(result: RunResult, evaluator: Evaluator) -> RunResult:
+    """The result with the test scores of baseline and winner, and whether the gain is reliable.
+
+    Not part of the run's budget; what it cost is added to the result's. Without a test split the
+    verdict rests on the selection scores, corrected for the prompts that were tried.
+    """
+    if not result.task.test:
+        split = result.selection
+        text = verdict(split, "training")
+        text += " There is no test split: this is a cross-fitted estimate."
+        return replace(result, verdict=text, recommended=recommended(split))
+    before = evaluator.evaluate(result.baseline, result.task.test)
+    after = evaluator.evaluate(result.winner, result.task.test)
+    split = SplitScores(before, after, compare(before.outcomes, after.outcomes))
+    return replace(
+        result,
+        test=split,
+        verdict=verdict(split),
+        recommended=recommended(split),
+        cost=result.cost + before.cost + after.cost,
+    )

@@ -1,0 +1,84 @@
+"""What a run is configured with: the same for the command line and the Python API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from ..core.errors import UsageError
+from ..core.results import Prefer
+from .models import ModelChoice
+
+if TYPE_CHECKING:
+    from ..core.task import Task
+    from ..evaluation.budget import Budget
+
+Stages = Literal["search", "search and reflection", "reflection"]
+
+PREFERENCES: tuple[Prefer, ...] = ("score", "short")
+
+# Default budgets: evaluations for each training example, and the least in all.
+PER_EXAMPLE: dict[Stages, int] = {"search": 40, "search and reflection": 40, "reflection": 20}
+LEAST: dict[Stages, int] = {"search": 600, "search and reflection": 600, "reflection": 400}
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """How a run is made; the task and the open model are given beside it.
+
+    `budget` is text such as "300", "10m" or "200ktok", "" for the default. `strategies` are names,
+    none for all that suit the task. `proposer` is "none", "same", a GGUF file or a server's
+    address; `model` says how a second model is run. `priors`, `cache` and `held_out_test` switch
+    the priors of earlier runs, the shared response cache and the final test. Without `run_dir`
+    nothing is kept on the disk.
+    """
+
+    stages: Stages = "search"
+    budget: str = ""
+    seed: int = 0
+    strategies: tuple[str, ...] = ()
+    policy: str = "puct"
+    prefer: Prefer = "score"
+    proposer: str = "none"
+    priors: bool = True
+    cache: bool = True
+    held_out_test: bool = True
+    run_dir: Path | None = None
+    resume: bool = False
+    model: ModelChoice = field(default_factory=ModelChoice)
+
+    def check(self) -> None:
+        """Raise UsageError for a choice that does not exist, and PriorsError for priors that cannot
+        be read, before anything slow."""
+        from .. import strategies
+        from ..evaluation.budget import Budget
+        from ..priors import default_path, load
+        from ..search.policies import POLICIES
+        from .proposer import check_proposer
+
+        if self.policy not in POLICIES:
+            raise UsageError(f"--policy {self.policy}: choose {' or '.join(POLICIES)}")
+        check_proposer(self.proposer)
+        strategies.select(self.strategies)
+        if self.budget:
+            Budget.parse(self.budget)
+        if self.priors:
+            load(default_path())
+
+    def budget_for(self, task: Task) -> Budget:
+        """The budget given, or the default one for the task's training examples."""
+        from ..evaluation.budget import Budget
+
+        if self.budget:
+            return Budget.parse(self.budget)
+        least, each = LEAST[self.stages], PER_EXAMPLE[self.stages]
+        return Budget(evaluations=max(least, each * len(task.train)))
+
+
+def as_prefer(name: str) -> Prefer:
+    """The preference with this name. Raises UsageError for another one."""
+    for preference in PREFERENCES:
+        if name == preference:
+            return preference
+    raise UsageError(f"--prefer {name}: choose {' or '.join(PREFERENCES)}")
