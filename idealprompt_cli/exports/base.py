@@ -1,20 +1,23 @@
-"""What every export is made of: messages, the words that answer, a grammar that allows only them.
+"""What the exports share: messages, answer words, a grammar and a JSON schema of the answers.
 
-`eval` compares the probabilities of whole answers. Another tool writes an answer token by token;
-the grammar keeps it to the same answers, greedily. Where two answers begin alike, or a label has
-several words, the two ways can differ; tests/test_export_model.py measures how often.
+`eval` compares the probabilities of whole answers. Another tool writes an answer token by token; a
+grammar or schema restricts it to the same answers, greedily. Where two answers begin alike, or a
+label has several words, the results can differ; `python -m benchmarks.exports` measures how often.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from ..answers import KINDS
 from ..answers import longest as longest_answer
 from ..answers.base import gbnf_literal
 from ..artifact import Artifact
-from ..core.answer_schema import AnswerKind
-from ..core.prompt import ImageSlot, Prompt
+from ..core.answer_schema import AnswerKind, Field
+from ..core.placeholders import placeholder_names
+from ..core.prompt import FieldText, ImageSlot, Message, Prompt
+from ..engines.http.chat_protocol import json_object
 from ..evaluation.evaluator import REASONING_TOKENS
 from ..prompts.rendering import ANSWER_CUE, ordered_labels, render, words_for
 
@@ -39,10 +42,10 @@ def answers(artifact: Artifact, prompt: Prompt) -> dict[str, str]:
 
 
 def grammar(artifact: Artifact, prompt: Prompt) -> str:
-    """GBNF of what may be answered; for a prompt that has the model describe or think first, one
+    """GBNF of the allowed answers; for a prompt that has the model describe or think first, one
     line of that and then the answer. "" where nothing limits the answer.
 
-    A blank may stand before the answer, because some chat templates end without one.
+    A space may come before the answer, because some chat templates end without one.
     """
     if not artifact.labels:
         return written_grammar(artifact, prompt)
@@ -67,9 +70,9 @@ def choices(artifact: Artifact, prompt: Prompt) -> str:
 
 
 def against_blank(artifact: Artifact, prompt: Prompt) -> dict[str, Any]:
-    """What keeps llama-server from beginning an answer with a blank alone and then spelling it:
-    grammars know letters, not tokens, and eval scores " red" as the model would write it. Only
-    where all words begin with letters, which no vocabulary separates from their blank."""
+    """Keeps llama-server from starting an answer with a lone space token: grammars know characters,
+    not tokens, and eval scores " red" as the model would write it. Only where all words start with
+    letters, which no vocabulary separates from their space."""
     words = answers(artifact, prompt)
     plain = all(word[:1].isascii() and word[:1].isalpha() for word in words)
     return {"logit_bias": [[" ", -100]]} if words and plain else {}
@@ -102,31 +105,100 @@ def stops(artifact: Artifact, prompt: Prompt) -> list[str]:
     return list(KINDS[kind].ends(artifact.task.answer_schema))
 
 
-def chat(artifact: Artifact, prompt: Prompt, url: str = "{{{{image_{number}}}}}") -> list[Any]:
-    """OpenAI-style messages; `url` is the pattern of a picture's place, counted from 1."""
+def chat(
+    artifact: Artifact,
+    prompt: Prompt,
+    *,
+    image: str = "{{{{image_{number}}}}}",
+    field: str = "{{{{{name}}}}}",
+    escape: Callable[[str], str] = str,
+) -> list[Any]:
+    """OpenAI-style messages. `image` and `field` are the patterns of a picture's and a field's
+    placeholder; `escape` makes other text safe for what fills them in."""
     number = 0
     found = []
-    for message in render(prompt, artifact.labels, artifact.task.images):
+    for message in contents(artifact, prompt, field, escape):
         parts: list[dict[str, Any]] = []
         for piece in message.content:
             if isinstance(piece, ImageSlot):
                 number += 1
-                place = url.format(number=number)
+                place = image.format(number=number)
                 parts.append({"type": "image_url", "image_url": {"url": place}})
             else:
                 parts.append({"type": "text", "text": piece})
-        plain = message.role == "system"
-        found.append({"role": message.role, "content": parts[0]["text"] if plain else parts})
+        bare = message.role == "system" or not any(p["type"] == "image_url" for p in parts)
+        content = "".join(part["text"] for part in parts) if bare else parts
+        found.append({"role": message.role, "content": content})
     return found
 
 
-def plain_text(artifact: Artifact, prompt: Prompt) -> tuple[str, str]:
+def contents(
+    artifact: Artifact,
+    prompt: Prompt,
+    field: str = "{{{{{name}}}}}",
+    escape: Callable[[str], str] = str,
+) -> list[Message]:
+    """The prompt's messages with a placeholder for each field, adjacent texts joined."""
+    found = []
+    for message in render(prompt, artifact.labels, artifact.task.images):
+        pieces: list[str | ImageSlot] = []
+        for piece in message.content:
+            if isinstance(piece, ImageSlot):
+                pieces.append(piece)
+                continue
+            text = field.format(name=piece[1:-1]) if isinstance(piece, FieldText) else escape(piece)
+            if pieces and isinstance(pieces[-1], str):
+                pieces[-1] += text
+            else:
+                pieces.append(text)
+        found.append(Message(message.role, tuple(pieces)))
+    return found
+
+
+def field_names(prompt: Prompt) -> tuple[str, ...]:
+    """The fields that the prompt refers to."""
+    try:
+        return placeholder_names(prompt.question)
+    except ValueError:
+        return ()
+
+
+def plain_text(artifact: Artifact, prompt: Prompt, field: str = "{{{name}}}") -> tuple[str, str]:
     """The system text ("" for none) and the user's, without the pictures."""
     texts = {"system": "", "user": ""}
-    for message in render(prompt, artifact.labels, artifact.task.images):
+    for message in contents(artifact, prompt, field):
         pieces = [piece for piece in message.content if isinstance(piece, str)]
         texts[message.role] = " ".join(pieces)
     return texts["system"], texts["user"]
+
+
+def json_answer(artifact: Artifact, prompt: Prompt) -> dict[str, Any] | None:
+    """JSON schema of the reply, for tools that restrict replies by one: {"answer": ...}, after a
+    "thought" where the prompt asks for a description or a thought first; None for free text."""
+    task, words = artifact.task, list(answers(artifact, prompt))
+    answer: dict[str, Any]
+    if words:
+        answer = {"type": "string", "enum": words}
+    elif task.answer == "number":
+        answer = {"type": "number"}
+    elif task.answer == "labels":
+        options = list(task.options)
+        answer = {"type": "array", "items": {"type": "string", "enum": options}}
+    elif task.answer == "json":
+        answer = json_object({one.name: _field_schema(one) for one in task.answer_schema.fields})
+        if prompt.reasoning == "none":
+            return answer
+    else:
+        return None
+    thought = {} if prompt.reasoning == "none" else {"thought": {"type": "string"}}
+    return json_object({**thought, "answer": answer})
+
+
+def _field_schema(declared: Field) -> dict[str, Any]:
+    kinds = {"text": "string", "choice": "string", "boolean": "boolean", "integer": "integer"}
+    kind = kinds.get(declared.kind, "number")
+    choices = {"enum": list(declared.choices)} if declared.choices else {}
+    return {"type": [kind, "null"] if declared.optional else kind, **choices}
 
 
 def key(artifact: Artifact, prompt: Prompt) -> list[str]:

@@ -7,19 +7,22 @@ from typing import Any
 
 from ..artifact import Artifact
 from ..core.prompt import Prompt
-from .base import against_blank, answers, chat, grammar, max_tokens, plain_text, thinks
+from .base import against_blank, answers, chat, field_names, grammar, max_tokens, plain_text, thinks
 
 
 class Dspy:
-    """DSPy words a request in its own way around the instructions; the messages that were scored
-    are beside them, under `idealprompt`, which DSPy keeps as an attribute. docs/recipes.md sends
-    them as they are."""
+    """DSPy writes its own request around the instructions. The messages that were scored are under
+    `idealprompt`, which DSPy ignores; docs/recipes.md shows how to send them unchanged. Text fields
+    are inputs of the signature."""
 
     name = "dspy"
     summary = "a state for dspy.Predict, with its signature and the messages that were scored"
 
     def render(self, artifact: Artifact, prompt: Prompt) -> str:
-        names = [f"image_{number + 1}" for number in range(artifact.task.images)]
+        images = [f"image_{number + 1}" for number in range(artifact.task.images)]
+        texts = list(field_names(prompt))
+        names = [*images, *texts]
+        inputs = [f"{name}: dspy.Image" for name in images] + [f"{name}: str" for name in texts]
         fields = [_field(name) for name in (*names, "answer")]
         state: dict[str, Any] = {
             "traces": [],
@@ -29,8 +32,7 @@ class Dspy:
             "lm": None,
             "metadata": {"dependency_versions": {}},
             "idealprompt": {
-                "signature": f"{', '.join(f'{n}: dspy.Image' for n in names)} -> "
-                f"answer: {_kind(artifact, prompt)}",
+                "signature": f"{', '.join(inputs)} -> answer: {_kind(artifact, prompt)}",
                 "messages": chat(artifact, prompt),
                 "answers": answers(artifact, prompt),
                 "llama_server": _limits(artifact, prompt),
@@ -44,19 +46,19 @@ def _instructions(artifact: Artifact, prompt: Prompt) -> str:
 
 
 def _field(name: str) -> dict[str, str]:
-    """As DSPy writes one that nobody described."""
+    """A field as DSPy writes it without a description."""
     prefix = name.replace("_", " ").capitalize()
     return {"prefix": f"{prefix}:", "description": f"${{{name}}}"}
 
 
 def _kind(artifact: Artifact, prompt: Prompt) -> str:
-    """The answer's type in a signature: one of the words, or text."""
+    """The answer's type in a signature: a literal of the words, or text."""
     words = list(answers(artifact, prompt))
     return f"Literal[{', '.join(map(repr, words))}]" if words else "str"
 
 
 def _limits(artifact: Artifact, prompt: Prompt) -> dict[str, Any]:
-    """What holds a llama-server to the answers."""
+    """What restricts a llama-server to the answers."""
     limits: dict[str, Any] = {"max_tokens": max_tokens(artifact, prompt), "top_k": 1}
     rules = grammar(artifact, prompt)
     if rules:

@@ -16,12 +16,12 @@ _GREEDY = {"top_k": 1, "repeat_penalty": 1.0}
 
 
 class LlamaServer:
-    """Where the model describes first, `first` is sent before `request`, whose last message is the
-    beginning of the answer: {{thought}} in it is to be replaced by the reply to `first`. The server
-    repeats that beginning: the word is what comes after the last "Answer:"."""
+    """Where the model describes first, `first` is sent before `request`, whose last message starts
+    the answer: replace {{thought}} in it by the reply to `first`. The server repeats that start:
+    the word is what comes after the last "Answer:"."""
 
     name = "llama-server"
-    summary = "like openai, with the grammar of the answers and the sampling that eval has"
+    summary = "a chat request with a grammar of the answers and the sampling that eval uses"
 
     def render(self, artifact: Artifact, prompt: Prompt) -> str:
         body = request(artifact, prompt) | _GREEDY
@@ -29,8 +29,8 @@ class LlamaServer:
         if thinks(artifact, prompt):
             stop = ["\n", "Answer:"]
             data = {"first": {**body, "stop": stop, "max_tokens": REASONING_TOKENS}, **data}
-            begun = {"role": "assistant", "content": "{{thought}}" + ANSWER_CUE}
-            body["messages"] = [*body["messages"], begun]
+            started = {"role": "assistant", "content": "{{thought}}" + ANSWER_CUE}
+            body["messages"] = [*body["messages"], started]
         if artifact.labels:
             blank = '" "' if thinks(artifact, prompt) else '" "?'  # as eval has it
             body["grammar"] = f"root ::= {blank} answer\n{choices(artifact, prompt)}"

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from ..artifact import Artifact
 from ..core.prompt import Prompt
 from ..io.yaml import dump
-from .base import against_blank, answers, chat, grammar, max_tokens, thinks
+from .base import against_blank, answers, chat, field_names, grammar, max_tokens
+
+_ANSWER = "typeof output === 'string' ? output.split('Answer:').pop().trim() : output"
 
 
 class Promptfoo:
+    """Promptfoo fills in the strings of a JSON prompt with Nunjucks, so `{{`, `{%` and `{#` in the
+    prompt's own text are escaped. A description that comes first is removed before the
+    assertion."""
+
     name = "promptfoo"
     summary = "a configuration that asks a llama-server on this machine"
 
@@ -25,18 +32,36 @@ class Promptfoo:
         rules = grammar(artifact, prompt)
         if rules:
             config["passthrough"] = {"grammar": rules, "top_k": 1, "repeat_penalty": 1.0}
-            if not thinks(artifact, prompt):
+            if prompt.reasoning == "none":
                 config["passthrough"] |= against_blank(artifact, prompt)
         pictures = {f"image_{n + 1}": "file://picture.jpg" for n in range(artifact.task.images)}
+        names = {_variable(name): name for name in field_names(prompt)}
         word = next(iter(answers(artifact, prompt)), "the answer")
+        messages = chat(artifact, prompt, field="{{{{ {name} }}}}", escape=_escaped)
+        text = json.dumps(messages, ensure_ascii=False, indent=2)
+        for variable, name in names.items():
+            text = text.replace(json.dumps(f"{{{{ {name} }}}}")[1:-1], f"{{{{ {variable} }}}}")
         data = {
             "description": f"{artifact.task.name}, adapted to {artifact.model.name}",
-            "prompts": [json.dumps(chat(artifact, prompt), ensure_ascii=False, indent=2)],
+            "prompts": [text],
             "providers": [{"id": f"openai:chat:{artifact.model.name}", "config": config}],
-            "defaultTest": {"assert": [{"type": "equals", "value": "{{expected}}"}]},
-            "tests": [{"vars": {**pictures, "expected": word}}],
+            "defaultTest": {
+                "options": {"transform": _ANSWER},
+                "assert": [{"type": "equals", "value": "{{expected}}"}],
+            },
+            "tests": [{"vars": {**pictures, **names, "expected": word}}],
         }
         words = answers(artifact, prompt).items()
         lines = [f"# {word} = {label}\n" for word, label in words if word != label]
         head = "# One entry of `tests` per picture; `expected` is the answer word.\n"
         return (head + "".join(lines) + dump(data)).rstrip()
+
+
+def _escaped(text: str) -> str:
+    """Text that Nunjucks renders as it is."""
+    return re.sub(r"\{[{%#]", lambda found: f"{{{{ '{found[0]}' }}}}", text)
+
+
+def _variable(name: str) -> str:
+    """A field's name as a Nunjucks variable."""
+    return re.sub(r"\W", "_", name)

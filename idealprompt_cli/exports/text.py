@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from ..artifact import Artifact
 from ..core.prompt import ImageSlot, Prompt
-from ..prompts.rendering import render
-from .base import key
+from .base import contents, key
 
 
 class Text:
@@ -14,7 +13,7 @@ class Text:
 
     def render(self, artifact: Artifact, prompt: Prompt) -> str:
         lines = []
-        for message in render(prompt, artifact.labels, artifact.task.images):
+        for message in contents(artifact, prompt, "{{{name}}}"):
             pieces = ["[image]" if isinstance(p, ImageSlot) else p for p in message.content]
             lines.append(f"{message.role}: {' '.join(pieces)}")
         words = key(artifact, prompt)

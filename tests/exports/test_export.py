@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import jinja2
 import pytest
 import yaml
 
@@ -13,7 +15,7 @@ from idealprompt_cli.answers.base import gbnf_literal
 from idealprompt_cli.artifact import Artifact, from_run
 from idealprompt_cli.core.prompt import Prompt, Verbaliser
 from idealprompt_cli.exports import EXPORTS
-from idealprompt_cli.exports.base import answers, grammar
+from idealprompt_cli.exports.base import answers, grammar, json_answer
 
 from ..conftest import call
 from ..support.factories import awkward_prompt, run_result
@@ -64,7 +66,8 @@ def test_a_description_first_takes_two_requests(artifact: Artifact) -> None:
 def test_a_role_is_a_system_turn(artifact: Artifact) -> None:
     data = json.loads(EXPORTS["openai"].render(artifact, PLAIN.with_(role="A clerk.")))
     assert data["request"]["messages"][0] == {"role": "system", "content": "A clerk."}
-    assert 'SYSTEM "A clerk."' in EXPORTS["ollama"].render(artifact, PLAIN.with_(role="A clerk."))
+    ollama = json.loads(EXPORTS["ollama"].render(artifact, PLAIN.with_(role="A clerk.")))
+    assert ollama["request"]["messages"][0] == {"role": "system", "content": "A clerk."}
 
 
 def test_the_grammar(artifact: Artifact) -> None:
@@ -87,7 +90,9 @@ def test_the_script_is_python(artifact: Artifact) -> None:
     for prompt in (PLAIN, awkward_prompt()):
         tree = ast.parse(EXPORTS["python"].render(artifact, prompt))
         names = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
-        assert names == {"load", "url", "only", "ask", "answer"}
+        assert {"load", "url", "ask", "answer", "main"} <= names
+        values = [ast.unparse(node.value) for node in tree.body if isinstance(node, ast.Assign)]
+        assert "..." not in values, "every constant is filled in"
 
 
 def test_a_state_for_dspy(artifact: Artifact) -> None:
@@ -99,6 +104,65 @@ def test_a_state_for_dspy(artifact: Artifact) -> None:
     assert kept["answers"]["stripes"] == "K7"
     assert kept["llama_server"]["grammar"] == grammar(artifact, PLAIN)
     assert data["lm"] is None
+
+
+def test_replies_are_restricted_by_a_schema(artifact: Artifact) -> None:
+    words = ['str"iped', "stripes", "M: 2", "yes"]
+    choice = {"type": "string", "enum": words}
+    for prompt, properties in (
+        (PLAIN, {"answer": choice}),
+        (PLAIN.with_(reasoning="describe"), {"thought": {"type": "string"}, "answer": choice}),
+    ):
+        openai, ollama = (
+            json.loads(EXPORTS[name].render(artifact, prompt)) for name in ("openai", "ollama")
+        )
+        schema = openai["request"]["response_format"]["json_schema"]["schema"]
+        assert schema == ollama["request"]["format"]
+        assert schema["properties"] == properties
+        assert list(properties) == schema["required"]
+    assert "stop" not in openai["request"]
+    assert ollama["request"]["think"] is False
+    assert ollama["request"]["messages"][0]["images"] == ["{{image_1}}"]
+    assert ollama["modelfile"].startswith("FROM /models/tab le.gguf\n")
+
+
+def test_written_answers_have_a_schema(artifact: Artifact) -> None:
+    declared: dict[str, str | list[str]] = {"colour": ["red", "blue"], "count": "integer?"}
+    task = replace(artifact.task, answer="json", fields=declared)
+    found = replace(artifact, labels=(), task=task)
+    schema = json_answer(found, PLAIN)
+    assert schema is not None
+    assert schema["properties"] == {
+        "colour": {"type": "string", "enum": ["red", "blue"]},
+        "count": {"type": ["integer", "null"]},
+    }
+    several = replace(found, task=replace(task, answer="labels", options=("a", "b"), fields={}))
+    schema = json_answer(several, PLAIN)
+    assert schema is not None
+    assert schema["properties"]["answer"]["items"]["enum"] == ["a", "b"]
+    number = json_answer(replace(found, task=replace(task, answer="number", fields={})), PLAIN)
+    assert number is not None
+    assert number["properties"]["answer"] == {"type": "number"}
+    text = replace(found, task=replace(task, answer="text", fields={}))
+    assert json_answer(text, PLAIN) is None
+    assert "response_format" not in json.loads(EXPORTS["openai"].render(text, PLAIN))["request"]
+
+
+def test_promptfoo_gets_the_text_as_it_is(artifact: Artifact) -> None:
+    """Promptfoo renders each string of a JSON prompt with Nunjucks, which reads as Jinja here."""
+    awkward = "Write {{name}} or {% if %}, {# not a note #}, {{{x}}} and }}."
+    data = yaml.safe_load(EXPORTS["promptfoo"].render(artifact, PLAIN.with_(context=awkward)))
+    (message,) = json.loads(data["prompts"][0])
+    texts = [part["text"] for part in message["content"] if part["type"] == "text"]
+    shown = jinja2.Environment().from_string(texts[0]).render()
+    assert awkward in shown
+    assert message["content"][0]["image_url"]["url"] == "{{image_1}}"
+
+
+def test_promptfoo_judges_what_comes_after_a_description(artifact: Artifact) -> None:
+    data = yaml.safe_load(EXPORTS["promptfoo"].render(artifact, PLAIN.with_(reasoning="describe")))
+    assert "split('Answer:').pop().trim()" in data["defaultTest"]["options"]["transform"]
+    assert data["defaultTest"]["assert"] == [{"type": "equals", "value": "{{expected}}"}]
 
 
 def test_promptfoo_is_yaml(artifact: Artifact) -> None:

@@ -126,13 +126,12 @@ def test_the_promptfoo_request_answers_like_eval(
 def test_the_openai_request_answers_like_eval(
     name: str, ours: dict[str, list[str]], server: str, urls: list[str]
 ) -> None:
-    """No grammar holds it to the words: where it says one of them, it is the one of eval."""
+    """A schema restricts it to the words; what is compared comes after a quotation mark."""
     data = json.loads(rendered("openai", PROMPTS[name]))
-    labels = [data["answers"].get(say(server, data["request"], url)) for url in urls]
-    said = [(mine, label) for mine, label in zip(ours[name], labels, strict=True) if label]
-    print(f"openai export, {name}: says one of the words {len(said)} times of {len(labels)}")
-    assert said
-    assert all(mine == label for mine, label in said)
+    said = [json.loads(say(server, data["request"], url))["answer"] for url in urls]
+    share = agreement(ours[name], [data["answers"][word] for word in said])
+    print(f"openai export, {name}: {share:.1%} of {len(said)} answers agree with eval")
+    assert share >= 0.5
 
 
 def test_the_recipe_for_dspy_answers_like_eval(

@@ -164,15 +164,23 @@ class Chat:
 
 def schema(options: Sequence[str]) -> dict[str, Any]:
     """Restricts an answer to one of `options`: {"answer": ...}."""
-    answer = {"type": "string", "enum": list(options)}
-    rules = {
+    return response_format(json_object({"answer": {"type": "string", "enum": list(options)}}))
+
+
+def json_object(properties: dict[str, Any]) -> dict[str, Any]:
+    """JSON schema of an object that has exactly these properties, in this order."""
+    return {
         "type": "object",
-        "properties": {"answer": answer},
-        "required": ["answer"],
+        "properties": properties,
+        "required": list(properties),
         "additionalProperties": False,
     }
-    form = {"name": "answer", "strict": True, "schema": rules}
-    return {"response_format": {"type": "json_schema", "json_schema": form}}
+
+
+def response_format(rules: dict[str, Any]) -> dict[str, Any]:
+    """The part of a chat request that restricts the answer to a JSON schema."""
+    named = {"name": "answer", "strict": True, "schema": rules}
+    return {"response_format": {"type": "json_schema", "json_schema": named}}
 
 
 def _picture(data: str) -> dict[str, Any]:
