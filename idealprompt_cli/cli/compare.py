@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from ..core.prompt import Prompt
 from ..core.results import Evaluation
 from ..core.task import Example
 from ..io.files import check_writable, write_text
+from ..io.terminal import json_text
 
 if TYPE_CHECKING:
     from ..artifact import Artifact
@@ -114,7 +114,7 @@ def check_jsonl(place: str, json_wanted: bool) -> None:
 
 def write_jsonl(place: str, report: EvalReport) -> None:
     """One line per example, with what the other prompts answered."""
-    lines = [json.dumps(line, ensure_ascii=False) for line in _lines(report)]
+    lines = [json_text(line) for line in _lines(report)]
     if place == "-":
         sys.stdout.write("".join(f"{line}\n" for line in lines))
     elif place:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import typer
+
+from ..io.terminal import json_text, printable
 
 if TYPE_CHECKING:
     from ..core.interfaces import Engine
@@ -28,7 +29,7 @@ def show_diagnosis(
 
     found = run_diagnosis(task, model, config, start, console.observer())
     console.close()
-    typer.echo(as_events(found) if events else as_text(found))
+    typer.echo(as_events(found) if events else printable(as_text(found)))
 
 
 def as_text(found: Diagnosis) -> str:
@@ -62,4 +63,4 @@ def as_events(found: Diagnosis) -> str:
          "inspired_by": list(p.inspired_by), "changes": [vars(c) for c in found.changes(p)]}
         for p in found.proposals
     ]  # fmt: skip
-    return "\n".join(json.dumps(event, ensure_ascii=False) for event in events)
+    return "\n".join(json_text(event) for event in events)

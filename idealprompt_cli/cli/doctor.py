@@ -3,7 +3,6 @@ will cost."""
 
 from __future__ import annotations
 
-import json as jsonlib
 import tempfile
 import time
 from dataclasses import replace
@@ -15,6 +14,7 @@ import typer
 from ..core.errors import ModelError, UsageError
 from ..core.interfaces import Accountable
 from ..core.task import ModelRef
+from ..io.terminal import json_text, printable
 from ..runs.config import RunConfig
 from ..runs.models import choose, engine_options
 from .advice import advice
@@ -75,9 +75,9 @@ def doctor(
     suggestions = advice(report)
     if json:
         whole = {**report, "suggestions": suggestions}
-        typer.echo(jsonlib.dumps(whole, ensure_ascii=False, indent=2))
+        typer.echo(json_text(whole, indent=2))
     else:
-        typer.echo(_lines(report, suggestions))
+        typer.echo(printable(_lines(report, suggestions)))
     if problem is not None:
         raise problem
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from ..core.errors import ArtifactError
 from ..io.files import check_writable, write_text
+from ..io.terminal import printable
 from . import completion
 from .evaluate import Source, Use, choose_prompt, tell_of_prompt
 from .shared_options import Debug, Quiet, level_of
@@ -58,6 +60,6 @@ def export(
         )
     text = target.render(artifact, chosen)
     if output == "-":
-        typer.echo(text)
+        typer.echo(printable(text) if sys.stdout.isatty() else text)
     else:
         write_text(Path(output), text + "\n", ArtifactError)

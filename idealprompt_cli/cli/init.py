@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +11,7 @@ import typer
 from ..answers import plain_field
 from ..core.answer_schema import AnswerKind
 from ..core.errors import IdealPromptError, TaskError
+from ..io.terminal import json_text, printable
 from . import completion
 from .shared_options import Debug, Json, Quiet, level_of
 
@@ -167,7 +167,7 @@ def init(
         write(draft)
     task = None if dry_run else _checked(draft, console.say)
     data = _data(found, draft, task)
-    typer.echo(jsonlib.dumps(data, ensure_ascii=False, indent=2) if json else _text(found, data))
+    typer.echo(json_text(data, indent=2) if json else printable(_text(found, data)))
     if not json and not dry_run:
         console.say(_next(folder, guessed=not question))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +9,7 @@ import typer
 
 from ..core.errors import PriorsError, UsageError
 from ..io.files import check_writable, write_text
+from ..io.terminal import json_text, printable
 from .shared_options import Json
 from .shell import Command, Shell
 
@@ -64,7 +64,7 @@ def list_(packaged: Packaged = False, json: Json = False) -> None:
     rows = _rows(load(path).priors.total())
     start = sum(tally.n for tally in load(START).priors.total().values())
     if json:
-        typer.echo(jsonlib.dumps({"file": str(path), "lessons": rows, "packaged": start}))
+        typer.echo(json_text({"file": str(path), "lessons": rows, "packaged": start}))
         return
     if rows:
         _show(rows)
@@ -80,7 +80,7 @@ def _show(rows: list[dict[str, Any]]) -> None:
     typer.echo("  ".join(f"{head[n]:{width[n]}}" for n in head) + "   uses     won")
     for row in rows:
         cells = "  ".join(f"{row[n]:{width[n]}}" for n in head)
-        typer.echo(f"{cells}  {row['n']:5}  {row['won']:6.1%}")
+        typer.echo(printable(f"{cells}  {row['n']:5}  {row['won']:6.1%}"))
 
 
 def _rows(total: Any) -> list[dict[str, Any]]:

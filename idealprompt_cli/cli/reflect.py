@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -22,6 +21,7 @@ from ..core.events import (
     ReflectionStopped,
 )
 from ..io.files import check_writable
+from ..io.terminal import json_text
 from ..runs.config import RunConfig
 from ..runs.folder import run_folder
 from ..runs.models import named_by, opened, warn_if_other_model, work_of
@@ -216,7 +216,7 @@ class _Printing:
 
 
 def _print_event(kind: str, data: Mapping[str, Any]) -> None:
-    typer.echo(jsonlib.dumps({"event": kind, **data}, ensure_ascii=False))
+    typer.echo(json_text({"event": kind, **data}))
 
 
 def _deliver(made: Run, work: Work, output: str, shown: str, quiet: bool) -> None:

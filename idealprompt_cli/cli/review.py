@@ -10,6 +10,7 @@ import typer
 from ..core.errors import ArtifactError
 from ..core.prompt import Prompt
 from ..core.results import Trial
+from ..io.terminal import one_line, printable
 
 _ASK = "Keep, change or refuse it? [k/c/r] "
 _CHANGE = "The part and its new value, like  question: What is it?  > "
@@ -19,7 +20,7 @@ def ask(trial: Trial, before: Prompt) -> Prompt | None:
     """The prompt to go on with; None where the edit is refused, or nothing more comes in."""
     del before
     for line in _lines(trial):
-        typer.echo(line, err=True)
+        typer.echo(printable(line), err=True)
     while True:
         answer = _read(_ASK)
         if answer is None or answer.lower() in ("r", "refuse"):
@@ -63,7 +64,7 @@ def _changed(prompt: Prompt) -> Prompt | None:
     try:
         return from_dict({**to_dict(prompt), **data})
     except ArtifactError as error:
-        typer.echo(str(error), err=True)
+        typer.echo(one_line(str(error)), err=True)
         return None
 
 

@@ -13,6 +13,7 @@ from typing import TextIO
 
 from ..core.events import Event, HeldOutFinished, HeldOutProgress, HeldOutStarted, SilentObserver
 from ..core.interfaces import Observer
+from ..io.terminal import printable
 from .formats.base import Screen
 from .pace import Counter
 from .progress import BarObserver, LineObserver
@@ -44,6 +45,7 @@ class Console:
 
     def write(self, text: str) -> None:
         """A line, above the bar if there is one."""
+        text = printable(text)
         shown = (self._bar, self._counter)
         if not any(bar is not None and bar.print_above(text) for bar in shown):
             print(text, file=self.stream, flush=True)

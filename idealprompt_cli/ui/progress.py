@@ -21,6 +21,7 @@ from ..core.events import (
 from ..core.requests import ModelInfo
 from ..core.results import Trial
 from ..core.task import Task
+from ..io.terminal import one_line
 from .pace import SECONDS_BETWEEN_LINES, Beat, Clock, Pace, Sink, duration, printed
 from .reflection_view import Stage, progress
 
@@ -50,7 +51,7 @@ class State:
             case Started():
                 self._start()
             case Trying():
-                self._trying = event.what
+                self._trying = one_line(event.what)
             case Progress():
                 self._answered(event.spent, event.fraction)
             case TrialDone():

@@ -18,6 +18,7 @@ from ..core.events import (
     IncumbentChanged,
     ReflectionStopped,
 )
+from ..io.terminal import one_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -63,7 +64,7 @@ class Stage:
             ("under test", self.testing),
             ("last edit", self.last),
         )
-        return [(what, text) for what, text in known if text]
+        return [(what, one_line(text)) for what, text in known if text]
 
 
 def _edits(kinds: Sequence[str]) -> str:

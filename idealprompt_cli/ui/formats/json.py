@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from ...artifact import Artifact, to_data
 from ...core.results import Evaluation
+from ...io.terminal import json_text
 from ...storage.predictions import confusion, data_of, per_field, per_label, per_option, worst
 from .base import EvalReport, Rival, Screen, Work
 
@@ -57,7 +57,7 @@ class JsonFormat:
 
 
 def _text(data: Any) -> str:
-    return json.dumps(data, ensure_ascii=False, indent=2)
+    return json_text(data, indent=2)
 
 
 def _per_picture(evaluation: Evaluation) -> dict[str, float]:

@@ -14,6 +14,7 @@ from rich.text import Text
 from ...artifact import Artifact, RunCost, Score, Scores
 from ...core.prompt import ImageSlot, Message
 from ...core.results import Cost, Evaluation
+from ...io.terminal import printable, printable_values
 from .base import EvalReport, Screen, Work
 from .detail import show_parts, show_rivals, show_worst
 
@@ -32,6 +33,7 @@ class TableFormat:
     def run(
         self, artifact: Artifact, written: str, screen: Screen, work: Work | None = None
     ) -> str:
+        artifact = printable_values(artifact)
         console = _console(screen)
         console.print(_scores(artifact, screen.width))
         if artifact.scores.winner.test:
@@ -48,13 +50,14 @@ class TableFormat:
         _words(console, artifact)
         console.print()
         if written:
-            _say(console, f"Written to {written}")
+            _say(console, printable(f"Written to {written}"))
         _say(console, f"Cost: {_cost(artifact.cost)}; stopped because {artifact.stopped_because}.")
         if work and work.get("tokens_saved", 0) > 0:
             _say(console, _saving(work))
         return _finish(console)
 
     def evaluation(self, report: EvalReport, screen: Screen) -> str:
+        report = printable_values(report)
         console = _console(screen)
         evaluation = report.evaluation
         score = Score(

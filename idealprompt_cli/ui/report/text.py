@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from ...artifact import Artifact, Score
+from ...io.terminal import printable
 from ...storage.predictions import confusion
 from .comparison import changes, parts, prompt_text
 from .gather import ALL, Report
@@ -29,7 +30,7 @@ def text(report: Report, width: int = 80) -> str:
         _hung(work_lines(report.work), width),
         _cost(artifact, width),
     ]
-    return "\n\n".join("\n".join(block) for block in blocks if block)
+    return printable("\n\n".join("\n".join(block) for block in blocks if block))
 
 
 def _folded(sentence: str, width: int) -> list[str]:
