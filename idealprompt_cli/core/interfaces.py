@@ -93,10 +93,15 @@ class Evidence(Protocol):
     examples: Sequence[Example]
 
     def descriptions(self) -> Mapping[str, str]:
-        """example id -> the model's own one-sentence description."""
+        """example id -> the model's own one-sentence description of its picture, then its text
+        fields; for examples without a picture the fields alone, which cost nothing."""
 
     def described(self) -> bool:
         """Whether all descriptions were asked for before, so that they cost nothing now."""
+
+    def example_texts(self) -> Sequence[str]:
+        """All that is known in words of the examples, asked for or given: prompts must not quote
+        it."""
 
     def vocabulary(self, limit: int = 40) -> Sequence[str]:
         """Content words of the descriptions, the most frequent first; labels are not looked at."""
@@ -167,10 +172,12 @@ class Strategy(Protocol):
     Contract: `propose` does not mutate its input, yields drafts that differ from the parent and
     from each other, keeps the task's labels intact, and is deterministic given `context.rng`. It
     may be a generator: drafts beyond those that the search takes are then never made, and their
-    evidence is never paid.
+    evidence is never paid. It loses no placeholder of the question (see
+    `prompts.questions`), and leaves a question alone that is nothing but a placeholder.
 
-    `kinds` are the kinds of answers that it is meant for (`()`: all). `needs_proposer`: it is left
-    out where nothing can write. `reads_descriptions`: it learns from the descriptions of the
+    `kinds` are the kinds of answers that it is meant for (`()`: all). `needs_images`: it is left
+    out where no example has a picture. `needs_proposer`: it is left out where nothing can write.
+    `reads_descriptions`: it learns from the descriptions of the
     training examples, so they are worth asking for before the search starts.
     """
 
@@ -178,6 +185,7 @@ class Strategy(Protocol):
     summary: str
     source: str
     kinds: tuple[AnswerKind, ...] = ()
+    needs_images: bool = False
     needs_proposer: bool = False
     reads_descriptions: bool = False
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -66,3 +66,13 @@ class Task:
     fingerprint: str = ""
     validation: tuple[Example, ...] = ()
     fields: tuple[str, ...] = ()
+
+    @property
+    def pictured(self) -> bool:
+        """Whether any training example has a picture; otherwise all is text."""
+        return pictured(self.train)
+
+
+def pictured(examples: Iterable[Example]) -> bool:
+    """Whether any of the examples has a picture."""
+    return any(example.images for example in examples)

@@ -103,7 +103,7 @@ def probabilities_of(
     """How probable the model finds the answers that it wrote, each as a whole; 0 for none."""
     requests = [
         ScoreRequest(
-            render(prompt, (), len(example.images)),
+            render(prompt, (), len(example.images), example.fields),
             example.images,
             ((" " if outcome.reasoning else "") + (outcome.reply or " "),),
             _prefill(outcome.reasoning),
@@ -141,7 +141,7 @@ def _reason(
     asked = [i for i, (prompt, _) in enumerate(pairs) if prompt.reasoning != "none"]
     requests = [
         GenerateRequest(
-            render(pairs[i][0], labels, len(pairs[i][1].images)),
+            render(pairs[i][0], labels, len(pairs[i][1].images), pairs[i][1].fields),
             pairs[i][1].images,
             max_tokens=REASONING_TOKENS,
             stop=("\n", ANSWER_CUE.strip()),
@@ -169,7 +169,7 @@ def _write(
     """Answers that the model writes, under their kind's grammar."""
     requests = [
         GenerateRequest(
-            render(prompt, (), len(example.images)),
+            render(prompt, (), len(example.images), example.fields),
             example.images,
             max_tokens=schema.max_tokens or kind.longest(schema),
             stop=kind.ends(schema),
@@ -200,7 +200,7 @@ def _choose(
     """Labels by the probability of their words."""
     requests = []
     for (prompt, example), thought in zip(pairs, thoughts, strict=True):
-        messages = render(prompt, labels, len(example.images))
+        messages = render(prompt, labels, len(example.images), example.fields)
         lead = " " if thought else ""
         options = tuple(lead + word for word in option_words(prompt, labels))
         requests.append(ScoreRequest(messages, example.images, options, _prefill(thought)))

@@ -14,6 +14,7 @@ from ..core.prompt import Prompt
 from ..core.requests import GenerateRequest, ScoreRequest
 from ..core.task import Example
 from ..evaluation.metered_engine import MeteredEngine
+from ..prompts.questions import with_fields
 from ..prompts.rendering import render
 from . import text_contrast
 
@@ -47,28 +48,36 @@ class ModelEvidence:
         self.examples: Sequence[Example] = tuple(examples)
         self._engine = engine
         self._labels = tuple(labels)
+        self._fields = tuple(dict.fromkeys(name for e in self.examples for name in e.fields))
         self._heard = heard or _Heard()
         self._kept: dict[str, Any] = {}
         self._views: dict[frozenset[str], ModelEvidence] = {}
 
     def descriptions(self) -> Mapping[str, str]:
-        return self._texts([DESCRIBE], DESCRIPTION_TOKENS)[0]
+        shown = [example for example in self.examples if example.images]
+        said = self._texts([DESCRIBE], DESCRIPTION_TOKENS, shown)[0]
+        texts = {e.id: (said.get(e.id, ""), *e.fields.values()) for e in self.examples}
+        return {i: " ".join(part for part in parts if part) for i, parts in texts.items()}
 
     def described(self) -> bool:
         known = self._heard.texts.get((DESCRIBE, DESCRIPTION_TOKENS), {})
-        return all(example.id in known for example in self.examples)
+        return all(example.id in known for example in self.examples if example.images)
+
+    def example_texts(self) -> Sequence[str]:
+        said = self._heard.texts.get((DESCRIBE, DESCRIPTION_TOKENS), {}).values()
+        return [*said, *(text for example in self.examples for text in example.fields.values())]
 
     def vocabulary(self, limit: int = 40) -> Sequence[str]:
         return text_contrast.vocabulary(list(self.descriptions().values()), limit)
 
     def ask(self, questions: Sequence[str]) -> Sequence[Mapping[str, str]]:
-        said = self._texts(questions, ANSWER_TOKENS)
+        said = self._texts(questions, ANSWER_TOKENS, self.examples)
         return [{i: _short(text) for i, text in answers.items()} for answers in said]
 
     def word_scores(
         self, asked: Sequence[tuple[Prompt, Sequence[str]]]
     ) -> Sequence[Mapping[str, Mapping[str, float]]]:
-        kept = [(prompt, apart(words)) for prompt, words in asked]
+        kept = [(self._shown(prompt), apart(words)) for prompt, words in asked]
         missing = [
             (one, e)
             for one in dict.fromkeys(kept)
@@ -76,7 +85,7 @@ class ModelEvidence:
             if e.id not in self._heard.scores.get(one, ())
         ]
         requests = [
-            ScoreRequest(render(prompt, self._labels, len(e.images)), e.images, words)
+            ScoreRequest(render(prompt, self._labels, len(e.images), e.fields), e.images, words)
             for (prompt, words), e in missing
         ]
         answers = self._engine.score(requests) if requests else []
@@ -114,25 +123,30 @@ class ModelEvidence:
         known = [self._heard.texts.get((q, ANSWER_TOKENS), {}) for q in questions]
         return sum(e.id not in answers for answers in known for e in self.examples)
 
-    def _texts(self, questions: Sequence[str], tokens: int) -> list[Mapping[str, str]]:
+    def _texts(
+        self, questions: Sequence[str], tokens: int, examples: Sequence[Example]
+    ) -> list[Mapping[str, str]]:
         """Per question: example id -> what the model writes. All that is new in one call."""
         missing = [
             (q, e)
             for q in dict.fromkeys(questions)
-            for e in self.examples
+            for e in examples
             if e.id not in self._heard.texts.get((q, tokens), ())
         ]
         requests = [self._request(q, e, tokens) for q, e in missing]
         answers = self._engine.generate(requests) if requests else []
         for (q, e), answer in zip(missing, answers, strict=True):
             self._heard.texts.setdefault((q, tokens), {})[e.id] = answer.text.strip()
-        return [
-            {e.id: self._heard.texts[q, tokens][e.id] for e in self.examples} for q in questions
-        ]
+        return [{e.id: self._heard.texts[q, tokens][e.id] for e in examples} for q in questions]
 
     def _request(self, question: str, example: Example, tokens: int) -> GenerateRequest:
-        messages = render(Prompt(question=question), images=len(example.images))
+        prompt = Prompt(question) if question == DESCRIBE else self._shown(Prompt(question))
+        messages = render(prompt, images=len(example.images), fields=example.fields)
         return GenerateRequest(messages, example.images, max_tokens=tokens, stop=("\n",))
+
+    def _shown(self, prompt: Prompt) -> Prompt:
+        """The prompt with every field of the examples in its question."""
+        return prompt.with_(question=with_fields(prompt.question, self._fields))
 
 
 def apart(words: Sequence[str]) -> tuple[str, ...]:

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 from ..core.interfaces import Evidence
 from ..core.prompt import Prompt
-from ..core.task import Example
+from ..core.task import Example, pictured
 from .answer_rules import telling
-from .questions import QUESTIONS
+from .questions import questions_for
 from .word_sources import Source, answer_words, known_questions
 
 # The first to be asked: what many tasks turn on and a description of one sentence leaves out. The
@@ -52,10 +52,14 @@ class Bank:
 
     evidence: Evidence
     labels: Sequence[str]
-    left: list[str] = field(default_factory=lambda: list(dict.fromkeys((*FIRST, *QUESTIONS))))
+    left: list[str] = field(default_factory=list)
     ranked: dict[str, float] = field(default_factory=dict)
     answers: dict[str, Mapping[str, str]] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        first = FIRST if pictured(self.evidence.examples) else ()
+        self.left = list(dict.fromkeys((*first, *questions_for(self.evidence.examples))))
 
     def outlook(self) -> float | None:
         """How well the best question that is ready tells the labels apart; None before any was

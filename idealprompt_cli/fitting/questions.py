@@ -1,12 +1,16 @@
-"""Generic questions about everyday attributes of a picture (shared by strategies).
+"""Generic questions about everyday attributes of a picture, or about a text.
 
-They name attributes that a picture may have and no task's labels, so that they hold for any task;
-which of them is worth asking is found out on the training examples. The wording is that of common
-visual question answering data (VQA v2, GQA), as SmolVLM, Qwen2-VL or Moondream have seen it; it
-was written without sight of any one model's training text, the demonstration model's included.
+They name attributes that a picture or text may have and no task's labels, so that they hold for
+any task; which of them is worth asking is found out on the training examples. The wording of those
+about pictures is that of common visual question answering data (VQA v2, GQA), as SmolVLM, Qwen2-VL
+or Moondream have seen it; all were written without sight of any one model's training text.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..core.task import Example, pictured
 
 # Ordered so that the questions that most tasks turn on come first: a small budget asks these only.
 QUESTIONS: tuple[str, ...] = (
@@ -57,3 +61,33 @@ QUESTIONS: tuple[str, ...] = (
     "What type of image is this?",
     "What stands out in the image?",
 )
+
+TEXT_QUESTIONS: tuple[str, ...] = (
+    "What is the text about?",
+    "What does the writer want?",
+    "What is the topic?",
+    "What is the problem?",
+    "Is it a question, a request or a complaint?",
+    "What thing is mentioned?",
+    "Is the tone positive, neutral or negative?",
+    "What happened?",
+    "What should be done?",
+    "Who is it about?",
+    "What kind of text is this?",
+    "Is something missing or wrong?",
+    "Is it about the past or the future?",
+    "Is it urgent?",
+    "Is it about money?",
+    "Is it about a person, a place or a thing?",
+    "What place is mentioned?",
+    "When did it happen?",
+    "Is it formal or informal?",
+    "Is it true or false?",
+    "How many things are mentioned?",
+    "What is the most important word?",
+)
+
+
+def questions_for(examples: Iterable[Example]) -> tuple[str, ...]:
+    """The questions that suit the examples: about pictures, or about texts where there are none."""
+    return QUESTIONS if pictured(examples) else TEXT_QUESTIONS

@@ -6,17 +6,23 @@ Knows nothing of engines, files or scores.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import shorten
 
-from ..core.prompt import Content, ImageSlot, Message, Prompt
+from ..core.errors import UsageError
+from ..core.placeholders import fill, placeholder_names
+from ..core.prompt import Content, FieldText, ImageSlot, Message, Prompt
+from .questions import fields_apart
 
 # What separates a description written first from the answer. The answer's words then carry a
 # leading space, because byte-pair vocabularies hold " word" as the usual token after a colon.
 ANSWER_CUE = "\nAnswer:"
 
+Pieces = tuple[str, ...]
+
 _REASONING_TEXT: Mapping[str, str] = {
     "none": "",
     "brief": "Think step by step, briefly, then answer.",
-    "describe": "First describe the image in one sentence, then answer the question.",
+    "describe": "First describe the {noun} in one sentence, then answer the question.",
 }
 
 
@@ -40,38 +46,80 @@ def ordered_labels(prompt: Prompt, labels: Sequence[str]) -> tuple[str, ...]:
 # --- rendering -----------------------------------------------------------------------------------
 
 
-def render(prompt: Prompt, labels: Sequence[str] = (), images: int = 1) -> tuple[Message, ...]:
+def render(
+    prompt: Prompt,
+    labels: Sequence[str] = (),
+    images: int = 1,
+    fields: Mapping[str, str] | None = None,
+) -> tuple[Message, ...]:
     """Chat messages of a prompt, with `images` image slots in the user's turn.
 
     Order of the text: role (when it has no turn of its own), context, cues, definitions,
     demonstrations, question, options, constraints, reasoning, output format. Definitions come
-    before the question, so that the question stands next to the answer.
+    before the question, so that the question stands next to the answer. `fields` are the example's
+    own texts, which come out as `FieldText`; without them each is its placeholder, `{name}`.
+
+    Raises UsageError for a placeholder that names no field of the example, or a stray brace.
     """
     slots: Content = (ImageSlot(),) * images
-    text = _body(prompt, labels)
-    parts: Content = (text,) if text else ()
-    content = (*slots, *parts) if prompt.image_position == "before" else (*parts, *slots)
+    text = _body(prompt, labels, images, fields)
+    content = (*slots, *text) if prompt.image_position == "before" else (*text, *slots)
     user = Message("user", content)
     if prompt.role and prompt.role_channel == "system":
         return (Message("system", (prompt.role,)), user)
     return (user,)
 
 
-def _body(prompt: Prompt, labels: Sequence[str]) -> str:
+def _body(
+    prompt: Prompt, labels: Sequence[str], images: int, fields: Mapping[str, str] | None
+) -> Pieces:
+    question, moved = prompt.question, ""
+    if prompt.fields_position != "question":
+        question, moved = fields_apart(prompt.question)
     role = prompt.role if prompt.role_channel == "user" else ""
-    parts = (
-        role,
-        prompt.context,
-        *prompt.cues,
-        _definitions(prompt, labels),
-        _demonstrations(prompt),
-        prompt.question,
-        _options(prompt, labels),
-        *prompt.constraints,
-        _REASONING_TEXT[prompt.reasoning],
-        prompt.output_format,
+    parts: tuple[Pieces, ...] = (
+        (role,),
+        (prompt.context,),
+        *((cue,) for cue in prompt.cues),
+        (_definitions(prompt, labels),),
+        (_demonstrations(prompt, images),),
+        _filled(question, fields),
+        (_options(prompt, labels),),
+        *((constraint,) for constraint in prompt.constraints),
+        (_REASONING_TEXT[prompt.reasoning].format(noun="image" if images else "text"),),
+        (prompt.output_format,),
     )
-    return " ".join(part.strip() for part in parts if part.strip())
+    text, apart = _joined(parts, " "), _filled(moved, fields)
+    return _joined((apart, text) if prompt.fields_position == "before" else (text, apart), "\n")
+
+
+def _filled(text: str, fields: Mapping[str, str] | None) -> Pieces:
+    """The text with an example's fields, or with its placeholders as field texts."""
+    try:
+        names = placeholder_names(text)
+        return fill(text, {name: f"{{{name}}}" for name in names} if fields is None else fields)
+    except ValueError as problem:
+        shown = shorten(text, 60, placeholder="...")
+        raise UsageError(f"the question {shown!r} {problem}") from problem
+
+
+def _joined(parts: Sequence[Pieces], between: str) -> Pieces:
+    """The parts that hold anything; neighbouring plain texts are one piece, and no part begins or
+    ends with white space of its own."""
+    pieces: list[str] = []
+    for part in parts:
+        own = list(part)
+        if own and not isinstance(own[0], FieldText):
+            own[0] = own[0].lstrip()
+        if own and not isinstance(own[-1], FieldText):
+            own[-1] = own[-1].rstrip()
+        own = [piece for piece in own if piece]
+        for piece in (*((between,) if pieces and own else ()), *own):
+            if pieces and not any(isinstance(one, FieldText) for one in (piece, pieces[-1])):
+                pieces[-1] += piece
+            else:
+                pieces.append(piece)
+    return tuple(pieces)
 
 
 def _definitions(prompt: Prompt, labels: Sequence[str]) -> str:
@@ -93,9 +141,10 @@ def _options(prompt: Prompt, labels: Sequence[str]) -> str:
     return f"Options: {', '.join(dict.fromkeys(words))}."
 
 
-def _demonstrations(prompt: Prompt) -> str:
+def _demonstrations(prompt: Prompt, images: int) -> str:
+    shown_as = "Image" if images else "Text"
     lines = [
-        f"Image: {shown.description} Answer: {words_for(prompt, shown.answer)[0]}."
+        f"{shown_as}: {shown.description} Answer: {words_for(prompt, shown.answer)[0]}."
         for shown in prompt.demonstrations
     ]
     return " ".join(lines)

@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 from ..core.errors import ArtifactError
 from ..core.nearest import did_you_mean
+from ..core.placeholders import placeholder_names
 from ..core.prompt import (
     Demonstration,
     FieldsPosition,
@@ -83,7 +84,13 @@ def _parsed(name: str, value: Any, where: str) -> Any:
         return tuple(_text(item, where) for item in _list(value, where))
     if name in _CHOICES and value not in _CHOICES[name]:
         raise ArtifactError(f"{where}: {value!r} is none of {', '.join(_CHOICES[name])}")
-    return _text(value, where)
+    text = _text(value, where)
+    if name == "question":
+        try:
+            placeholder_names(text)
+        except ValueError as problem:
+            raise ArtifactError(f"{where} {problem}") from problem
+    return text
 
 
 def _parsed_labels(name: str, value: Any, where: str) -> Any:

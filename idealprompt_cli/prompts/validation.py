@@ -1,13 +1,15 @@
 """Is a text that somebody wrote fit for a prompt? (for strategies and reflection with a proposer)
 
-It must keep the labels, be one sentence or phrase of a sane length, and copy no run of words from
-what was said of a training picture.
+It must keep the labels and the fields, be one sentence or phrase of a sane length, and copy no run
+of words from a text of a training example or a description of its picture.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+
+from ..core.placeholders import placeholder_names
 
 # One line that ends like a sentence, in llama.cpp's grammar notation.
 SENTENCE = 'root ::= [^\\n"]{7,200} [.?]\n'
@@ -30,16 +32,26 @@ def clean(text: str) -> str:
 
 
 def fit_rewrite(text: str, original: str, labels: Sequence[str], said: Iterable[str]) -> bool:
-    """Whether `text` can stand for `original`. `said` are texts about training pictures."""
+    """Whether `text` can stand for `original`. `said` are the texts of training examples."""
     words, before = _words(text), _words(original)
     if not 3 <= len(words) <= max(12, _LONGEST * len(before)) or words == before:
         return False
     if len(set(words)) <= 0.6 * len(words):
         return False
+    if _fields(text) != _fields(original):
+        return False
     named = [label for label in labels if names(original, label)]
     if not all(names(text, label) for label in named):
         return False
     return not copies(text, said, original)
+
+
+def _fields(text: str) -> set[str] | None:
+    """The fields that a text refers to; None where its braces do not fit."""
+    try:
+        return set(placeholder_names(text))
+    except ValueError:
+        return None
 
 
 def fit_phrase(text: str, labels: Sequence[str], said: Iterable[str]) -> bool:

@@ -10,11 +10,12 @@ from pathlib import Path
 from ..core.errors import IdealPromptError
 from ..core.interfaces import Proposer
 from ..core.results import Outcome
-from ..core.task import Example
+from ..core.task import Example, pictured
 from ..evaluation.budget import OutOfBudget
 from ..evaluation.cross_fitting import Candidate
 from ..evaluation.evaluator import Evaluator
 from ..fitting.evidence import ModelEvidence
+from ..fitting.questions import questions_for
 from ..prompts.rendering import ordered_labels, render
 from ..prompts.serialisation import fingerprint
 from .calibration import OrderBias, calibrations, order_bias, orders
@@ -28,6 +29,8 @@ from .text_edits import text_edits
 TURNED = 8
 # Confusions about which a proposer is asked without any of its texts being accepted.
 ASKS = 3
+# A text field without content (arXiv 2102.09690).
+NO_CONTENT = "N/A"
 
 
 @dataclass
@@ -117,19 +120,24 @@ class Clinic:
     ) -> tuple[Probe, ...]:
         name = fingerprint(incumbent.prompt)
         if self.kept_for != name:
-            found = probes(self.evidence, ranked(every), self.questions, replies)
+            found = probes(self.evidence, ranked(every), self._questions(), replies)
             if self.evidence.affordable() >= len(self.examples):
                 self.kept = found or self.kept
             self.kept_for = name
         return self.kept
 
+    def _questions(self) -> Sequence[str]:
+        return self.questions if pictured(self.examples) else questions_for(self.examples)
+
     def _blank(self, incumbent: Candidate) -> Outcome | None:
-        """The incumbent's answer to a picture without content."""
-        if self.blank is None:
+        """The incumbent's answer to an example without content."""
+        first = self.examples[0]
+        if self.blank is None and first.images:
             return None
-        count = len(self.examples[0].images)
+        images = tuple(self.blank for _ in first.images if self.blank is not None)
+        fields = dict.fromkeys(first.fields, NO_CONTENT)
         label = self.evaluator.task.labels[0]
-        example = Example("blank", (self.blank,) * count, label, "content-free")
+        example = Example("blank", images, label, "content-free", fields)
         try:
             return self.evaluator.judge([(incumbent.prompt, example)])[0].outcome
         except (OutOfBudget, IdealPromptError):
@@ -148,7 +156,8 @@ class Clinic:
         shown = shown_of(confusion, self.examples)
         texts = self.said_of([i for ids in shown.values() for i in ids])
         labels = self.evaluator.task.labels
-        return written(incumbent.prompt, confusion, shown, texts, labels, self.proposer)
+        noun = "picture" if pictured(self.examples) else "text"
+        return written(incumbent.prompt, confusion, shown, texts, labels, self.proposer, noun)
 
     def credit(self, kind: str) -> None:
         """An edit of this kind was accepted: a proposer whose text was may be asked again."""

@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from ..core.interfaces import Draft, Proposer
 from ..core.prompt import LabelText, Prompt
 from ..core.task import Example
+from ..prompts.questions import is_given
 from ..prompts.rendering import words_for
 from ..prompts.validation import PHRASE, SENTENCE, clean, fit_phrase, fit_rewrite
 from .cases import Confusion
 from .proposal import Proposal
 
-# Pictures of each label that the proposer is told of.
+# Examples of each label that the proposer is shown.
 SHOWN = 3
 TOKENS = 24
 QUESTION_TOKENS = 48
@@ -35,8 +36,8 @@ def capable(proposer: Proposer) -> bool:
 
 
 def shown_of(confusion: Confusion, examples: Sequence[Example]) -> dict[str, tuple[str, ...]]:
-    """label -> ids of the pictures to tell the proposer of: the worst cases of the confusion, and
-    pictures of the other label."""
+    """label -> ids of the examples to show the proposer: the worst cases of the confusion, and
+    examples of the other label."""
     worst = confusion.ids[:SHOWN]
     own = [e.id for e in examples if e.answer == confusion.gold and e.id not in worst]
     other = [e.id for e in examples if e.answer == confusion.rival]
@@ -51,24 +52,34 @@ def written(
     said: Mapping[str, str],
     labels: Sequence[str],
     proposer: Proposer,
+    noun: str,
 ) -> list[Proposal]:
-    """Definitions of the two labels and a question that tells them apart. They saw the pictures
-    they are told of, which therefore do not test them."""
+    """Definitions of the two labels and a question that tells them apart. They are
+    written from the examples in `shown`, which therefore do not test them. `noun`: what an example
+    is, "picture" or "text"."""
     told = {label: tuple(said[i].rstrip(". ") for i in ids) for label, ids in shown.items()}
     if len(told) < 2 or not all(told.values()):
         return []
     sides = list(told.items())
     marks = {}
     for place, side in enumerate(sides):
-        text = _mark(proposer, side, sides[1 - place])
+        text = _mark(proposer, side, sides[1 - place], noun)
         if not fit_phrase(text, labels, said.values()):
             return []
         marks[side[0]] = text
     ids = tuple(i for shown_ids in shown.values() for i in shown_ids)
-    drafts = [("written-definitions", _defined(prompt, marks))]
-    question = _question(proposer, prompt, marks)
+    drafts: list[tuple[str, Prompt | None]] = [("written-definitions", _defined(prompt, marks))]
+    if is_given(prompt.question):
+        return _proposals(drafts, confusion, ids)
+    question = _question(proposer, prompt, marks, noun)
     if fit_rewrite(question, prompt.question, labels, said.values()):
         drafts.append(("written-question", prompt.with_(question=question)))
+    return _proposals(drafts, confusion, ids)
+
+
+def _proposals(
+    drafts: Sequence[tuple[str, Prompt | None]], confusion: Confusion, ids: tuple[str, ...]
+) -> list[Proposal]:
     return [
         Proposal(kind, Draft(edited, _WHY), _WHY, confusion.name, ids)
         for kind, edited in drafts
@@ -77,17 +88,21 @@ def written(
 
 
 def _mark(
-    proposer: Proposer, label: tuple[str, Sequence[str]], other: tuple[str, Sequence[str]]
+    proposer: Proposer,
+    label: tuple[str, Sequence[str]],
+    other: tuple[str, Sequence[str]],
+    noun: str = "picture",
 ) -> str:
-    """What sets the pictures of a label apart from those of the other, in a few words."""
-    told = " ".join(f"Pictures of {name}: {'; '.join(texts)}." for name, texts in (label, other))
-    ask = f"{told} What do the pictures of {label[0]} have that those of {other[0]} do not? "
-    return clean(proposer.write(ask + "Answer in at most five words.", TOKENS, PHRASE))
+    """What sets the examples of a label apart from those of the other, in a few words."""
+    sides = (f"{noun.title()}s of {name}: {'; '.join(texts)}." for name, texts in (label, other))
+    ask = f"What do the {noun}s of {label[0]} have that those of {other[0]} do not?"
+    request = f"{' '.join(sides)} {ask} Answer in at most five words."
+    return clean(proposer.write(request, TOKENS, PHRASE))
 
 
-def _question(proposer: Proposer, prompt: Prompt, marks: Mapping[str, str]) -> str:
+def _question(proposer: Proposer, prompt: Prompt, marks: Mapping[str, str], noun: str) -> str:
     told = "; ".join(f"{words_for(prompt, x)[0]} means {mark}" for x, mark in marks.items())
-    ask = f"A question about a picture: {prompt.question} It is often misunderstood: {told}. "
+    ask = f"A question about a {noun}: {prompt.question} It is often misunderstood: {told}. "
     return clean(proposer.write(ask + "Write a clearer question.", QUESTION_TOKENS, SENTENCE))
 
 

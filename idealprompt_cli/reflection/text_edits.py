@@ -13,9 +13,11 @@ from typing import Any
 
 from ..core.interfaces import Draft, Evidence
 from ..core.prompt import LabelText, Prompt, Verbaliser
+from ..core.task import pictured
 from ..fitting.answer_rules import phrases_of, telling_together
 from ..fitting.text_contrast import either
 from ..fitting.verbalisers import fit_verbalisers, likelihood
+from ..prompts.questions import asking, is_given
 from ..prompts.rendering import words_for
 from .cases import Confusion
 from .probing import FITTED, Probe, phrases
@@ -72,6 +74,12 @@ def text_edits(
     return found
 
 
+def anew(prompt: Prompt, question: str) -> Prompt:
+    """A new prompt that asks something else about the same fields."""
+    fresh = Prompt(prompt.question, fields_position=prompt.fields_position)
+    return asking(fresh, question)
+
+
 # --- definitions ----------------------------------------------------------------------------------
 
 
@@ -125,12 +133,11 @@ def _rule(
 ) -> Prompt | None:
     """A new prompt that defines the labels by what two questions answer: the pair of questions
     that tells most is found again for every fold."""
-    del prompt
     found = _phrased(evidence, labels, kept, replies)
-    if found is None:
+    if found is None or is_given(prompt.question):
         return None
     texts = tuple(LabelText(label, either(own)) for label, own in found.items())
-    return Prompt(WHICH, label_descriptions=texts)
+    return anew(prompt, WHICH).with_(label_descriptions=texts)
 
 
 def _rule_first(prompt: Prompt, evidence: Evidence, **told: Any) -> Prompt | None:
@@ -152,13 +159,12 @@ def _rule_question(
     replies: Mapping[str, str],
 ) -> Prompt | None:
     """A new prompt that offers the pairs of answers themselves, and reads them as labels."""
-    del prompt
     found = _phrased(evidence, labels, kept, replies)
-    if found is None:
+    if found is None or is_given(prompt.question):
         return None
     words = sorted(phrase for own in found.values() for phrase in own)
     verbalisers = tuple(Verbaliser(label, own) for label, own in found.items())
-    return Prompt(f"Which fits: {either(words)}?", verbalisers=verbalisers)
+    return anew(prompt, f"Which fits: {either(words)}?").with_(verbalisers=verbalisers)
 
 
 def _phrased(
@@ -230,7 +236,8 @@ def _cue(
     a, b = (phrases(evidence, kept, x, pair, 1) for x in pair)
     if not a or not b or len(prompt.cues) >= MAX_CUES:
         return None
-    return prompt.with_(cues=(*prompt.cues, f"Look closely: is it {a[0]} or {b[0]}?"))
+    look = "Look closely" if pictured(evidence.examples) else "Read closely"
+    return prompt.with_(cues=(*prompt.cues, f"{look}: is it {a[0]} or {b[0]}?"))
 
 
 # --- question and words ---------------------------------------------------------------------------
@@ -240,13 +247,12 @@ def _contrast(
     prompt: Prompt, evidence: Evidence, *, labels: Sequence[str], kept: Sequence[Probe]
 ) -> Prompt | None:
     """A new prompt that asks which mark is seen; a label's first mark stands for it."""
-    del prompt
     marks = {label: phrases(evidence, kept, label, labels, 1) for label in labels}
     words = [found[0] for found in marks.values() if found]
-    if len(set(words)) < len(labels):
+    if len(set(words)) < len(labels) or is_given(prompt.question):
         return None
     verbalisers = tuple(Verbaliser(label, found) for label, found in marks.items())
-    return Prompt(f"Is it {either(words)}?", verbalisers=verbalisers)
+    return anew(prompt, f"Is it {either(words)}?").with_(verbalisers=verbalisers)
 
 
 def _reask(
@@ -254,9 +260,10 @@ def _reask(
 ) -> Prompt | None:
     """A new prompt with the probing question that tells the labels apart best, and the words
     that stand for them. Which question is best is found out again for every fold."""
-    del prompt
     best = _telling_words(evidence, labels, kept)
-    return Prompt(best[0].question, verbalisers=best[1]) if best else None
+    if best is None or is_given(prompt.question):
+        return None
+    return anew(prompt, best[0].question).with_(verbalisers=best[1])
 
 
 def _telling_words(

@@ -49,7 +49,12 @@ class Drafter:
                 self.proposer = make(self.context.engine)
             except OutOfBudget:
                 self.proposer = None
-        usable = [s for s in strategies if self.proposer is not None or s not in needing]
+        usable = [
+            s
+            for s in strategies
+            if (self.proposer is not None or s not in needing)
+            and (self.context.task.pictured or not s.needs_images)
+        ]
         self._describe_images(usable)
         return usable
 

@@ -22,6 +22,7 @@ from .definition_style import DefinitionStyle
 from .demonstrations import Demonstrations
 from .describe_first import DescribeFirst
 from .domain_context import DomainContext
+from .fields_position import FieldsPosition
 from .grid_question import GridQuestion
 from .image_position import ImagePosition
 from .label_descriptions import LabelDescriptions
@@ -63,6 +64,7 @@ STRATEGIES: Mapping[str, Strategy] = {
     "role": Role(),
     "constraints": Constraints(),
     "image_position": ImagePosition(),
+    "fields_position": FieldsPosition(),
     "language": Language(),
     "compression": Compression(),
     "rewrite": Rewrite(),

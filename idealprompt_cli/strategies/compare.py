@@ -10,6 +10,7 @@ from ..core.interfaces import Draft, Evidence, Strategy, StrategyContext
 from ..core.prompt import Prompt, Reasoning, Verbaliser
 from ..fitting.attribute_tables import Table, tables
 from ..fitting.attributes import DIFFERENT, SAME
+from ..prompts.questions import is_given
 from .reask import bare
 
 # Ordinary instruction English, fitted to no one model.
@@ -29,10 +30,12 @@ class Compare(Strategy):
     name = "compare"
     summary = "compare two things in the picture by an aspect, each named before the verdict"
     source = "multimodal chain of thought, arXiv 2302.00923, on relations"
+    needs_images = True
     reads_descriptions = True
 
     def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
-        return len(context.task.labels) == 2 and not prompt.verbalisers
+        plain = not prompt.verbalisers and not is_given(prompt.question)
+        return len(context.task.labels) == 2 and plain
 
     def propose(self, prompt: Prompt, context: StrategyContext) -> Iterator[Draft]:
         labels, evidence = context.task.labels, context.evidence

@@ -9,6 +9,7 @@ from ..core.prompt import Prompt
 
 # Ordinary instruction English, fitted to no one model.
 CONSTRAINTS = ("Ignore the background.", "Judge only by what is visible.", "Do not explain.")
+TEXT_CONSTRAINTS = ("Judge only by what the text says.", "Do not explain.")
 
 
 class Constraints(Strategy):
@@ -22,4 +23,5 @@ class Constraints(Strategy):
         return not prompt.constraints
 
     def propose(self, prompt: Prompt, context: StrategyContext) -> Sequence[Draft]:
-        return [Draft(prompt.with_(constraints=(text,)), f'adds "{text}"') for text in CONSTRAINTS]
+        texts = CONSTRAINTS if context.task.pictured else TEXT_CONSTRAINTS
+        return [Draft(prompt.with_(constraints=(text,)), f'adds "{text}"') for text in texts]

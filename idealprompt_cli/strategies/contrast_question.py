@@ -7,11 +7,18 @@ from functools import partial
 
 from ..core.interfaces import Draft, Evidence, Strategy, StrategyContext
 from ..core.prompt import Prompt, Verbaliser
+from ..core.task import pictured
 from ..fitting.text_contrast import either
 from ..fitting.word_sources import Source, outlook, sources
+from ..prompts.questions import is_given
 from .reask import bare
 
 # Ordinary instruction English, fitted to no one model.
+TEXT_PATTERNS = (
+    "Is it {words}?",
+    "Which best describes the text: {words}?",
+    "What is the text about: {words}?",
+)
 PATTERNS = (
     "Is the object{where} {words}?",
     "Which best describes the image{where}: {words}?",
@@ -31,14 +38,15 @@ class ContrastQuestion(Strategy):
     reads_descriptions = True
 
     def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
-        return len(context.task.labels) > 1 and not prompt.verbalisers
+        plain = not prompt.verbalisers and not is_given(prompt.question)
+        return len(context.task.labels) > 1 and plain
 
     def propose(self, prompt: Prompt, context: StrategyContext) -> Iterator[Draft]:
         labels, seen = context.task.labels, set[Prompt]()
         for source in sources(context.evidence, labels)[:SOURCES]:
             edits = [
                 partial(_refit, source=source, pattern=pattern, labels=labels)
-                for pattern in PATTERNS
+                for pattern in (PATTERNS if context.task.pictured else TEXT_PATTERNS)
             ]
             if len(labels) == 2:
                 edits[1:1] = [
@@ -80,5 +88,6 @@ def _refit_yes(
         return None
     verbalisers = (Verbaliser(label, ("yes",)), Verbaliser(other, ("no",)))
     where = f" {source.where}" if source.where else ""
-    asked = bare(prompt, f"Is the object{where} {found[0]}?")
+    what = "the object" if pictured(evidence.examples) else "it"
+    asked = bare(prompt, f"Is {what}{where} {found[0]}?")
     return asked.with_(verbalisers=verbalisers, output_format="Answer with yes or no.")

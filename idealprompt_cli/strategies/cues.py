@@ -14,6 +14,11 @@ CUES = (
     "Pay attention to small details.",
     "Consider the color, shape and texture.",
 )
+TEXT_CUES = (
+    "Read the text carefully.",
+    "Focus on what the writer wants.",
+    "Pay attention to small details.",
+)
 
 
 class Cues(Strategy):
@@ -29,6 +34,6 @@ class Cues(Strategy):
     def propose(self, prompt: Prompt, context: StrategyContext) -> Sequence[Draft]:
         return [
             Draft(prompt.with_(cues=(*prompt.cues, cue)), f'adds "{cue}"')
-            for cue in CUES
+            for cue in (CUES if context.task.pictured else TEXT_CUES)
             if cue not in prompt.cues
         ][:3]

@@ -9,7 +9,8 @@ from ..core.prompt import Prompt
 from ..fitting.text_contrast import either
 
 # Ordinary instruction English, fitted to no one model.
-PLAIN = "You are given an image to classify."
+PLAIN = ("You are given an image to classify.", "The images show things such as {words}.")
+TEXT = ("You are given a text to classify.", "The texts are about things such as {words}.")
 
 
 class DomainContext(Strategy):
@@ -23,8 +24,9 @@ class DomainContext(Strategy):
         return not prompt.context
 
     def propose(self, prompt: Prompt, context: StrategyContext) -> Sequence[Draft]:
-        texts = [PLAIN]
+        plain, pattern = PLAIN if context.task.pictured else TEXT
+        texts = [plain]
         words = [word for word in context.evidence.vocabulary(4) if " " not in word]
         if len(words) > 1:
-            texts.append(f"The images show things such as {either(words)}.")
+            texts.append(pattern.format(words=either(words)))
         return [Draft(prompt.with_(context=text), f'adds "{text}"') for text in texts]

@@ -9,6 +9,7 @@ from ..core.interfaces import Draft, Evidence, Strategy, StrategyContext
 from ..core.prompt import Prompt, Verbaliser
 from ..fitting.attribute_tables import Cell, Table, tables
 from ..fitting.text_contrast import either
+from ..prompts.questions import is_given
 from .reask import bare
 
 # Ordinary instruction English, fitted to no one model.
@@ -26,13 +27,14 @@ class GridQuestion(Strategy):
     reads_descriptions = True
 
     def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
-        return len(context.task.labels) > 1 and not prompt.verbalisers
+        plain = not prompt.verbalisers and not is_given(prompt.question)
+        return len(context.task.labels) > 1 and plain
 
     def propose(self, prompt: Prompt, context: StrategyContext) -> Iterator[Draft]:
         labels, seen = context.task.labels, set[Prompt]()
         context.evidence.descriptions()
         for table in _pairs(context.evidence, labels):
-            for pattern in PATTERNS:
+            for pattern in PATTERNS if context.task.pictured else PATTERNS[:1]:
                 refit = partial(_refit, table=table, pattern=pattern, labels=labels)
                 fitted = refit(prompt, context.evidence)
                 if fitted is not None and fitted not in seen:

@@ -15,6 +15,7 @@ class ImagePosition(Strategy):
     name = "image_position"
     summary = "move the picture to the other side of the text"
     source = "modality order, arXiv 2410.03062"
+    needs_images = True
 
     def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
         return True

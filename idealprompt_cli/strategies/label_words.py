@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from ..core.interfaces import Draft, Evidence, Strategy, StrategyContext
+from ..core.placeholders import escape
 from ..core.prompt import Prompt, Verbaliser
 from ..fitting.text_contrast import either
 from ..fitting.word_sources import Source, outlook, sources
@@ -48,10 +49,10 @@ def _refit(
         return None
     question = prompt.question
     for label in labels:
-        question = either(sorted(found[label])).join(_code(label).split(question))
+        question = escape(either(sorted(found[label]))).join(_code(label).split(question))
     verbalisers = tuple(Verbaliser(label, found[label]) for label in labels)
     return prompt.with_(question=question, verbalisers=verbalisers, label_descriptions=())
 
 
 def _code(label: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<!\w){re.escape(label)}(?!\w)")
+    return re.compile(rf"(?<![\w{{]){re.escape(label)}(?![\w}}])")

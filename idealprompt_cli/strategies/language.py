@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from ..core.interfaces import Draft, Strategy, StrategyContext
 from ..core.prompt import Prompt
+from ..prompts.questions import is_given
 from ..prompts.validation import SENTENCE, clean, fit_rewrite
 
 # Language -> (its English name, "Answer with one of the labels only." in it).
@@ -58,10 +59,11 @@ class Language(Strategy):
 
 def _translated(prompt: Prompt, context: StrategyContext) -> str | None:
     """The question in English, where somebody can write and it is the same for all folds."""
-    if context.proposer is None or context.versions != 1 or context.evidence.affordable() < 1:
+    fixed = context.versions != 1 or is_given(prompt.question)
+    if context.proposer is None or fixed or context.evidence.affordable() < 1:
         return None
     request = REQUEST.format(question=prompt.question)
     text = clean(context.proposer.write(request, TOKENS, SENTENCE))
-    said = list(context.evidence.descriptions().values()) if context.evidence.described() else []
+    said = context.evidence.example_texts()
     fit = fit_rewrite(text, prompt.question, context.task.labels, said)
     return text if fit else None

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 
 from ..core.interfaces import Draft, Strategy, StrategyContext
 from ..core.prompt import Prompt
+from ..prompts.questions import is_given
 
 # Ordinary instruction English, fitted to no one model.
 NOUNS = ("object", "item", "product", "thing", "image", "picture", "photo")
-_NOUN = re.compile(rf"\b({'|'.join(NOUNS)})\b", re.IGNORECASE)
-_LEAD = "Look at the image and answer the question. "
+TEXT_NOUNS = ("text", "message", "sentence", "query")
+LEAD, TEXT_LEAD = (
+    f"{verb} and answer the question. " for verb in ("Look at the image", "Read the text")
+)
 
 
 class Paraphrase(Strategy):
@@ -23,14 +26,17 @@ class Paraphrase(Strategy):
     source = "prompt paraphrasing, arXiv 1911.12543"
 
     def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
-        return bool(prompt.question)
+        return bool(prompt.question) and not is_given(prompt.question)
 
     def propose(self, prompt: Prompt, context: StrategyContext) -> Sequence[Draft]:
+        nouns, lead = (NOUNS, LEAD) if context.task.pictured else (TEXT_NOUNS, TEXT_LEAD)
         texts = []
-        if match := _NOUN.search(prompt.question):
-            others = [noun for noun in NOUNS if noun != match[1].lower()]
+        # Not in a placeholder: that is the name of a field.
+        noun = re.compile(rf"(?<!{{)\b({'|'.join(nouns)})\b(?!}})", re.IGNORECASE)
+        if match := noun.search(prompt.question):
+            others = [other for other in nouns if other != match[1].lower()]
             context.rng.shuffle(others)
-            texts += [_NOUN.sub(noun, prompt.question) for noun in others[:2]]
-        led = prompt.question.startswith(_LEAD)
-        texts.append(prompt.question.removeprefix(_LEAD) if led else _LEAD + prompt.question)
+            texts += [noun.sub(other, prompt.question) for other in others[:2]]
+        led = prompt.question.startswith(lead)
+        texts.append(prompt.question.removeprefix(lead) if led else lead + prompt.question)
         return [Draft(prompt.with_(question=text), f'asks "{text}"') for text in texts]

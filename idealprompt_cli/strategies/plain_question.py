@@ -9,6 +9,7 @@ from functools import partial
 from ..core.interfaces import Draft, Evidence, Strategy, StrategyContext
 from ..core.prompt import Prompt
 from ..fitting.questions import QUESTIONS
+from ..prompts.questions import asking, is_given
 
 # Common instructions for captions and for reading (LLaVA's brief descriptions, arXiv 2304.08485;
 # TextVQA); written without sight of any one model's training text.
@@ -33,9 +34,11 @@ class AskAnew(Strategy):
     summary = "ask one of the common questions whose answers come near the right ones"
     source = "instruction selection (APE), arXiv 2211.01910, on instructions of arXiv 2304.08485"
     kinds = ("text", "number")
+    needs_images = True
 
     def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
-        return context.task.answer in self.kinds and prompt.question not in pool()
+        own = not is_given(prompt.question) and prompt.question not in pool()
+        return context.task.answer in self.kinds and own
 
     def propose(self, prompt: Prompt, context: StrategyContext) -> Sequence[Draft]:
         evidence = context.evidence
@@ -46,7 +49,7 @@ class AskAnew(Strategy):
         for place, question in enumerate(ranked(evidence, asked, ids)[:DRAFTS]):
             refit = partial(_refit, asked=asked, ids=ids, place=place)
             note = f'asks "{question}", which is answered most like the right answers'
-            drafts.append(Draft(prompt.with_(question=question), note, refit))
+            drafts.append(Draft(asking(prompt, question), note, refit))
         return drafts
 
 
@@ -81,4 +84,4 @@ def _refit(
     prompt: Prompt, evidence: Evidence, *, asked: Sequence[str], ids: Sequence[str], place: int
 ) -> Prompt | None:
     found = ranked(evidence, asked, ids)
-    return prompt.with_(question=found[place]) if len(found) > place else None
+    return asking(prompt, found[place]) if len(found) > place else None

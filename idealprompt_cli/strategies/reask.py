@@ -10,6 +10,7 @@ from ..core.prompt import Prompt
 from ..fitting.question_bank import asked_sources, bank
 from ..fitting.verbalisers import reading, refit_words
 from ..fitting.word_sources import Source
+from ..prompts.questions import asking, is_given
 
 
 class Reask(Strategy):
@@ -23,7 +24,8 @@ class Reask(Strategy):
     reads_descriptions = True
 
     def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
-        return len(context.task.labels) > 1 and not prompt.verbalisers
+        plain = not prompt.verbalisers and not is_given(prompt.question)
+        return len(context.task.labels) > 1 and plain
 
     def propose(self, prompt: Prompt, context: StrategyContext) -> Iterator[Draft]:
         labels = context.task.labels
@@ -41,8 +43,7 @@ class Reask(Strategy):
 
 def bare(prompt: Prompt, question: str) -> Prompt:
     """The prompt with another question, without the parts that speak of private labels."""
-    return prompt.with_(
-        question=question,
+    return asking(prompt, question).with_(
         label_descriptions=(),
         label_order=(),
         demonstrations=(),

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from ..core.interfaces import Draft, Strategy, StrategyContext
 from ..core.prompt import Prompt
+from ..prompts.questions import is_given
 from ..prompts.validation import SENTENCE, clean, fit_rewrite
 
 REQUESTS = (
     "Say this in other words, in one simple sentence: {question}",
     "Make this shorter, in one sentence: {question}",
-    "Make this clearer for somebody who looks at a picture, in one sentence: {question}",
+    "Make this clearer for somebody who {looks}, in one sentence: {question}",
 )
 TOKENS = 48
 
@@ -29,16 +30,19 @@ class Rewrite(Strategy):
 
     def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
         room = context.evidence.affordable() > len(REQUESTS)
-        return context.proposer is not None and context.versions == 1 and room
+        own = context.versions == 1 and not is_given(prompt.question)
+        return context.proposer is not None and own and room
 
     def propose(self, prompt: Prompt, context: StrategyContext) -> Sequence[Draft]:
         if context.proposer is None:
             return []
-        said = list(context.evidence.descriptions().values())
+        context.evidence.descriptions()
+        said = context.evidence.example_texts()
+        looks = "looks at a picture" if context.task.pictured else "reads a text"
         drafts: dict[str, Draft] = {}
         for request in REQUESTS:
             written = context.proposer.write(
-                request.format(question=prompt.question), TOKENS, SENTENCE
+                request.format(question=prompt.question, looks=looks), TOKENS, SENTENCE
             )
             text = clean(written)
             if fit_rewrite(text, prompt.question, context.task.labels, said):

@@ -9,6 +9,7 @@ from ..core.prompt import Prompt
 
 # Ordinary instruction English, fitted to no one model.
 ROLES = ("You are a helpful visual assistant.", "You are an expert in image classification.")
+TEXT_ROLES = ("You are a helpful assistant.", "You are an expert in text classification.")
 
 
 class Role(Strategy):
@@ -26,4 +27,5 @@ class Role(Strategy):
             channel = "user" if prompt.role_channel == "system" else "system"
             moved = prompt.with_(role_channel=channel)
             return [Draft(moved, f"moves the role to the {channel} turn")]
-        return [Draft(prompt.with_(role=role), f'gives the role "{role}"') for role in ROLES]
+        roles = ROLES if context.task.pictured else TEXT_ROLES
+        return [Draft(prompt.with_(role=role), f'gives the role "{role}"') for role in roles]

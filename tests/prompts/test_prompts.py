@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from idealprompt_cli.core.errors import ArtifactError
+from idealprompt_cli.core.errors import ArtifactError, UsageError
 from idealprompt_cli.core.prompt import (
     Demonstration,
+    FieldsPosition,
+    FieldText,
     ImageSlot,
     LabelText,
     Message,
     Prompt,
     Verbaliser,
 )
+from idealprompt_cli.prompts.questions import asking, is_given
 from idealprompt_cli.prompts.rendering import length, ordered_labels, render, words_for
 from idealprompt_cli.prompts.serialisation import fingerprint, from_dict, to_dict
 
@@ -114,3 +117,54 @@ def test_fingerprint_follows_content_and_length_the_text() -> None:
     assert fingerprint(FULL) == fingerprint(from_dict(to_dict(FULL)))
     assert fingerprint(FULL) != fingerprint(FULL.with_(role=""))
     assert length(FULL.with_(context=""), LABELS) < length(FULL, LABELS)
+
+
+# --- text fields ----------------------------------------------------------------------------------
+
+
+def shown(asked: str, position: FieldsPosition, **fields: str) -> list[object]:
+    prompt = Prompt(asked, context="Shop.", fields_position=position)
+    return list(render(prompt, (), 0, fields or None)[-1].content)
+
+
+def test_fields_stand_where_the_prompt_has_them() -> None:
+    asked = "Which intent: {text}"
+    assert shown(asked, "question", text="my card") == ["Shop. Which intent: ", "my card"]
+    assert shown(asked, "before", text="my card") == ["Text: ", "my card", "\nShop. Which intent?"]
+    assert shown(asked, "after", text="my card") == ["Shop. Which intent?\nText: ", "my card"]
+    assert all(isinstance(shown(asked, p, text="my card")[1], FieldText) for p in ("question",))
+
+
+def test_a_moved_field_is_referred_to_by_its_name() -> None:
+    asked = 'Does the title "{title}" fit the picture {{x}}?'
+    assert shown(asked, "question", title="mug")[1:] == ["mug", '" fit the picture {x}?']
+    moved = shown(asked, "before", title="mug")
+    assert moved == ["Title: ", "mug", "\nShop. Does the title fit the picture {x}?"]
+    lines = shown("Title: {title}\nDoes it fit?", "after", title="mug")
+    assert lines == ["Shop. Does it fit?\nTitle: ", "mug"]
+
+
+def test_a_question_per_row_is_moved_as_it_is() -> None:
+    assert shown("{question}", "before", question="Why?") == ["Why?", "\nShop."]
+    assert shown("{question}", "question", question="Why?") == ["Shop. ", "Why?"]
+
+
+def test_without_an_example_the_placeholder_stands_for_the_field() -> None:
+    assert shown("Which: {text}", "question")[1] == FieldText("{text}")
+
+
+def test_a_placeholder_without_a_field_lists_the_fields() -> None:
+    with pytest.raises(UsageError, match=r"\{titel\} is not a field .*fields: title"):
+        shown("Fits {titel}?", "question", title="mug")
+    with pytest.raises(ArtifactError, match="double braces"):
+        from_dict({"question": "Answer {} only"})
+
+
+def test_asking_anew_keeps_every_field_and_escapes_what_is_new() -> None:
+    before = Prompt("Does {title} by {maker} fit?")
+    after = asking(before, "Is it {a} or b?")
+    assert after.question == "Title: {title}\nMaker: {maker}\nIs it {{a}} or b?"
+    assert asking(after, "Is it c?").question == "Title: {title}\nMaker: {maker}\nIs it c?"
+    assert is_given("{question} ")
+    assert not is_given("Why {question}?")
+    assert not is_given("?")

@@ -15,7 +15,7 @@ import pytest
 from idealprompt_cli.artifact import dump, from_run, load
 from idealprompt_cli.core.errors import Interrupted, UsageError
 from idealprompt_cli.core.events import ConfusionChosen, EditJudged, Event, ReflectionStopped
-from idealprompt_cli.core.prompt import LabelText, Prompt
+from idealprompt_cli.core.prompt import FieldText, LabelText, Prompt
 from idealprompt_cli.core.results import RunResult, Trial
 from idealprompt_cli.core.task import Task
 from idealprompt_cli.evaluation.budget import Budget
@@ -25,7 +25,9 @@ from idealprompt_cli.evaluation.held_out import held_out_test
 from idealprompt_cli.evaluation.metered_engine import MeteredEngine
 from idealprompt_cli.fitting.questions import QUESTIONS
 from idealprompt_cli.metrics import METRICS
-from idealprompt_cli.prompts.validation import fit_phrase
+from idealprompt_cli.prompts.rendering import render
+from idealprompt_cli.prompts.serialisation import to_dict
+from idealprompt_cli.prompts.validation import copies, fit_phrase
 from idealprompt_cli.reflection import Settings, Start, diagnose, from_prompt, from_search, reflect
 from idealprompt_cli.reflection.acceptance import ALPHA
 from idealprompt_cli.search.tree_search import SearchSettings, search
@@ -33,10 +35,11 @@ from idealprompt_cli.storage.journal import Journal, header_for
 from idealprompt_cli.storage.records import EditRecord
 from idealprompt_cli.strategies import STRATEGIES
 
-from ..support.fake_vlm import FakeVlm, graded_task, picture, shop_task
+from ..support.fake_vlm import FakeVlm, graded_task, letters_task, picture, shop_task
 from ..support.listener import Listener
 
 TASK = shop_task()
+LETTERS = letters_task(16)
 METRIC = METRICS["accuracy"]
 BLANK = picture(7)
 DEFINED = Prompt(
@@ -59,8 +62,9 @@ class Writer:
         if not self.able:
             return "a nice picture of a nice picture of"
         if "clearer question" in instruction:
-            return "Is it code K7, striped or checked, or code M2, plain or dotted?"
-        first = instruction.split("What do the pictures of ")[1].split(maxsplit=1)[0]
+            fields = "".join(f"{name}: " for name in re.findall(r"\{\w+\}", instruction))
+            return f"{fields}Is it code K7, striped or checked, or code M2, plain or dotted?"
+        first = re.split("What do the (?:pictures|texts) of ", instruction)[1].split(maxsplit=1)[0]
         return "striped or checked" if first in ("K", "K7") else "plain or dotted"
 
 
@@ -149,6 +153,27 @@ def test_an_accepted_edit_says_what_it_changed_fixed_and_broke() -> None:
     again = load(dump(from_run(result)), "file").trail[1].edit
     assert again is not None
     assert again.fixed == first.edit.fixed
+
+
+@pytest.mark.parametrize("question", [LETTERS.question, 'Which code has "{letter}"?', "{letter}"])
+def test_no_edit_loses_a_field_or_quotes_one(question: str) -> None:
+    task = replace(LETTERS, question=question)
+    engine = FakeVlm()
+    result = reflected(task, engine=engine, proposer=Writer(), patience=9)
+    said = [text for example in task.train for text in example.fields.values()]
+    assert len(result.trials) > 3
+    for trial in result.trials:
+        content = render(trial.prompt, task.labels, 0, {"letter": "HERE"})[-1].content
+        assert content.count(FieldText("HERE")) == 1
+        assert not copies(str(to_dict(trial.prompt)), said)
+        assert question != "{letter}" or trial.prompt.question == question
+    assert not any(re.search("picture|image", str(r.messages)) for r in engine.generated)
+
+
+def test_reflection_gains_on_texts() -> None:
+    tested = judged(reflected(LETTERS))
+    assert tested.test is not None
+    assert tested.test.winner.value > 0.8 > 0.6 > tested.test.baseline.value
 
 
 # --- honesty --------------------------------------------------------------------------------------

@@ -66,7 +66,7 @@ def test_reflection_takes_over_where_the_search_finds_nothing() -> None:
 
 
 def test_the_search_goes_on_from_what_reflection_accepted() -> None:
-    result = both(budget="1300", pool=(*WEAK, STRATEGIES["cues"]))
+    result = both(budget="1600", pool=(*WEAK, STRATEGIES["cues"]))
     by_id = {trial.id: trial for trial in result.trials}
     children = [t for t in result.trials if t.strategy in ("role", "constraints", "cues")]
     parents = {by_id[t.parent].strategy for t in children if t.parent is not None}

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
 from idealprompt_cli.core.errors import UsageError
 from idealprompt_cli.core.interfaces import Draft, StrategyContext
-from idealprompt_cli.core.prompt import LabelText, Prompt, Verbaliser
+from idealprompt_cli.core.prompt import FieldsPosition, FieldText, LabelText, Prompt, Verbaliser
 from idealprompt_cli.core.requests import GenerateRequest
 from idealprompt_cli.core.task import Example, Task
 from idealprompt_cli.evaluation.evaluator import Evaluator
@@ -22,15 +24,17 @@ from idealprompt_cli.fitting.evidence import ModelEvidence
 from idealprompt_cli.fitting.rules import fit_rule
 from idealprompt_cli.fitting.verbalisers import fit_verbalisers
 from idealprompt_cli.metrics import METRICS
+from idealprompt_cli.prompts.questions import is_given
 from idealprompt_cli.prompts.rendering import render
 from idealprompt_cli.prompts.serialisation import from_dict, to_dict
 from idealprompt_cli.prompts.validation import copies
 from idealprompt_cli.strategies import STRATEGIES, select
 from idealprompt_cli.strategies.reask import spoken
 
-from ..support.fake_vlm import WORLD, FakeVlm, graded_task, shop_task
+from ..support.fake_vlm import WORLD, FakeVlm, graded_task, letters_task, shop_task
 
 TASK = shop_task()
+LETTERS = letters_task(16)
 RNG = random.Random(0)
 SEED = Prompt(TASK.question)
 VERBALISED = Prompt(
@@ -91,6 +95,46 @@ def test_drafts_keep_the_contract(name: str, parent: str) -> None:
         assert not any(e.id in str(to_dict(draft.prompt)) for e in TASK.train)
 
 
+FIELD_TASKS = {
+    "in_a_sentence": replace(LETTERS, question='Which code has "{letter}", {{K7}} or M2?'),
+    "on_a_line": LETTERS,
+    "given": replace(LETTERS, question="{letter}"),
+    "with_pictures": replace(
+        TASK,
+        question="Does {letter} fit the object?",
+        train=tuple(replace(e, fields={"letter": "a red mug"}) for e in TASK.train),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("task", FIELD_TASKS)
+def test_no_strategy_loses_a_field_or_quotes_one(name: str, task: str) -> None:
+    found = FIELD_TASKS[task]
+    given = is_given(found.question)
+    for prompt in PARENTS.values():
+        parent = prompt.with_(question=found.question)
+        for draft in drafts(name, parent, found):
+            for position in get_args(FieldsPosition):
+                moved = draft.prompt.with_(fields_position=position)
+                content = render(moved, found.labels, 0, {"letter": "HERE"})[-1].content
+                assert content.count(FieldText("HERE")) == 1
+            assert not given or draft.prompt.question == parent.question
+            said = [text for e in found.train for text in e.fields.values()]
+            assert not copies(str(to_dict(draft.prompt)), said)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_text_tasks_speak_of_no_picture(name: str) -> None:
+    if STRATEGIES[name].needs_images:
+        return
+    for prompt in PARENTS.values():
+        for draft in drafts(name, prompt.with_(question=LETTERS.question), LETTERS):
+            pieces = render(draft.prompt, LETTERS.labels, 0)[-1].content
+            text = "".join(p for p in pieces if isinstance(p, str)).lower()
+            assert not re.search(r"image|picture|photo|object|look at|visible|visual", text), text
+
+
 @pytest.mark.parametrize("name", STRATEGIES)
 @pytest.mark.parametrize("parent", PARENTS)
 def test_refitting_on_the_same_evidence_gives_the_same_prompt(name: str, parent: str) -> None:
@@ -102,11 +146,15 @@ def test_refitting_on_the_same_evidence_gives_the_same_prompt(name: str, parent:
             assert draft.refit(prompt, around.evidence) == draft.prompt
 
 
+def offered(task: Task) -> list[Prompt]:
+    return [*PARENTS.values(), *(p.with_(question=task.question) for p in PARENTS.values())]
+
+
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_every_strategy_has_something_to_offer_somewhere(name: str) -> None:
     written = replace(TASK, labels=(), answer="text", metric="normalised_match")
-    tasks = (TASK, graded_task(), written, replace(TASK, language="de"))
-    assert any(drafts(name, prompt, task) for task in tasks for prompt in PARENTS.values())
+    tasks = (TASK, graded_task(), written, replace(TASK, language="de"), LETTERS)
+    assert any(drafts(name, prompt, task) for task in tasks for prompt in offered(task))
 
 
 @pytest.mark.parametrize("name", STRATEGIES)

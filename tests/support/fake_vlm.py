@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from idealprompt_cli.core.errors import ContextError
-from idealprompt_cli.core.prompt import Message
+from idealprompt_cli.core.prompt import FieldText, Message
 from idealprompt_cli.core.requests import (
     Generated,
     GenerateRequest,
@@ -86,6 +86,32 @@ def shop_task(n_train: int = 16, n_test: int = 40, attribute: str = "pattern") -
     )
 
 
+def letters_task(n_train: int = 24, n_test: int = 40) -> Task:
+    """The shop's task on letters about goods, in a text field, without pictures."""
+
+    def letters(examples: Sequence[Example]) -> tuple[Example, ...]:
+        return tuple(
+            replace(
+                e, images=(), fields={"letter": LETTER.format(*e.images[0].stem.split("_")[1:])}
+            )
+            for e in examples
+        )
+
+    task = shop_task(n_train, n_test)
+    return replace(
+        task,
+        name="letters",
+        question="Letter: {letter}\nWhich code is it, K7 or M2?",
+        train=letters(task.train),
+        test=letters(task.test),
+        fields=("letter",),
+        fingerprint="letters",
+    )
+
+
+LETTER = "Dear shop, I bought a {0} {1} {2} from you and it arrived {3} on Friday morning."
+
+
 class FakeVlm:
     """An `Engine` that counts its calls. `fail_after` raises KeyboardInterrupt at that call."""
 
@@ -110,7 +136,7 @@ class FakeVlm:
     def generate(self, requests: Sequence[GenerateRequest]) -> list[Generated]:
         self._called(requests)
         self.generated += requests
-        return [Generated(_reply(_text(r.messages), _seen(r.images)), 9) for r in requests]
+        return [Generated(_reply(_text(r.messages), _seen(r)), 9) for r in requests]
 
     def close(self) -> None:
         pass
@@ -132,8 +158,14 @@ def _text(messages: Sequence[Message]) -> str:
     return " ".join(p for m in messages for p in m.content if isinstance(p, str))
 
 
-def _seen(images: Sequence[Path]) -> dict[str, str]:
-    return dict(zip(WORLD, images[0].stem.split("_")[1:], strict=True))
+def _seen(request: ScoreRequest | GenerateRequest) -> dict[str, str]:
+    """What the picture shows, or without one, what the example's text fields speak of."""
+    if request.images:
+        return dict(zip(WORLD, request.images[0].stem.split("_")[1:], strict=True))
+    fields = (p for m in request.messages for p in m.content if isinstance(p, FieldText))
+    words = set(re.findall(r"\w+", " ".join(fields)))
+    found = {name: next((v for v in values if v in words), "") for name, values in WORLD.items()}
+    return {name: value for name, value in found.items() if value}
 
 
 def _asked(attribute: str, text: str) -> bool:
@@ -142,7 +174,7 @@ def _asked(attribute: str, text: str) -> bool:
 
 
 def _reply(text: str, seen: Mapping[str, str]) -> str:
-    if "escribe" in text:
+    if "escribe" in text and len(seen) == len(WORLD):
         return f"a {seen['colour']} {seen['pattern']} {seen['kind']}, {seen['condition']}."
     for name, value in seen.items():
         if _asked(name, text):
@@ -156,8 +188,8 @@ def _chance(*parts: object) -> float:
 
 
 def _score(request: ScoreRequest) -> Scored:
-    text, seen = _text(request.messages), _seen(request.images)
-    name = request.images[0].name
+    text, seen = _text(request.messages), _seen(request)
+    name = request.images[0].name if request.images else str(sorted(seen.items()))
     weights = [
         2 * _chance(text, name, option) + 6 * _fits(text, seen, option.strip(), name)
         for option in request.options
