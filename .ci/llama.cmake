@@ -13,6 +13,7 @@ function(idealprompt_join_sources)
         get_target_property(sources mtmd SOURCES)
         list(FILTER sources EXCLUDE REGEX "^models/")
         get_target_property(folder mtmd SOURCE_DIR)
+        list(TRANSFORM sources PREPEND "${folder}/")
         set_source_files_properties(
             ${sources} TARGET_DIRECTORY mtmd PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
         set_target_properties(mtmd PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 24)

@@ -147,7 +147,7 @@ def files(*places: str | Path) -> list[Path]:
     found = []
     for place in (ROOT / one for one in places):
         every = [place] if place.is_file() else sorted(place.rglob("*"))
-        found += [one for one in every if one.suffix in (".py", ".md")]
+        found += [one for one in every if one.suffix in (".py", ".md", ".j2")]
     return [path for path in found if path != Path(__file__)]
 
 

@@ -1,4 +1,4 @@
-"""The fields of a JSON answer: how a task declares them, or what its answers tell of them."""
+"""The fields of a JSON answer: declared by a task, or inferred from its answers."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _is_number(value: Any) -> bool:
 
 
 def fitted(value: Any, field: Field) -> Any:
-    """The value as its field wants it. Raises ValueError where it cannot be."""
+    """The value in the form of its field. Raises ValueError if that is impossible."""
     if value is None:
         if field.optional:
             return None

@@ -74,7 +74,7 @@ def split(text: str) -> frozenset[str]:
 
 
 def _mentioned(text: str, options: Sequence[str]) -> list[str]:
-    """The labels that stand in a text as words of their own, no part of a longer label."""
+    """The labels that occur in a text as separate words, not as part of a longer label."""
     found = []
     for label in sorted(options, key=len, reverse=True):
         pattern = re.compile(rf"(?<!\w){re.escape(label)}(?!\w)", re.IGNORECASE)

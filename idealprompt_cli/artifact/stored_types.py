@@ -24,7 +24,7 @@ from ..prompts.serialisation import from_dict, to_dict
 
 
 def _read_prompt(value: object, info: ValidationInfo) -> Prompt:
-    """The prompt of a mapping; `places` in the context says where each key stands in the file."""
+    """The prompt of a mapping; `places` in the context has the position of each key in the file."""
     if isinstance(value, Prompt):
         return value
     places: Mapping[str, str] = (info.context or {}).get("places", {})

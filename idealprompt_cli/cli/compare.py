@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..artifact import Artifact
     from ..core.task import Task
     from ..evaluation.evaluator import Evaluator
-    from ..ui.formats import EvalReport, Rival
+    from ..ui.formats import ComparedPrompt, EvalReport
 
 SEED = "baseline"
 
@@ -87,27 +87,29 @@ def answers_in_words(kind: AnswerKind, labels: Sequence[str], schema: AnswerSche
     return " ".join([named[kind], ", ".join(names)]).strip()
 
 
-def rivals(
+def compared_prompts(
     evaluator: Evaluator,
     own: Evaluation,
     prompts: Sequence[Other],
     examples: Sequence[Example],
-) -> tuple[Rival, ...]:
+) -> tuple[ComparedPrompt, ...]:
     """Their scores, and paired tests of the own prompt against each."""
     from ..evaluation.statistics import compare
-    from ..ui.formats import Rival
+    from ..ui.formats import ComparedPrompt
 
     found = []
     for other in prompts:
         evaluation = evaluator.evaluate(other.prompt, examples)
-        found.append(Rival(other.name, evaluation, compare(evaluation.outcomes, own.outcomes)))
+        found.append(
+            ComparedPrompt(other.name, evaluation, compare(evaluation.outcomes, own.outcomes))
+        )
     return tuple(found)
 
 
 def check_jsonl(place: str, json_wanted: bool) -> None:
-    """Raises `UsageError` where two things want stdout."""
+    """Raise `UsageError` if two outputs go to stdout."""
     if place == "-" and json_wanted:
-        raise UsageError("--json and --jsonl - both want stdout: write one of them to a file")
+        raise UsageError("--json and --jsonl - both write to stdout: write one of them to a file")
     if place not in ("", "-"):
         check_writable(Path(place), ArtifactError)
 
@@ -125,10 +127,10 @@ def _lines(report: EvalReport) -> list[dict[str, Any]]:
     from ..storage.predictions import data_of
 
     answers = [
-        {outcome.example_id: outcome.predicted for outcome in rival.evaluation.outcomes}
-        for rival in report.against
+        {outcome.example_id: outcome.predicted for outcome in other.evaluation.outcomes}
+        for other in report.against
     ]
-    names = [rival.name for rival in report.against]
+    names = [other.name for other in report.against]
     lines = []
     for outcome in report.evaluation.outcomes:
         line = data_of(outcome)

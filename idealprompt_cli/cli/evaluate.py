@@ -23,8 +23,8 @@ from .compare import (
     Worst,
     check_jsonl,
     check_labels,
+    compared_prompts,
     others,
-    rivals,
     write_jsonl,
 )
 from .models import ModelFlags
@@ -151,7 +151,7 @@ def _report(
         with console.counting(f"{split} pictures", len(examples) * (1 + len(prompts))) as add:
             evaluator.engine.on_answers = add
             evaluation = evaluator.evaluate(prompt, examples)
-            against = rivals(evaluator, evaluation, prompts, examples)
+            against = compared_prompts(evaluator, evaluation, prompts, examples)
         info = engine.info()
     recorded = _recorded(artifact, task, info, split, named)
     return EvalReport(task, info, split, named, evaluation, recorded, against)

@@ -2,7 +2,7 @@
 
 The figures behind it: new pictures, prompts, and written answers are timed on the opened model.
 Prompts are taken to be twice as long as the seed prompt, and a quarter of the evaluations to be
-short written answers (what the model says of the pictures): both as in searches on the sample
+short written answers (descriptions by the model): both as in searches on the sample
 tasks. So the total is right within a factor of about two.
 """
 

@@ -138,7 +138,7 @@ def init(
     """Make a task folder from labelled examples.
 
     They may be in class folders, in a table, or have file names that carry the label; pictures,
-    texts or both. Shows which column or name was taken for what and how many examples each label
+    texts or both. Shows how each column or name is used and how many examples each label
     has, and writes a commented task.yaml. The pictures stay where they are.
     """
     from ..task.importers import Hints, Sampling, find, plan, write

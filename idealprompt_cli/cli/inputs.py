@@ -248,5 +248,5 @@ def answered(target: str) -> frozenset[str]:
 
 
 def key_of(line: Mapping[str, Any]) -> str:
-    """What tells the inputs of output lines apart."""
+    """Identity of the input of an output line."""
     return json.dumps([line.get(key) for key in _IDENTITY], sort_keys=True)

@@ -17,7 +17,7 @@ _CHANGE = "The part and its new value, like  question: What is it?  > "
 
 
 def ask(trial: Trial, before: Prompt) -> Prompt | None:
-    """The prompt to go on with; None where the edit is refused, or nothing more comes in."""
+    """The prompt to continue with; None if the edit is rejected or the input ends."""
     del before
     for line in _lines(trial):
         typer.echo(printable(line), err=True)

@@ -10,7 +10,17 @@ from typing import Any
 
 from .. import __version__
 
-_TELLING = ("avx", "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "amx_int8", "neon", "asimd")
+_INSTRUCTION_SETS = (
+    "avx",
+    "avx2",
+    "fma",
+    "f16c",
+    "avx512f",
+    "avx512_vnni",
+    "amx_int8",
+    "neon",
+    "asimd",
+)
 
 
 def machine(cache: Path) -> dict[str, Any]:
@@ -46,11 +56,11 @@ def cpu_features() -> list[str]:
     """Instruction sets that matter here, where the system says."""
     from ..engines.llama_cpp.setup.machine_facts import cpu_flags
 
-    return [name for name in _TELLING if name in cpu_flags()]
+    return [name for name in _INSTRUCTION_SETS if name in cpu_flags()]
 
 
 def load() -> float | None:
-    """Processes that want a core, over the last minute."""
+    """Average number of processes that need a core, over the last minute."""
     try:
         return round(os.getloadavg()[0], 1)
     except (AttributeError, OSError):

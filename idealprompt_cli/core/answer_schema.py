@@ -1,4 +1,4 @@
-"""What an answer looks like: its kind, and what a task says of it (layer 0).
+"""The form of an answer: its kind, and its settings in the task (layer 0).
 
 Frozen data alone; `answers/` knows how each kind is asked for and read.
 """

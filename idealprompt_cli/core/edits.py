@@ -21,7 +21,7 @@ class Change:
 class EditReport:
     """An accepted edit. `inspired_by`, `fixed` and `broke` are example ids.
 
-    `confusion` is "gold taken for other" or "" where the edit is aimed at none; `p_value` is the
+    `confusion` is "gold predicted as other", or "" if the edit has no target; `p_value` is the
     one-sided paired test's on examples that did not inspire the edit, `level` what it had to stay
     below after the correction for the edits tried (1.0 where a person decided).
     """

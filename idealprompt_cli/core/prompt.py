@@ -8,14 +8,14 @@ from typing import Literal
 Reasoning = Literal["none", "brief", "describe"]
 ImagePosition = Literal["before", "after"]
 FieldsPosition = Literal["question", "before", "after"]
-"""Where an example's text fields stand: at the question's placeholders, or all of them before or
+"""Position of an example's text fields: at the question's placeholders, or all of them before or
 after the instruction."""
 RoleChannel = Literal["system", "user"]
 
 
 @dataclass(frozen=True)
 class Demonstration:
-    """A worked example in words: what the model would say of a picture, and the answer for it."""
+    """A worked example in words: the model's description of an image, and its answer."""
 
     description: str
     answer: str
@@ -75,7 +75,7 @@ class ImageSlot:
 
 class FieldText(str):
     """Text that belongs to the example, not to the prompt: data, never instructions. An engine may
-    keep what stands up to the last `FieldText` before the prompt's own text in its prefix cache."""
+    keep everything up to the last `FieldText` before the prompt's own text in its prefix cache."""
 
     __slots__ = ()
 

@@ -14,7 +14,7 @@ from .prompt import Message
 class ScoreRequest:
     """Ask for log p(option | messages, images, prefill) of each option.
 
-    `prefill` is assistant text that already stands before the option (a description written
+    `prefill` is assistant text that already precedes the option (a description written
     first). `images` fill the `ImageSlot`s in order.
     """
 
@@ -59,7 +59,7 @@ class Generated:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What an engine says of itself; `fingerprint` is of the weights in both files."""
+    """Description of a loaded model; `fingerprint` is of the weights in both files."""
 
     engine: str
     name: str

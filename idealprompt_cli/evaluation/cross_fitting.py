@@ -1,6 +1,6 @@
 """Cross-fitting: no example is scored by an edit that it inspired.
 
-The training examples are dealt into stratified folds (one per example below 20). An edit that
+The training examples are divided into stratified folds (one per example below 20). An edit that
 learns from labelled examples is fitted once on all of them, which gives the prompt that is kept,
 and once per fold on the others; example e is scored with the version fitted without e's fold. So
 the selection score is an estimate for the *procedure* that made the prompt, with nothing leaked
@@ -60,14 +60,14 @@ def shuffled(examples: Sequence[Example], seed: int) -> tuple[Example, ...]:
 def deal(examples: Sequence[Example]) -> tuple[Fold, ...]:
     """Stratified folds of example ids: leave-one-out below 20 examples, else 8 folds.
 
-    Free-text tasks have a pile of one per answer; there the folds are simply dealt in order.
+    Free-text tasks have a pile of one per answer; there the folds simply follow the order.
     """
     count = len(examples) if len(examples) < LEAVE_ONE_OUT_BELOW else FOLDS
     piles: dict[str, list[str]] = {}
     for example in examples:
         piles.setdefault(example.answer, []).append(example.id)
-    dealt = [example_id for pile in piles.values() for example_id in pile]
-    return tuple(frozenset(dealt[start::count]) for start in range(count))
+    ordered = [example_id for pile in piles.values() for example_id in pile]
+    return tuple(frozenset(ordered[start::count]) for start in range(count))
 
 
 def derive(parent: Candidate, draft: Draft, evidence: Evidence, folds: Sequence[Fold]) -> Candidate:

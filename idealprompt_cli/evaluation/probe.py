@@ -1,7 +1,7 @@
 """What a user would try first instead of a prompt: a small classifier on the model's embeddings.
 
 A linear probe (logistic regression, its regularisation chosen on the training examples) and the
-nearest class mean, the practical rivals in few-shot inspection (arXiv 2501.12596). numpy only;
+nearest class mean, the usual alternatives in few-shot inspection (arXiv 2501.12596). numpy only;
 knows nothing of prompts or engines.
 """
 

@@ -75,8 +75,8 @@ class Race:
     spent: OutOfBudget | None = None
 
     def run(self) -> list[Finish]:
-        """Everybody's finish, in order. Where the budget does not bear a block for all who are
-        left, the best of them go on, in the end one of them on a part of the block."""
+        """Everybody's finish, in order. Where the budget does not allow a block for all who are
+        left, the best of them continue, in the end one of them on a part of the block."""
         runners = [Runner(candidate) for candidate in self.candidates]
         seen = 0
         labels = len(self.evaluator.task.labels)

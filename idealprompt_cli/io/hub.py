@@ -92,12 +92,12 @@ def _chosen(ref: HubRef, *, projector: bool) -> str:
     what = "vision projectors (*mmproj*.gguf)" if projector else "GGUF models"
     if not names:
         raise UsageError(f"hf:{ref.repo}: holds no {what}: name another repository")
-    mend = f"name one, such as hf:{ref.repo}:{names[0]}"
+    fix = f"name one, such as hf:{ref.repo}:{names[0]}"
     if projector:
-        mend = f"name one with --mmproj hf:{ref.repo}:{names[0]}"
+        fix = f"name one with --mmproj hf:{ref.repo}:{names[0]}"
     count = "none" if not fitting else str(len(fitting))
     fits = f" fit {ref.file!r}" if ref.file else ""
-    raise UsageError(f"hf:{ref.repo}: {count} of its {len(names)} {what}{fits}: {mend}")
+    raise UsageError(f"hf:{ref.repo}: {count} of its {len(names)} {what}{fits}: {fix}")
 
 
 def _listed(ref: HubRef) -> Sequence[str]:
@@ -138,7 +138,7 @@ def _fetched(ref: HubRef, file: str, say: Notice) -> Path:
             ref.repo, file, revision=ref.revision, tqdm_class=_progress(say)
         )
     except KeyboardInterrupt:
-        say("Stopped; the part that is there is kept, and the same command goes on from it.")
+        say("Stopped. The downloaded part is kept; run the same command again to resume.")
         raise
     except Exception as problem:
         raise _failure(ref, file, problem) from problem
@@ -179,7 +179,7 @@ def _progress(say: Notice) -> type:
 
 
 def _library() -> Any:
-    """huggingface_hub. Raises `UsageError` with the mend where it is missing."""
+    """huggingface_hub. Raises `UsageError` with the fix if it is missing."""
     try:
         import huggingface_hub
     except ImportError:
@@ -191,7 +191,7 @@ def _library() -> Any:
 
 
 def _failure(ref: HubRef, file: str, problem: Exception) -> ModelError:
-    """The hub's complaint in a line, with what would mend it."""
+    """The error of the hub in one line, with the fix."""
     kind = type(problem).__name__
     where = f"hf:{ref.repo}{f':{file}' if file else ''}"
     mends = {

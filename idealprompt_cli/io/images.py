@@ -1,7 +1,7 @@
 """Open a picture the way every part of the package sees it: RGB, upright, first frame.
 
 Knows files and pixels only; what a picture means is none of its business. Every failure is an
-`ImageError` of one line that names the file, the reason and what would mend it.
+`ImageError` of one line that names the file, the reason and the fix.
 """
 
 from __future__ import annotations

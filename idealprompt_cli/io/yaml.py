@@ -3,7 +3,7 @@
 Knows nothing of tasks or artifacts. Reading keeps the line of every key, refuses duplicate and
 unknown keys, and leaves plain scalars as they are written: `labels: [yes, no, 007]` is three
 strings, not two truth values and a number. Callers ask a `Section` for a type and get it or an
-error that names file, line, key, value and mend.
+error that names file, line, key, value and fix.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Where the memory of strategies lies: one JSON file per user, shared by all runs.
 
-Writers take a lock, read the file anew, change it and rename the new one into place, so two runs
+Writers take a lock, read the file again, change it and rename the new one into place, so two runs
 that end together both count. A file that is damaged or not ours is refused and left alone.
 """
 

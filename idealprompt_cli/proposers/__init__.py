@@ -1,6 +1,6 @@
 """Where free text comes from when a strategy asks for it. A new one: one file and one line below.
 
-A maker gets the engine of the run (with its memory and its till, so that what is written is paid
+A maker gets the engine of the run (with its cache and budget, so that generated text is paid
 and replayed like any answer) and gives a proposer, or None where the model cannot write. Besides
 those that have a name, a second model of the user's can write (`second_model.py`).
 """

@@ -152,7 +152,7 @@ def _shown(value: Any) -> str:
 
 
 def worst(outcomes: Sequence[Outcome], limit: int) -> tuple[Outcome, ...]:
-    """Wrong answers, the surest first; of written ones those with the lowest grade."""
+    """Wrong answers, the most confident first; of written ones those with the lowest grade."""
     wrong = [one for one in outcomes if one.score < 1.0]
     return tuple(sorted(wrong, key=lambda one: (one.margin, one.score))[:limit])
 

@@ -205,7 +205,7 @@ def _pictures(folder: Path) -> Iterator[Path]:
 
 
 def is_picture_name(name: str) -> bool:
-    """Whether a file of this name is taken for a picture: it is not hidden and not known text."""
+    """Whether a file name may be an image: it is neither hidden nor a known kind of text."""
     return not _is_noise(name) and Path(name).suffix.lower() not in NOT_PICTURES
 
 

@@ -14,7 +14,7 @@ from .splits import lot
 One = TypeVar("One")
 
 LARGEST_TRAIN, LARGEST_TEST = 96, 400
-"""What a search takes of a larger table unless it is told otherwise."""
+"""Number of examples that a search takes from a larger table by default."""
 PER_LABEL = 4
 
 

@@ -1,4 +1,4 @@
-"""How fast work goes on, what that means for its end, and how much of it is done.
+"""Speed, remaining time and progress of work.
 
 Used by everything that shows progress; knows neither searches nor models.
 """
@@ -23,7 +23,7 @@ WINDOW = 120.0
 
 
 class Sink(Protocol):
-    """Where lines go; `level` 1 wants a line for every trial."""
+    """Where lines go; `level` 1 prints a line for every trial."""
 
     level: int
 

@@ -1,4 +1,4 @@
-"""The benchmark of the search: records, budgets, going on, shards, and what it is measured on."""
+"""The benchmark of the search: records, budgets, resuming, shards, and what it is measured on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the comparison of searches says of its runs: curves, areas, differences, savings, tables."""
+"""Evaluation of the runs of the comparison: curves, areas, differences, savings, tables."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ COUNT = 12
 @dataclass(frozen=True)
 class Case:
     """A kind: the columns of a table, what the model writes for the seed prompt and for a better
-    one (of the picture with a number), and what `predict` says of picture 0."""
+    one (of the picture with a number), and what `predict` prints for picture 0."""
 
     columns: tuple[str, ...]
     answers: tuple[tuple[str, ...], ...]

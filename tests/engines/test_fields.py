@@ -35,7 +35,7 @@ def opened(folder: Path, name: str = "janus", pictures: bool = False, **options:
 
 
 def ask(text: str, question: str, *images: Path, first: bool = True) -> ScoreRequest:
-    """A question about a field, which stands before it or after it."""
+    """A question about a field, before it or after it."""
     slots = (ImageSlot(),) * len(images)
     content = (FieldText(text), f"\n{question}") if first else (f"{question}\n", FieldText(text))
     return ScoreRequest((Message("user", (*slots, *content)),), images, OPTIONS)

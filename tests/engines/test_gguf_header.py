@@ -38,7 +38,7 @@ def fails(text: Path, mmproj: Path) -> str:
         open_pair(text, mmproj)
     message = str(caught.value)
     assert "\n" not in message
-    assert ";" in message, "an error says what would mend it"
+    assert ";" in message, "an error states the fix"
     return message
 
 

@@ -65,7 +65,7 @@ def ask(text: str, slots: int = 1) -> tuple[Message, ...]:
 
 
 def before(text: str, *paths: Path, prefill: str = "") -> str:
-    """What stands before the answer, as the toy model sees it."""
+    """The text before the answer, as the toy model sees it."""
     marks = [hashlib.sha256(Image.open(p).convert("RGB").tobytes()).hexdigest() for p in paths]
     content = "".join(f"[{mark[:12]}]" for mark in marks) + text
     return chatml([{"role": "user", "content": content}]) + prefill

@@ -21,7 +21,7 @@ rules:
     image: K7/
     scores: {K7: -0.1, M2: -3}
   - when: Describe
-    text: A red striped cup. It stands alone.
+    text: A red striped cup. It is alone.
   - when: hurry
     add: {M2: 2}
 default: {text: no idea, score: -4}
@@ -54,7 +54,7 @@ def test_texts(script: Path) -> None:
     engine = open_engine("scripted", script)
     messages = (Message("user", ("Describe it",)),)
     (whole,) = engine.generate([GenerateRequest(messages)])
-    assert (whole.text, whole.finish) == ("A red striped cup. It stands alone.", "stop")
+    assert (whole.text, whole.finish) == ("A red striped cup. It is alone.", "stop")
     (cut,) = engine.generate([GenerateRequest(messages, stop=(".",))])
     assert cut.text == "A red striped cup"
     (short,) = engine.generate([GenerateRequest(messages, max_tokens=2)])

@@ -122,7 +122,7 @@ class FakeVlm:
         self._fail_after = fail_after
 
     def info(self) -> ModelInfo:
-        # The path of a small file, as a small model's: large ones are asked in smaller portions.
+        # The path of a small file, as a small model's: large ones are asked in smaller chunks.
         return ModelInfo("fake", "fake", "f00d", "fake", "fake", "none", 2048, __file__)
 
     def count_tokens(self, messages: Sequence[Message]) -> int:

@@ -133,7 +133,7 @@ def minicpmv(writer: Writer) -> None:
     writer.bias("v.patch_embd.bias", width)
     writer.file.add_int32("clip.minicpmv_version", 3)
     writer.key("clip.minicpmv_query_num", queries)
-    writer.weight("resampler.pos_embed_k", 16, width)  # loaded, but computed anew
+    writer.weight("resampler.pos_embed_k", 16, width)  # loaded, but computed again
     writer.weight("resampler.query", queries, width)
     writer.weight("resampler.proj.weight", width, width)
     writer.weight("resampler.kv.weight", width, width)

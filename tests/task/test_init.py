@@ -101,7 +101,7 @@ def test_names_that_tell_nothing(tmp_path: Path, make_picture: MakePicture) -> N
     folder = fill(tmp_path / "flat", [f"IMG_{n:04}.jpg" for n in range(6)], make_picture)
     result = call("init", folder)
     assert result.exit_code == 1
-    assert "carry no label that can be told" in result.stderr
+    assert "contain no recognisable label" in result.stderr
     assert not (folder / "task.yaml").exists()
     assert "choose from prefix" in call("init", folder, "--label-from", "middle").stderr
 

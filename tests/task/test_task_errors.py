@@ -1,4 +1,4 @@
-"""Everything that can be wrong in a task folder: one line that says where, what and the mend."""
+"""Everything that can be wrong in a task folder: one line with place, problem and fix."""
 
 from __future__ import annotations
 

@@ -44,9 +44,12 @@ def test_against_the_seed_prompt_and_another_file(prompt: Path, folder: Path) ->
 
 def test_worst_examples(prompt: Path, folder: Path) -> None:
     shown = call("eval", prompt, folder, "--use", "baseline").stdout
-    assert "Surest wrong answers:" in shown
+    assert "Most confident wrong answers:" in shown
     assert "right is B" in shown
-    assert "Surest" not in call("eval", prompt, folder, "--use", "baseline", "--worst", "0").stdout
+    assert (
+        "Most confident"
+        not in call("eval", prompt, folder, "--use", "baseline", "--worst", "0").stdout
+    )
 
 
 def test_a_line_for_every_example(prompt: Path, folder: Path) -> None:

@@ -81,7 +81,7 @@ def test_the_page_of_a_run(run: Path) -> None:
     assert not parser.open
     assert not parser.seen & {"script", "link", "iframe", "form"}
     for part in ("Before and after", "The prompt", "Everything that was tried", "Score against",
-                 "Who is taken for whom", "Where it is still wrong", "Cost"):  # fmt: skip
+                 "Confusion matrix", "Where it is still wrong", "Cost"):  # fmt: skip
         assert part in page
     assert page.count('<img src="data:image/jpeg;base64,') >= 4
     outside = re.findall(r'(?:src|href|url)\s*[=(]\s*"?([^">)]+)', page)
@@ -125,7 +125,7 @@ def test_pictures_that_are_gone(run: Path, folder: Path) -> None:
 def test_text(run: Path) -> None:
     result = call("report", run, "--text")
     assert result.exit_code == 0, result.stderr
-    for part in ("seed prompt", "Tried:", "Surest wrong answers:", "Cost: "):
+    for part in ("seed prompt", "Tried:", "Most confident wrong answers:", "Cost: "):
         assert part in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 100
     assert "\x1b" not in result.stdout
@@ -314,9 +314,13 @@ def test_why_a_run_stopped_is_said_in_words() -> None:
 def test_how_many_wrong_answers_there_are_is_said() -> None:
     wrong = [Kept("test", "winner", Outcome(f"{n}.png", "K7", "M2", 0.0), ()) for n in range(13)]
     for count, page, lines in (
-        (1, "One wrong answer.", "Surest wrong answers:"),
-        (8, "All 8 wrong answers, the surest first.", "Surest wrong answers:"),
-        (13, "12 of 13 wrong answers, the surest first.", "Surest wrong answers (8 of 13):"),
+        (1, "One wrong answer.", "Most confident wrong answers:"),
+        (8, "All 8 wrong answers, the most confident first.", "Most confident wrong answers:"),
+        (
+            13,
+            "12 of 13 wrong answers, the most confident",
+            "Most confident wrong answers (8 of 13):",
+        ),
     ):
         report = Report(from_run(run_result()), "run", nodes(3), tuple(wrong[:count]))
         assert page in html(report)

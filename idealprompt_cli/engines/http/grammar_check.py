@@ -132,7 +132,7 @@ def _parse(grammar: str) -> dict[str, Node]:
     while words:
         kind, value = words.pop(0)
         if kind != "rule":
-            raise ModelError(f"the grammar is not valid GBNF: {value!r} stands outside a rule")
+            raise ModelError(f"the grammar is not valid GBNF: {value!r} is outside a rule")
         rules[value] = _choice(words)
     for missing in {"root", *_named(rules)} - set(rules):
         raise ModelError(f"the grammar is not valid GBNF: it has no rule {missing!r}")
@@ -189,7 +189,7 @@ def _part(kind: str, value: str, words: list[tuple[str, str]]) -> Node:
 
 def _repeat(parts: list[Node], value: str) -> Node:
     if not parts:
-        raise ModelError(f"the grammar is not valid GBNF: nothing stands before {value!r}")
+        raise ModelError(f"the grammar is not valid GBNF: nothing precedes {value!r}")
     if value in _COUNTS:
         least, most = _COUNTS[value]
         return Repeat(parts.pop(), least, most)

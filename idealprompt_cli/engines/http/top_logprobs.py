@@ -20,7 +20,7 @@ Top = Mapping[str, float]
 
 @dataclass
 class Prefixes:
-    """The prefixes over one request's options. `tops` holds the lists so far, by what stands before
+    """The prefixes over one request's options. `tops` holds the lists so far, by the text before
     (leading blanks aside: a chat template may end with one or not)."""
 
     options: Sequence[str]
@@ -29,7 +29,7 @@ class Prefixes:
 
     @property
     def blank(self) -> str:
-        """The blank that stands before the options, if they begin with one."""
+        """The space before the options, if they begin with one."""
         first = self.options[0] if self.options else ""
         return first[: len(first) - len(first.lstrip())]
 

@@ -24,10 +24,10 @@ def _last(stem: str) -> str:
 
 
 PLACES: Mapping[str, tuple[Callable[[str], str], str]] = {
-    "prefix": (_first, "what stands before the first separator"),
-    "suffix": (_last, "what stands after the last separator"),
-    "before-number": (lambda stem: _NUMBER.sub("", stem), "what stands before the number"),
-    "after-number": (lambda stem: _LEADING.sub("", stem), "what stands after the number"),
+    "prefix": (_first, "the part before the first separator"),
+    "suffix": (_last, "the part after the last separator"),
+    "before-number": (lambda stem: _NUMBER.sub("", stem), "the part before the number"),
+    "after-number": (lambda stem: _LEADING.sub("", stem), "the part after the number"),
 }
 """Name -> how it reads a file name without its ending, and the same in words."""
 
@@ -54,7 +54,7 @@ def read_labels(stems: Sequence[str], place: str, where: str) -> Guess:
     fitting = [name for name in PLACES if _fits(_labels(stems, name))]
     if not fitting:
         raise TaskError(
-            f"{where}: the file names (such as {stems[0]}) carry no label that can be told: put "
+            f"{where}: the file names (such as {stems[0]}) contain no recognisable label: put "
             "the pictures into one folder per label, list them in a CSV, or say --label-from "
             f"{'|'.join(PLACES)}"
         )

@@ -65,7 +65,7 @@ class Labelled:
 @dataclass(frozen=True)
 class Found:
     """The examples at `source`; `root` is the folder that the pictures lie in. `how` says what was
-    taken for the label, `notes` what was left out, read in an unusual way or may be meant
+    used as the label, `notes` what was left out, read in an unusual way or may be meant
     otherwise. `columns` are the columns that a JSON answer is spread over, `unused` those that the
     task does not take. `native`: a task can read the table as it is. `selected`: only some examples
     were taken."""

@@ -28,7 +28,7 @@ class Written:
 
 def default_question(found: Found) -> str:
     """A question to begin with, made of the labels or fields. A question for each row is asked as
-    it is; other text fields stand before what is asked."""
+    it is; other text fields precede the question."""
     if [name.lower() for name in found.inputs] == ["question"]:
         return f"{{{found.inputs[0]}}}"
     asked = escape(_asked(found))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...io.plugins import member
-from .base import EvalReport, Format, Rival, Screen
+from .base import ComparedPrompt, EvalReport, Format, Screen
 from .json import JsonFormat
 from .table import TableFormat
 
@@ -17,7 +17,7 @@ FORMATS: Mapping[str, Format] = {
     "json": JsonFormat(),
 }
 
-__all__ = ["FORMATS", "EvalReport", "Format", "Rival", "Screen", "get"]
+__all__ = ["FORMATS", "ComparedPrompt", "EvalReport", "Format", "Screen", "get"]
 
 
 def get(name: str) -> Format:

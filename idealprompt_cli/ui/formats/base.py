@@ -23,7 +23,7 @@ class Screen:
 
 
 @dataclass(frozen=True)
-class Rival:
+class ComparedPrompt:
     """Another prompt on the same pictures; `comparison` is the own prompt against this one."""
 
     name: str
@@ -33,7 +33,7 @@ class Rival:
 
 @dataclass(frozen=True)
 class EvalReport:
-    """One prompt of an artifact on one split of a task. `recorded` is what the artifact says of
+    """One prompt of an artifact on one split of a task. `recorded` is the artifact's value for
     the same prompt and split, where it was made on the same task and model; `worst` is how many
     wrong answers are listed."""
 
@@ -43,7 +43,7 @@ class EvalReport:
     which: str
     evaluation: Evaluation
     recorded: float | None = None
-    against: tuple[Rival, ...] = ()
+    against: tuple[ComparedPrompt, ...] = ()
     worst: int = 0
 
 

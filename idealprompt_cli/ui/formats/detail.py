@@ -30,7 +30,7 @@ def show_parts(console: Console, report: EvalReport) -> None:
 
 
 def _show_labels(console: Console, evaluation: Evaluation, labels: tuple[str, ...]) -> None:
-    """Precision and recall, and beside them who is taken for whom where that fits."""
+    """Precision and recall, with the confusion matrix beside them if it fits."""
     _show(console, _by_label(per_label(evaluation.outcomes, labels)))
     if 2 < len(labels) <= MOST_COLUMNS:
         console.print(Text("Answers (columns) by right label (rows):"), soft_wrap=True)
@@ -74,7 +74,7 @@ def _matrix(evaluation: Evaluation, labels: tuple[str, ...]) -> Table:
     return table
 
 
-def show_rivals(console: Console, report: EvalReport) -> None:
+def show_comparisons(console: Console, report: EvalReport) -> None:
     """The other prompts, each with the paired test."""
     if not report.against:
         return
@@ -82,10 +82,10 @@ def show_rivals(console: Console, report: EvalReport) -> None:
     heads = ("this better", "that better") if graded else ("only this right", "only that")
     table = _table("against", report.evaluation.metric, "95 %", *heads, "p")
     table.columns[2].min_width = len("[21, 50]")
-    for rival in report.against:
-        found, test = rival.evaluation, rival.comparison
+    for other in report.against:
+        found, test = other.evaluation, other.comparison
         table.add_row(
-            Text(rival.name),
+            Text(other.name),
             f"{100 * found.value:.1f} %",
             f"[{100 * found.interval.low:.0f}, {100 * found.interval.high:.0f}]",
             str(test.better),
@@ -93,18 +93,18 @@ def show_rivals(console: Console, report: EvalReport) -> None:
             f"{test.p_value:.2g}",
         )
     _show(console, table)
-    if any(rival.comparison.reliable for rival in report.against):
+    if any(other.comparison.reliable for other in report.against):
         text = "p <= 0.05: better than chance would have it (exact paired test, same pictures)."
         console.print(Text(text), soft_wrap=True)
 
 
 def show_worst(console: Console, report: EvalReport) -> None:
-    """The surest wrong answers."""
+    """The most confident wrong answers."""
     wrong = worst(report.evaluation.outcomes, report.worst)
     if not wrong:
         return
     written = not wrong[0].probabilities
-    console.print(Text("Worst answers:" if written else "Surest wrong answers:"))
+    console.print(Text("Worst answers:" if written else "Most confident wrong answers:"))
     for one in wrong:
         share = one.probabilities.get(one.predicted)
         sure = "" if share is None else f" ({100 * share:.0f} %)"

@@ -8,7 +8,7 @@ from ...artifact import Artifact, to_data
 from ...core.results import Evaluation
 from ...io.terminal import json_text
 from ...storage.predictions import confusion, data_of, per_field, per_label, per_option, worst
-from .base import EvalReport, Rival, Screen, Work
+from .base import ComparedPrompt, EvalReport, Screen, Work
 
 
 class JsonFormat:
@@ -44,7 +44,7 @@ class JsonFormat:
                 "labels": _labels(evaluation, report.task.labels),
                 "per_label": _per_label(report),
                 "per_field": _per_field(report),
-                "against": [_rival(rival) for rival in report.against],
+                "against": [_compared(other) for other in report.against],
                 "worst": [data_of(one) for one in worst(evaluation.outcomes, report.worst)],
                 "cost": {
                     "evaluations": evaluation.cost.evaluations,
@@ -97,10 +97,10 @@ def _per_field(report: EvalReport) -> dict[str, dict[str, float]]:
     }
 
 
-def _rival(rival: Rival) -> dict[str, Any]:
-    evaluation, test = rival.evaluation, rival.comparison
+def _compared(other: ComparedPrompt) -> dict[str, Any]:
+    evaluation, test = other.evaluation, other.comparison
     return {
-        "prompt": rival.name,
+        "prompt": other.name,
         "value": round(evaluation.value, 6),
         "low": round(evaluation.interval.low, 6),
         "high": round(evaluation.interval.high, 6),

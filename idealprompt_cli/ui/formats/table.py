@@ -16,7 +16,7 @@ from ...core.prompt import ImageSlot, Message
 from ...core.results import Cost, Evaluation
 from ...io.terminal import printable, printable_values
 from .base import EvalReport, Screen, Work
-from .detail import show_parts, show_rivals, show_worst
+from .detail import show_comparisons, show_parts, show_worst
 
 _FLATTERS = (
     "The search chose by the selection pictures, so that column flatters the adapted prompt; it "
@@ -75,7 +75,7 @@ class TableFormat:
         if report.recorded is not None:
             _say(console, f"The artifact recorded {100 * report.recorded:.1f} %.")
         show_parts(console, report)
-        show_rivals(console, report)
+        show_comparisons(console, report)
         show_worst(console, report)
         _say(console, f"Cost: {_cost(evaluation.cost)}, {_each(evaluation)}")
         return _finish(console)

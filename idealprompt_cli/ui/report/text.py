@@ -144,7 +144,7 @@ def _worst(report: Report) -> list[str]:
     worst = report.worst(WORST)
     if not worst:
         return []
-    kind = "Surest wrong answers" if report.artifact.labels else "Worst answers"
+    kind = "Most confident wrong answers" if report.artifact.labels else "Worst answers"
     wrong = len(report.worst(ALL))
     lines = [f"{kind}{f' ({len(worst)} of {wrong})' if wrong > len(worst) else ''}:"]
     for kept in worst:
