@@ -41,7 +41,7 @@ def test_an_answer_that_begins_with_a_space() -> None:
 
 def test_a_refused_system_role_is_folded_into_the_user_turn() -> None:
     gemma = template(GEMMA)
-    assert gemma.form == "list content, no system role"
+    assert gemma.form.summary() == "string content, no system role"
     chat = gemma.render([SYSTEM, USER])
     assert chat.segments[0] == "<s><start_of_turn>user\nBe brief.\n\n"
     assert chat.segments[1] == "What is it?<end_of_turn>\n<start_of_turn>model\n"
@@ -52,14 +52,15 @@ def test_a_dropped_system_role_is_folded_too() -> None:
         "{% for m in messages if m.role != 'system' %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
     )
     chat = template(source).render([SYSTEM, USER])
-    assert chat.segments == ("user: Be brief.\n\n", "What is it?\n")
+    assert chat.segments == ("user: Be brief.\n\n", "What is it?\nassistant:")
+    assert chat.separator == " "
     alone = template(source).render([SYSTEM])
-    assert alone.segments == ("user: Be brief.\n",)
+    assert alone.segments == ("user: Be brief.\nassistant:",)
 
 
 def test_string_content() -> None:
     vicuna = template(VICUNA)
-    assert vicuna.form == "string content, system role"
+    assert vicuna.form.summary() == "string content, system role"
     chat = vicuna.render([SYSTEM, USER])
     assert chat.segments == ("Be brief. USER: ", "What is it? ASSISTANT:")
     assert (chat.separator, chat.closing) == (" ", "</s>")

@@ -168,7 +168,7 @@ def load(ref: ModelRef, options: EngineOptions, notice: Notice) -> Loaded:
                 cell_bytes=model.kv_bytes_per_token(),
                 slots=min(options.slots, _LIMIT_SLOTS),
             ),
-            template_form=template.form,
+            template_form=template.form.summary(),
         )
         stack.pop_all()
         return loaded
