@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ...core.errors import ServerError, UsageError
+from ...io.terminal import one_line
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -42,7 +43,7 @@ def locate(text: str, allow_network: bool) -> Address:
     scheme, host, port, prefix = _parts(text)
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a name that no resolver takes
         raise ServerError(
             f"{text}: the host name {host} cannot be resolved: check --server"
         ) from error
@@ -67,11 +68,18 @@ def is_loopback(number: str) -> bool:
 def _parts(text: str) -> tuple[str, str, int, str]:
     """(scheme, host, port, prefix); a trailing /v1 is taken off, since paths begin with it."""
     wanted = "use the form http://127.0.0.1:8080"
-    split = urlsplit(text if "://" in text else f"http://{text}")
+    if any(letter.isspace() or not letter.isprintable() for letter in text):
+        raise UsageError(f"--server {one_line(text)}: not the address of a server: {wanted}")
+    try:
+        split = urlsplit(text if "://" in text else f"http://{text}")
+    except ValueError as error:
+        raise UsageError(f"--server {text}: not the address of a server: {wanted}") from error
     try:
         port = split.port
     except ValueError as error:
-        raise UsageError(f"--server {text}: the port is not a number: {wanted}") from error
+        raise UsageError(
+            f"--server {text}: the port is not a number from 0 to 65535: {wanted}"
+        ) from error
     if split.username or split.password:
         raise UsageError(
             "--server: an address must not contain a user name or password: set the variable "

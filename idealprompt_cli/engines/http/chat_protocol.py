@@ -7,7 +7,7 @@ two requests of one token; nothing but the spelling of extras is assumed from it
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...core.errors import ContextError, ServerError
@@ -25,10 +25,12 @@ _REFUSED = (400, 404, 422, 501)
 @dataclass(frozen=True)
 class Abilities:
     """`top`: how many of the most likely tokens are listed, 0 for none; `continues`: whether a
-    final assistant message is continued."""
+    final assistant message is continued; `effort`: whether thinking can be turned off by a
+    reasoning effort of "none"."""
 
     top: int = 0
     continues: bool = False
+    effort: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class Chat:
     def probe(self, connection: Connection) -> None:
         """Find out what the server supports. Raises `ServerError` if it cannot answer at all."""
         hello = [{"role": "user", "content": "Hello"}]
+        if self.server.kind == "ollama":
+            self.abilities = Abilities(effort=self._takes_effort(connection, hello))
         plain = None
         for top in (*_TOPS, 0):
             try:
@@ -64,9 +68,19 @@ class Chat:
                     raise
         assert plain is not None
         listed = max((len(top) for _, top in plain.positions), default=0)
-        self.abilities = Abilities(
-            top if listed > 1 else 0, self._continues(connection, hello, plain)
-        )
+        top = top if listed > 1 else 0
+        continues = self._continues(connection, hello, plain)
+        self.abilities = replace(self.abilities, top=top, continues=continues)
+
+    def _takes_effort(self, connection: Connection, hello: list[Any]) -> bool:
+        """Whether a thinking model's thoughts can be turned off (recent Ollama; older refuse)."""
+        try:
+            self.send(connection, hello, 1, reasoning_effort="none")
+        except ServerError as error:
+            if error.status not in _REFUSED:
+                raise
+            return False
+        return True
 
     def _continues(self, connection: Connection, hello: list[Any], plain: Reply) -> bool:
         """Whether a started answer adds its own token or two to the prompt, not a whole turn."""
@@ -114,6 +128,8 @@ class Chat:
             body |= {"logprobs": True, "top_logprobs": top}
         if self.server.kind == "vllm" and messages[-1]["role"] == "assistant":
             body |= {"add_generation_prompt": False, "continue_final_message": True}
+        if self.abilities.effort:
+            body |= {"reasoning_effort": "none"}
         if self.server.kind in ("vllm", "llama-server"):
             body |= {"chat_template_kwargs": {"enable_thinking": False}}
         return self._read(connection, connection.post(PATH, body))

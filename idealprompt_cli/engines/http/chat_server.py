@@ -26,6 +26,10 @@ from .top_logprobs import Prefixes
 _CHOSEN, _OTHERS = -0.001, -7.0
 _FIRST = 0.5
 _AHEAD = 8
+_EMPTY = (
+    "{url}: the model's reply is empty (a thinking model may have spent it on hidden thoughts): "
+    "turn thinking off where the server is started, or choose another model"
+)
 
 Request = ScoreRequest | GenerateRequest
 
@@ -102,6 +106,8 @@ class ChatServer:
             extra |= self._chat.grammar(request.grammar)
         messages = self._messages(request, request.prefill)
         reply = self._chat.send(worker.connection, messages, request.max_tokens, **extra)
+        if not reply.text and reply.finish == "length":
+            raise ServerError(_EMPTY.format(url=worker.connection.endpoint.url))
         text = reply.text.removeprefix(request.prefill)  # llama-server repeats the prefill
         for stop in request.stop:
             text = text.partition(stop)[0]
@@ -122,6 +128,8 @@ class ChatServer:
                 prefixes.give_up(before)
                 continue
             reply = self._after(worker, request, prefixes, before)
+            if not before and not reply.positions:
+                raise ServerError(_EMPTY.format(url=worker.connection.endpoint.url))
             prefixes.learn(before, reply.positions)
             cost += reply.tokens
             if before not in prefixes.tops:  # the answer ended at once
@@ -170,6 +178,8 @@ class ChatServer:
         options = [option.strip() for option in request.options]
         reply = self._chosen(worker, request, options)
         said = _answer(reply.text)
+        if not said:
+            raise ServerError(_EMPTY.format(url=worker.connection.endpoint.url))
         found = _find(said, options)
         values = [_CHOSEN if option == found else _OTHERS for option in options]
         return Scored(tuple(values), reply.tokens)

@@ -12,13 +12,15 @@ import json
 import os
 import socket
 import ssl
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ...core.errors import ContextError, ServerError
 from ...core.interfaces import Notice
+from ...io.terminal import one_line
 from .address import Address
 
 KEY = "IDEALPROMPT_API_KEY"
@@ -48,7 +50,7 @@ class Endpoint:
 
     def clean(self, text: str) -> str:
         """A server's words as one short line, without the key."""
-        line = " ".join(text.split())
+        line = one_line(text)
         if self.key:
             line = line.replace(self.key, "***")
         return line if len(line) <= _SHOWN else line[: _SHOWN - 3] + "..."
@@ -59,8 +61,8 @@ class Connection:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
-        self._http: http.client.HTTPConnection | None = None
-        self._aborted = False
+        self._http: _HttpConnection | None = None
+        self._aborted = self._expired = False
 
     def get(self, path: str) -> Json:
         """The JSON that `path` holds. Raises `ServerError`."""
@@ -80,10 +82,7 @@ class Connection:
     def abort(self) -> None:
         """Make a call that waits in another thread fail now, until `resume`."""
         self._aborted = True
-        opened = self._http
-        if opened is not None and opened.sock is not None:
-            with contextlib.suppress(OSError):
-                opened.sock.shutdown(socket.SHUT_RDWR)
+        self._shut_down()
 
     def resume(self) -> None:
         """Take calls again."""
@@ -104,17 +103,42 @@ class Connection:
             time.sleep(_PAUSE)
             waited += _PAUSE
 
+    @contextlib.contextmanager
+    def _deadline(self) -> Iterator[None]:
+        """Shut the connection down when an answer as a whole takes too long: a socket's own timeout
+        starts again with every byte, and with every `100 Continue`."""
+        self._expired = False
+        timer = threading.Timer(self.endpoint.timeout, self._expire)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _expire(self) -> None:
+        self._expired = True
+        self._shut_down()
+
+    def _shut_down(self) -> None:
+        opened = self._http
+        if opened is not None and opened.latest is not None:
+            with contextlib.suppress(OSError):
+                opened.latest.shutdown(socket.SHUT_RDWR)
+
     def _send(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
         """Status and body. A kept connection that the server has closed is opened again, once."""
         kept = self._http is not None
         try:
-            return self._exchange(method, path, body)
+            with self._deadline():
+                return self._exchange(method, path, body)
         except (http.client.RemoteDisconnected, ConnectionError) as error:
             self.close()
-            if not kept or self._aborted:
+            if not kept or self._aborted or self._expired:
                 raise self._broken(error) from error
         try:
-            return self._exchange(method, path, body)
+            with self._deadline():
+                return self._exchange(method, path, body)
         except (http.client.HTTPException, OSError) as error:
             self.close()
             raise self._broken(error) from error
@@ -130,6 +154,8 @@ class Connection:
             self._http.request(method, endpoint.address.prefix + path, body, headers)
             response = self._http.getresponse()
             data = response.read(_MOST_BYTES + 1)
+            if self._expired:  # what was read up to then looks like a whole answer
+                raise TimeoutError
         except (http.client.RemoteDisconnected, ConnectionError):
             raise
         except (http.client.HTTPException, OSError) as error:
@@ -148,7 +174,7 @@ class Connection:
 
     def _broken(self, error: Exception) -> ServerError:
         url = self.endpoint.url
-        if isinstance(error, TimeoutError):
+        if isinstance(error, TimeoutError) or self._expired:
             return ServerError(
                 f"{url}: no answer within {self.endpoint.timeout:g} seconds: give the server more "
                 "time with --server-timeout"
@@ -163,8 +189,8 @@ class Connection:
     def _answer(self, status: int, data: bytes, path: str, waited: float) -> Json:
         if status == 200:
             try:
-                return json.loads(data)
-            except ValueError as error:
+                return json.loads(data, parse_constant=_not_json)
+            except (ValueError, RecursionError) as error:
                 raise ServerError(
                     f"{self.endpoint.url}{path}: the answer is not JSON: "
                     "is this an inference server?",
@@ -189,7 +215,10 @@ class Connection:
 
 
 class _HttpConnection(http.client.HTTPConnection):
-    """To the IP addresses that were checked; the name is used for the certificate only."""
+    """To the IP addresses that were checked; the name is used for the certificate only. `latest` is
+    its socket, which `sock` no longer is while a last answer is being read."""
+
+    latest: socket.socket | None = None
 
     def __init__(self, address: Address, timeout: float) -> None:
         super().__init__(address.host, address.port, timeout=timeout)
@@ -210,6 +239,12 @@ class _HttpConnection(http.client.HTTPConnection):
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         host = self._address.host
         self.sock = self._tls.wrap_socket(made, server_hostname=host) if self._tls else made
+        self.latest = self.sock
+
+
+def _not_json(name: str) -> float:
+    """NaN and Infinity, which Python reads and JSON does not have."""
+    raise ValueError(name)
 
 
 def _raw(data: bytes) -> str:
@@ -221,7 +256,7 @@ def _message_of(data: bytes) -> str:
     text = data[:4096].decode("utf-8", "replace")
     try:
         found = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text or "no explanation"
     for key in ("error", "message", "detail"):
         if isinstance(found, dict) and found.get(key):
