@@ -145,7 +145,7 @@ def _cells(path: Path, text: str, faults: Faults) -> Iterator[tuple[list[str], i
     try:
         for cells in reader:
             if any(cell.strip() for cell in cells):
-                yield [cell.strip() for cell in cells], reader.line_num
+                yield [_clean(cell) for cell in cells], reader.line_num
     except csv.Error as problem:
         faults.add(f"{path}:{reader.line_num}: is not CSV ({problem})")
 
@@ -178,15 +178,18 @@ def _from_objects(path: Path, rows: Collection[Object], notes: tuple[str, ...] =
         elif not isinstance(value, dict):
             faults.add(f'{source}: should be an object such as {{"file_name": "a.png", ...}}')
         else:
-            values = {str(name).strip(): _stripped(one) for name, one in value.items()}
+            values = {str(name).strip(): _clean(one) for name, one in value.items()}
             records.append(Record(values, source, line))
     faults.check()
     columns = tuple(dict.fromkeys(name for record in records for name in record.values))
     return Table(path, columns, tuple(records), notes)
 
 
-def _stripped(value: Any) -> Any:
-    return value.strip() if isinstance(value, str) else value
+def _clean(value: Any) -> Any:
+    """A cell without outer blanks, its lines ended alike."""
+    if not isinstance(value, str):
+        return value
+    return value.replace("\r\n", "\n").replace("\r", "\n").strip()
 
 
 def _json_lines(path: Path, text: str) -> list[Object]:

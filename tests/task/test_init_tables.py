@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from idealprompt_cli.task import load_task
 from idealprompt_cli.task.importers.answer_kinds import guess
@@ -334,6 +336,47 @@ def test_nothing_is_written_outside_the_folder(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["elsewhere", "work"]
     assert len(list((work / "task/pictures").iterdir())) == 4
     assert len(load_task(work / "task").train) == 2
+
+
+def test_pictures_outside_are_linked_into_the_tables_own_folder(
+    tmp_path: Path, make_picture: MakePicture
+) -> None:
+    make_picture(tmp_path / "elsewhere" / "a.jpg", 1)
+    make_picture(tmp_path / "mine" / "b.jpg", 2)
+    lines = [("../elsewhere/a.jpg", "A"), ("b.jpg", "B")]
+    write_csv(tmp_path / "mine" / "t.csv", lines, ("image", "label"))
+    assert call("init", tmp_path / "mine").exit_code == 0
+    names = sorted(path.name for path in (tmp_path / "mine").iterdir())
+    assert names == ["b.jpg", "metadata.csv", "pictures", "t.csv", "task.yaml"]
+    assert [one.id for one in load_task(tmp_path / "mine").train] == ["b.jpg", "pictures/a.jpg"]
+    assert len(list((tmp_path / "elsewhere").iterdir())) == 1
+
+
+TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=12)
+ROWS = st.lists(st.tuples(TEXT, st.sampled_from("AB")), min_size=4, max_size=12)
+
+
+@given(ROWS)
+@settings(max_examples=60, deadline=None)
+def test_any_text_survives(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[tuple[str, str]]
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    rows = [("first", "A"), ("second", "B"), *lines]
+    table = folder / "t.jsonl"
+    table.write_text("".join(json.dumps({"q": q, "label": a}) + "\n" for q, a in rows))
+    result = call("init", folder / "task", "--from", table, "--skip-missing", "--field", "q")
+    answers: dict[str, set[str]] = {}
+    for text, label in rows:
+        clean = text.replace("\r\n", "\n").replace("\r", "\n").strip()
+        answers.setdefault(clean, set()).add(label)
+    if any(len(labels) > 1 for text, labels in answers.items() if text):
+        assert "the same text as" in result.stderr
+        return
+    assert result.exit_code == 0, result.stderr
+    task = load_task(folder / "task")
+    found = {one.fields["q"]: {one.answer} for one in (*task.train, *task.test)}
+    assert found == {text: labels for text, labels in answers.items() if text}
 
 
 def test_a_failure_leaves_no_folder(tmp_path: Path, make_picture: MakePicture) -> None:

@@ -43,7 +43,7 @@ class Draft:
 def plan(folder: Path, found: Found, *, question: str = "", copy: bool = False) -> Draft:
     """What `write` would do. Raises `TaskError` where something would be overwritten."""
     inside = _is_inside(found.root, folder)
-    placed = {} if inside else _places(found.rows, found.root)
+    placed = _places(found.rows, found.root, folder if inside else None)
     asked = question or default_question(found)
     settings = task_yaml(folder, found, asked, guessed=not question)
     texts = [(FILE, settings.text)]
@@ -123,9 +123,9 @@ def _is_inside(root: Path, folder: Path) -> bool:
     return root.resolve().is_relative_to(folder.resolve())
 
 
-def _places(rows: Sequence[Labelled], root: Path) -> dict[Path, str]:
+def _places(rows: Sequence[Labelled], root: Path, home: Path | None) -> dict[Path, str]:
     """Picture -> its place in the new folder: as it lies under `root`, or by its name where it lies
-    elsewhere. Never outside the folder."""
+    elsewhere. Never outside the folder. Pictures that are in `home` already stay there."""
     places: dict[Path, str] = {}
     taken: set[str] = set()
     base = _absolute(root)
@@ -133,6 +133,8 @@ def _places(rows: Sequence[Labelled], root: Path) -> dict[Path, str]:
         if path in places:
             continue
         real = _absolute(path)
+        if home is not None and real.is_relative_to(_absolute(home)):
+            continue
         kept = real.relative_to(base) if real.is_relative_to(base) else Path(real.name)
         places[path] = _free(f"{PICTURES}/{kept.as_posix()}", taken)
     return places
