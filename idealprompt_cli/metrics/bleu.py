@@ -44,8 +44,8 @@ def _score(counts: Sequence[_Counts]) -> float:
         return 0.0
     matched = [sum(column) for column in zip(*(one[0] for one in counts), strict=True)]
     possible = [sum(column) for column in zip(*(one[1] for one in counts), strict=True)]
-    said, right = sum(one[2] for one in counts), sum(one[3] for one in counts)
+    lengths = sum(one[2] for one in counts), sum(one[3] for one in counts)
     found = BLEU.compute_bleu(
-        matched, possible, said, right, smooth_method="exp", effective_order=True
+        matched, possible, *lengths, smooth_method="exp", effective_order=True
     )
     return min(1.0, float(found.score) / 100)

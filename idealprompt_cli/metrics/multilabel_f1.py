@@ -7,8 +7,8 @@ from .base import BestMatch
 
 
 class MultilabelF1(BestMatch):
-    """Per example F1 = 2 |said and right| / (|said| + |right|), 1 where both are empty; the value
-    is the mean (the "samples" average of scikit-learn's `f1_score`)."""
+    """Per example F1 = 2 |predicted and right| / (|predicted| + |right|), 1 where both are empty;
+    the value is the mean (the "samples" average of scikit-learn's `f1_score`)."""
 
     name = "multilabel_f1"
     summary = "F1 of the labels that were ticked, averaged over examples"

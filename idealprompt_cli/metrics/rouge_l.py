@@ -9,7 +9,7 @@ from .base import BestMatch
 
 class RougeL(BestMatch):
     """F-measure of the longest common subsequence of words (Lin 2004), computed by rouge-score
-    without stemming; made for English, it drops letters other than a to z and figures."""
+    without stemming; made for English, it drops letters other than a to z and digits."""
 
     name = "rouge_l"
     summary = "ROUGE-L F-measure by rouge-score, for captions and summaries"

@@ -24,6 +24,10 @@ from .settings import Settings, read_settings
 from .splits import Splits, split_rows
 
 
+MANY = 2000
+"""Pictures whose check takes so long that it reports on the way."""
+
+
 def load_task(folder: Path, *, metric: str = "", notify: Notice = lambda text: None) -> Task:
     """The task in `folder`, with `metric` in place of the one it names, if given.
 
@@ -34,7 +38,7 @@ def load_task(folder: Path, *, metric: str = "", notify: Notice = lambda text: N
     rows, schema = _with_answers(find_rows(folder, settings), settings)
     labels = _labels(settings, rows)
     _check_model(settings, rows)
-    contents = _contents_of(rows)
+    contents = _contents_of(rows, notify)
     splits = split_rows(rows, contents, settings, notify)
     _check_labels(labels, splits, settings)
     _report_fields(settings, rows, notify)
@@ -121,13 +125,16 @@ def _report_fields(settings: Settings, rows: Sequence[Row], notify: Notice) -> N
         notify(f"{bare} of {len(rows)} examples have no picture.")
 
 
-def _contents_of(rows: Sequence[Row]) -> dict[Path, str]:
+def _contents_of(rows: Sequence[Row], notify: Notice) -> dict[Path, str]:
     """The content hash of every picture. Raises `TaskError` that lists those which cannot be
     read."""
     found: dict[Path, str] = {}
     sound: set[str] = set()
     problems: list[str] = []
-    for path in dict.fromkeys(image for row in rows for image in row.images):
+    paths = list(dict.fromkeys(image for row in rows for image in row.images))
+    for number, path in enumerate(paths):
+        if number and number % MANY == 0:
+            notify(f"Checked {number} of {len(paths)} pictures.")
         try:
             found[path] = content_hash(path)
             if found[path] not in sound:

@@ -88,12 +88,12 @@ def _entry(
 
 
 def _key(name: str) -> str:
-    """A column's name: ours in small letters, others as they are."""
+    """A column's name: the package's own in small letters, others as they are."""
     return name.lower() if name.lower() in KEYS else name
 
 
 def _check_keys(table: Table, keys: Collection[str], columns: Columns) -> None:
-    """Other columns are the user's own, unless one looks like a misspelt column of ours."""
+    """Other columns are the user's own, unless one looks like a misspelt one of the package's."""
     source = f"{table.path}:1"
     others = [key for key in keys if key not in KEYS]
     missing = next((name for name in columns.inputs if name not in keys), None)

@@ -1,4 +1,4 @@
-"""Labelled examples in whatever form they are -> a task folder.
+"""Labelled examples in the forms that people have -> a task folder.
 
 `find` looks and guesses, `Found` states what it saw, `write` makes the folder. Opens no picture and
 knows no model; whether the result is a valid task is for `load_task` to check.
