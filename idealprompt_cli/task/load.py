@@ -23,7 +23,6 @@ from .faults import listed
 from .settings import Settings, read_settings
 from .splits import Splits, split_rows
 
-
 MANY = 2000
 """Pictures whose check takes so long that it reports on the way."""
 
