@@ -57,7 +57,8 @@ class TaskSummary:
 
 @dataclass(frozen=True, config=_CONFIG)
 class ModelSummary:
-    """The model that the prompt was adapted to; `path` is a file or a server's address."""
+    """The model that the prompt was adapted to; `path` and `mmproj` are file
+    names, or `path` is a server's address."""
 
     name: str
     engine: str

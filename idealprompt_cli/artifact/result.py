@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from ..answers import plain_field
@@ -67,10 +68,12 @@ def schema_data(schema: AnswerSchema) -> dict[str, Any]:
 
 
 def model_summary(model: ModelInfo) -> ModelSummary:
-    """What is kept of the engine's account of its model."""
-    return ModelSummary(
-        **{name: getattr(model, name) for name in ModelSummary.__dataclass_fields__}
-    )
+    """What is kept of the engine's account of its model: file names, not the places of the files,
+    which say something of the machine and its user."""
+    info = {name: getattr(model, name) for name in ModelSummary.__dataclass_fields__}
+    if model.engine != "http":
+        info |= {"path": Path(model.path).name, "mmproj": Path(model.mmproj).name}
+    return ModelSummary(**info)
 
 
 def _cost(cost: Cost, stopped: StopReason) -> RunCost:

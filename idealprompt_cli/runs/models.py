@@ -19,6 +19,7 @@ from ..core.requests import ModelInfo
 from ..core.task import ModelRef
 from ..io.files import read_text
 from ..io.hub import fetch, fetch_projector, is_reference, projector_of
+from ..storage import model_locations
 
 if TYPE_CHECKING:
     from ..artifact import ModelSummary
@@ -59,9 +60,17 @@ def opened(
     name = choice.engine or engine_for(chosen)
     engine = open_engine(name, chosen, engine_options(choice, probe), say)
     try:
+        _remember(engine.info())
         yield engine
     finally:
         engine.close()
+
+
+def _remember(info: ModelInfo) -> None:
+    """Keep where the opened model's files are, for artifacts that name it."""
+    files = [Path(name) for name in (info.path, info.mmproj) if name]
+    if info.engine != "http" and files:
+        model_locations.remember(info.fingerprint, files)
 
 
 def choose(choice: ModelChoice, named: Ref | None, say: Notice) -> Ref:
@@ -151,9 +160,10 @@ def embedded_model() -> ModelRef | None:
 
 
 def named_by(model: ModelSummary, choice: ModelChoice) -> Ref | None:
-    """The files that an artifact names, where nothing goes before them. None for the embedded
-    model, whose place differs between machines. Raises `ModelError` if the files are gone, or the
-    model was a server's: no address out of a file is ever talked to."""
+    """The files of an artifact's model, where nothing else is asked for: those with its fingerprint
+    that were used on this machine, or files of its names in the current folder. None for the
+    embedded model. Raises `ModelError` if there are none, or the model was a server's: no address
+    out of a file is ever contacted."""
     named = (choice.model, choice.server, *map(os.environ.get, ("IDEALPROMPT_MODEL", SERVER)))
     if any(named) or not model.path:
         return None
@@ -162,14 +172,22 @@ def named_by(model: ModelSummary, choice: ModelChoice) -> Ref | None:
             f"the prompt was made for {model.name} on the server at {model.path}: give --server "
             "with its address, or --model"
         )
-    text = Path(model.path)
+    named_files = tuple(Path(name) for name in (model.path, model.mmproj) if name)
+    files = model_locations.find(model.fingerprint)
+    if not files and named_files[0].is_file():
+        files = named_files
     embedded = embedded_model()
-    if embedded and text.parts[-3:] == embedded.text.parts[-3:]:
+    text = files[0] if files else named_files[0]
+    is_embedded = embedded and text.name == embedded.text.name
+    if embedded and is_embedded and (not files or text.absolute() == embedded.text):
         return None
-    if not text.exists():
-        raise ModelError(f"{text}: the model that the prompt was made for is gone: give --model")
-    if model.mmproj:
-        return ModelRef(text, Path(model.mmproj))
+    if not files:
+        raise ModelError(
+            f"{model.path}: the model that the prompt was made for is not known on this machine: "
+            "give --model"
+        )
+    if len(files) > 1:
+        return ModelRef(*files)
     return text if text.suffix.lower() in (".yaml", ".yml") else ModelRef(text)
 
 

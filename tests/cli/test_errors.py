@@ -183,7 +183,8 @@ def test_a_model_that_is_gone(folder: Path) -> None:
     Path("mine.yaml").unlink()
     message = complaint("eval", "p.yaml", folder)
     assert (
-        message == "error: mine.yaml: the model that the prompt was made for is gone: give --model"
+        message == "error: mine.yaml: the model that the prompt was made for is not known on this "
+        "machine: give --model"
     )
 
 

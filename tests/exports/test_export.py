@@ -123,7 +123,7 @@ def test_replies_are_restricted_by_a_schema(artifact: Artifact) -> None:
     assert "stop" not in openai["request"]
     assert ollama["request"]["think"] is False
     assert ollama["request"]["messages"][0]["images"] == ["{{image_1}}"]
-    assert ollama["modelfile"].startswith("FROM /models/tab le.gguf\n")
+    assert ollama["modelfile"].startswith("FROM ./tab le.gguf\n")
 
 
 def test_written_answers_have_a_schema(artifact: Artifact) -> None:
