@@ -31,6 +31,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IDEALPROMPT_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("IDEALPROMPT_TUNE", "off")
+        patch.setenv("IDEALPROMPT_PROBE", "off")
         yield
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from idealprompt_cli.core.errors import ModelError
 from idealprompt_cli.core.prompt import ImageSlot, Message
 from idealprompt_cli.core.requests import ScoreRequest
 from idealprompt_cli.core.task import ModelRef
@@ -19,7 +20,7 @@ from idealprompt_cli.engines.llama_cpp.engine import LlamaCppEngine, open_llama_
 from idealprompt_cli.engines.llama_cpp.scheduling.sequence_groups import DecodeCost
 from idealprompt_cli.engines.llama_cpp.setup import autotune
 
-from ..support.tiny_models import write_pair
+from ..support.tiny_models import SPECS, write_pair
 
 
 @pytest.fixture
@@ -63,6 +64,41 @@ def test_what_is_measured_is_remembered(
         with pytest.raises(AssertionError, match="twice"):
             opened(ref, tmp_path, said, flash="on")
     assert said == []
+
+
+@pytest.mark.parametrize("name", sorted(SPECS))
+def test_every_architecture_is_measured(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(autotune.SWITCH)
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0))
+    ref, said = ModelRef(*write_pair(name, tmp_path)), list[str]()
+    with opened(ref, tmp_path / "tuned", said) as tuned:
+        assert settings(tuned).source == "measured"
+        request = ScoreRequest((Message("user", ("What is it?",)),), (), ("red", "a blue cup"))
+        (answer,) = tuned.score([request])
+    with opened(ref, tmp_path / "default", said, tune="off") as default:
+        (expected,) = default.score([request])
+    assert np.abs(np.subtract(answer.logprobs, expected.logprobs)).max() < 0.05
+    assert said == []
+
+
+def test_a_failed_measurement_is_a_notice_and_keeps_the_defaults(
+    ref: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(autotune.SWITCH)
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0))
+
+    def fails(*_: object) -> None:
+        raise ModelError("llama.cpp could not compute a batch (code -1)")
+
+    monkeypatch.setattr(autotune._Probe, "_cost", fails)
+    said: list[str] = []
+    with opened(ref, tmp_path, said) as engine:
+        assert settings(engine).source == "default"
+        assert settings(engine).reasons == ("the measurement failed",)
+    assert len(said) == 1
+    assert "keep their defaults: llama.cpp could not compute a batch" in said[0]
 
 
 def test_damaged_memory_is_one_line_and_measured_again(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from idealprompt_cli.core.task import ModelRef
 from idealprompt_cli.engines import EngineOptions
 from idealprompt_cli.engines.llama_cpp.setup import crash_probe as probe
 from idealprompt_cli.engines.llama_cpp.setup.machine_facts import MachineFacts
+from idealprompt_cli.runs.models import embedded_model
 
-from ..support.tiny_models import write_pair
+from ..support.tiny_models import SPECS, write_pair
 
 DIE = "import os, signal; os.kill(os.getpid(), signal.{})"
 
@@ -65,6 +67,46 @@ def test_two_crashes_are_one_line(
     with pytest.raises(EngineCrash, match=r"SIGILL.*safe kernels SIGILL.*F16") as caught:
         probe.needs_safe_kernels(ref, "f", EngineOptions(probe=True, cache_dir=tmp_path))
     assert "\n" not in str(caught.value)
+
+
+def test_a_projector_that_crashes_the_process_is_named(
+    ref: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = probe.command
+
+    def command(ref: ModelRef, choice: str, gpu_layers: int) -> list[str]:
+        if ref.mmproj:
+            return [sys.executable, "-c", DIE.format("SIGABRT")]
+        return real(ref, choice, gpu_layers)
+
+    monkeypatch.setattr(probe, "command", command)
+    monkeypatch.setattr(probe, "cpu_flags", lambda: frozenset({"avx2"}))
+    monkeypatch.delenv(probe.SWITCH)
+    with pytest.raises(EngineCrash, match=r"mmproj-janus\.gguf: .*SIGABRT.*pass the mmproj"):
+        probe.needs_safe_kernels(ref, "f", EngineOptions(cache_dir=tmp_path))
+
+
+@pytest.mark.parametrize("name", sorted(SPECS))
+def test_a_new_pair_is_tried_in_a_child_once(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = dying(monkeypatch)
+    monkeypatch.setattr(probe, "cpu_flags", lambda: frozenset({"avx2"}))
+    monkeypatch.delenv(probe.SWITCH)
+    ref, options = ModelRef(*write_pair(name, tmp_path)), EngineOptions(cache_dir=tmp_path)
+    for _ in range(2):
+        assert not probe.needs_safe_kernels(ref, name, options)
+    assert tried == ["all"]
+    assert not probe.needs_safe_kernels(ModelRef(ref.text), "text", options)
+    demo = embedded_model()
+    assert demo is not None
+    assert not probe.needs_safe_kernels(demo, "demo", options)
+    assert tried == ["all"], "neither a text model nor the package's own model is tried"
+
+
+def test_a_child_that_sees_ends_well(ref: ModelRef) -> None:
+    done = subprocess.run(probe.command(ref, "all", 0), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_without_amx_no_child_is_started(

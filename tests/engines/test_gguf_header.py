@@ -16,6 +16,7 @@ from idealprompt_cli.core.interfaces import Engine
 from idealprompt_cli.core.task import ModelRef
 from idealprompt_cli.engines import EngineOptions, engine_for, open_engine
 from idealprompt_cli.engines.llama_cpp.native import gguf_header as files
+from idealprompt_cli.engines.llama_cpp.native.model_pair import check_pair, fits
 
 from ..support.tiny_models import write_pair
 
@@ -133,6 +134,81 @@ def test_the_projector_beside_the_text_model_is_used_if_it_fits(pair: Pair, tmp_
     copy.unlink()
     assert projector() == ""
     assert not notices
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("embedding_length", 1_000_000, "embedding_length is 1000000"),
+        ("block_count", 0, "block_count is 0"),
+        ("attention.head_count", 3, "not divisible by 3 attention heads"),
+        ("attention.head_count", "many", "head_count is 'many'"),
+        ("feed_forward_length", 1 << 31, "feed_forward_length is 2147483648"),
+    ],
+)
+def test_impossible_sizes_in_a_header_are_one_line(
+    key: str, value: int | str, words: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "crafted.gguf"
+    file.write_bytes(crafted({"general.architecture": "llama", "llama.embedding_length": 64}))
+    files.read_header(file, "text model")
+    sound: dict[str, int | str] = {
+        "general.architecture": "llama",
+        "llama.embedding_length": 64,
+    }
+    file.write_bytes(crafted({**sound, f"llama.{key}": value}))
+    with pytest.raises(ModelError, match="header is damaged") as caught:
+        files.read_header(file, "text model")
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        struct.pack("<QQ", (1 << 64) - 1, 0),  # -1 tensors
+        struct.pack("<QQ", 0, (1 << 64) - 1),  # -1 pairs
+        struct.pack("<QQQ", 0, 1, (1 << 64) - 1),  # a key of -1 characters
+        struct.pack("<QQQ1sII", 0, 1, 1, b"k", 9, 9) + struct.pack("<QI", 1, 9) * 5000,
+        struct.pack("<QQQ1sI", 1, 0, 1, b"t", (1 << 32) - 1),  # a tensor of 2^32 dimensions
+        struct.pack("<QQQ17sII", 0, 1, 17, b"general.alignment", 4, 0),
+        struct.pack("<QQQ17sIQ1s", 0, 1, 17, b"general.alignment", 8, 1, b"x"),
+    ],
+)
+def test_crafted_headers_are_one_line(body: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "crafted.gguf"
+    file.write_bytes(b"GGUF" + struct.pack("<I", 3) + body)
+    with pytest.raises(ModelError, match="damaged in its header") as caught:
+        files.read_header(file, "text model")
+    assert "\n" not in str(caught.value)
+
+
+def crafted(meta: dict[str, int | str]) -> bytes:
+    """A GGUF file of metadata alone."""
+    body = b"GGUF" + struct.pack("<IQQ", 3, 0, len(meta))
+    for key, value in meta.items():
+        body += struct.pack("<Q", len(key)) + key.encode()
+        if isinstance(value, str):
+            body += struct.pack("<IQ", 8, len(value)) + value.encode()
+        else:
+            body += struct.pack("<II", 4, value)
+    return body
+
+
+@pytest.mark.parametrize(
+    ("text", "projector", "related"),
+    [("qwen2vl", "qwen2vl", True), ("janus", "smolvlm", True), ("gemma3", "gemma3", True),
+     ("janus", "qwen2vl", False), ("qwen2vl", "janus", False), ("lfm2", "gemma3", False)],
+)  # fmt: skip
+def test_projectors_of_another_family_are_refused_before_loading(
+    text: str, projector: str, related: bool, tmp_path: Path
+) -> None:
+    model = files.read_header(write_pair(text, tmp_path)[0], "text model")
+    mmproj = write_pair(projector, tmp_path)[1]
+    assert fits(model, mmproj) == related
+    if not related:
+        with pytest.raises(ModelError, match="belongs to another family than the text model"):
+            check_pair(model, files.read_header(mmproj, "mmproj"))
 
 
 def test_nothing_is_printed(pair: Pair, capfd: pytest.CaptureFixture[str]) -> None:

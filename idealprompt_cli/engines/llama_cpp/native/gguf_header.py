@@ -7,6 +7,7 @@ import hashlib
 import math
 import struct
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import BinaryIO
 
@@ -38,6 +39,17 @@ _SIZE_CLASSES = (
     (12_000, "8b"),
 )  # fmt: skip
 """(upper limit in millions of parameters, name)"""
+_MOST = {
+    "embedding_length": 1 << 16,
+    "block_count": 1 << 10,
+    "attention.head_count": 1 << 12,
+    "feed_forward_length": 1 << 20,
+    "projection_dim": 1 << 18,
+    "image_size": 1 << 14,
+    "patch_size": 1 << 10,
+}
+"""Metadata of either part -> the greatest value that is believed."""
+_MOST_DIMENSIONS, _MOST_DEPTH = 8, 4
 _WHOLE = 64 << 20
 _SAMPLES, _SAMPLE = 64, 1 << 16
 Value = str | int | float | bool
@@ -78,10 +90,11 @@ def read_header(path: Path, what: str) -> Header:
             header = _Reader(file, path, what).header()
     except PermissionError as error:
         raise ModelError(f"{path}: cannot be read; change its permissions") from error
-    except (EOFError, struct.error, MemoryError, OverflowError) as error:
+    except (EOFError, struct.error, MemoryError, OverflowError, ValueError) as error:
         raise ModelError(
-            f"{path}: the {what} is truncated in its header; download it again"
+            f"{path}: the {what} is truncated or damaged in its header; download it again"
         ) from error
+    _check_shape(header, what)
     size = path.stat().st_size
     if size < header.needs_bytes:
         raise ModelError(
@@ -91,38 +104,26 @@ def read_header(path: Path, what: str) -> Header:
     return header
 
 
-def fits(text: Header, mmproj: Path) -> bool:
-    """Whether a file is a projector for a text model, as far as the headers say."""
-    try:
-        check_pair(text, read_header(mmproj, "mmproj"))
-    except ModelError:
-        return False
-    return True
-
-
-def check_pair(text: Header, mmproj: Header | None) -> None:
-    """Raise `ModelError` unless the first is a text model and the second a projector for it (None:
-    the model is used for text only)."""
-    if mmproj and text.is_projector and not mmproj.is_projector:
+def _check_shape(header: Header, what: str) -> None:
+    """Raise `ModelError` for sizes that no model has, which the native library would abort on."""
+    places = ("clip.vision", "clip.audio") if header.is_projector else (header.architecture,)
+    for place, (key, most) in product(places, _MOST.items()):
+        value = header.meta.get(f"{place}.{key}")
+        least = key not in ("projection_dim", "image_size")  # 0 in some published projectors
+        if value is not None and (not isinstance(value, int) or not least <= value <= most):
+            raise ModelError(
+                f"{header.path}: the {what}'s header is damaged ({place}.{key} is {value!r}, not "
+                f"between {int(least)} and {most:,}); download it again"
+            )
+    width, heads = (
+        header.meta.get(f"{header.architecture}.{key}")
+        for key in ("embedding_length", "attention.head_count")
+    )
+    given = f"{header.architecture}.attention.key_length" in header.meta
+    if isinstance(width, int) and isinstance(heads, int) and not given and width % heads:
         raise ModelError(
-            f"{text.path}: is an mmproj and {mmproj.path} is a text model; swap the two"
-        )
-    if text.is_projector:
-        raise ModelError(f"{text.path}: is an mmproj, not a text model; pass the text model's GGUF")
-    if mmproj is None:
-        return
-    if not mmproj.is_projector:
-        raise ModelError(
-            f"{mmproj.path}: is a text model ({mmproj.architecture}), not an mmproj; "
-            "pass the mmproj published with the text model"
-        )
-    width = text.meta.get(f"{text.architecture}.embedding_length")
-    projected = mmproj.meta.get("clip.vision.projection_dim")
-    stacked = int(mmproj.meta.get("clip.vision.n_deepstack_layers", 0) or 0)
-    if width and projected and int(projected) not in (int(width), int(width) * (1 + stacked)):
-        raise ModelError(
-            f"{mmproj.path}: this mmproj gives embeddings of width {projected}, the text model "
-            f"{text.path.name} takes {width}; pass the mmproj published with it"
+            f"{header.path}: the {what}'s header is damaged (a width of {width} is not divisible "
+            f"by {heads} attention heads); download it again"
         )
 
 
@@ -172,7 +173,10 @@ class _Reader:
             value = self._value(kind)
             if value is not None:
                 meta[key] = value
-        needs = self._tensors(n_tensors, int(meta.get("general.alignment", 32) or 32))
+        alignment = int(meta.get("general.alignment", 32))
+        if not 0 < alignment <= _WHOLE:
+            raise EOFError
+        needs = self._tensors(n_tensors, alignment)
         return Header(self._path, meta, needs)
 
     def _tensors(self, count: int, alignment: int) -> int:
@@ -180,7 +184,10 @@ class _Reader:
         end = 0
         for _ in range(count):
             self._string()
-            shape = [self._one("Q") for _ in range(self._one("I"))]
+            n_dimensions = self._one("I")
+            if n_dimensions > _MOST_DIMENSIONS:
+                raise EOFError
+            shape = [self._one("Q") for _ in range(n_dimensions)]
             kind, offset = self._one("I"), self._one("Q")
             values, size = _BLOCKS.get(kind, (1, 0))
             end = max(end, offset + math.prod(shape) // values * size)
@@ -217,7 +224,9 @@ class _Reader:
             raise EOFError
         return self._scalar(_SCALARS[kind])
 
-    def _skip_array(self) -> None:
+    def _skip_array(self, depth: int = 0) -> None:
+        if depth > _MOST_DEPTH:
+            raise EOFError
         kind, count = self._one("I"), self._one("Q")
         if kind in _SCALARS:
             self._file.seek(struct.calcsize("<" + _SCALARS[kind]) * count, 1)
@@ -226,4 +235,4 @@ class _Reader:
                 self._file.seek(self._one("Q"), 1)
         else:
             for _ in range(count):
-                self._skip_array()
+                self._skip_array(depth + 1)

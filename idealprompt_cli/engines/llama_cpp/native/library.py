@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import importlib
+import os
 import threading
 import time
 from collections import deque
@@ -81,6 +82,7 @@ class Library:
 def library() -> Library:
     """Import the bindings (0.3 s), redirect their log, initialise the backend. Once per process."""
     with _lock:
+        os.environ.setdefault("GGML_NO_BACKTRACE", "1")  # else an abort starts a debugger
         try:
             llama = importlib.import_module("llama_cpp.llama_cpp")
             mtmd = importlib.import_module("llama_cpp.mtmd_cpp")

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TypeVar
 
+from ....core.errors import ModelError
 from ....core.interfaces import Notice
 from ...options import EngineOptions, available_cores
 from ..native import library as native
@@ -84,16 +85,21 @@ def measured(
     fingerprint: str,
     safe: bool,
     reload: Callable[[bool], TextModel],
+    notice: Notice,
 ) -> Settings:
     """Settings for a model, measured now and kept, or the defaults where measuring is switched off
-    or the machine is busy. `reload` opens the model once more, with or without special weight
-    layouts."""
+    or fails, or the machine is busy. `reload` opens the model once more, with or without special
+    weight layouts."""
     base = defaults(model, options, safe)
     if options.tune == "off" or (options.tune == "auto" and os.environ.get(SWITCH) == "off"):
         return base
     if options.tune == "auto" and _busy(available_cores()):
         return replace(base, reasons=("nothing was measured because the machine is busy",))
-    found = _Probe(model, options, base, None if safe else reload).run()
+    try:
+        found = _Probe(model, options, base, None if safe else reload).run()
+    except ModelError as error:
+        notice(f"speed settings could not be measured and keep their defaults: {error}")
+        return replace(base, reasons=("the measurement failed",))
     MachineFacts(options.cache_folder()).put(found.to_json(), *_key(options, fingerprint, safe))
     return found
 
@@ -258,7 +264,7 @@ class _Bench:
             flash=chosen.flash,
             clock=Clock(),
         )
-        self._begin = 0
+        self._begin, self._truncatable = 0, not model.recurrent
 
     def __enter__(self) -> _Bench:
         return self
@@ -270,8 +276,9 @@ class _Bench:
         self._context.use_threads(count)
 
     def fill(self, tokens: int) -> None:
-        """Give each sequence a prefix."""
-        for slot in range(_SLOTS):
+        """Give each sequence a prefix of so many tokens, and nothing else."""
+        self._context.clear()
+        for slot in range(_SLOTS if tokens else 0):
             self._context.decode_tokens(slot, (0,) * tokens, 0, outputs=0)
         self._begin = tokens
 
@@ -285,8 +292,11 @@ class _Bench:
 
     def _run(self, sequences: int, tokens: int) -> float:
         batch, count = self._context.batch, sequences * tokens
+        if not self._truncatable:
+            self.fill(self._begin)
         for slot in range(sequences):
-            self._context.truncate(slot, self._begin)
+            if self._truncatable:
+                self._context.truncate(slot, self._begin)
             place = slice(slot * tokens, (slot + 1) * tokens)
             batch.pos[place] = range(self._begin, self._begin + tokens)
             batch.seq[place] = batch.address[slot]

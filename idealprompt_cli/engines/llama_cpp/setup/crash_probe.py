@@ -2,7 +2,8 @@
 
 On CPUs with AMX, llama.cpp's AMX kernels crash the process at the first product with Q8_0 or Q4_0
 weights (ggml-org/llama.cpp pull request 26954). `use_extra_bufts=False` avoids them; so a child
-tries the model with all kernels, then with the safe ones, and the verdict is kept per (model, CPU,
+tries the model with all kernels, then with the safe ones. A projector of another family can abort
+the process too, so the first load of every pair is tried. The verdict is kept per (model, CPU,
 library version).
 """
 
@@ -23,17 +24,19 @@ from .machine_facts import MachineFacts, cpu_flags
 
 AMX = frozenset({"amx_int8", "amx_tile", "amx_bf16"})
 _TIMEOUT_SECONDS = 900
+SWITCH = "IDEALPROMPT_PROBE"
+"""Environment variable; "off" loads new pairs without a child process."""
+_PACKAGE = Path(__file__).resolve().parents[3]
 STATED = 3
 """Exit status of a child that stated an error."""
 
 
 def needs_safe_kernels(ref: ModelRef, fingerprint: str, options: EngineOptions) -> bool:
-    """Whether to load with the safe kernels only. Runs the probe where the CPU advertises AMX or
-    the options ask for it, unless a verdict is kept. Raises `EngineCrash` if the model crashes
-    with either kernels."""
+    """Whether to load with the safe kernels only. Runs the probe for models that are not known to
+    run, unless a verdict is kept. Raises `EngineCrash` if the model crashes with either kernels."""
     if options.kernels != "auto":
         return options.kernels == "safe"
-    if not (options.probe or AMX & cpu_flags()):
+    if not (options.probe or AMX & cpu_flags() or _is_new_pair(ref)):
         return False
     facts = MachineFacts(options.cache_folder())
     key = ("kernels", fingerprint, native.version(), str(options.gpu_layers))
@@ -44,6 +47,13 @@ def needs_safe_kernels(ref: ModelRef, fingerprint: str, options: EngineOptions) 
     return verdict == "safe"
 
 
+def _is_new_pair(ref: ModelRef) -> bool:
+    """Whether a text model has a projector that did not come with this package."""
+    if ref.mmproj is None or os.environ.get(SWITCH) == "off":
+        return False
+    return not all(path.resolve().is_relative_to(_PACKAGE) for path in (ref.text, ref.mmproj))
+
+
 def _try(ref: ModelRef, options: EngineOptions) -> str:
     crashes = []
     for kernels in ("all", "safe"):
@@ -51,6 +61,11 @@ def _try(ref: ModelRef, options: EngineOptions) -> str:
         if not crash:
             return kernels
         crashes.append(crash)
+    if ref.mmproj and not _run(command(ModelRef(ref.text), "all", options.gpu_layers)):
+        raise EngineCrash(
+            f"{ref.mmproj}: llama.cpp crashes with this mmproj and {ref.text.name} ({crashes[0]}), "
+            "but not with the text model alone; pass the mmproj published with it"
+        )
     raise EngineCrash(
         f"{ref.text}: llama.cpp crashes on this machine with this model ({crashes[0]}, and with "
         f"the safe kernels {crashes[1]}); try an F16 file, or build llama-cpp-python from source"

@@ -19,6 +19,7 @@ from ..native import library as native
 from ..native.chat_template import ChatTemplate, load_template
 from ..native.context import Context
 from ..native.library import Clock
+from ..native.model_pair import check_pair, fits
 from ..native.tokenizer import Vocabulary
 from ..native.vision import Vision
 from ..scheduling.request_plan import Planner
@@ -114,7 +115,7 @@ def load(ref: ModelRef, options: EngineOptions, notice: Notice) -> Loaded:
     """Open both files. Raises `ModelError` naming the file and what is wrong with it."""
     text = files.read_header(ref.text, "text model")
     mmproj = files.read_header(ref.mmproj, "mmproj") if ref.mmproj else None
-    files.check_pair(text, mmproj)
+    check_pair(text, mmproj)
     fingerprint = files.fingerprint(*filter(None, (ref.text, ref.mmproj)))
     safe = needs_safe_kernels(ref, fingerprint, options)
     clock = Clock()
@@ -129,7 +130,7 @@ def load(ref: ModelRef, options: EngineOptions, notice: Notice) -> Loaded:
         vocab = Vocabulary(model)
         template = _template(ref, model, vocab, options)
         if chosen is None:
-            chosen = autotune.measured(model, options, fingerprint, safe, opened)
+            chosen = autotune.measured(model, options, fingerprint, safe, opened, notice)
             if not chosen.extra_buffers and not safe:
                 model.close()
                 model = opened(False)
@@ -212,7 +213,7 @@ def open_ref(ref: ModelRef | Path, notice: Notice) -> ModelRef:
     text = files.read_header(ref, "text model")
     beside = [path for path in ref.parent.glob("*.gguf") if "mmproj" in path.name.lower()]
     beside = sorted(path for path in beside if path != ref)
-    fitting = [path for path in beside if files.fits(text, path)]
+    fitting = [path for path in beside if fits(text, path)]
     if len(fitting) > 1:
         names = ", ".join(path.name for path in fitting)
         raise ModelError(f"{ref}: several mmproj files fit it ({names}); name one with --mmproj")

@@ -17,7 +17,7 @@ from ....core.task import ModelRef
 from ...options import EngineOptions
 from ..native.vision import Picture, Vision
 from .crash_probe import STATED
-from .load import load
+from .load import Loaded, load
 from .self_check import write_picture
 
 
@@ -46,17 +46,28 @@ def _compute(ref: ModelRef, options: EngineOptions) -> None:
     loaded = load(ref, options, lambda line: None)
     context = loaded.context(1, 256)
     context.decode_tokens(0, (0,) * 32, 0, outputs=1)
-    if loaded.vision is not None:
-        _encode(loaded.vision)
     context.close()
+    if loaded.vision is not None:
+        _see(loaded, loaded.vision)
     loaded.close()
 
 
-def _encode(vision: Vision) -> None:
+def _see(loaded: Loaded, vision: Vision) -> None:
+    """Encode a picture and decode it after some text."""
     with tempfile.TemporaryDirectory() as folder:
         picture = Picture(write_picture(Path(folder)), "probe")
         with vision.chunks(["a", picture]) as chunks:
-            list(vision.encode([chunk for chunk in chunks if chunk.tokens is None]))
+            context = loaded.context(1, 256 + sum(chunk.n_tokens for chunk in chunks))
+            position = 0
+            for chunk in chunks:
+                if chunk.tokens is None:
+                    ((_, embedding),) = vision.encode([chunk])
+                    position = context.decode_picture(vision, chunk, embedding, 0, position)
+                else:
+                    context.decode_tokens(0, chunk.tokens, position, outputs=0)
+                    position += chunk.n_pos
+            context.decode_tokens(0, (0,), position, outputs=1)
+            context.close()
 
 
 def _disable_core_dumps() -> None:
