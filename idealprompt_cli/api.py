@@ -125,7 +125,7 @@ def reflect(
     task: Task,
     model: Engine,
     *,
-    use: Which = "winner",
+    use: Which = "recommended",
     budget: str = "",
     seed: int | None = None,
     proposer: str = "none",
@@ -170,7 +170,7 @@ def measure(
     model: Engine,
     *,
     split: Split = "test",
-    use: Which = "winner",
+    use: Which = "recommended",
 ) -> Measured:
     """The metric's value with its interval and every outcome, on one part of a task."""
     from . import metrics
@@ -178,7 +178,7 @@ def measure(
     from .evaluation.metered_engine import MeteredEngine
     from .ui.notebook import measured
 
-    examples = task.test if split == "test" else task.train
+    examples = {"train": task.train, "validation": task.validation, "test": task.test}[split]
     if not examples:
         raise TaskError(f"{task.root}: has no {split} part")
     evaluator = Evaluator(MeteredEngine(model), task, metrics.get(task.metric))
@@ -190,7 +190,7 @@ def predict(
     images: Iterable[Place | Sequence[Place]],
     model: Engine,
     *,
-    use: Which = "winner",
+    use: Which = "recommended",
 ) -> Answers:
     """Answers for new pictures (or groups of pictures that belong together), in order.
     `predicted` is the label, `probabilities` are over all labels. Raises `ImageError`."""
@@ -222,7 +222,7 @@ def show(result: Artifact, format: str = "table", *, width: int = 100) -> str:  
     return formats.get(format).run(result, "", formats.Screen(width))
 
 
-def convert(artifact: Artifact, to: str, *, use: Which = "winner") -> str:
+def convert(artifact: Artifact, to: str, *, use: Which = "recommended") -> str:
     """The prompt in the format of another tool: `to` is a name of `export --to`, or a plugin's."""
     from . import exports
 

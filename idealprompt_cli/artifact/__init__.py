@@ -6,6 +6,7 @@ and read YAML, `read_artifact` reads a file or stdin, `to_data` gives plain data
 
 from .content import (
     Artifact,
+    MajorityScores,
     ModelSummary,
     RunCost,
     Score,
@@ -20,6 +21,7 @@ from .stored_types import messages_data
 
 __all__ = [
     "Artifact",
+    "MajorityScores",
     "ModelSummary",
     "RunCost",
     "Score",

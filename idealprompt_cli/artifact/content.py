@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 from ..core.answer_schema import AnswerKind, AnswerSchema
 from ..core.edits import EditReport
 from ..core.prompt import Message
-from ..core.results import StopReason, TrialState
+from ..core.results import BaselineName, StopReason, TrialState
 from ..prompts.rendering import render
 from .stored_types import FieldDeclarations, Messages, StoredPrompt, parsed_fields
 
@@ -92,11 +92,21 @@ class Scores:
 
 
 @dataclass(frozen=True, config=_CONFIG)
+class MajorityScores:
+    """What always answering the commonest training label scores, on the same examples."""
+
+    label: str
+    selection: Score
+    test: Score | None = None
+
+
+@dataclass(frozen=True, config=_CONFIG)
 class ScorePair:
-    """The scores of both prompts."""
+    """The scores of both prompts, and for label tasks of the majority vote."""
 
     baseline: Scores
     winner: Scores
+    majority: MajorityScores | None = None
 
 
 @dataclass(frozen=True, config=_CONFIG)
@@ -144,6 +154,17 @@ class Artifact:
     cost: RunCost
     seed: int
     trail: tuple[Step, ...]
+    baseline_name: BaselineName = "seed prompt"
+
+    @property
+    def score_rows(self) -> tuple[tuple[str, Scores | MajorityScores], ...]:
+        """What was scored, by name: the majority vote where there is one, then both prompts."""
+        majority = self.scores.majority
+        return (
+            *(((f"always {majority.label}", majority),) if majority else ()),
+            (self.baseline_name, self.scores.baseline),
+            ("adapted prompt", self.scores.winner),
+        )
 
     @property
     def stopped_because(self) -> str:

@@ -25,9 +25,11 @@ _COMMENTS = {
     "labels": "The possible answers.",
     "verbalisers": "The words by which the model says each label.",
     "scores": "The metric with its 95 % interval. selection: the examples that the search chose by,"
-    " so the winner's score is optimistic. test: examples that it never saw.",
+    " so the winner's score is optimistic. test: examples that it never saw."
+    " majority: what always answering the commonest training label scores.",
     "cost": "One evaluation is one prompt on one example.",
     "trail": "The edits that led from the seed prompt to the winner.",
+    "baseline_name": "What the winner is compared with.",
 }
 _OMITTED_WHEN_EMPTY = ("options", "fields", "max_tokens")
 
@@ -79,6 +81,8 @@ def to_data(artifact: Artifact) -> dict[str, Any]:
     for key in _OMITTED_WHEN_EMPTY:
         if not data["task"][key]:
             del data["task"][key]
+    if data["scores"]["majority"] is None:
+        del data["scores"]["majority"]
     for step in data["trail"]:
         if step["edit"] is None:
             del step["edit"]
@@ -100,6 +104,8 @@ def json_schema() -> dict[str, Any]:
     # What the file omits where it is empty must not be required of a reader's file.
     task = schema["$defs"]["TaskSummary"]
     task["required"] = [key for key in task["required"] if key not in _OMITTED_WHEN_EMPTY]
+    pair = schema["$defs"]["ScorePair"]
+    pair["required"] = [key for key in pair["required"] if key != "majority"]
     step = schema["$defs"]["Step"]
     step["required"] = [key for key in step["required"] if key != "edit"]
     return {

@@ -8,11 +8,12 @@ from typing import Any
 from ..answers import plain_field
 from ..core.answer_schema import AnswerSchema
 from ..core.requests import ModelInfo
-from ..core.results import Cost, Evaluation, RunResult, StopReason, Trial
+from ..core.results import Cost, Evaluation, RunResult, SplitScores, StopReason, Trial
 from ..prompts.rendering import render, words_for
 from .content import (
     SCHEMA,
     Artifact,
+    MajorityScores,
     ModelSummary,
     RunCost,
     Score,
@@ -49,12 +50,14 @@ def from_run(result: RunResult) -> Artifact:
         scores=ScorePair(
             Scores(_score(selection.baseline), _score(test.baseline) if test else None),
             Scores(_score(selection.winner), _score(test.winner) if test else None),
+            _majority(selection, test),
         ),
         verdict=result.verdict,
         recommended=result.recommended,
         cost=_cost(result.cost, result.stop),
         seed=result.seed,
         trail=_trail(result),
+        baseline_name=result.baseline_name,
     )
 
 
@@ -84,6 +87,25 @@ def _score(evaluation: Evaluation) -> Score:
     low, high = evaluation.interval.low, evaluation.interval.high
     value = round(evaluation.value, 6)
     return Score(evaluation.metric, value, round(low, 6), round(high, 6), evaluation.n)
+
+
+def _majority(selection: SplitScores, test: SplitScores | None) -> MajorityScores | None:
+    first = selection.majority
+    if first is None:
+        return None
+    metric, held_out = selection.winner.metric, test.majority if test else None
+    scores = [
+        Score(
+            metric,
+            round(vote.value, 6),
+            round(vote.interval.low, 6),
+            round(vote.interval.high, 6),
+            vote.n,
+        )
+        for vote in (first, held_out)
+        if vote is not None
+    ]
+    return MajorityScores(first.label, scores[0], scores[1] if held_out else None)
 
 
 def _trail(result: RunResult) -> tuple[Step, ...]:

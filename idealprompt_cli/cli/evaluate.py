@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ..ui.console import Console
     from ..ui.formats import EvalReport
 
-Which = Literal["winner", "baseline", "recommended"]
+Which = Literal["recommended", "winner", "baseline"]
 
 EPILOG = """\b
 Examples:
@@ -72,7 +72,7 @@ def evaluate(
     prompt: Source,
     task: Folder,
     split: Part = "test",
-    use: Use = "winner",
+    use: Use = "recommended",
     min_score: MinScore = None,
     metric: MetricName = "",
     against: Against = None,
@@ -139,9 +139,9 @@ def _report(
     from ..evaluation.metered_engine import MeteredEngine
     from ..ui.formats import EvalReport
 
-    examples = task.test if split == "test" else task.train
+    examples = {"train": task.train, "validation": task.validation, "test": task.test}[split]
     if not examples:
-        raise TaskError(f"{task.root}: has no test part: use --split train, or set test_fraction")
+        raise TaskError(f"{task.root}: has no {split} part: choose another --split")
     named, prompt = choose_prompt(artifact, which)
     tell_of_prompt(artifact, which, console)
     ref = named_by(artifact.model, flags)
@@ -164,12 +164,15 @@ def choose_prompt(artifact: Artifact, which: Which) -> tuple[str, Prompt]:
 
 
 def tell_of_prompt(artifact: Artifact, which: Which, console: Console) -> None:
-    """Notes where `prompt` no longer renders to the `messages` that were scored, and where it is
-    used against the file's own recommendation."""
-    if which == "winner" and artifact.recommended == "baseline":
+    """Notes where `prompt` no longer renders to the `messages` that were scored, and where the
+    prompt in use is not the winner, or is used against the file's own recommendation."""
+    if which == "recommended" and artifact.recommended == "baseline":
         console.say(
-            "Note: the search found no reliable gain; --use baseline takes the seed prompt instead."
+            f"Note: no reliable gain was found, so the {artifact.baseline_name} is used; --use "
+            "winner takes the adapted prompt."
         )
+    elif which == "winner" and artifact.recommended == "baseline":
+        console.say("Note: this prompt is not recommended: no reliable gain was found.")
     if artifact.rendered_now() != artifact.messages:
         console.say(
             "Note: `prompt` was edited after the search (its `messages` differ): the recorded "

@@ -36,7 +36,7 @@ def export(
     prompt: Source,
     to: To,
     output: Output = "-",
-    use: Use = "winner",
+    use: Use = "recommended",
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:

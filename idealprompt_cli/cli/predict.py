@@ -114,7 +114,7 @@ class Asking:
 def predict(
     prompt: Source,
     images: Images = None,
-    use: Use = "winner",
+    use: Use = "recommended",
     fields: Fields = None,
     table: TableFile = None,
     output: Output = "-",

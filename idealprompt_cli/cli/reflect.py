@@ -95,7 +95,7 @@ class Plan:
     budget: BudgetText = ""
     dry_run: DryRun = False
     interactive: Interactive = False
-    use: Use = "winner"
+    use: Use = "recommended"
     seed: Seed = None
     run_dir: RunDir = None
     resume: Resume = False

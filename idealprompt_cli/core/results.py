@@ -14,6 +14,8 @@ from .requests import ModelInfo
 from .task import Task
 
 Prefer = Literal["score", "short"]
+BaselineName = Literal["seed prompt", "given prompt"]
+"""What a run compares with: the task's question, or for reflection the prompt that came in."""
 TrialState = Literal["complete", "pruned", "failed"]
 StopReason = Literal[
     "evaluations", "seconds", "tokens", "exhausted", "perfect", "interrupted", "settled", "patience"
@@ -112,12 +114,26 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class MajorityVote:
+    """The score of always answering the commonest training label, on the same examples as the
+    winner. `beaten`: the winner is reliably better."""
+
+    label: str
+    value: float
+    interval: Interval
+    n: int
+    beaten: bool
+
+
+@dataclass(frozen=True)
 class SplitScores:
-    """Baseline and winner on one split; `None` when that split was not evaluated."""
+    """Baseline and winner on one split; `None` when that split was not evaluated. `majority` is
+    None for tasks without labels."""
 
     baseline: Evaluation
     winner: Evaluation
     comparison: Comparison
+    majority: MajorityVote | None = None
 
 
 @dataclass(frozen=True)
@@ -138,3 +154,4 @@ class RunResult:
     recommended: Literal["winner", "baseline"]
     prefer: Prefer = "score"
     front: tuple[int, ...] = ()
+    baseline_name: BaselineName = "seed prompt"

@@ -68,6 +68,12 @@ class Task:
     fields: tuple[str, ...] = ()
 
     @property
+    def selection(self) -> tuple[Example, ...]:
+        """The examples that prompts are selected by: the validation split, or without one the
+        training split (cross-fitted)."""
+        return self.validation or self.train
+
+    @property
     def pictured(self) -> bool:
         """Whether any training example has a picture; otherwise all is text."""
         return pictured(self.train)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from ..core.results import RunResult, SplitScores
 from .evaluator import Evaluator
+from .majority import majority_vote
 from .statistics import compare, recommended, verdict
 
 
@@ -15,18 +16,20 @@ def held_out_test(result: RunResult, evaluator: Evaluator) -> RunResult:
     Not part of the run's budget; what it cost is added to the result's. Without a test split the
     verdict rests on the selection scores, corrected for the prompts that were tried.
     """
-    if not result.task.test:
+    task, unchanged = result.task, result.winner == result.baseline
+    if not task.test:
         split = result.selection
-        text = verdict(split, "training")
+        text = verdict(split, "training", task.labels, result.baseline_name, unchanged)
         text += " There is no test split: this is a cross-fitted estimate."
         return replace(result, verdict=text, recommended=recommended(split))
-    before = evaluator.evaluate(result.baseline, result.task.test)
-    after = evaluator.evaluate(result.winner, result.task.test)
-    split = SplitScores(before, after, compare(before.outcomes, after.outcomes))
+    before = evaluator.evaluate(result.baseline, task.test)
+    after = evaluator.evaluate(result.winner, task.test)
+    vote = majority_vote(task, task.test, after, evaluator.metric)
+    split = SplitScores(before, after, compare(before.outcomes, after.outcomes), vote)
     return replace(
         result,
         test=split,
-        verdict=verdict(split),
+        verdict=verdict(split, "held-out", task.labels, result.baseline_name, unchanged),
         recommended=recommended(split),
         cost=result.cost + before.cost + after.cost,
     )

@@ -12,7 +12,14 @@ from functools import lru_cache
 from typing import Literal
 
 from ..core.interfaces import Metric
-from ..core.results import Comparison, Evaluation, Interval, Outcome, SplitScores
+from ..core.results import (
+    BaselineName,
+    Comparison,
+    Evaluation,
+    Interval,
+    Outcome,
+    SplitScores,
+)
 
 _Z95 = 1.959963984540054
 
@@ -47,11 +54,17 @@ def interval(outcomes: Sequence[Outcome], metric: Metric) -> Interval:
     Where the two agree in value (all right, say) Wilson is the honest one: a bootstrap of equal
     grades has no width.
     """
-    total = sum(o.score for o in outcomes)
-    is_share = all(o.score in (0.0, 1.0) for o in outcomes)
-    if is_share and outcomes and math.isclose(metric.aggregate(outcomes), total / len(outcomes)):
-        return wilson(total, len(outcomes))
+    if all(o.score in (0.0, 1.0) for o in outcomes) and is_mean(outcomes, metric):
+        return wilson(sum(o.score for o in outcomes), len(outcomes))
     return bootstrap(outcomes, metric.aggregate)
+
+
+def is_mean(outcomes: Sequence[Outcome], metric: Metric) -> bool:
+    """Whether the metric's value on these outcomes is the mean of their grades; False for none."""
+    if not outcomes:
+        return False
+    total = sum(outcome.score for outcome in outcomes)
+    return math.isclose(metric.aggregate(outcomes), total / len(outcomes))
 
 
 def sign_test(better: int, worse: int) -> float:
@@ -199,27 +212,55 @@ def _t_share(angle: float, freedom: int) -> float:
 # --- in words -------------------------------------------------------------------------------------
 
 
-def verdict(split: SplitScores, where: str = "held-out") -> str:
-    """One or two sentences for people: whether the winner is reliably better, with the figures."""
-    n, test = split.winner.n, split.comparison
+def verdict(
+    split: SplitScores,
+    where: str = "held-out",
+    labels: Sequence[str] = (),
+    baseline: BaselineName = "seed prompt",
+    unchanged: bool = False,
+) -> str:
+    """A few sentences for people: whether the winner is reliably better than the baseline and than
+    the majority vote, with the figures, and which labels it never answers. `unchanged`: the winner
+    is the baseline."""
+    n, test, majority = split.winner.n, split.comparison, split.majority
     graded = {o.score for o in (*split.winner.outcomes, *split.baseline.outcomes)} - {0.0, 1.0}
     name = "exact sign test" if graded else "exact McNemar"
     figures = (
-        f"{_percent(split.winner)} against {_percent(split.baseline)} on {n} {where} pictures; "
+        f"{_percent(split.winner)} against {_percent(split.baseline)} on {n} {where} examples; "
         f"{name} p = {_p_text(test.p_value)}"
     )
-    if test.reliable:
-        return f"The winner beats the seed prompt: {figures}."
-    if test.better + test.worse == 0:
-        return (
-            f"No gain: the winner answers like the seed prompt ({figures}). Keep the seed prompt."
+    vote = ""
+    if majority is not None:
+        relation = "which it beats" if majority.beaten else "which it does not reliably beat"
+        vote = (
+            f" Always answering {majority.label} scores {100 * majority.value:.1f} %, {relation}."
         )
-    return f"No reliable gain: keep the seed prompt ({figures})."
+    if unchanged:
+        kept = "Nothing was changed" if baseline == "given prompt" else "No better prompt was found"
+        text = f"{kept}: the {baseline} scores {_percent(split.winner)} on {n} {where} examples."
+    elif test.reliable and (majority is None or majority.beaten):
+        text = f"The winner beats the {baseline}: {figures}."
+    elif test.reliable:
+        text = f"No reliable gain: it beats the {baseline} ({figures}), but not the majority vote."
+    elif test.better + test.worse == 0:
+        text = f"No gain: the winner answers like the {baseline} ({figures}). Keep the {baseline}."
+    else:
+        text = f"No reliable gain: keep the {baseline} ({figures})."
+    return f"{text}{vote}{_never_answered(split.winner, labels)}"
+
+
+def _never_answered(winner: Evaluation, labels: Sequence[str]) -> str:
+    """A sentence that names labels that the winner never answers though examples have them."""
+    answered = {outcome.predicted for outcome in winner.outcomes}
+    asked = {outcome.gold for outcome in winner.outcomes}
+    missing = [label for label in labels if label in asked and label not in answered]
+    return f" It never answers {', '.join(missing)}." if missing else ""
 
 
 def recommended(split: SplitScores) -> Literal["winner", "baseline"]:
-    """The winner only where its gain is reliable."""
-    return "winner" if split.comparison.reliable else "baseline"
+    """The winner only where its gain is reliable, over the majority vote too."""
+    beaten = split.majority is None or split.majority.beaten
+    return "winner" if split.comparison.reliable and beaten else "baseline"
 
 
 def _percent(evaluation: Evaluation) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..core.edits import Change
 from ..core.events import Announced, Finished
 from ..core.prompt import Prompt
-from ..core.results import RunResult
+from ..core.results import BaselineName, RunResult
 from ..evaluation.budget import OutOfBudget
 from ..evaluation.context import RunContext
 from ..search.trial_recorder import TrialRecorder
@@ -38,7 +38,8 @@ class Diagnosis:
 
 
 def reflect(context: RunContext, start: Start, settings: Settings | None = None) -> RunResult:
-    """Improve a prompt within the budget; the result's `test` is None.
+    """Improve a prompt within the budget; the result's baseline is the prompt that came in, and its
+    `test` is None.
 
     Same context, engine answers and journal give the same result, interrupted and resumed or not.
     Raises UsageError when the budget does not cover the prompts it starts from, and Interrupted on
@@ -49,9 +50,10 @@ def reflect(context: RunContext, start: Start, settings: Settings | None = None)
         done = session.on(start)
     spent = context.account.describe()
     context.notify(Finished(f"Reflection stopped: {STOP_TEXT[done.stop]} ({spent})."))
-    seeded = next(t for t in done.trials if t.prompt == start.baseline and t.evaluation)
+    given = next(t for t in done.trials if t.prompt == start.prompt and t.evaluation)
+    name: BaselineName = "seed prompt" if start.prompt == start.baseline else "given prompt"
     recorder = TrialRecorder(context, list(done.trials))
-    return recorder.result(seeded, done.standing.trial, done.stop)
+    return recorder.result(given, done.standing.trial, done.stop, baseline_name=name)
 
 
 def diagnose(context: RunContext, start: Start, settings: Settings | None = None) -> Diagnosis:

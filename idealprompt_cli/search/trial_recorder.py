@@ -8,8 +8,17 @@ from dataclasses import dataclass, field
 from ..core.edits import EditReport
 from ..core.events import TrialDone
 from ..core.prompt import Prompt
-from ..core.results import Evaluation, Prefer, RunResult, SplitScores, StopReason, Trial
+from ..core.results import (
+    BaselineName,
+    Evaluation,
+    Prefer,
+    RunResult,
+    SplitScores,
+    StopReason,
+    Trial,
+)
 from ..evaluation.context import RunContext
+from ..evaluation.majority import majority_vote
 from ..evaluation.racing import Finish
 from ..evaluation.statistics import compare, recommended, verdict
 from ..prompts.rendering import render
@@ -62,14 +71,19 @@ class TrialRecorder:
         stop: StopReason,
         prefer: Prefer = "score",
         front: Sequence[int] = (),
+        baseline_name: BaselineName = "seed prompt",
     ) -> RunResult:
         """What the run found; its `test` is None until the held-out part is read. The winner was
         picked among all trials that were scored, and its test is corrected for that."""
         before, after = _evaluation(baseline), _evaluation(winner)
         tried = max(1, sum(trial.evaluation is not None for trial in self.trials) - 1)
-        split = SplitScores(before, after, compare(before.outcomes, after.outcomes, tried))
+        task, metric = self.context.task, self.context.evaluator.metric
+        unchanged = winner.prompt == baseline.prompt
+        where = "validation" if task.validation else "training"
+        vote = majority_vote(task, task.selection, after, metric)
+        split = SplitScores(before, after, compare(before.outcomes, after.outcomes, tried), vote)
         return RunResult(
-            task=self.context.task,
+            task=task,
             model=self.context.engine.info(),
             baseline=baseline.prompt,
             winner=winner.prompt,
@@ -79,10 +93,11 @@ class TrialRecorder:
             cost=self.context.account.spent,
             stop=stop,
             seed=self.context.seed,
-            verdict=verdict(split, "training"),
+            verdict=verdict(split, where, task.labels, baseline_name, unchanged),
             recommended=recommended(split),
             prefer=prefer,
             front=tuple(front),
+            baseline_name=baseline_name,
         )
 
     def _tokens(self, prompt: Prompt) -> int:

@@ -32,12 +32,9 @@ class Adapted(Artifact):
 
     def _repr_html_(self) -> str:
         rows = [
-            (name, part, *_figures(score, bold=name != "seed prompt"))
+            (name, part, *_figures(score, bold=scores is self.scores.winner))
             for part in ("test", "selection")
-            for name, scores in (
-                ("seed prompt", self.scores.baseline),
-                ("adapted prompt", self.scores.winner),
-            )
+            for name, scores in self.score_rows
             if (score := getattr(scores, part)) is not None
         ]
         head = ("prompt", "pictures", self.task.metric, "95 %", "", "n")

@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ...artifact import Artifact, RunCost, Score, Scores
+from ...artifact import Artifact, MajorityScores, RunCost, Score, Scores
 from ...core.prompt import ImageSlot, Message
 from ...core.results import Cost, Evaluation
 from ...io.terminal import printable, printable_values
@@ -43,7 +43,8 @@ class TableFormat:
         if artifact.recommended == "baseline":
             _say(
                 console,
-                "Recommended: the seed prompt; eval and predict take it with --use baseline.",
+                f"Recommended: the {artifact.baseline_name}, which eval and predict use unless "
+                "--use winner is given.",
             )
         _heading(console, "The adapted prompt, as the model gets it:")
         _messages(console, artifact.messages)
@@ -130,16 +131,19 @@ def _score_table(artifact: Artifact, blank: str, gap: str) -> Table:
     winner = artifact.scores.winner
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column(f"{artifact.task.name}:{blank}{winner.selection.metric}")
-    table.add_column(f"selection{blank}({winner.selection.n} pictures)", no_wrap=True)
+    table.add_column("selection", no_wrap=True)
     if winner.test:
-        table.add_column(f"held-out test{blank}({winner.test.n} pictures)", no_wrap=True)
-    table.add_row("seed prompt", *_cells(artifact.scores.baseline, gap))
-    table.add_row(Text("adapted prompt", style="bold"), *_cells(winner, gap))
+        table.add_column(f"held-out{blank}test", no_wrap=True)
+    for name, scores in artifact.score_rows:
+        style = "bold" if scores is winner else ""
+        table.add_row(Text(name, style=style), *_cells(scores, gap))
     return table
 
 
-def _cells(scores: Scores, gap: str) -> list[str]:
-    return [_percent(score, gap) for score in (scores.selection, scores.test) if score]
+def _cells(scores: Scores | MajorityScores, gap: str) -> list[str]:
+    """Figure, interval and number of examples."""
+    shown = (scores.selection, scores.test)
+    return [f"{_percent(score, gap)}{gap}n {score.n}" for score in shown if score]
 
 
 def _percent(score: Score, gap: str = "  ") -> str:

@@ -69,13 +69,12 @@ def _score_rows(report: Report) -> list[dict[str, Any]]:
 
     rows = []
     artifact = report.artifact
-    for name, scores in (
-        ("seed prompt", artifact.scores.baseline),
-        ("adapted prompt", artifact.scores.winner),
-    ):
+    for name, scores in artifact.score_rows:
         for part, score in (("held-out test", scores.test), ("selection", scores.selection)):
             if score is not None:
-                bar = interval_svg(score.value, score.low, score.high, name != "seed prompt")
+                bar = interval_svg(
+                    score.value, score.low, score.high, scores is artifact.scores.winner
+                )
                 rows.append({"name": name, "part": part, "bar": Markup(bar), **_figures(score)})
     return sorted(rows, key=lambda row: row["part"] != "held-out test")
 
@@ -95,7 +94,7 @@ def _matrices(report: Report) -> list[dict[str, Any]]:
     return [
         {"name": name, "rows": list(zip(labels, counts, strict=True))}
         for name, counts in (
-            ("seed prompt", confusion(report.outcomes("baseline"), labels)),
+            (artifact.baseline_name, confusion(report.outcomes("baseline"), labels)),
             ("adapted prompt", confusion(report.outcomes("winner"), labels)),
         )
     ]

@@ -64,10 +64,7 @@ def _cost(artifact: Artifact, width: int) -> list[str]:
 def _scores(report: Report, width: int) -> list[str]:
     """A prompt a line, or a part a line where both do not fit."""
     lines = [report.artifact.task.metric]
-    for name, scores in (
-        ("seed prompt", report.artifact.scores.baseline),
-        ("adapted prompt", report.artifact.scores.winner),
-    ):
+    for name, scores in report.artifact.score_rows:
         parts = [("test", scores.test), ("selection", scores.selection)]
         shown = [f"{part} {_percent(score)}" for part, score in parts if score is not None]
         line = f"  {name:<15} {'   '.join(shown)}"
@@ -77,7 +74,8 @@ def _scores(report: Report, width: int) -> list[str]:
 
 
 def _percent(score: Score) -> str:
-    return f"{100 * score.value:5.1f} % [{100 * score.low:.0f}, {100 * score.high:.0f}]"
+    figures = f"{100 * score.value:5.1f} % [{100 * score.low:.0f}, {100 * score.high:.0f}]"
+    return f"{figures} n {score.n}"
 
 
 def _prompt(report: Report, width: int) -> list[str]:
