@@ -40,6 +40,8 @@ from .run_folder import (
     ProposerName,
     Resume,
     RunDir,
+    TestCount,
+    TrainCount,
     deliver,
     resume_hint,
     show_report_hint,
@@ -101,6 +103,8 @@ class Plan:
     resume: Resume = False
     metric: MetricName = ""
     no_test: NoTest = False
+    train: TrainCount = 0
+    test: TestCount = 0
     proposer: ProposerName = "none"
     no_priors: NoPriors = False
     no_cache: NoCache = False
@@ -158,6 +162,8 @@ def config_of(plan: Plan, flags: ModelFlags, seed: int = 0) -> RunConfig:
         priors=not plan.no_priors,
         cache=not plan.no_cache,
         held_out_test=not plan.no_test,
+        train=plan.train,
+        test=plan.test,
         resume=plan.resume,
         model=flags,
     )
@@ -169,11 +175,12 @@ def _run(plan: Plan, flags: ModelFlags, console: Console) -> tuple[Run, Work] | 
     from ..reflection import from_prompt
     from ..runs.run import run_reflection
 
-    task = load(plan.task, plan.metric, console)
+    loaded = load(plan.task, plan.metric, console)
     artifact = read_artifact(plan.prompt)
-    check_labels(artifact, task)
+    check_labels(artifact, loaded)
     prompt = choose_prompt(artifact, plan.use)[1]
     config = config_of(plan, flags, artifact.seed if plan.seed is None else plan.seed)
+    task = config.prepared(loaded, console.say)
     folder = run_folder(plan.run_dir, f"{task.name}-reflect", plan.resume)
     ref = named_by(artifact.model, flags)
     own = without_proposer_flags(flags, plan.proposer)

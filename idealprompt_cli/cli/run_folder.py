@@ -37,6 +37,20 @@ ProposerName = Annotated[
         "or a server (URL#NAME for one of its models).",
     ),
 ]
+TrainCount = Annotated[
+    int,
+    typer.Option(
+        "--train",
+        min=0,
+        metavar="N",
+        show_default=False,
+        help="Use N training examples, stratified. Default: all, or a share of a large task.",
+    ),
+]
+TestCount = Annotated[
+    int,
+    typer.Option("--test", min=0, metavar="N", show_default=False, help="Use N held-out examples."),
+]
 NoTest = Annotated[bool, typer.Option("--no-test", help="Skip the held-out test.")]
 NoCache = Annotated[
     bool, typer.Option("--no-cache", help="Neither use nor fill the response cache.")

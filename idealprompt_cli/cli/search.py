@@ -28,6 +28,8 @@ from .run_folder import (
     ProposerName,
     Resume,
     RunDir,
+    TestCount,
+    TrainCount,
     deliver,
     resume_hint,
     show_report_hint,
@@ -90,6 +92,8 @@ class Plan:
     metric: MetricName = ""
     strategy: Strategies = None
     no_test: NoTest = False
+    train: TrainCount = 0
+    test: TestCount = 0
     reflect: Reflect = False
     prefer: Prefer = "score"
     policy: PolicyName = "puct"
@@ -145,6 +149,8 @@ def config_of(plan: Plan, flags: ModelFlags) -> RunConfig:
         priors=not plan.no_priors,
         cache=not plan.no_cache,
         held_out_test=not plan.no_test,
+        train=plan.train,
+        test=plan.test,
         resume=plan.resume,
         model=flags,
     )
@@ -154,7 +160,7 @@ def _run(plan: Plan, config: RunConfig, flags: ModelFlags, console: Console) -> 
     """The run, and what the model had to do."""
     from ..runs.run import run_search
 
-    task = load(plan.task, plan.metric, console)
+    task = config.prepared(load(plan.task, plan.metric, console), console.say)
     folder = run_folder(plan.run_dir, task.name, plan.resume)
     own = without_proposer_flags(flags, plan.proposer)
     with (

@@ -88,8 +88,9 @@ def open_context(
 def plan(task: Task, budget: Budget, first: Sequence[str]) -> str:
     """What the budget buys, in a sentence, before anything is spent. `first` names what costs an
     evaluation on every training example before the first edit is scored."""
-    n = len(task.train)
-    text = f"{n} training pictures; budget: {budget.describe()}."
+    n = len(task.selection)
+    kind = "validation" if task.validation else "training"
+    text = f"{n} {kind} examples; budget: {budget.describe()}."
     if budget.evaluations is None:
         return (
             f"{text} What it buys is shown as soon as {first[0]} ({n} evaluations) shows the "

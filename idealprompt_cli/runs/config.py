@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ..core.errors import UsageError
+from ..core.interfaces import Notice
 from ..core.results import Prefer
 from .models import ModelChoice
 
@@ -30,8 +31,9 @@ class RunConfig:
     `budget` is text such as "300", "10m" or "200ktok", "" for the default. `strategies` are names,
     none for all that suit the task. `proposer` is "none", "same", a GGUF file or a server's
     address; `model` says how a second model is run. `priors`, `cache` and `held_out_test` switch
-    the priors of earlier runs, the shared response cache and the final test. Without `run_dir`
-    nothing is kept on the disk.
+    the priors of earlier runs, the shared response cache and the final test. `train` and `test`
+    limit the examples of a large task, 0 takes a sensible share. Without `run_dir` nothing is kept
+    on the disk.
     """
 
     stages: Stages = "search"
@@ -44,6 +46,8 @@ class RunConfig:
     priors: bool = True
     cache: bool = True
     held_out_test: bool = True
+    train: int = 0
+    test: int = 0
     run_dir: Path | None = None
     resume: bool = False
     model: ModelChoice = field(default_factory=ModelChoice)
@@ -73,7 +77,46 @@ class RunConfig:
         if self.budget:
             return Budget.parse(self.budget)
         least, each = LEAST[self.stages], PER_EXAMPLE[self.stages]
-        return Budget(evaluations=max(least, each * len(task.train)))
+        return Budget(evaluations=max(least, each * len(task.selection)))
+
+    def prepared(self, task: Task, say: Notice = lambda text: None) -> Task:
+        """The examples that the run uses: a sample of a large task, stated to `say`. Reflection
+        learns from the examples that it selects by, so it leaves validation examples out.
+
+        The same task again is returned as it is. Raises UsageError for a budget that does not
+        cover the first prompt, before a model is opened, and TaskError for too small a task.
+        """
+        from ..task.sampling import sensible_share, subsample
+
+        if self.train or self.test:
+            task = subsample(
+                task,
+                min(self.train, len(task.train)),
+                min(self.test, len(task.test)),
+                self.seed,
+            )
+        else:
+            share = sensible_share(task, self.seed)
+            task = share.task
+            if share.notice:
+                say(share.notice)
+        if task.validation and self.stages != "search":
+            say(
+                f"Reflection does not use the {len(task.validation)} validation examples: it "
+                "selects by cross-fitting on the training examples."
+            )
+            task = replace(task, validation=())
+        self._check_budget(task)
+        return task
+
+    def _check_budget(self, task: Task) -> None:
+        budget, needed = self.budget_for(task), len(task.selection)
+        if budget.evaluations is not None and budget.evaluations < needed:
+            first = "the prompt to start from" if self.stages == "reflection" else "the seed prompt"
+            raise UsageError(
+                f"a budget of {budget.describe()} does not cover {first} on {needed} examples: "
+                f"give at least {needed} evaluations, {10 * needed} or more to try edits"
+            )
 
 
 def as_prefer(name: str) -> Prefer:

@@ -73,6 +73,7 @@ def run_search(
     a run folder that cannot be used, Interrupted on Ctrl-C.
     """
     with _opened(task, model, config, observer) as (context, proposer, cache):
+        task = context.task
         context.journal.agree(
             "stages", config.stages, f"{'omit' if _reflects(config) else 'add'} --reflect"
         )
@@ -151,6 +152,7 @@ def _opened(
     def say(text: str) -> None:
         listener.notify(Announced(text))
 
+    task = config.prepared(task, say)
     with ExitStack() as stack:
         engine, proposer = stack.enter_context(
             with_proposer(config.proposer, model, config.model, say)

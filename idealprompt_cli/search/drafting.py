@@ -119,7 +119,7 @@ class Drafter:
             task,
             self.evidence,
             random.Random(name),
-            node.trial.evaluation,
+            None if task.validation else node.trial.evaluation,
             self.proposer,
             len({render(p, task.labels) for p in node.candidate.variants.values()}) or 1,
         )

@@ -43,7 +43,7 @@ _STOP_TEXT: Mapping[StopReason, str] = {
     "seconds": "the time is up",
     "tokens": "the budget of tokens is spent",
     "exhausted": "every strategy has been tried on every prompt",
-    "perfect": "a prompt answers every training picture right, with high confidence",
+    "perfect": "a prompt answers every example right, with high confidence",
     "interrupted": "interrupted",
     "settled": "no better prompt was found for a while",
 }
@@ -90,16 +90,20 @@ class TreeSearch:
 
     def __init__(self, context: RunContext, settings: SearchSettings) -> None:
         if not context.task.train:
-            raise UsageError(f"task {context.task.name}: no training pictures to search with")
+            raise UsageError(f"task {context.task.name}: no training examples to search with")
         self.context, self.settings = context, settings
         self.beliefs = starting_beliefs(context.journal, settings.beliefs)
         self.policy = settings.policy(self.beliefs)
         self.strategies = settings.strategies
         _check_journal(context.journal, self.policy, settings.strategies)
-        self.examples = shuffled(context.task.train, context.seed)
-        folds = deal(self.examples)
-        self.fold_of = {i: place for place, fold in enumerate(folds) for i in fold}
-        evidence = ModelEvidence(context.engine, context.task.labels, self.examples)
+        task, train = context.task, shuffled(context.task.train, context.seed)
+        # A validation split selects prompts as they are; without one, training examples are scored
+        # by versions that they did not inspire.
+        self.examples = shuffled(task.validation, context.seed) if task.validation else train
+        folds = () if task.validation else deal(train)
+        self.fold_of = {example.id: 0 for example in self.examples}
+        self.fold_of |= {i: place for place, fold in enumerate(folds) for i in fold}
+        evidence = ModelEvidence(context.engine, task.labels, train)
         self.drafter = Drafter(context, evidence, folds)
         self.recorder = TrialRecorder(context)
         self.tree = Tree(outlook=self.drafter.outlook)
@@ -137,7 +141,7 @@ class TreeSearch:
         except OutOfBudget as stop:
             raise UsageError(
                 f"a budget of {account.budget.describe()} does not cover the seed prompt on "
-                f"{n} training pictures; give more"
+                f"{n} examples; give more"
             ) from stop
         if finish.evaluation is None or finish.state != "complete":
             raise UsageError(f"the seed prompt cannot be scored: {finish.note}")

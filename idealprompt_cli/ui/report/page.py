@@ -94,7 +94,7 @@ def _matrices(report: Report) -> list[dict[str, Any]]:
     return [
         {"name": name, "rows": list(zip(labels, counts, strict=True))}
         for name, counts in (
-            (artifact.baseline_name, confusion(report.outcomes("baseline"), labels)),
+            (report.artifact.baseline_name, confusion(report.outcomes("baseline"), labels)),
             ("adapted prompt", confusion(report.outcomes("winner"), labels)),
         )
     ]
