@@ -34,6 +34,7 @@ def test_the_keys_that_other_tools_read() -> None:
     assert list(data) == [
         "schema", "task", "model", "prompt", "messages", "labels", "verbalisers", "scores",
         "verdict", "recommended", "baseline", "cost", "seed", "trail",
+        "baseline_name",
     ]  # fmt: skip
     for who in ("baseline", "winner"):
         for split in ("selection", "test"):

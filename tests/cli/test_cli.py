@@ -19,7 +19,7 @@ from ..conftest import SCRIPT, call
 def test_search_ends_with_the_table(folder: Path) -> None:
     result = call("search", folder, "-m", SCRIPT, "-o", "prompt.yaml")
     assert result.exit_code == 0, result.stderr
-    assert result.stdout.startswith("task: accuracy   selection (12 pictures)   held-out test (8")
+    assert result.stdout.startswith("task: accuracy   selection (12 examples)   held-out test (8")
     for text in (
         "seed prompt       50.0 %  [25.4, 74.6]      50.0 %  [21.5, 78.5]",
         "adapted prompt   100.0 %  [75.8, 100.0]    100.0 %  [67.6, 100.0]",
@@ -85,7 +85,7 @@ def test_pipeline(folder: Path) -> None:
     assert still.stdout.startswith("# An adapted prompt")
     assert made.stdout.startswith("# An adapted prompt")
     assert "adapted prompt" in made.stderr
-    result = call("eval", "-", folder, stdin=made.stdout)
+    result = call("eval", "-", folder, "--use", "winner", stdin=made.stdout)
     assert result.exit_code == 0, result.stderr
     assert "accuracy of the winner prompt on 8 test pictures: 100.0 %" in result.stdout
     assert "The artifact recorded 100.0 %." in result.stdout
@@ -96,16 +96,18 @@ def test_eval(prompt: Path, folder: Path) -> None:
     data = json.loads(result.stdout)
     assert (data["value"], data["n"], data["split"], data["recorded"]) == (0.5, 8, "test", 0.5)
     assert data["labels"] == {"A": {"A": 4, "B": 0}, "B": {"A": 4, "B": 0}}
-    data = json.loads(call("eval", prompt, folder, "--json", "--split", "train").stdout)
+    data = json.loads(
+        call("eval", prompt, folder, "--json", "--split", "train", "--use", "winner").stdout
+    )
     assert (data["value"], data["n"], data["recorded"]) == (1.0, 12, None)
-    data = json.loads(call("eval", prompt, folder, "--json", "--use", "recommended").stdout)
+    data = json.loads(call("eval", prompt, folder, "--json").stdout)
     assert data["prompt"] == "baseline"
     data = json.loads(call("eval", prompt, folder, "--json", "--metric", "macro_f1").stdout)
     assert (data["metric"], data["recorded"]) == ("macro_f1", None)
 
 
 def test_eval_gate(prompt: Path, folder: Path) -> None:
-    assert call("eval", prompt, folder, "--min-score", "1").exit_code == 0
+    assert call("eval", prompt, folder, "--min-score", "1", "--use", "winner").exit_code == 0
     result = call("eval", prompt, folder, "--min-score", "0.6", "--use", "baseline")
     assert result.exit_code == 3
     assert "50.0 %" in result.stdout
@@ -121,7 +123,9 @@ def test_eval_tells_of_another_model_and_of_edits(prompt: Path, folder: Path) ->
     result = call("eval", prompt, folder, "-m", other)
     assert "Note: this prompt was adapted to pretend, not to other" in result.stderr
     assert "Note: `prompt` was edited after the search" in result.stderr
-    assert "Note: the search found no reliable gain; --use baseline" in result.stderr
+    assert "no reliable gain was found, so the seed prompt is used; --use winner" in result.stderr
+    winner = call("eval", prompt, folder, "--use", "winner")
+    assert "Note: this prompt is not recommended: no reliable gain" in winner.stderr
     assert "reliable" not in call("eval", prompt, folder, "--use", "baseline").stderr
 
 

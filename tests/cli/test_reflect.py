@@ -31,7 +31,7 @@ def test_reflect_writes_a_better_prompt(seeded: Path, folder: Path) -> None:
     assert last["strategy"].startswith("reflect ")
     assert last["edit"]["fixed"]
     assert last["edit"]["changes"][0]["part"]
-    assert call("eval", "better.yaml", folder, "--min-score", "1").exit_code == 0
+    assert call("eval", "better.yaml", folder, "--min-score", "1", "--use", "winner").exit_code == 0
 
 
 def test_a_pipe_of_all_three(folder: Path) -> None:

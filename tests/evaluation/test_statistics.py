@@ -110,6 +110,6 @@ def split(before: str, after: str) -> SplitScores:
 def test_verdicts() -> None:
     won = verdict(split("0" * 10 + "1" * 10, "1" * 20))
     assert won.startswith("The winner beats the seed prompt: 100.0 % [84, 100] against 50.0 %")
-    assert won.endswith("on 20 held-out pictures; exact McNemar p = 2e-3.")
+    assert won.endswith("on 20 held-out examples; exact McNemar p = 2e-3.")
     assert verdict(split("0101", "0111")).startswith("No reliable gain: keep the seed prompt")
     assert verdict(split("0101", "0101")).startswith("No gain:")

@@ -185,7 +185,7 @@ def test_a_finished_run_resumes_without_asking_anything(tmp_path: Path) -> None:
 
 def test_the_plan_says_what_the_budget_buys() -> None:
     assert plan(TASK, Budget.parse("300"), FIRST) == (
-        "16 training pictures; budget: 300 evaluations. After the seed prompt (16) and the model's "
+        "16 training examples; budget: 300 evaluations. After the seed prompt (16) and the model's "
         "descriptions (16) this buys 16 prompts scored on every picture, or up to 33 where racing "
         "drops the weak ones early, up to about 3 edits deep."
     )
@@ -201,7 +201,7 @@ def test_a_budget_in_tokens_is_reported_in_prompts_after_the_seed_prompt() -> No
 
 
 def test_a_task_without_training_pictures_is_refused() -> None:
-    with pytest.raises(UsageError, match="no training pictures"):
+    with pytest.raises(UsageError, match="no training examples"):
         searched(task=replace(TASK, train=()))
 
 
@@ -239,3 +239,19 @@ def test_a_search_stops_on_request_and_continues_from_other_prompts() -> None:
     tree_search.run()
     assert len(trials) > count + 2
     assert [trial.id for trial in trials] == list(range(len(trials)))
+
+
+def test_a_validation_split_selects_and_inspires_nothing() -> None:
+    engine, task = FakeVlm(), shop_task()
+    task = replace(task, validation=task.test[:20], test=task.test[20:])
+    found = searched("500", task, engine)
+    chosen = {example.id for example in task.validation}
+    for trial in found.trials:
+        assert trial.evaluation is not None
+        assert {outcome.example_id for outcome in trial.evaluation.outcomes} <= chosen
+        assert trial.variants == ()
+    asked = {path for request in engine.generated for path in request.images}
+    assert asked
+    assert not asked & {path for example in task.validation for path in example.images}
+    assert "20 validation examples" in found.verdict or found.selection.winner.n == 20
+    assert found.selection.winner.value > found.selection.baseline.value

@@ -29,7 +29,8 @@ def test_counts() -> None:
 
 
 def test_against_the_seed_prompt_and_another_file(prompt: Path, folder: Path) -> None:
-    words = ("eval", prompt, folder, "--against", "baseline", "--against", prompt)
+    first = ("eval", prompt, folder, "--use", "winner")
+    words = (*first, "--against", "baseline", "--against", prompt)
     result = call(*words)
     assert result.exit_code == 0, result.stderr
     assert "its seed prompt" in result.stdout

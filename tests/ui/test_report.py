@@ -134,7 +134,7 @@ def test_text(run: Path) -> None:
 def test_text_in_a_narrow_terminal(run: Path) -> None:
     shown = text(gather(str(run)), 44).splitlines()
     assert max(map(len, shown)) <= 44
-    assert "    selection  50.0 % [25, 75]" in shown
+    assert "    selection  50.0 % [25, 75] n 12" in shown
 
 
 def test_an_artifact_alone(prompt: Path) -> None:

@@ -11,16 +11,17 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ...artifact import Artifact, MajorityScores, RunCost, Score, Scores
+from ...artifact import Artifact, RunCost, Score
 from ...core.prompt import ImageSlot, Message
 from ...core.results import Cost, Evaluation
 from ...io.terminal import printable, printable_values
 from .base import EvalReport, Screen, Work
 from .detail import show_comparisons, show_parts, show_worst
 
+_PARTS = {"selection": "selection", "test": "held-out test"}
 _FLATTERS = (
-    "The search chose by the selection pictures, so that column flatters the adapted prompt; it "
-    "never saw the held-out pictures."
+    "The search chose by the selection examples, so that column flatters the adapted prompt; it "
+    "never saw the held-out examples."
 )
 
 
@@ -127,23 +128,29 @@ def _scores(artifact: Artifact, width: int) -> Table:
 
 
 def _score_table(artifact: Artifact, blank: str, gap: str) -> Table:
-    """`blank` stands between the words of a heading, `gap` between a figure and its interval."""
-    winner = artifact.scores.winner
+    """`blank` is put between the words of a heading, `gap` between a figure and its interval. The
+    number of examples is in the heading, or in each cell where the rows differ."""
+    rows, winner = artifact.score_rows, artifact.scores.winner
+    alike = [
+        len({getattr(row, part).n for _, row in rows if getattr(row, part)}) == 1 for part in _PARTS
+    ]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column(f"{artifact.task.name}:{blank}{winner.selection.metric}")
-    table.add_column("selection", no_wrap=True)
-    if winner.test:
-        table.add_column(f"held-out{blank}test", no_wrap=True)
-    for name, scores in artifact.score_rows:
+    for name, score, same in zip(
+        _PARTS.values(), (winner.selection, winner.test), alike, strict=True
+    ):
+        if score:
+            count = f"{blank}({score.n} examples)" if same else ""
+            table.add_column(f"{name}{count}", no_wrap=True)
+    for name, scores in rows:
         style = "bold" if scores is winner else ""
-        table.add_row(Text(name, style=style), *_cells(scores, gap))
+        cells = [
+            _percent(score, gap) + ("" if same else f"{gap}n {score.n}")
+            for score, same in zip((scores.selection, scores.test), alike, strict=True)
+            if score
+        ]
+        table.add_row(Text(name, style=style), *cells)
     return table
-
-
-def _cells(scores: Scores | MajorityScores, gap: str) -> list[str]:
-    """Figure, interval and number of examples."""
-    shown = (scores.selection, scores.test)
-    return [f"{_percent(score, gap)}{gap}n {score.n}" for score in shown if score]
 
 
 def _percent(score: Score, gap: str = "  ") -> str:
