@@ -5,15 +5,19 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import idealprompt_cli
-from idealprompt_cli import adapt, load, load_task, measure, open_model, predict, save
-from idealprompt_cli.core.errors import TaskError
+from idealprompt_cli import adapt, load, load_task, measure, open_model, predict, reflect, save
+from idealprompt_cli.core.errors import TaskError, UsageError
+from idealprompt_cli.core.events import ConfusionChosen
+from idealprompt_cli.core.prompt import Prompt
 
 from .conftest import SCRIPT
+from .support.listener import Listener
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
@@ -26,12 +30,33 @@ def test_from_task_to_answers(folder: Path) -> None:
         save(found, "prompt.yaml")
         again = load("prompt.yaml")
         assert again.prompt == found.prompt
-        evaluation = measure(again, task, model)
+        evaluation = measure(again, task, model, use="winner")
         assert (evaluation.value, evaluation.n) == (found.scores.winner.test.value, 8)
         assert measure(again, task, model, use="baseline").value == 0.5
         assert measure(again.prompt, task, model, split="train").n == 12
-        answers = predict(again, [folder / "A/0.png", str(folder / "B/0.png")], model)
+        images = [folder / "A/0.png", str(folder / "B/0.png")]
+        answers = predict(again, images, model, use="winner")
     assert [one.predicted for one in answers] == ["A", "B"]
+
+
+def test_reflection_is_kept_and_resumed(folder: Path) -> None:
+    task, listener = load_task(folder), Listener()
+    seed = Prompt(task.question)
+    with open_model(SCRIPT) as model:
+        found = adapt(task, model, strategies=["role"], run_dir="first", cache=False)
+        start = replace(found, prompt=seed, recommended="winner")
+        better = reflect(start, task, model, run_dir="second", observer=listener)
+        assert listener.heard(ConfusionChosen)
+        assert better.scores.winner.test is not None
+        assert better.scores.winner.test.value > 0.5
+        again = reflect(start, task, model, run_dir="second", resume=True)
+        assert again.prompt == better.prompt
+        kept = {path.name for path in Path("second").iterdir()}
+        assert {"journal.jsonl", "prompt.yaml"} <= kept
+        both = adapt(task, model, strategies=["role"], reflect=True)
+        assert any(step.strategy.startswith("reflect ") for step in both.trail)
+        with pytest.raises(UsageError, match="give run_dir"):
+            adapt(task, model, resume=True)
 
 
 def test_no_test_part(folder: Path) -> None:
