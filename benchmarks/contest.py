@@ -70,7 +70,7 @@ def contest(
 ) -> list[Record]:
     """The records of a method on a task with one seed: one per budget, smallest first."""
     if method in ANYTIME:
-        return _timed(
+        return finished(
             method, engine, task, seed, lambda: _peer(method, engine, task, seed, budgets)
         )
     records = []
@@ -79,13 +79,14 @@ def contest(
         def searched(amount: int = budget) -> list[Found]:
             return [_search(method, engine, task, seed, amount, shuffled)]
 
-        records += _timed(method, engine, task, seed, searched)
+        records += finished(method, engine, task, seed, searched)
     return records
 
 
-def _timed(
+def finished(
     method: str, engine: MemoEngine, task: Task, seed: int, go: Callable[[], list[Found]]
 ) -> list[Record]:
+    """Run `go` and score what it found on the held-out images, with the time it took."""
     before, inside, start = engine.seconds, engine.inside, time.perf_counter()
     found = go()
     own = time.perf_counter() - start - (engine.inside - inside)

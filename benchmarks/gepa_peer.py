@@ -21,7 +21,7 @@ from idealprompt_cli.core.errors import ContextError
 from idealprompt_cli.core.interfaces import Strategy, StrategyContext
 from idealprompt_cli.core.prompt import Prompt
 from idealprompt_cli.core.results import Cost, Outcome
-from idealprompt_cli.core.task import Example
+from idealprompt_cli.core.task import Example, Task
 from idealprompt_cli.evaluation.budget import OutOfBudget
 from idealprompt_cli.evaluation.cross_fitting import shuffled
 from idealprompt_cli.evaluation.evaluator import Evaluator, Judged
@@ -64,9 +64,10 @@ class Adapter:
         self, candidate: dict[str, str], eval_batch: Any, components_to_update: list[str]
     ) -> Mapping[str, Sequence[Mapping[str, Any]]]:
         """The answer for each image, and the right one."""
+        examples = {example.id: example for example in self.evaluator.task.train}
         rows = [
             {
-                "Inputs": "an image",
+                "Inputs": shown(examples[outcome.example_id]),
                 "Generated Outputs": outcome.predicted or outcome.reply,
                 "Feedback": "correct" if outcome.score == 1.0 else f"wrong: {outcome.gold}",
             }
@@ -116,6 +117,22 @@ class PoolProposer:
         return dict(candidate)
 
 
+def shown(example: Example) -> str:
+    """What a writer reads of an example: its texts, and that there is an image."""
+    texts = [f"{name}: {text}" for name, text in example.fields.items()]
+    return "\n".join([*texts, *["an image" for _ in example.images]])
+
+
+def asked(text: str, task: Task) -> Prompt:
+    """A reworded question as a prompt. Fields that the writer lost are put in front of it, and
+    braces that name no field are text."""
+    question = text.replace("{", "{{").replace("}", "}}")
+    for name in task.fields:
+        question = question.replace("{{" + name + "}}", "{" + name + "}")
+    lost = [name for name in task.fields if "{" + name + "}" not in question]
+    return Prompt("\n".join([*("{" + name + "}" for name in lost), question]))
+
+
 def write(prompt: Prompt) -> str:
     """A structured prompt as a component's text."""
     return json.dumps(to_dict(prompt), sort_keys=True)
@@ -160,7 +177,10 @@ def optimise(evaluator: Evaluator, pool: Sequence[Strategy], seed: int, own: boo
     import gepa
 
     question = evaluator.task.question
-    read: Callable[[str], Prompt] = Prompt if own else lambda text: from_dict(json.loads(text))
+    task = evaluator.task
+    read: Callable[[str], Prompt] = (
+        (lambda text: asked(text, task)) if own else (lambda text: from_dict(json.loads(text)))
+    )
     adapter = Adapter(evaluator, read)
     options: dict[str, Any] = {
         "custom_candidate_proposer": PoolProposer(evaluator, pool, adapter, seed)

@@ -23,6 +23,8 @@ from idealprompt_cli.core.task import Example
 from idealprompt_cli.evaluation.budget import OutOfBudget
 from idealprompt_cli.evaluation.evaluator import Evaluator
 
+from .gepa_peer import asked
+
 REPLY_TOKENS = 160
 # Instructions to choose from, and the trials that compare them: more than the largest budget
 # allows.
@@ -41,7 +43,7 @@ class Scores:
 
     def of(self, instructions: str, example: Example) -> float:
         if instructions not in self.known:
-            self.known[instructions] = self._scored(Prompt(instructions))
+            self.known[instructions] = self._scored(asked(instructions, self.evaluator.task))
         return self.known[instructions][example.id]
 
     def _scored(self, prompt: Prompt) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Command line of the real tasks: `write` their folders, or `list` them."""
+"""Command line of the real tasks: `list` them, `write` their folders, `compare` methods."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from . import __doc__ as about
+from . import compare
 from .catalogue import TASKS
 from .sources import MissingData
 from .write import DATA, write_task
@@ -42,7 +43,11 @@ def main() -> int:
     writing.add_argument("--data", type=Path, default=DATA, help="folder of the data sets")
     writing.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     writing.add_argument("--seed", type=int, default=0)
+    comparing = commands.add_parser("compare", help="run methods on written tasks")
+    compare.add_arguments(comparing)
     options = parser.parse_args()
+    if options.command == "compare":
+        return compare.compare(options)
     if options.command == "list":
         list_tasks()
         return 0

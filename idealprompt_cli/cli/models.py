@@ -17,7 +17,8 @@ Model = Annotated[
         "--model",
         "-m",
         metavar="GGUF",
-        help="Text model: a file, or hf:owner/repo[:file] to download. "
+        help="Text model: a file, smollm2 (the extra of that name), or hf:owner/repo[:file] to "
+        "download. "
         "Default: IDEALPROMPT_MODEL, the task's model, the embedded one.",
     ),
 ]

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .answer_schema import AnswerKind
 from .events import Event
 from .prompt import Message, Prompt
@@ -67,6 +70,14 @@ class Accountable(Protocol):
 
     def reasons(self) -> Sequence[str]:
         """Why its settings are what they are, a clause each."""
+
+
+@runtime_checkable
+class Embeds(Protocol):
+    """What an engine may offer besides: its view of pictures, for classifiers beside prompts."""
+
+    def embed(self, images: Sequence[Path]) -> NDArray[np.float32]:
+        """(images, width): the mean of each picture's tokens. Raises `ImageError`."""
 
 
 class Metric(Protocol):

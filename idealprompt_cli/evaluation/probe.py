@@ -19,7 +19,7 @@ from .statistics import wilson
 Array = NDArray[np.float64]
 
 STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)
-"""Penalties tried, in units of the mean squared length of an embedding."""
+"""Penalties tried, for embeddings of mean squared length 1."""
 FOLDS = 5
 STEPS = 60
 
@@ -111,9 +111,9 @@ def _loss(train: Array, targets: NDArray[np.int_], labels: int, strength: float)
 
 
 def _fitted(rows: Array, targets: NDArray[np.int_], labels: int, strength: float) -> Array:
-    """Weights (labels, width + 1) that minimise the mean log-loss plus `strength` / (2 n) times
-    their squared length (the bias apart). Works in the space that the rows span, so that the width
-    costs nothing; Newton steps with Boehning's fixed bound of the curvature (1992)."""
+    """Weights (labels, width + 1) at the least sum of log-losses plus `strength` / 2 times their
+    squared length, the bias apart. Works in the space that the rows span, so that the width costs
+    nothing; steps use a fixed bound of the curvature (Boehning 1992)."""
     n = len(rows)
     kernel = rows @ rows.T
     onehot = np.eye(labels)[targets]

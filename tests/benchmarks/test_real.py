@@ -5,18 +5,28 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from PIL import Image
 
+from benchmarks.gepa_peer import asked
+from benchmarks.memo import MemoEngine
 from benchmarks.real import __main__ as command
 from benchmarks.real import sources
 from benchmarks.real.catalogue import TASKS
+from benchmarks.real.compare import chosen
+from benchmarks.real.methods import compared
 from benchmarks.real.write import drawn, write_task
+from idealprompt_cli.core.task import Example
 from idealprompt_cli.prompts.serialisation import from_dict
 from idealprompt_cli.task import load_task
+
+from ..support.fake_vlm import FakeVlm, shop_task
 
 EXPERT = Path(command.__file__).parents[1] / "expert" / "real"
 HEADER = "id,split,gender,masterCategory,subCategory,articleType,baseColour,season,year,usage"
@@ -100,6 +110,40 @@ def test_missing_data_is_one_line_and_the_other_tasks_are_written(
     assert "pip install conformal-clip-data" in first
     assert "0 train rows of label K2" in second
     assert not (tmp_path / "textile_grade").exists()
+
+
+def test_the_records_of_a_comparison_with_the_fake_model(tmp_path: Path) -> None:
+    """Yardsticks and peers beside the seed prompt, one record per budget."""
+    task, engine = shop_task(12, 12), MemoEngine(FakeVlm())
+    width = {label: place for place, label in enumerate(task.labels)}
+
+    def embed(examples: Sequence[Example]) -> np.ndarray:
+        return np.eye(len(width))[[width[e.answer] for e in examples]]
+
+    found = {
+        method: compared(method, engine, task, 0, (40, 60), embed)
+        for method in ("seed", "majority", "probe", "nearest-mean", "puct", "search+reflect")
+    }
+    assert all([r["budget"] for r in records] == [40, 60] for records in found.values())
+    assert found["probe"][0]["test"] == found["nearest-mean"][0]["test"] == 1.0
+    assert found["majority"][0]["test"] == pytest.approx(1 / len(task.labels), abs=0.1)
+    assert found["puct"][1]["evaluations"] <= 60
+    assert found["search+reflect"][1]["evaluations"] <= 60
+    assert {frozenset(r) for records in found.values() for r in records} == {
+        frozenset(found["seed"][0])
+    }
+
+
+def test_tasks_are_chosen_by_part_or_name() -> None:
+    assert chosen(["held"]) == [name for name, task in TASKS.items() if task.part == "held"]
+    assert chosen(["all"]) == list(TASKS)
+    assert chosen(["parcel"]) == ["parcel"]
+
+
+def test_a_reworded_question_keeps_the_fields() -> None:
+    task = replace(shop_task(4, 4), fields=("text",))
+    assert asked("What is {text} about?", task).question == "What is {text} about?"
+    assert asked("Choose {one}", task).question == "{text}\nChoose {{one}}"
 
 
 def test_half_of_each_kind_of_task_is_held_out_of_tuning() -> None:

@@ -115,3 +115,16 @@ def test_the_bindings_own_chat_handler_says_the_same(
         (ours,) = engines["batched"].generate([GenerateRequest(ask(QUESTIONS[1]), (picture,), 8)])
         assert reply["choices"][0]["message"]["content"] == ours.text
     theirs.close()
+
+
+def test_a_picture_s_embedding_is_the_mean_of_its_tokens(
+    engines: dict[str, LlamaCppEngine], pictures: list[Path]
+) -> None:
+    engine = engines["batched"]
+    found = engine.embed(pictures)
+    assert found.shape[0] == len(pictures)
+    assert np.isfinite(found).all()
+    assert np.array_equal(found[1:2], engine.embed(pictures[1:2]))
+    gaps = np.abs(found[:, None] - found[None]).max(axis=2)
+    assert (gaps[np.triu_indices(len(pictures), 1)] > 1e-3).all()
+    assert engine.encoded(pictures) == len(pictures), "the embeddings are the cached ones"

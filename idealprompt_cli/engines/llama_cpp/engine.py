@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from ...core.errors import ContextError, ModelError
 from ...core.interfaces import Notice
 from ...core.prompt import Message
@@ -16,6 +18,7 @@ from ...core.requests import Generated, GenerateRequest, ModelInfo, Scored, Scor
 from ...core.task import ModelRef
 from ..options import EngineOptions
 from .backends.selection import Backends
+from .native.library import Floats
 from .scheduling.request_plan import GenerateJob, Plan, Prefix, ScoreJob, make_prefix
 from .setup.load import Loaded, load, open_ref
 
@@ -134,6 +137,12 @@ class LlamaCppEngine:
         """How many of these pictures are in the cache. Raises `ImageError`."""
         self._check_open()
         return sum(map(self._loaded.embeddings.known, images))
+
+    def embed(self, images: Sequence[Path]) -> Floats:
+        """(images, width): the mean of each picture's tokens, as the language model gets them.
+        Raises `ImageError`, or `ModelError` for a text-only model."""
+        self._check_open()
+        return np.stack([self._loaded.embeddings.pooled(image) for image in images])
 
     def check(self) -> str:
         """Run the self-check now; why the batched backend is off, or ""."""

@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+import numpy as np
+
 from ....core.errors import ModelError
 from ....io.images import content_hash, image_size
+from ..native.library import Floats
 from ..native.vision import Chunk, Embedding, Picture, Vision
 from ..scheduling.request_plan import Key, Prefix
 
@@ -129,6 +132,15 @@ class ImageEmbeddings:
         """Whether a picture's embeddings are cached, on its own at least. Raises `ImageError`."""
         with self.vision().chunks([Picture(image, content_hash(image))], measure=True) as chunks:
             return all(c.tokens is not None or self._find(c) is not None for c in chunks)
+
+    def pooled(self, image: Path) -> Floats:
+        """(width,): the mean over a picture's tokens. Raises `ImageError`, or `ModelError` for a
+        text-only model."""
+        name, digest = str(image), content_hash(image)
+        with self.encoded(Prefix(("",), (image,), (digest,), (), name)) as encoded:
+            rows = [part.embedding for part in encoded.parts if part.embedding is not None]
+            mean: Floats = np.concatenate(rows).mean(axis=0, dtype=np.float32)
+            return mean
 
     @contextmanager
     def encoded(self, prefix: Prefix) -> Iterator[EncodedPrefix]:

@@ -1,0 +1,121 @@
+"""What is put side by side on the real tasks, beside the methods of `benchmarks.contest`.
+
+Yardsticks cost no evaluations and have one score; the expert prompt was written by hand.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from benchmarks.contest import Found, Record, contest, finished
+from benchmarks.memo import MemoEngine
+from idealprompt_cli import metrics, strategies
+from idealprompt_cli.core.prompt import Message
+from idealprompt_cli.core.requests import ScoreRequest
+from idealprompt_cli.core.task import Example, Task
+from idealprompt_cli.evaluation.budget import Budget
+from idealprompt_cli.evaluation.context import open_context
+from idealprompt_cli.evaluation.evaluator import Evaluator
+from idealprompt_cli.evaluation.metered_engine import MeteredEngine
+from idealprompt_cli.evaluation.probe import probes
+from idealprompt_cli.prompts.rendering import render
+from idealprompt_cli.prompts.serialisation import from_dict
+from idealprompt_cli.runs.alternating import alternate
+from idealprompt_cli.runs.run import reflection_settings
+from idealprompt_cli.search.tree_search import SearchSettings
+
+EXPERT = Path(__file__).resolve().parent.parent / "expert" / "real"
+POOL = ("puct", "puct+priors", "search+reflect", "best-first", "beam", "random")
+PEERS = ("gepa", "gepa+pool", "mipro")
+FIXED = ("seed", "expert", "majority", "probe", "nearest-mean")
+METHODS = (*FIXED, *POOL, *PEERS)
+BUDGETS = (100, 300, 800)
+# (engine, examples) -> (examples, width)
+Embed = Callable[[Sequence[Example]], np.ndarray]
+
+
+def compared(
+    method: str, engine: MemoEngine, task: Task, seed: int, budgets: Sequence[int], embed: Embed
+) -> list[Record]:
+    """The records of a method on a task: one per budget, or one where the budget plays no part."""
+    if method in ("majority", "probe", "nearest-mean"):
+        return [_yardstick(method, task, budget, seed, embed) for budget in budgets]
+    if method == "expert":
+        return _expert(engine, task, seed, budgets)
+    if method == "search+reflect":
+        return [_alternating(engine, task, seed, budget) for budget in budgets]
+    return contest(method, engine, task, seed, budgets)
+
+
+def _record(method: str, task: Task, seed: int, budget: int, value: float) -> Record:
+    return {
+        "method": method, "task": task.name, "fingerprint": task.fingerprint, "seed": seed,
+        "budget": budget, "evaluations": 0, "selection": 0.0, "test": round(value, 4),
+        "prompt_tokens": 0, "seconds": 0.0, "own_seconds": 0.0, "trials": 0,
+    }  # fmt: skip
+
+
+def _yardstick(method: str, task: Task, budget: int, seed: int, embed: Embed) -> Record:
+    gold = [example.answer for example in task.test]
+    labels = [example.answer for example in task.train]
+    if method == "majority":
+        label = Counter(labels).most_common(1)[0][0]
+        value = sum(label == answer for answer in gold) / len(gold)
+    else:
+        linear, nearest = probes(embed(task.train), labels, embed(task.test), gold)
+        value = (linear if method == "probe" else nearest).accuracy
+    return _record(method, task, seed, budget, value)
+
+
+def _expert(engine: MemoEngine, task: Task, seed: int, budgets: Sequence[int]) -> list[Record]:
+    data = yaml.safe_load((EXPERT / f"{task.name}.yaml").read_text("utf-8"))
+    prompt = from_dict(data, task.name)
+    scored = Evaluator(MeteredEngine(engine), task, metrics.get(task.metric)).evaluate(
+        prompt, task.test
+    )
+    tokens = engine.count_tokens(render(prompt, task.labels))
+    return [
+        {**_record("expert", task, seed, budget, scored.value), "prompt_tokens": tokens}
+        for budget in budgets
+    ]
+
+
+def _alternating(engine: MemoEngine, task: Task, seed: int, budget: int) -> Record:
+    """Search and reflection in turns, without priors, at one budget."""
+
+    def searched() -> list[Found]:
+        with tempfile.TemporaryDirectory() as folder:
+            context = open_context(
+                task, engine, metrics.get(task.metric), Budget(evaluations=budget), seed=seed
+            )
+            settings = SearchSettings(strategies.select(None))
+            result = alternate(context, settings, reflection_settings(Path(folder)))
+        spent, value = result.cost.evaluations, result.selection.winner.value
+        return [Found(budget, spent, result.winner, value, len(result.trials))]
+
+    [record] = finished("search+reflect", engine, task, seed, searched)
+    return record
+
+
+def text_requests(task: Task, examples: Sequence[Example]) -> list[ScoreRequest]:
+    """The examples' own texts as requests, for embeddings of texts."""
+    return [
+        ScoreRequest((Message("user", (" ".join(e.fields.values()),)),), (), (task.labels[0],))
+        for e in examples
+    ]
+
+
+NAMES: Mapping[str, Any] = {
+    "seed": "seed prompt", "expert": "expert prompt (by hand)", "majority": "majority vote",
+    "probe": "linear probe", "nearest-mean": "nearest class mean", "puct": "ours, no priors",
+    "puct+priors": "ours", "search+reflect": "search and reflection", "best-first": "best first",
+    "beam": "beam", "random": "random", "gepa": "GEPA, same model writes",
+    "gepa+pool": "GEPA, our pool", "mipro": "MIPROv2",
+}  # fmt: skip
