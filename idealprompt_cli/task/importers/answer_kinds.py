@@ -31,9 +31,9 @@ def guess(answers: Sequence[Sequence[str]], *, questions: bool = False) -> Guess
     asks its own."""
     first = [accepted[0] for accepted in answers]
     if any(len(accepted) > 1 for accepted in answers):
-        found = _single([one for accepted in answers for one in accepted], questions)
+        kind = _single([one for accepted in answers for one in accepted], questions).kind
         return Guess(
-            found.kind,
+            "text" if questions else kind,
             "lists are accepted answers, any of which is right (--answer labels: all of them hold)",
         )
     if all(_is_object(answer) for answer in first):
