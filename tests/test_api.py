@@ -34,7 +34,7 @@ def test_from_task_to_answers(folder: Path) -> None:
         assert (evaluation.value, evaluation.n) == (found.scores.winner.test.value, 8)
         assert measure(again, task, model, use="baseline").value == 0.5
         assert measure(again.prompt, task, model, split="train").n == 12
-        images = [folder / "A/0.png", str(folder / "B/0.png")]
+        images: list[str | Path] = [folder / "A/0.png", str(folder / "B/0.png")]
         answers = predict(again, images, model, use="winner")
     assert [one.predicted for one in answers] == ["A", "B"]
 
