@@ -36,11 +36,19 @@ def contextual(blank: Outcome, labels: Sequence[str]) -> Offsets:
 
 def batch(outcomes: Sequence[Outcome], labels: Sequence[str]) -> Offsets:
     """Offsets that bring the mean (log) probability of each label to its share of the gold."""
-    gold = Counter(o.gold for o in outcomes)
+    logs = [
+        (o.gold, {x: math.log(max(_LEAST, o.probabilities[x])) for x in labels}) for o in outcomes
+    ]
+    return mean_offsets(logs, labels)
+
+
+def mean_offsets(logs: Sequence[tuple[str, Mapping[str, float]]], labels: Sequence[str]) -> Offsets:
+    """The same from (gold, label -> log-probability) of each example."""
+    gold = Counter(label for label, _ in logs)
     offsets = {}
     for label in labels:
-        mean = sum(math.log(max(_LEAST, o.probabilities[label])) for o in outcomes) / len(outcomes)
-        share = (gold[label] + 0.5) / (len(outcomes) + 0.5 * len(labels))
+        mean = sum(row[label] for _, row in logs) / len(logs)
+        share = (gold[label] + 0.5) / (len(logs) + 0.5 * len(labels))
         offsets[label] = math.log(share) - mean
     return _centred(offsets)
 

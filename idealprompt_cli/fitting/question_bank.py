@@ -13,28 +13,11 @@ from dataclasses import dataclass, field
 
 from ..core.interfaces import Evidence
 from ..core.prompt import Prompt
-from ..core.task import Example, pictured
+from ..core.task import Example
 from .answer_rules import telling
 from .questions import questions_for
-from .word_sources import Source, answer_words, known_questions
+from .word_sources import Source, answer_words, known_questions, short_forms
 
-# The first to be asked: what many tasks turn on and a description of one sentence leaves out. The
-# descriptions have been read by then.
-FIRST = (
-    "How many objects are in the image?",
-    "Is the object damaged?",
-    "Is the image sharp or blurry?",
-    "Are the objects the same color?",
-    "Is there a logo or watermark in the image?",
-    "What condition is the object in?",
-    "Are the objects the same kind of thing?",
-    "What pattern does the object have?",
-    "What color is the object?",
-    "What is the main object in the image?",
-    "Do the objects have the same pattern?",
-    "What is in the background?",
-    "How large is the object?",
-)
 # Share of the remaining budget that a batch of questions may take.
 SCREEN_SHARE = 0.4
 # Pictures of a first round, and what a question costs over all rounds in first rounds: with half
@@ -48,18 +31,18 @@ EDGE = 0.12
 
 @dataclass
 class Bank:
-    """The questions of a run: asked, ranked, used."""
+    """The questions of a run: asked, ranked, used. `asked` is the task's own question."""
 
     evidence: Evidence
     labels: Sequence[str]
+    asked: str = ""
     left: list[str] = field(default_factory=list)
     ranked: dict[str, float] = field(default_factory=dict)
     answers: dict[str, Mapping[str, str]] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        first = FIRST if pictured(self.evidence.examples) else ()
-        self.left = list(dict.fromkeys((*first, *questions_for(self.evidence.examples))))
+        self.left = list(questions_for(self.evidence.examples, self.asked))
 
     def outlook(self) -> float | None:
         """How well the best question that is ready tells the labels apart; None before any was
@@ -112,7 +95,8 @@ class Bank:
         """Ask about some of the pictures; a question is ranked by the most that it was asked."""
         view = self.evidence.excluding([example.id for example in rest])
         gold = {example.id: example.answer for example in part}
-        for question, answers in zip(batch, view.ask(batch), strict=True):
+        for question, asked in zip(batch, view.ask(batch), strict=True):
+            answers = short_forms(asked)
             self.answers[question] = answers
             self.ranked[question] = telling(answers, gold)
 
@@ -126,18 +110,18 @@ def rounds_order(examples: Sequence[Example]) -> list[Example]:
     return [*first, *(example for example in examples if example not in first)]
 
 
-def bank(evidence: Evidence, labels: Sequence[str]) -> Bank:
-    """The run's one bank."""
-    return evidence.once("bank", lambda: Bank(evidence, labels))
+def bank(evidence: Evidence, labels: Sequence[str], asked: str = "") -> Bank:
+    """The run's one bank, made for the task's question at first."""
+    return evidence.once("bank", lambda: Bank(evidence, labels, asked))
 
 
-def asked_sources(evidence: Evidence, labels: Sequence[str]) -> Iterator[Source]:
+def asked_sources(evidence: Evidence, labels: Sequence[str], asked: str = "") -> Iterator[Source]:
     """Questions with their words, the most telling first, each scored on all pictures before it
     is given out; as many as the budget bears."""
     gold = {example.id: example.answer for example in evidence.examples}
     known = known_questions(evidence)
     yield from sorted(known, key=lambda source: -known[source])
-    while (source := bank(evidence, labels).next()) is not None:
+    while (source := bank(evidence, labels, asked).next()) is not None:
         table = evidence.word_scores([(Prompt(source.question), source.words)])[0]
         said = {i: max(row, key=lambda word: row[word]) for i, row in table.items()}
         known[source] = telling(said, gold)

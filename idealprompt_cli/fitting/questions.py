@@ -8,6 +8,7 @@ or Moondream have seen it; all were written without sight of any one model's tra
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from ..core.task import Example, pictured
@@ -16,8 +17,11 @@ from ..core.task import Example, pictured
 QUESTIONS: tuple[str, ...] = (
     "What is the main object in the image?",
     "What color is the object?",
-    "What pattern does the object have?",
+    "What type of product is it?",
     "What condition is the object in?",
+    "What is the object used for?",
+    "What pattern does the object have?",
+    "Who is the product for?",
     "What material is the object made of?",
     "What shape is the object?",
     "How many objects are in the image?",
@@ -27,16 +31,9 @@ QUESTIONS: tuple[str, ...] = (
     "Is there a logo or watermark in the image?",
     "Is the object damaged?",
     "Are the objects the same kind of thing?",
-    "Do the objects have the same pattern?",
-    "How large is the object?",
     "What style is the object?",
+    "How large is the object?",
     "Is the image bright or dark?",
-    "What is on the left side of the image?",
-    "What is on the right side of the image?",
-    "What color is the object on the left?",
-    "What color is the object on the right?",
-    "What pattern does the object on the left have?",
-    "What pattern does the object on the right have?",
     "Is there any text in the image?",
     "What color is the background?",
     "What is wrong with the image?",
@@ -45,6 +42,8 @@ QUESTIONS: tuple[str, ...] = (
     "Is the object new or used?",
     "Is the object clean or dirty?",
     "Do the objects match each other?",
+    "Is it formal or casual?",
+    "Where is it worn or used?",
     "Is the surface shiny or matte?",
     "Is the surface smooth or rough?",
     "Is the object cut off by the edge of the image?",
@@ -57,9 +56,9 @@ QUESTIONS: tuple[str, ...] = (
     "What is the person doing?",
     "Is it indoors or outdoors?",
     "What is the weather like?",
-    "What is the object used for?",
     "What type of image is this?",
     "What stands out in the image?",
+    "What is unusual about it?",
 )
 
 TEXT_QUESTIONS: tuple[str, ...] = (
@@ -88,6 +87,23 @@ TEXT_QUESTIONS: tuple[str, ...] = (
 )
 
 
-def questions_for(examples: Iterable[Example]) -> tuple[str, ...]:
-    """The questions that suit the examples: about pictures, or about texts where there are none."""
-    return QUESTIONS if pictured(examples) else TEXT_QUESTIONS
+# Patterns for the noun that the task's own question uses ("Grade this fabric").
+_OWN_WORDS = ("What type of {noun} is it?", "What is wrong with the {noun}?")
+_NOUN = re.compile(r"\b(?:this|these|the)\s+([a-z]{3,})\b(?!\s+of\b)")
+_NOT_THINGS = frozenset(
+    (
+        *("image", "picture", "photo", "photograph", "text", "question", "answer", "object"),
+        *("label", "code", "name", "class", "category", "kind", "type", "one", "ones"),
+        *("following", "right", "correct", "best"),
+    )
+)
+
+
+def questions_for(examples: Iterable[Example], asked: str = "") -> tuple[str, ...]:
+    """The questions that suit the examples: about pictures, or about texts where there are none.
+    `asked` is the task's own question, whose noun some of them take up."""
+    if not pictured(examples):
+        return TEXT_QUESTIONS
+    nouns = [noun for noun in _NOUN.findall(asked) if noun not in _NOT_THINGS]
+    own = [pattern.format(noun=noun) for noun in nouns[:1] for pattern in _OWN_WORDS]
+    return (*own, *QUESTIONS)

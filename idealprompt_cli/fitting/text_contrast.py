@@ -14,6 +14,7 @@ from itertools import pairwise
 from ..core.task import Example
 
 _WORD = re.compile(r"[^\W_]+(?:[-'][^\W_]+)*")
+_PIECE = re.compile(_WORD.pattern + r"|[^\w\s]")
 _NEGATIONS = frozenset({"no", "not", "without"})
 # Words that carry grammar only. Others that are everywhere drop out by their frequency, so that
 # descriptions in a language not listed here still work.
@@ -31,23 +32,33 @@ MIN_Z = 1.0
 
 def terms(text: str) -> list[str]:
     """Content words of a text in order, lower case; "no watermark" is one term of its own."""
-    words = [word.casefold() for word in _WORD.findall(text)]
+    return [term for term, _, _ in _placed(text)]
+
+
+def _placed(text: str) -> list[tuple[str, int, int]]:
+    """Terms with the places of their first and last word; a break in the sentence is a place."""
+    words = [word.casefold() for word in _PIECE.findall(text)]
     found, skip = [], False
     for place, word in enumerate(words):
+        following = words[place + 1] if place + 1 < len(words) else ""
         if skip:
             skip = False
-        elif word in _NEGATIONS and place + 1 < len(words):
-            found.append(f"{word} {words[place + 1]}")
+        elif word in _NEGATIONS and _WORD.fullmatch(following):
+            found.append((f"{word} {following}", place, place + 1))
             skip = True
-        elif word not in GRAMMAR and (len(word) > 1 or not word.isascii()):
-            found.append(word)
+        elif (
+            word not in GRAMMAR and _WORD.fullmatch(word) and (len(word) > 1 or not word.isascii())
+        ):
+            found.append((word, place, place))
     return found
 
 
 def features(text: str) -> set[str]:
-    """Terms and pairs of neighbouring terms: what a description can be told by."""
-    found = terms(text)
-    return {*found, *(f"{a} {b}" for a, b in pairwise(found))}
+    """Terms and pairs of terms that stand side by side: what a text can be told by. A pair with a
+    word or a break between would be a fragment that nobody says."""
+    found = _placed(text)
+    pairs = {f"{a} {b}" for (a, _, end), (b, start, _) in pairwise(found) if start == end + 1}
+    return {*(term for term, _, _ in found), *pairs}
 
 
 def vocabulary(texts: Sequence[str], limit: int) -> list[str]:

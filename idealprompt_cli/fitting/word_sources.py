@@ -15,7 +15,7 @@ from ..core.interfaces import Evidence
 from ..core.prompt import Prompt
 from .attribute_tables import Table, tables
 from .label_words import Marks, fit_marks
-from .text_contrast import features
+from .text_contrast import features, terms
 from .verbalisers import fitted_words
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "described_marks",
     "known_questions",
     "outlook",
+    "short_forms",
     "sources",
 ]
 
@@ -34,6 +35,10 @@ MAX_VALUES = 8
 # How much more words of no attribute must label right to be used.
 LOOSE = 0.04
 PARTS = 4
+# An answer of at most so many words is taken as it is.
+SHORT = 2
+# Words in a larger share of the answers than this are the question's own.
+COMMON = 0.8
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ class Source:
         if not self.question:
             return described_marks(evidence, labels, limit)
         fitted = fitted_words(Prompt(self.question), self.words, labels, evidence)
-        return {v.label: v.words[:limit] for v in fitted}
+        return {v.label: v.words[:limit] for v in fitted.verbalisers} if fitted else {}
 
 
 def sources(evidence: Evidence, labels: Sequence[str]) -> list[Source]:
@@ -120,13 +125,27 @@ def known_questions(evidence: Evidence) -> dict[Source, float]:
     return evidence.once("known questions", dict[Source, float])
 
 
+def short_forms(answers: Mapping[str, str]) -> dict[str, str]:
+    """example id -> its answer as a word or short phrase. A whole sentence ("The product is a red
+    shirt") comes down to the content word that most other answers share, of those that tell
+    something: not in nearly all of the answers, which are words of the question."""
+    long = {i: terms(text) for i, text in answers.items() if len(text.split()) > SHORT}
+    counts = Counter(word for words in long.values() for word in set(words))
+    limit = max(1.0, COMMON * len(long))
+    short = dict(answers)
+    for i, words in long.items():
+        own = [word for word in words if counts[word] <= limit]
+        short[i] = max(own, key=lambda word: counts[word], default="")
+    return short
+
+
 def answer_words(
     answers: Mapping[str, str], evidence: Evidence, limit: int = MAX_WORDS
 ) -> tuple[str, ...]:
     """Words to score as answers: those given, by frequency (with the other half of yes/no), then
     words of the model's descriptions, if there are any. Labels are not looked at, so the list is
     the same for every fold."""
-    counts = Counter(answer for answer in answers.values() if answer)
+    counts = Counter(answer for answer in short_forms(answers).values() if answer)
     words = sorted(counts, key=lambda word: (-counts[word], word))
     for yes, no in (("yes", "no"), ("Yes", "No")):
         if yes in counts or no in counts:

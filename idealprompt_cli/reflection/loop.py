@@ -16,6 +16,7 @@ from ..evaluation.budget import OutOfBudget
 from ..evaluation.cross_fitting import Candidate, Fold, derive
 from ..evaluation.racing import Finish, Race, Rules, race
 from ..evaluation.statistics import merit, within_one_error
+from ..prompts.readability import readability
 from ..prompts.rendering import length
 from ..search.trial_recorder import TrialRecorder
 from ..storage.records import EditRecord
@@ -238,12 +239,13 @@ class Rounds:
 
         return sorted(passed, key=lambda one: not plain(one))
 
-    def _rank(self, one: Tried) -> tuple[float, int]:
-        """Better first: merit in steps of 0.01, then the shorter prompt."""
+    def _rank(self, one: Tried) -> tuple[float, float, int]:
+        """Better first: merit in steps of 0.01, then the more readable, then the shorter prompt."""
         evaluation = one.finish.evaluation
         value = merit(evaluation.value, evaluation.outcomes) if evaluation else 0.0
-        size = length(one.finish.candidate.prompt, self.evaluator.task.labels)
-        return (-round(value, 2), size)
+        prompt, labels = one.finish.candidate.prompt, self.evaluator.task.labels
+        readable = round(readability(prompt, labels).score, 1)
+        return (-round(value, 2), -readable, length(prompt, labels))
 
     # --- records ----------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from ..core.prompt import Prompt
 from ..core.task import Example
 from ..fitting.answer_rules import telling, telling_together
 from ..fitting.text_contrast import features, marking, terms
-from ..fitting.word_sources import answer_words
+from ..fitting.word_sources import answer_words, short_forms
 from .cases import Case
 
 KEPT = 4
@@ -67,7 +67,7 @@ def probes(
     answers: Mapping[str, Mapping[str, str]] = {}
     while left:
         part = _part(evidence, order, per_label)
-        answers = dict(zip(left, part.ask(left), strict=True))
+        answers = dict(zip(left, map(short_forms, part.ask(left)), strict=True))
         full = {q: filled(heard, read) for q, heard in answers.items()}
         left = _ranked(full, gold, said)
         if len(left) <= KEPT or len(part.examples) == len(evidence.examples):
@@ -75,7 +75,7 @@ def probes(
         left, per_label = left[: SECOND if len(left) > SECOND else KEPT], 2 * per_label
     best = left[:KEPT]
     if best and evidence.price(best) <= evidence.affordable():
-        answers = dict(zip(best, evidence.ask(best), strict=True))
+        answers = dict(zip(best, map(short_forms, evidence.ask(best)), strict=True))
         best.sort(key=lambda question: -telling(answers[question], gold))
         return tuple(
             Probe(q, answers[q], answer_words(answers[q], evidence, MAX_WORDS)) for q in best

@@ -28,6 +28,7 @@ from ..evaluation.statistics import (
 )
 from ..fitting.evidence import ModelEvidence
 from ..priors import Beliefs
+from ..prompts.readability import readability
 from ..prompts.rendering import length
 from ..storage.journal import Journal
 from ..storage.records import PriorsUsed
@@ -242,6 +243,7 @@ class TreeSearch:
         written = REASONING_TOKENS if trial.prompt.reasoning != "none" else 0
         tokens = trial.prompt_tokens + written
         node = Node(trial, finish.candidate, value, size, parent, gain, tokens, agreement)
+        node.readability = readability(trial.prompt, self.context.task.labels).score
         self.tree.nodes.append(node)
         if parent is not None:
             parent.arms[trial.strategy].children.append(node)
@@ -294,11 +296,21 @@ class TreeSearch:
             [node.trial.id for node in self.tree.front()],
         )
 
+    def _equals(self, best: Node) -> list[Node]:
+        """The nodes with the best one's score, and not clearly less sure of it."""
+        return [
+            node
+            for node in self.tree.nodes
+            if node.value >= best.value - 1e-9
+            and within_one_error(self._outcomes(best), self._outcomes(node))
+        ] or [best]
+
     def _winner(self) -> Node:
-        """The best prompt; with `prefer="short"` the cheapest that is not clearly worse."""
+        """The best prompt, of equals the most readable; with `prefer="short"` the cheapest that is
+        not clearly worse."""
         best = self.tree.best()
         if self.settings.prefer == "score":
-            return best
+            return min(self._equals(best), key=lambda n: (-round(n.readability, 1), n.rank()))
         good = (
             node
             for node in self.tree.front()

@@ -29,7 +29,7 @@ class Reask(Strategy):
 
     def propose(self, prompt: Prompt, context: StrategyContext) -> Iterator[Draft]:
         labels = context.task.labels
-        for source in asked_sources(context.evidence, labels):
+        for source in asked_sources(context.evidence, labels, context.task.question):
             refit = partial(_refit, source=source, labels=labels)
             if fitted := refit(prompt, context.evidence):
                 note = f'asks "{source.question}" and reads {reading(fitted)}'
@@ -38,7 +38,8 @@ class Reask(Strategy):
 
     def outlook(self, prompt: Prompt, context: StrategyContext) -> float | None:
         del prompt
-        return bank(context.evidence, context.task.labels).outlook()
+        task = context.task
+        return bank(context.evidence, task.labels, task.question).outlook()
 
 
 def bare(prompt: Prompt, question: str) -> Prompt:

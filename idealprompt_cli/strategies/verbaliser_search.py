@@ -9,6 +9,7 @@ from functools import partial
 from ..core.interfaces import Draft, Evidence, Strategy, StrategyContext
 from ..core.prompt import Prompt
 from ..fitting.verbalisers import reading, refit_words
+from ..fitting.word_sources import short_forms
 from .reask import spoken
 
 MAX_WORDS = 48
@@ -36,7 +37,7 @@ class VerbaliserSearch(Strategy):
         fitted = refit(prompt, evidence)
         if fitted is None or fitted == prompt:
             return []
-        said = context.evidence.sample(3).ask([prompt.question])[0]
+        said = short_forms(context.evidence.sample(3).ask([prompt.question])[0])
         return [Draft(fitted, f"reads {reading(fitted)}", refit, spoken(fitted, said))]
 
 
@@ -44,7 +45,8 @@ def _words(prompt: Prompt, context: StrategyContext) -> tuple[str, ...]:
     """The present words, the model's short answers to the question on a few pictures, words of
     its descriptions, and the labels themselves. Which label a picture has is not looked at."""
     present = [word for v in prompt.verbalisers for word in v.words]
-    answers = Counter(context.evidence.sample(3).ask([prompt.question])[0].values())
+    asked = context.evidence.sample(3).ask([prompt.question])[0]
+    answers = Counter(short_forms(asked).values())
     said = [word for word, _ in answers.most_common() if word]
     words = (*present, *said, *context.task.labels, *context.evidence.vocabulary(MAX_WORDS))
     return tuple(dict.fromkeys(words))[:MAX_WORDS]

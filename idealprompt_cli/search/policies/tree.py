@@ -61,6 +61,7 @@ class Node:
     gain: float = 0.0
     tokens: int = 0
     agreement: float = 1.0
+    readability: float = 1.0
     arms: dict[str, Arm] = field(default_factory=dict)
 
     @property
@@ -69,9 +70,10 @@ class Node:
         return self.trial.evaluation.value if self.trial.evaluation else self.merit
 
     def rank(self) -> tuple[float, float, int, int]:
-        """Sorts better nodes first: merit in steps of 0.01, then agreement in steps of 0.1, then
-        the shorter prompt, then age."""
-        return (-round(self.merit, 2), -round(self.agreement, 1), self.length, self.trial.id)
+        """Sorts better nodes first: merit in steps of 0.01, then agreement and readability in steps
+        of 0.1, then the shorter prompt, then age."""
+        sound = round(self.agreement, 1) + round(self.readability, 1)
+        return (-round(self.merit, 2), -sound, self.length, self.trial.id)
 
 
 def _nothing_known(node: Node, strategy: Strategy) -> float | None:
