@@ -38,6 +38,11 @@ class Readability:
     score: float
     faults: tuple[str, ...] = ()
 
+    def describe(self) -> str:
+        """A sentence for people."""
+        why = f" ({'; '.join(self.faults)})" if self.faults else ""
+        return f"Readability {100 * self.score:.0f} of 100{why}."
+
 
 def readability(prompt: Prompt, labels: Sequence[str] = ()) -> Readability:
     """What is said in fragments, answers that the question does not lead to, and length."""

@@ -41,6 +41,8 @@ def test_the_odd_winner_of_the_first_real_run_scores_below_a_plain_question() ->
     found = readability(odd, LABELS)
     assert found.score < 0.5
     assert any("not a word or phrase" in fault for fault in found.faults)
+    assert found.describe().startswith("Readability ")
+    assert readability(plain, LABELS).describe() == "Readability 100 of 100."
 
 
 def test_answers_that_the_question_names_are_better_than_those_it_does_not() -> None:

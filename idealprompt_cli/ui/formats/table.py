@@ -15,6 +15,7 @@ from ...artifact import Artifact, RunCost, Score
 from ...core.prompt import ImageSlot, Message
 from ...core.results import Cost, Evaluation
 from ...io.terminal import printable, printable_values
+from ...prompts.readability import readability
 from .base import EvalReport, Screen, Work
 from .detail import show_comparisons, show_parts, show_worst
 
@@ -50,6 +51,7 @@ class TableFormat:
         _heading(console, "The adapted prompt, as the model gets it:")
         _messages(console, artifact.messages)
         _words(console, artifact)
+        _say(console, readability(artifact.prompt, artifact.labels).describe())
         console.print()
         if written:
             _say(console, printable(f"Written to {written}"))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ...artifact import Artifact, Score
 from ...io.terminal import printable
+from ...prompts.readability import readability
 from ...storage.predictions import confusion
 from .comparison import changes, parts, prompt_text
 from .gather import ALL, Report
@@ -92,7 +93,9 @@ def _prompt(report: Report, width: int) -> list[str]:
         for line in textwrap.wrap(paragraph, width, initial_indent="  ", subsequent_indent="  ")
     ]
     words = [v for v in artifact.prompt.verbalisers if v.words != (v.label,)]
-    return lines + [f"  {', '.join(entry.words)} = {entry.label}" for entry in words]
+    lines += [f"  {', '.join(entry.words)} = {entry.label}" for entry in words]
+    sentence = readability(artifact.prompt, artifact.labels).describe()
+    return [*lines, *textwrap.wrap(sentence, width, initial_indent="  ", subsequent_indent="  ")]
 
 
 def _tree(report: Report, width: int) -> list[str]:
