@@ -1,4 +1,4 @@
-"""How well single questions tell a task's labels apart when their answers are read by fitted words.
+"""How well single questions separate a task's labels when their answers are read by fitted words.
 
     python -m benchmarks.real.readings TASK_FOLDER -m text.gguf [--mmproj mmproj.gguf]
 
