@@ -296,21 +296,12 @@ class TreeSearch:
             [node.trial.id for node in self.tree.front()],
         )
 
-    def _equals(self, best: Node) -> list[Node]:
-        """The nodes with the best one's score, and not clearly less sure of it."""
-        return [
-            node
-            for node in self.tree.nodes
-            if node.value >= best.value - 1e-9
-            and within_one_error(self._outcomes(best), self._outcomes(node))
-        ] or [best]
-
     def _winner(self) -> Node:
         """The best prompt, of equals the most readable; with `prefer="short"` the cheapest that is
         not clearly worse."""
         best = self.tree.best()
         if self.settings.prefer == "score":
-            return min(self._equals(best), key=lambda n: (-round(n.readability, 1), n.rank()))
+            return self.tree.most_readable(best)
         good = (
             node
             for node in self.tree.front()

@@ -131,7 +131,7 @@ def test_random_labels_give_no_reliable_gain() -> None:
         noise = replace(TASK, train=relabelled(TASK, seed), test=())
         found = held_out(searched("200", noise))
         assert found.recommended == "baseline"
-        assert "keep the seed prompt" in found.verdict.lower()
+        assert re.search("keep the seed prompt|no better prompt", found.verdict.lower())
 
 
 def test_equal_seeds_give_equal_runs() -> None:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ...core.interfaces import Draft, Strategy
-from ...core.results import Trial
+from ...core.results import Outcome, Trial
 from ...evaluation.cross_fitting import Candidate
+from ...evaluation.statistics import within_one_error
 
 Fresh = tuple[Draft, Candidate]
 
@@ -94,6 +95,19 @@ class Tree:
 
     def best(self) -> Node:
         return min(self.nodes, key=Node.rank)
+
+    def most_readable(self, best: Node) -> Node:
+        """Of the nodes with the best one's score, and not clearly less sure of it."""
+
+        def outcomes(node: Node) -> Sequence[Outcome]:
+            return node.trial.evaluation.outcomes if node.trial.evaluation else ()
+
+        equals = [
+            node
+            for node in self.nodes
+            if node.value >= best.value - 1e-9 and within_one_error(outcomes(best), outcomes(node))
+        ]
+        return min(equals, key=lambda n: (-round(n.readability, 1), n.rank()), default=best)
 
     def add_gain(self, node: Node, strategy: str, share: float) -> None:
         """Keep the best share that a strategy's drafts have won at a node, at least nothing."""
