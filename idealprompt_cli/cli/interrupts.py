@@ -1,8 +1,9 @@
-"""Ctrl-C while a run is at work: once ends it as soon as the model has answered, twice at once.
+"""Ctrl-C, SIGTERM and SIGHUP during a run: the first ends it after the model's current answer, the
+second at once.
 
-A model's answer can take a minute, and Python hears of a signal only after it. So a thread listens
-beside: it says that the signal was heard, and at the second one it ends the process. Nothing is
-lost by that, because what the model has answered is on the disk before it is asked again.
+A model's answer can take a minute, and Python handles a signal only after it. So a thread reads
+signals too: it reports that one was received, and at the second it ends the process. Nothing is
+lost by that, because every answer is on disk before the model is asked again.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from ..core.errors import Interrupted, ServerError
 from ..core.interfaces import Notice
@@ -22,6 +24,8 @@ from ..core.interfaces import Notice
 SOON = 1.0
 NOTHING_YET = "nothing was computed yet: run the command again"
 SHOW_CURSOR = "\x1b[?25h"
+ENDING = ("SIGTERM", "SIGHUP")
+"""What stops a service or comes with a closed terminal, beside Ctrl-C."""
 
 
 @contextmanager
@@ -53,9 +57,12 @@ def _listening(say: Notice, how: Callable[[], str]) -> Iterator[None]:
     before = signal.set_wakeup_fd(into, warn_on_full_buffer=False)
     listener = threading.Thread(target=_listen, args=(out, say, how), daemon=True)
     listener.start()
+    handlers = _end_like_ctrl_c()
     try:
         yield
     finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         with contextlib.suppress(ValueError):
             signal.set_wakeup_fd(before)
         os.close(into)
@@ -63,20 +70,32 @@ def _listening(say: Notice, how: Callable[[], str]) -> Iterator[None]:
         os.close(out)
 
 
+def _end_like_ctrl_c() -> dict[signal.Signals, Any]:
+    """Handle the other ending signals as Ctrl-C; their handlers before. One that is ignored, as
+    under nohup, stays ignored."""
+    before: dict[signal.Signals, Any] = {}
+    for name in ENDING:
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            before[number] = signal.signal(number, signal.default_int_handler)
+    return before
+
+
 def _listen(out: int, say: Notice, how: Callable[[], str]) -> None:
     """Count the signals that come through the pipe, until it is closed."""
-    heard, told = 0, False
+    received, notified = 0, False
+    ending = {signal.SIGINT, *(getattr(signal, name, signal.SIGINT) for name in ENDING)}
     while True:
-        ready, _, _ = select.select([out], [], [], SOON if heard and not told else None)
-        if not ready:  # the first one was a while ago and the work still goes on
+        ready, _, _ = select.select([out], [], [], SOON if received and not notified else None)
+        if not ready:  # the first one was a while ago and the run has not ended yet
             say("Stopping when the model has answered; Ctrl-C again stops at once.")
-            told = True
+            notified = True
             continue
         data = os.read(out, 16)
         if not data:
             return
-        heard += data.count(signal.SIGINT)
-        if heard > 1:
+        received += sum(data.count(number) for number in ending)
+        if received > 1:
             hint = how()
             kept = f"what was computed is kept; {hint}" if hint else NOTHING_YET
             _leave(f"error: stopped at once; {kept}")

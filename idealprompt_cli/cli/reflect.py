@@ -142,7 +142,7 @@ def reflect(
 
 def _check(plan: Plan, flags: ModelFlags, output: str) -> None:
     if plan.json and output == "-":
-        raise UsageError("--json and -o - both want stdout: write the YAML to a file, or drop one")
+        raise UsageError("--json and -o - both write to stdout: write the YAML to a file")
     if plan.interactive and plan.prompt == "-":
         raise UsageError("--interactive reads stdin, and so does the prompt -: name a file")
     if plan.dry_run and (plan.interactive or plan.resume or output):

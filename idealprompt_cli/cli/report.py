@@ -11,8 +11,9 @@ import typer
 from ..core.errors import ArtifactError, UsageError
 from ..core.interfaces import Notice
 from ..io.files import check_writable, write_bytes, write_text
+from ..io.terminal import json_text
 from ..runs.folder import last_run
-from .shared_options import Debug, Quiet, level_of
+from .shared_options import Debug, Json, Quiet, level_of
 
 if TYPE_CHECKING:
     from ..ui.report import Report
@@ -23,7 +24,7 @@ Examples:
   idealprompt report runs/my_task-20250101-120000 -o report.html
   idealprompt report runs/my_task-20250101-120000 --text
   idealprompt report runs/my_task-20250101-120000 --png pictures
-The page is one file: no scripts, no network. --no-images leaves the pictures out of it."""
+The page is one file: no scripts, no network. With --no-images it names no example."""
 
 Run = Annotated[
     str,
@@ -41,7 +42,10 @@ Png = Annotated[
     typer.Option("--png", metavar="FOLDER", help="Draw tree.png and curve.png into this folder."),
 ]
 AsText = Annotated[bool, typer.Option("--text", help="Print it as text instead.")]
-NoImages = Annotated[bool, typer.Option("--no-images", help="No pictures, for sharing outside.")]
+NoImages = Annotated[
+    bool,
+    typer.Option("--no-images", help="No pictures, names or texts of examples: to share."),
+]
 
 
 def report(
@@ -50,6 +54,7 @@ def report(
     text: AsText = False,
     png: Png = None,
     no_images: NoImages = False,
+    json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -62,17 +67,20 @@ def report(
     from ..ui.console import Console, screen_of
 
     del debug
-    if not text and not output and png is None:
-        raise UsageError("say where the page goes (-o report.html), or take --text or --png FOLDER")
-    if output not in ("", "-"):
-        check_writable(Path(output), ArtifactError)
+    _check(text, output, json, png)
     console = Console(level_of(quiet, False))
     if not run:
         run = str(last_run())
         console.say(f"The run in {run}.")
     found = pages.gather(run)
+    if no_images:
+        found = pages.without_examples(found)
     if png is not None:
         _draw(found, png, console.say)
+    if json:
+        typer.echo(json_text(pages.data(found), indent=2))
+        if not output:
+            return
     page = (
         pages.text(found, screen_of(sys.stdout).width)
         if text
@@ -85,6 +93,18 @@ def report(
         typer.echo(page)
     if not found.nodes and not text:
         console.say("Note: this is the artifact alone; the run's folder has the tree and examples.")
+
+
+def _check(text: bool, output: str, json: bool, png: Path | None) -> None:
+    """Raises `UsageError` where nothing is asked for or two things would go to stdout."""
+    if not (text or output or json or png):
+        raise UsageError(
+            "name a file for the page (-o report.html), or use --text, --json or --png"
+        )
+    if json and (text or output == "-"):
+        raise UsageError("--json writes to stdout alone: leave out --text and -o -")
+    if output not in ("", "-"):
+        check_writable(Path(output), ArtifactError)
 
 
 def _draw(found: Report, folder: Path, say: Notice) -> None:

@@ -121,7 +121,7 @@ def search(
 
     shown = format_name(json, format)
     if json and output == "-":
-        raise UsageError("--json and -o - both want stdout: write the YAML to a file, or drop one")
+        raise UsageError("--json and -o - both write to stdout: write the YAML to a file")
     if output not in ("", "-"):
         check_writable(Path(output), ArtifactError)
     config = config_of(plan, flags)

@@ -116,11 +116,27 @@ def _parse_one(piece: str, text: str) -> tuple[str, float]:
         kind, amount = "seconds", 3600 * hours + 60 * minutes + seconds
     else:
         raise UsageError(
-            f"--budget {text}: {piece!r} is no budget; write 300 (evaluations), 10m or 200ktok"
+            f"--budget {text}: {piece!r} is not a valid budget{_hint(piece)}: write 300 "
+            "(evaluations), 10m or 200ktok"
         )
     if amount <= 0:
         raise UsageError(f"--budget {text}: the budget must be more than nothing")
     return kind, amount
+
+
+def _hint(piece: str) -> str:
+    """ " (try 10m)" for a unit that people write out, such as 10min or 2 hours."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]+)", piece, re.IGNORECASE)
+    if match is None:
+        return ""
+    unit = match[2].lower()
+    names = {"min": "m", "minute": "m", "sec": "s", "second": "s", "hour": "h", "hr": "h"}
+    short = names.get(unit.removesuffix("s"), "")
+    if unit.startswith("tok"):
+        short = "tok"
+    elif unit.startswith(("eval", "call", "prompt")):
+        return f" (try {match[1]})"
+    return f" (try {match[1]}{short})" if short else ""
 
 
 def _clock(seconds: float) -> str:

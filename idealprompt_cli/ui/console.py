@@ -34,7 +34,7 @@ class Console:
         return self._stream or sys.stderr
 
     def say(self, text: str) -> None:
-        """A notice, unless the user wants quiet."""
+        """A notice, unless the user asks for quiet."""
         if self.level >= 0:
             self.write(text)
 

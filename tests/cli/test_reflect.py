@@ -97,7 +97,7 @@ def test_a_run_resumes(seeded: Path, folder: Path) -> None:
 
 def test_what_makes_no_sense_is_a_usage_error(seeded: Path, folder: Path) -> None:
     for words, said in (
-        (("-o", "-", "--json"), "both want stdout"),
+        (("-o", "-", "--json"), "both write to stdout"),
         (("--dry-run", "-o", "x.yaml"), "--dry-run writes nothing"),
         (("--budget", "3", "--no-cache"), "does not cover the prompt to start from"),
     ):

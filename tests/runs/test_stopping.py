@@ -45,14 +45,16 @@ def lines(journal: Path) -> int:
     return journal.read_bytes().count(b"\n") if journal.exists() else 0
 
 
-def broken(words: list[str], moment: int, pause: float | None) -> tuple[int, str]:
+def broken(
+    words: list[str], moment: int, pause: float | None, number: int = signal.SIGINT
+) -> tuple[int, str]:
     """Exit code and messages of a run that is interrupted once its journal is so long."""
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     end = time.monotonic() + 60
     while lines(Path("broken/journal.jsonl")) < moment and process.poll() is None:
         assert time.monotonic() < end
         time.sleep(0.002)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     if pause is not None:
         time.sleep(pause)
         process.send_signal(signal.SIGINT)
@@ -154,3 +156,13 @@ def test_a_model_that_is_busy() -> None:
         stderr = process.communicate(timeout=30)[1]
     assert process.returncode == 130
     assert "error: stopped at once; what was computed is kept; again like this" in stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such signals")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_stopped_service_and_a_closed_terminal(slow: list[str], number: int) -> None:
+    code, stderr = broken([*slow, "--run-dir", "broken"], 30, None, number)
+    assert code == 130
+    assert "Traceback" not in stderr
+    assert "--run-dir broken --resume" in stderr
+    assert lines(Path("broken/journal.jsonl")) >= 30

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import shutil
 import subprocess
@@ -20,9 +21,10 @@ from idealprompt_cli.core.edits import Change, EditReport
 from idealprompt_cli.core.prompt import Prompt
 from idealprompt_cli.core.results import Outcome
 from idealprompt_cli.storage.predictions import Kept, Which
-from idealprompt_cli.ui.report import Node, Report, drawings, html, text
+from idealprompt_cli.ui.report import Node, Report, data, drawings, html, text, without_examples
 from idealprompt_cli.ui.report.comparison import changes
 from idealprompt_cli.ui.report.gather import gather
+from idealprompt_cli.ui.report.reflection_work import Judged, Looked, Worked
 from idealprompt_cli.ui.report.svg import interval_svg, tree_svg
 from idealprompt_cli.ui.report.tree import LONGEST, Spot, cut, lay_out, shortened
 
@@ -81,7 +83,7 @@ def test_the_page_of_a_run(run: Path) -> None:
     assert not parser.open
     assert not parser.seen & {"script", "link", "iframe", "form"}
     for part in ("Before and after", "The prompt", "Everything that was tried", "Score against",
-                 "Confusion matrix", "Where it is still wrong", "Cost"):  # fmt: skip
+                 "Confusion matrix", "Remaining errors", "Cost"):  # fmt: skip
         assert part in page
     assert page.count('<img src="data:image/jpeg;base64,') >= 4
     outside = re.findall(r'(?:src|href|url)\s*[=(]\s*"?([^">)]+)', page)
@@ -140,7 +142,7 @@ def test_text_in_a_narrow_terminal(run: Path) -> None:
 def test_an_artifact_alone(prompt: Path) -> None:
     result = call("report", prompt, "-o", "r.html")
     assert "Note: this is the artifact alone" in result.stderr
-    assert "make the report of the run" in Path("r.html").read_text()
+    assert "make the report from the run" in Path("r.html").read_text()
     assert "Cost" in call("report", "-", "--text", stdin=prompt.read_text()).stdout
 
 
@@ -158,7 +160,8 @@ def test_the_last_run_is_taken_where_none_is_named(folder: Path) -> None:
 
 
 def test_errors(run: Path, tmp_path: Path) -> None:
-    assert "holds no prompt.yaml: no run's folder" in call("report", tmp_path, "--text").stderr
+    empty = call("report", tmp_path, "--text")
+    assert "holds no prompt.yaml: not the folder of a run" in empty.stderr
     assert call("report", run).exit_code == 2
     (run / "prompt.yaml").unlink()
     assert "the run did not end" in call("report", run, "--text").stderr
@@ -332,3 +335,40 @@ def test_a_full_score_is_drawn_inside_its_picture() -> None:
         picture = interval_svg(value, value, value, strong=True)
         middle, radius = (float(found) for found in re.findall(r'c?[xr]="([\d.]+)"', picture)[:2])
         assert radius <= middle <= 260 - radius
+
+
+SECRETS = ("jane-doe", "scarlet fever", "tumour")
+
+
+@pytest.mark.parametrize("labels", [("K7", "yes"), ()])
+def test_a_report_to_share_names_no_example(labels: tuple[str, ...]) -> None:
+    """Planted names and texts of single examples are in the full report and not in the other."""
+    artifact = from_run(run_result())
+    edit = EditReport((Change("role", "", "A clerk."),), "jane-doe.png has scarlet fever", "",
+                      ("jane-doe.png",), ("jane-doe.png",))  # fmt: skip
+    steps = (*artifact.trail[:-1], replace(artifact.trail[-1], note="of jane-doe", edit=edit))
+    artifact = replace(artifact, labels=labels, trail=steps)
+    said = Outcome("jane-doe.png", labels[0] if labels else "scarlet fever", "tumour", 0.0,
+                   reply="tumour", reasoning="scarlet fever, a tumour")  # fmt: skip
+    work = (
+        Worked("K7 for yes", 0.5, (Looked("jane-doe.png", 0.5, "scarlet fever"),),
+               (Judged("rule", "accepted", "tumour", 0.01),)),
+    )  # fmt: skip
+    kept = (Kept("test", "winner", said, (Path("/home/jane-doe/x.png"),)),)
+    report = Report(artifact, "/home/jane-doe/run", nodes(3), kept, work)
+    shared = without_examples(report)
+    for show in (html, text, lambda one: json.dumps(data(one))):
+        assert all(secret in show(report) for secret in SECRETS[:2])
+        page = show(shared).replace("tumour", "") if labels else show(shared)
+        assert not [secret for secret in SECRETS if secret in page]
+    assert "example 1" in text(shared)
+
+
+def test_report_as_json(run: Path) -> None:
+    found = json.loads(call("report", run, "--json", "-q").stdout)
+    assert found["part"] == "test"
+    assert found["trials"][0]["id"] == 0
+    assert found["wrong"]
+    hidden = json.loads(call("report", run, "--json", "--no-images", "-q").stdout)
+    assert {one["id"] for one in found["wrong"]}.isdisjoint({one["id"] for one in hidden["wrong"]})
+    assert call("report", run, "--json", "--text").exit_code == 2

@@ -21,8 +21,8 @@ from .detail import show_comparisons, show_parts, show_worst
 
 _PARTS = {"selection": "selection", "test": "held-out test"}
 _FLATTERS = (
-    "The search chose by the selection examples, so that column flatters the adapted prompt; it "
-    "never saw the held-out examples."
+    "The search selected by the selection examples, so that column is optimistic for the adapted "
+    "prompt; it never saw the held-out examples."
 )
 
 

@@ -4,9 +4,19 @@
 and no network; the page has no scripts.
 """
 
-from .gather import Node, Point, Report, gather
+from .gather import Node, Point, Report, data, gather, without_examples
 from .page import html
 from .svg import drawings
 from .text import text
 
-__all__ = ["Node", "Point", "Report", "drawings", "gather", "html", "text"]
+__all__ = [
+    "Node",
+    "Point",
+    "Report",
+    "data",
+    "drawings",
+    "gather",
+    "html",
+    "text",
+    "without_examples",
+]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from ...artifact import Artifact, read_artifact
+from ...artifact import Artifact, read_artifact, to_data
+from ...core.edits import EditReport
 from ...core.errors import ArtifactError
 from ...core.prompt import Prompt
 from ...core.results import Outcome
@@ -88,7 +90,7 @@ class Report:
         return tuple(k.outcome for k in self.kept if k.split == part and k.which == which)
 
     def worst(self, limit: int) -> tuple[Kept, ...]:
-        """The winner's wrong answers, the surest of them first."""
+        """The winner's wrong answers, the most confident first."""
         part = self.split()
         wrong = [
             kept
@@ -97,6 +99,67 @@ class Report:
         ]
         ranked = sorted(wrong, key=lambda kept: (kept.outcome.margin, kept.outcome.score))
         return tuple(ranked[:limit])
+
+
+def data(report: Report) -> dict[str, Any]:
+    """The report for programs: the artifact, the trials, and the winner's wrong answers."""
+    return {
+        **to_data(report.artifact),
+        "trials": [
+            {key: value for key, value in vars(node).items() if key != "prompt"}
+            for node in report.nodes
+        ],
+        "part": report.split(),
+        "wrong": [outcomes.data_of(kept.outcome) for kept in report.worst(ALL)],
+    }
+
+
+def without_examples(report: Report) -> Report:
+    """The same report with nothing of single examples but their labels: no file names, texts or
+    written answers, so that it can be shared. The prompts, with their labels, stay."""
+    names: dict[str, str] = {}
+
+    def name(example: str) -> str:
+        return names.setdefault(example, f"example {len(names) + 1}")
+
+    def hidden(outcome: Outcome) -> Outcome:
+        shown = bool(report.artifact.labels)
+        return replace(
+            outcome,
+            example_id=name(outcome.example_id),
+            gold=outcome.gold if shown else "",
+            predicted=outcome.predicted if shown else "(a written answer)",
+            reply="",
+            reasoning="",
+        )
+
+    kept = tuple(replace(one, outcome=hidden(one.outcome), images=()) for one in report.kept)
+    work = tuple(
+        replace(
+            one,
+            cases=tuple(replace(case, id=name(case.id), reason="") for case in one.cases),
+            edits=tuple(replace(edit, why="") for edit in one.edits),
+        )
+        for one in report.work
+    )
+    steps = tuple(
+        replace(step, note="", edit=_without_examples(step.edit)) for step in report.artifact.trail
+    )
+    nodes = tuple(replace(node, note="") for node in report.nodes)
+    artifact = replace(report.artifact, trail=steps)
+    return replace(report, artifact=artifact, kept=kept, work=work, nodes=nodes, source="")
+
+
+def _without_examples(edit: EditReport | None) -> EditReport | None:
+    if edit is None:
+        return None
+    return replace(
+        edit,
+        why="",
+        inspired_by=tuple("" for _ in edit.inspired_by),
+        fixed=tuple("" for _ in edit.fixed),
+        broke=tuple("" for _ in edit.broke),
+    )
 
 
 def gather(source: str) -> Report:
@@ -111,7 +174,11 @@ def gather(source: str) -> Report:
         return _of_run(artifact, source, folder)
     if not (path / ARTIFACT).is_file():
         there = (path / JOURNAL).is_file()
-        why = "the run did not end: resume it with search --resume" if there else "no run's folder"
+        why = (
+            "the run did not end: resume it with search --resume"
+            if there
+            else "not the folder of a run"
+        )
         raise ArtifactError(f"{path}: holds no {ARTIFACT}: {why}")
     return _of_run(read_artifact(str(path / ARTIFACT)), source, path)
 

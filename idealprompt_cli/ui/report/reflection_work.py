@@ -20,7 +20,7 @@ class Looked:
     reason: str
 
     def short(self) -> str:
-        """The reason without its confusion's share, which stands at the confusion."""
+        """The reason without its confusion's share, which is shown with the confusion."""
         return self.reason.split(";")[0]
 
 
@@ -74,12 +74,12 @@ def lines(work: Sequence[Worked]) -> list[str]:
     """For a terminal."""
     if not work:
         return []
-    told = ["Reflection looked at (the most consequential first):"]
+    shown = ["Reflection looked at (the most consequential first):"]
     for one in work:
-        told.append(f"  {one.name}: {100 * one.weight:.0f} % of the loss")
-        told += [f"    {case.id}: {case.short()}" for case in one.cases[:CASES]]
+        shown.append(f"  {one.name}: {100 * one.weight:.0f} % of the loss")
+        shown += [f"    {case.id}: {case.short()}" for case in one.cases[:CASES]]
         more = len(one.cases) - CASES
-        told += [f"    and {more} more"] if more > 0 else []
-        told += [f"    kept: {e.kind}, {e.why} (p = {e.p_value:.2g})" for e in one.kept()]
-        told += [f"    {one.dropped()}"] if one.dropped() else []
-    return told
+        shown += [f"    and {more} more"] if more > 0 else []
+        shown += [f"    kept: {e.kind}, {e.why} (p = {e.p_value:.2g})" for e in one.kept()]
+        shown += [f"    {one.dropped()}"] if one.dropped() else []
+    return shown

@@ -15,9 +15,9 @@ LONGEST, LONGEST_LAST = 34, 72
 
 @dataclass(frozen=True)
 class Spot:
-    """A place in the drawing: `depth` columns from the left, `row` from the top (a parent stands
-    at its first child's row). `node` is None for a place that sums up several; nothing stands to
-    the right of a `last` one."""
+    """A place in the drawing: `depth` columns from the left, `row` from the top (a parent has its
+    first child's row). `node` is None for a place that summarises several nodes; a `last` one has
+    nothing to its right."""
 
     depth: int
     row: int
