@@ -23,6 +23,8 @@ MAX_PIXELS = 100_000_000
 
 _ORIENTATION = 0x0112
 _SIDEWAYS = (5, 6, 7, 8)
+_DEPTHS = (255.0, 4095.0, 65535.0)
+"""The greatest values of 8, 12 and 16 bits."""
 
 
 def open_rgb(path: Path) -> Image.Image:
@@ -41,6 +43,8 @@ def image_size(path: Path) -> tuple[int, int]:
     """(width, height) in pixels of what `open_rgb` returns, read from the header alone."""
     with _opened(path) as image:
         width, height = image.size
+        if image.format == "TIFF":  # Pillow gives the upright size
+            return width, height
         if image.getexif().get(_ORIENTATION, 1) in _SIDEWAYS:
             return height, width
         return width, height
@@ -97,7 +101,7 @@ def _unreadable(path: Path, error: Exception) -> str:
     if isinstance(error, IsADirectoryError):
         return f"{path}: is a folder, not a picture; name a file inside it"
     if isinstance(error, PermissionError):
-        return f"{path}: may not be read; change its permissions"
+        return f"{path}: cannot be read; change its permissions"
     if path.is_file() and path.stat().st_size == 0:
         return f"{path}: the file is empty; replace or remove it"
     if isinstance(error, UnidentifiedImageError):
@@ -117,13 +121,17 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _from_deep(image: Image.Image) -> Image.Image:
-    """16-bit, 32-bit and float greys to 8 bits. Pillow's own conversion clips instead."""
+    """16-bit, 32-bit and float greys to 8 bits. Pillow's own conversion clips instead.
+
+    Integers that all fit 8 or 12 bits are taken as such: sensors' values are often stored in files
+    of 16 bits as they are.
+    """
     values = np.nan_to_num(np.asarray(image).astype(np.float64))
     top = float(values.max(initial=0.0))
     if image.mode == "F" and top <= 1.0:
         scaled = values * 255.0
-    elif image.mode != "F" and (image.mode != "I" or top > 255.0):
-        scaled = values / (65535.0 if top <= 65535.0 else max(top, 1.0)) * 255.0
+    elif image.mode != "F":
+        scaled = values / next(most for most in (*_DEPTHS, top) if top <= most) * 255.0
     else:
         scaled = values
     grey = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)

@@ -32,7 +32,11 @@ def grey_of(path: Path) -> int:
         ("LA", (0, 128), ".png", 127),
         ("I;16", 65535, ".png", 255),
         ("I;16", 257 * 60, ".png", 60),
+        ("I;16", 4095, ".png", 255),
+        ("I;16", 16 * 60, ".png", 60),
+        ("I;16", 60, ".png", 60),
         ("I", 65535, ".tif", 255),
+        ("I", 1 << 20, ".tif", 255),
         ("F", 0.5, ".tif", 128),
         ("F", 200.0, ".tif", 200),
     ],
@@ -72,6 +76,22 @@ def test_exif_orientation(tmp_path: Path) -> None:
     turned = images.open_rgb(tmp_path / "turned.jpg")
     assert turned.size == (10, 20) == images.image_size(tmp_path / "turned.jpg")
     assert np.asarray(turned)[1, 8, 0] < 80, "the corner moved to the right"
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", [".tif", ".webp", ".jpg"])
+def test_every_orientation_in_every_format(tmp_path: Path, suffix: str, orientation: int) -> None:
+    image = Image.new("RGB", (40, 20), "white")
+    image.paste("black", (0, 0, 16, 8))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image.save(tmp_path / "a.png", exif=exif)
+    path = tmp_path / f"a{suffix}"
+    image.save(path, exif=exif)
+    upright = images.open_rgb(path)
+    assert upright.size == images.image_size(path) == images.image_size(tmp_path / "a.png")
+    expected = np.asarray(images.open_rgb(tmp_path / "a.png")).astype(int)
+    assert np.abs(np.asarray(upright).astype(int) - expected).mean() < 5
 
 
 def write_truncated(path: Path) -> None:
