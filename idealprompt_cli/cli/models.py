@@ -63,6 +63,22 @@ Memory = Annotated[
         help="Memory for the model and what it keeps, such as 2GiB. Default: half of what is free.",
     ),
 ]
+ImageMinTokens = Annotated[
+    int,
+    typer.Option(
+        min=0, metavar="N", show_default=False, help="Least tokens of a picture. Default: its own."
+    ),
+]
+ImageMaxTokens = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        metavar="N",
+        show_default=False,
+        help="Most tokens of a picture, for models that take any resolution. "
+        "Default: at most half of the context.",
+    ),
+]
 ChatTemplate = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="A Jinja chat template in place of the model's own."),
@@ -106,6 +122,8 @@ class ModelFlags(ModelChoice):
     threads: Threads = 0
     gpu_layers: GpuLayers = -1
     n_ctx: NCtx = 0
+    image_min_tokens: ImageMinTokens = 0
+    image_max_tokens: ImageMaxTokens = 0
     memory: Memory = ""
     chat_template: ChatTemplate = None
     engine: EngineName = ""

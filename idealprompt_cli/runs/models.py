@@ -42,6 +42,8 @@ class ModelChoice:
     threads: int = 0
     gpu_layers: int = -1
     n_ctx: int = 0
+    image_min_tokens: int = 0
+    image_max_tokens: int = 0
     memory: str = ""
     chat_template: Path | None = None
     engine: str = ""
@@ -118,6 +120,8 @@ def _server(choice: ModelChoice) -> ServerRef | None:
         "--threads": choice.threads > 0,
         "--gpu-layers": choice.gpu_layers >= 0,
         "--n-ctx": choice.n_ctx > 0,
+        "--image-min-tokens": choice.image_min_tokens > 0,
+        "--image-max-tokens": choice.image_max_tokens > 0,
         "--memory": bool(choice.memory),
     }
     for option in (name for name, used in given.items() if used):
@@ -220,7 +224,12 @@ def engine_options(choice: ModelChoice, probe: bool = False) -> EngineOptions:
     from ..engines import EngineOptions
 
     options = EngineOptions(
-        gpu_layers=choice.gpu_layers, n_ctx=choice.n_ctx, probe=probe, timeout=choice.server_timeout
+        gpu_layers=choice.gpu_layers,
+        n_ctx=choice.n_ctx,
+        image_min_tokens=choice.image_min_tokens,
+        image_max_tokens=choice.image_max_tokens,
+        probe=probe,
+        timeout=choice.server_timeout,
     )
     if choice.threads:
         options = replace(options, threads=choice.threads)

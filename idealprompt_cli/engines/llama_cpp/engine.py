@@ -16,6 +16,7 @@ from ...core.interfaces import Notice
 from ...core.prompt import Message
 from ...core.requests import Generated, GenerateRequest, ModelInfo, Scored, ScoreRequest
 from ...core.task import ModelRef
+from ...io.images import image_size
 from ..options import EngineOptions
 from .backends.selection import Backends
 from .native.library import Floats
@@ -190,13 +191,23 @@ class LlamaCppEngine:
             checked.add(key)
             need = self._loaded.embeddings.measure(job.prefix)[0] + len(job.plan.suffix) + more
             if need > n_ctx:
-                pictures = (
-                    f" with its {len(job.prefix.images)} picture(s)" if job.prefix.images else ""
-                )
-                raise ContextError(
-                    f"a prompt{pictures} needs {need} tokens and the context holds {n_ctx}; "
-                    f"shorten the prompt, or use --n-ctx {-(-need // 256) * 256}"
-                )
+                raise ContextError(self._too_long(job.prefix, need))
+
+    def _too_long(self, prefix: Prefix, need: int) -> str:
+        """What does not fit, and what helps; names the picture with the most tokens."""
+        holds = f"{need} tokens and the context holds {self._loaded.n_ctx}"
+        larger = f"--n-ctx {-(-need // 256) * 256}"
+        if not prefix.images:
+            return f"a prompt needs {holds}; shorten the prompt, or use {larger}"
+        measure = self._loaded.embeddings.measure
+        sizes = {image: measure(make_prefix(("",), (image,)))[0] for image in prefix.images}
+        image = max(sizes, key=lambda image: sizes[image])
+        width, height = image_size(image)
+        return (
+            f"{image}: a prompt with this picture ({width}x{height} pixels, {sizes[image]} tokens) "
+            f"needs {holds}; make it smaller, shorten the prompt, or use --image-max-tokens or "
+            f"{larger}"
+        )
 
     def _count(
         self,

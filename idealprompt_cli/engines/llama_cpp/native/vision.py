@@ -45,10 +45,17 @@ class Chunk:
 
 
 class Vision:
-    """Owner of an `mtmd_context`. Raises `ModelError` when the projector does not fit."""
+    """Owner of an `mtmd_context`. `image_tokens` are the least and the most tokens of a picture (0:
+    the model's own). Raises `ModelError` when the projector does not fit."""
 
     def __init__(
-        self, path: Path, model: TextModel, threads: int, use_gpu: bool, clock: Clock
+        self,
+        path: Path,
+        model: TextModel,
+        threads: int,
+        use_gpu: bool,
+        clock: Clock,
+        image_tokens: tuple[int, int] = (0, 0),
     ) -> None:
         self.lib, self._clock = model.lib, clock
         mtmd = self.lib.mtmd
@@ -57,6 +64,7 @@ class Vision:
         params.print_timings = False
         params.n_threads = threads
         params.warmup = False
+        params.image_min_tokens, params.image_max_tokens = (n or -1 for n in image_tokens)
         if not (use_gpu and self.lib.llama.llama_supports_gpu_offload()):
             params.batch_max_tokens = 1  # on a CPU, tiles side by side only take more memory
         forget_errors()

@@ -29,6 +29,9 @@ from .crash_probe import needs_safe_kernels
 _MOST_SLOTS = 32
 _LIMIT_SLOTS = 256  # LLAMA_MAX_SEQ
 _DEFAULT_CTX = 4096
+_ANY_RESOLUTION = ("qwen2", "qwen3vl", "glm4v", "glm5v", "ling3vl", "kimik25", "youtuvl", "muse")
+"""Beginnings of the projector types that make 4,096 tokens and more of a large picture (clip.cpp,
+`set_limit_image_tokens`)."""
 
 
 @dataclass
@@ -51,6 +54,7 @@ class Loaded:
     clock: Clock
     n_ctx: int
     n_ubatch: int
+    image_tokens: tuple[int, int]
     memory: memory_budget.MemoryPlan
     limits: ContextLimits
     template_form: str
@@ -82,6 +86,7 @@ class Loaded:
                 "weight_layouts": "special" if self.settings.extra_buffers else "plain",
                 "settings": self.settings.source,
                 "memory": self.memory.summary(),
+                "image_tokens": _named(self.image_tokens),
                 "template": self.template_form,
                 "llama_cpp_python": native.build(),
             },
@@ -135,15 +140,17 @@ def load(ref: ModelRef, options: EngineOptions, notice: Notice) -> Loaded:
                 model.close()
                 model = opened(False)
                 vocab = Vocabulary(model)
+        n_ctx, image_tokens = _context_size(model, options), (0, 0)
         n_ubatch = memory_budget.micro_batch(options, model, text, mmproj, chosen.n_ubatch)
         vision = None
         if ref.mmproj:
-            vision = Vision(ref.mmproj, model, chosen.threads, options.gpu_layers != 0, clock)
+            image_tokens = _image_tokens(mmproj, options, n_ctx)
+            on_gpu = options.gpu_layers != 0
+            vision = Vision(ref.mmproj, model, chosen.threads, on_gpu, clock, image_tokens)
             stack.callback(vision.close)
             n_ubatch = max(n_ubatch, vision.longest_whole())
         plan = memory_budget.divide(options, model, text, mmproj, n_ubatch)
-        n_ctx = _context_size(model, options)
-        embeddings, states = _disk(ref, options, fingerprint, chosen.flash)
+        embeddings, states = _disk(ref, options, fingerprint, chosen.flash, image_tokens)
         loaded = Loaded(
             ref=ref,
             options=options,
@@ -161,6 +168,7 @@ def load(ref: ModelRef, options: EngineOptions, notice: Notice) -> Loaded:
             clock=clock,
             n_ctx=n_ctx,
             n_ubatch=n_ubatch,
+            image_tokens=image_tokens,
             memory=plan,
             limits=ContextLimits(
                 n_ctx=n_ctx,
@@ -187,17 +195,41 @@ def _template(
 
 
 def _disk(
-    ref: ModelRef, options: EngineOptions, fingerprint: str, flash: bool
+    ref: ModelRef,
+    options: EngineOptions,
+    fingerprint: str,
+    flash: bool,
+    image_tokens: tuple[int, int],
 ) -> tuple[DiskEmbeddings | None, DiskStates | None]:
     """The disk caches: embeddings depend on the projector's weights and the library's build (its
     preprocessing), prefix states also on the text model and the context's attention."""
     if not options.disk_bytes:
         return None, None
     cache, build = DiskCache(options.cache_folder(), options.disk_bytes), native.build()
-    states = DiskStates(cache, f"{fingerprint}-{build}-{int(flash)}")
+    sized = "".join(f"-{n}" for n in image_tokens if any(image_tokens))
+    states = DiskStates(cache, f"{fingerprint}-{build}-{int(flash)}{sized}")
     if ref.mmproj is None:
         return None, states
-    return DiskEmbeddings(cache, f"{files.fingerprint(ref.mmproj)}-{build}"), states
+    return DiskEmbeddings(cache, f"{files.fingerprint(ref.mmproj)}-{build}{sized}"), states
+
+
+def _image_tokens(
+    mmproj: files.Header | None, options: EngineOptions, n_ctx: int
+) -> tuple[int, int]:
+    """The least and the most tokens of a picture, 0 where the model's own limit holds. Raises
+    `ModelError` for limits that exclude each other."""
+    least, most = options.image_min_tokens, options.image_max_tokens
+    if not most and mmproj and mmproj.projector_type.startswith(_ANY_RESOLUTION):
+        most = max(least, n_ctx // 2)
+    if most and least > most:
+        raise ModelError(f"--image-min-tokens {least} is more than --image-max-tokens {most}")
+    return least, most
+
+
+def _named(image_tokens: tuple[int, int]) -> str:
+    """The limits for the user: "at most 2048"."""
+    limits = zip(("at least", "at most"), image_tokens, strict=True)
+    return ", ".join(f"{word} {n}" for word, n in limits if n) or "as the model chooses"
 
 
 def _context_size(model: native.TextModel, options: EngineOptions) -> int:
