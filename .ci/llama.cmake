@@ -3,25 +3,31 @@
 
 # The binding loads libllama, libggml and libmtmd only, but forces LLAMA_BUILD_COMMON to ON in the
 # cache, so that -DLLAMA_BUILD_COMMON=OFF has no effect. That library (command-line arguments, chat
-# parsers, an HTTP client) is half of the work. A normal variable hides the cache entry (CMP0126).
+# parsers, an HTTP client) is a third of the work. A normal variable hides the cache entry (CMP0126).
 set(LLAMA_BUILD_COMMON OFF)
 
-# Fewer and larger compilations, set when all targets are defined.
-function(idealprompt_join_sources)
-    if(TARGET mtmd)
-        # One model per file upstream: compiled in groups, like the models of libllama already are.
-        get_target_property(sources mtmd SOURCES)
-        list(FILTER sources EXCLUDE REGEX "^models/")
-        get_target_property(folder mtmd SOURCE_DIR)
-        list(TRANSFORM sources PREPEND "${folder}/")
-        set_source_files_properties(
-            ${sources} TARGET_DIRECTORY mtmd PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
-        set_target_properties(mtmd PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 24)
-    endif()
-    if(TARGET llama)
-        target_precompile_headers(llama PRIVATE
-            <algorithm> <array> <cmath> <cstdint> <cstring> <functional> <map> <memory> <regex>
-            <set> <sstream> <stdexcept> <string> <unordered_map> <vector>)
-    endif()
+# Compiles the sources of a target in groups ("unity build"), except those given: fewer compilations
+# that share their headers and templates.
+function(idealprompt_compile_in_groups target size)
+    get_target_property(folder ${target} SOURCE_DIR)
+    get_target_property(sources ${target} SOURCES)
+    list(TRANSFORM sources REPLACE "^([^/].*)$" "${folder}/\\1")
+    set_source_files_properties(
+        ${sources} TARGET_DIRECTORY ${target} PROPERTIES SKIP_UNITY_BUILD_INCLUSION OFF)
+    list(TRANSFORM ARGN PREPEND "${folder}/" OUTPUT_VARIABLE alone)
+    set_source_files_properties(
+        ${alone} TARGET_DIRECTORY ${target} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${size})
 endfunction()
-cmake_language(DEFER DIRECTORY "${CMAKE_SOURCE_DIR}" CALL idealprompt_join_sources)
+
+function(idealprompt_shorten)
+    idealprompt_compile_in_groups(llama 16 llama-kv-cache-dsv4.cpp)
+    idealprompt_compile_in_groups(mtmd 24
+        mtmd.cpp mtmd-audio.cpp mtmd-image.cpp mtmd-helper.cpp mtmd-helper-gen.cpp clip.cpp)
+endfunction()
+
+# The groups are checked for one version: names of another one may clash within a group.
+file(STRINGS "${CMAKE_SOURCE_DIR}/llama_cpp/__init__.py" version REGEX "__version__")
+if(version MATCHES "\"0.3.36\"" AND NOT MSVC)
+    cmake_language(DEFER DIRECTORY "${CMAKE_SOURCE_DIR}" CALL idealprompt_shorten)
+endif()
