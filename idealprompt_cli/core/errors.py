@@ -21,7 +21,7 @@ file, the place in it, the offending value and what would fix it.
 from __future__ import annotations
 
 FAULT_SEPARATOR = "\n  "
-"""What stands between several faults in one message."""
+"""The separator between several faults in one message."""
 
 
 class IdealPromptError(Exception):

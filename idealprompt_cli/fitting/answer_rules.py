@@ -1,6 +1,6 @@
 """Rules about two attributes: which pairs of answers stand for which label.
 
-One question seldom tells the labels of a rule like "scratched, or intact but blurred" apart; two
+One question seldom separates the labels of a rule like "scratched, or intact but blurred" ; two
 questions together do. Works on answers and labels alone: it knows no prompts and no model.
 """
 
@@ -16,7 +16,7 @@ PURE = 0.85
 MAX_PHRASES = 5
 
 
-def telling(answers: Answers, gold: Answers) -> float:
+def separation(answers: Answers, gold: Answers) -> float:
     """How well answers tell the labels apart, in [0, 1]: the mean leave-one-out probability of the
     gold label among the examples that got the same answer (add-one over the labels)."""
     labels = max(1, len(set(gold.values())))
@@ -27,11 +27,11 @@ def telling(answers: Answers, gold: Answers) -> float:
     return total / max(1, len(gold))
 
 
-def telling_together(first: Answers, second: Answers, gold: Answers) -> float:
+def joint_separation(first: Answers, second: Answers, gold: Answers) -> float:
     """The same for two answers at once: pair by pair, or each on its own way to the label (naive
-    Bayes), whichever tells more. The first finds any rule, the second needs fewer examples."""
+    Bayes), whichever separates more. The first finds any rule, the second needs fewer examples."""
     pairs = {i: f"{first.get(i, '')} {second.get(i, '')}" for i in gold}
-    return max(telling(pairs, gold), _apart(first, second, gold))
+    return max(separation(pairs, gold), _apart(first, second, gold))
 
 
 def _apart(first: Answers, second: Answers, gold: Answers) -> float:

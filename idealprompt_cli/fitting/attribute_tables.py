@@ -19,9 +19,9 @@ from .text_contrast import either
 
 # What the more general guess weighs beside a cell's own examples.
 WEIGHT = 1.0
-# What a second attribute must add to the log-likelihood of all examples to be worth its cells.
+# What a second attribute must add to the log-likelihood of all examples to justify its cells.
 PAIR_PRICE = 4.0
-# Tables that are worth a look.
+# Number of tables that are tried.
 KEPT = 4
 
 Cell = tuple[str, ...]
@@ -73,8 +73,8 @@ def _find(evidence: Evidence, labels: Sequence[str]) -> list[Table]:
         right, likelihood = _held_out(_values(evidence, group), gold, labels)
         found.append(Table(group, right, likelihood))
     count = len(evidence.examples)
-    worth = {t: count * t.likelihood - PAIR_PRICE * (len(t.attributes) - 1) for t in found}
-    return sorted(found, key=lambda t: -worth[t])[:KEPT]
+    value = {t: count * t.likelihood - PAIR_PRICE * (len(t.attributes) - 1) for t in found}
+    return sorted(found, key=lambda t: -value[t])[:KEPT]
 
 
 def _gold(evidence: Evidence) -> Mapping[str, str]:

@@ -1,6 +1,6 @@
 """Finds the attributes that a set of descriptions speaks of: red/green/blue, intact/scratched, ...
 
-Nobody names them, and no label is looked at. Two words are values of one attribute when they stand
+Nobody names them, and no label is looked at. Two words are values of one attribute when they occur
 in the same places (between the same words) and never side by side in one clause: distributional
 similarity (Harris 1954) under mutual exclusion, merged from the bottom up by average linkage. With
 whole attributes in hand, what sets labels apart is one of a few hypotheses and not any of a hundred
@@ -52,7 +52,7 @@ class Attribute:
 
 @dataclass
 class _Word:
-    """Where a word stands: its texts, its clauses, and the words around it by distance."""
+    """The contexts of a word: its texts, its clauses, and the words around it by distance."""
 
     texts: set[int]
     clauses: set[tuple[int, int]]
@@ -85,7 +85,7 @@ def discover(texts: Sequence[str]) -> tuple[Attribute, ...]:
 
 
 def _words(texts: Sequence[str]) -> dict[str, _Word]:
-    """Content words that tell something: not in (nearly) all texts."""
+    """Content words that carry information: not in (nearly) all texts."""
     found: dict[str, _Word] = {}
     for number, text in enumerate(texts):
         flow = [_EDGE, _EDGE, *tokens(text), _EDGE, _EDGE]
@@ -136,7 +136,7 @@ def _merged(
 def _tables(
     names: Sequence[str], words: dict[str, _Word], known: dict[str, str]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Per word: counts of what stands around it, its clauses, its texts (0/1)."""
+    """Per word: counts of the words around it, its clauses, its texts (0/1)."""
     contexts = [_contexts(words[name], known) for name in names]
     keys = {key: i for i, key in enumerate(sorted({k for c in contexts for k in c}))}
     places = {c: i for i, c in enumerate(sorted({c for n in names for c in words[n].clauses}))}

@@ -1,4 +1,4 @@
-"""What the model itself says of the training pictures: descriptions, answers, word scores.
+"""The model's own statements about the training images: descriptions, answers, word scores.
 
 Implements `interfaces.Evidence` on a `MeteredEngine`, so that every answer is paid once and kept.
 It only holds training examples; a view without some of them is `excluding`.

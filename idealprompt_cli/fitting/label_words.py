@@ -23,7 +23,7 @@ Marks = dict[str, tuple[str, ...]]
 def fit_marks(
     features: Mapping[str, set[str]], gold: Mapping[str, str], labels: Sequence[str], limit: int
 ) -> Marks:
-    """label -> at most `limit` words, the most telling first; labels without any are missing.
+    """label -> at most `limit` words, the most distinctive first; labels without any are missing.
 
     `features[example]` are the words of its text. The model: p(label | text) is the label's share
     of the words found, each counting one vote, `EASE` votes given to every label beforehand.

@@ -1,7 +1,7 @@
-"""Which of the generic questions tell a task's labels apart, found out as far as it is wanted.
+"""Which of the generic questions separate a task's labels, measured only as far as needed.
 
-Successive halving (Karnin et al. 2013) over a batch of questions that a share of the budget bears:
-all of them on a few pictures of two labels, those that tell something on twice as many, and so on.
+Successive halving (Karnin et al. 2013) over a batch of questions that a share of the budget allows:
+all of them on a few pictures of two labels, the informative ones on twice as many, and so on.
 Answers are kept, so each round pays for its new pictures only. A further batch is asked when the
 good ones of those before are used up.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from ..core.interfaces import Evidence
 from ..core.prompt import Prompt
 from ..core.task import Example
-from .answer_rules import telling
+from .answer_rules import separation
 from .questions import questions_for
 from .word_sources import Source, answer_words, known_questions, short_forms
 
@@ -52,7 +52,7 @@ class Bank:
         return max((self.ranked[question] for question in self._ready()), default=0.0)
 
     def next(self) -> Source | None:
-        """The most telling question that was not given out yet, with the words to score for it."""
+        """The most distinctive question not returned yet, with the words to score for it."""
         while not self._promising() and self.left and self._affordable() > 0:
             self._screen()
         ready = sorted(self._ready(), key=lambda q: -self.ranked[q])
@@ -98,7 +98,7 @@ class Bank:
         for question, asked in zip(batch, view.ask(batch), strict=True):
             answers = short_forms(asked)
             self.answers[question] = answers
-            self.ranked[question] = telling(answers, gold)
+            self.ranked[question] = separation(answers, gold)
 
 
 def rounds_order(examples: Sequence[Example]) -> list[Example]:
@@ -116,13 +116,13 @@ def bank(evidence: Evidence, labels: Sequence[str], asked: str = "") -> Bank:
 
 
 def asked_sources(evidence: Evidence, labels: Sequence[str], asked: str = "") -> Iterator[Source]:
-    """Questions with their words, the most telling first, each scored on all pictures before it
-    is given out; as many as the budget bears."""
+    """Questions with their words, the most distinctive first, each scored on all pictures before it
+    is given out; as many as the budget allows."""
     gold = {example.id: example.answer for example in evidence.examples}
     known = known_questions(evidence)
     yield from sorted(known, key=lambda source: -known[source])
     while (source := bank(evidence, labels, asked).next()) is not None:
         table = evidence.word_scores([(Prompt(source.question), source.words)])[0]
         said = {i: max(row, key=lambda word: row[word]) for i, row in table.items()}
-        known[source] = telling(said, gold)
+        known[source] = separation(said, gold)
         yield source

@@ -50,17 +50,17 @@ def _best_clause(inside: Texts, outside: Texts) -> Clause | None:
         for clause in sorted(grown)
         if _share(inside, clause) >= HOLDS and _share(outside, clause) <= LEAKS
     ]
-    return max(fit, key=lambda clause: _worth(clause, inside, outside)) if fit else None
+    return max(fit, key=lambda clause: _score(clause, inside, outside)) if fit else None
 
 
 def _grow(seed: str, words: Sequence[str], inside: Texts, outside: Texts) -> Clause:
-    """The seed with further words that never stand beside one of the clause, while it pays."""
+    """The seed with further words that never occur with a word of the clause, while that helps."""
     clause: Clause = (seed,)
     while len(clause) < MAX_WORDS:
         free = [w for w in words if w not in clause and _apart(w, clause, inside, outside)]
         longer = [(*clause, word) for word in free]
-        best = max(longer, key=lambda c: _worth(c, inside, outside), default=clause)
-        if _worth(best, inside, outside) <= _worth(clause, inside, outside):
+        best = max(longer, key=lambda c: _score(c, inside, outside), default=clause)
+        if _score(best, inside, outside) <= _score(clause, inside, outside):
             break
         clause = best
     return tuple(sorted(clause))
@@ -71,7 +71,7 @@ def _apart(word: str, clause: Clause, inside: Texts, outside: Texts) -> bool:
     return not any(word in text and not text.isdisjoint(clause) for text in both)
 
 
-def _worth(clause: Clause, inside: Texts, outside: Texts) -> float:
+def _score(clause: Clause, inside: Texts, outside: Texts) -> float:
     return _share(inside, clause) - _share(outside, clause) - _WORD_PRICE * len(clause)
 
 

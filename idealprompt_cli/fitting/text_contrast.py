@@ -54,7 +54,7 @@ def _placed(text: str) -> list[tuple[str, int, int]]:
 
 
 def features(text: str) -> set[str]:
-    """Terms and pairs of terms that stand side by side: what a text can be told by. A pair with a
+    """Terms and pairs of adjacent terms: the features of a text. A pair with a
     word or a break between would be a fragment that nobody says."""
     found = _placed(text)
     pairs = {f"{a} {b}" for (a, _, end), (b, start, _) in pairwise(found) if start == end + 1}
@@ -63,7 +63,7 @@ def features(text: str) -> set[str]:
 
 def vocabulary(texts: Sequence[str], limit: int) -> list[str]:
     """Terms by the number of texts that hold them, most frequent first; those in nearly all of
-    the texts tell nothing and are left out."""
+    the texts carry no information and are left out."""
     counts = Counter(term for text in texts for term in set(terms(text)))
     common = [term for term, n in counts.items() if n < 0.95 * len(texts) or len(texts) < 3]
     return sorted(common, key=lambda term: (-counts[term], term))[:limit]
@@ -74,8 +74,8 @@ def contrast(inside: Iterable[str], outside: Iterable[str]) -> list[tuple[str, f
 
     Weighted log-odds with an informative Dirichlet prior (Monroe, Colaresi & Quinn 2008, eqs. 15,
     16, 22), on the number of texts that hold a feature; the prior is their pooled frequency.
-    Highest z first; only positive ones. A pair of words stays only if it tells clearly more than
-    either word alone.
+    Highest z first; only positive ones. A pair of words stays only if it is clearly more
+    distinctive than either word alone.
     """
     left, right = [features(text) for text in inside], [features(text) for text in outside]
     if not left or not right:
@@ -96,7 +96,7 @@ def marking(
     texts: Mapping[str, str], examples: Sequence[Example], label: str, against: Collection[str]
 ) -> list[str]:
     """Features of the texts of `label`'s examples that mark them against other labels, the most
-    telling first; empty where nothing separates them."""
+    distinctive first; empty if nothing separates them."""
     inside = [texts[e.id] for e in examples if e.answer == label]
     outside = [texts[e.id] for e in examples if e.answer in against and e.answer != label]
     return [phrase for phrase, z in contrast(inside, outside) if z >= MIN_Z]

@@ -28,7 +28,7 @@ _NOBODY = -1
 _LEAST = -1e4
 # What offsets must add to the summed log-likelihood for each label.
 OFFSET_PRICE = 1.0
-# A word that never gets this chance on any picture cannot be told from noise.
+# A word that never gets this chance on any picture cannot be distinguished from noise.
 _HEARD = 0.02
 
 
@@ -178,13 +178,13 @@ def _given(words: Sequence[str], labels: Sequence[str], start: Sequence[Verbalis
 
 
 def _likeliest(chances: np.ndarray, answers: np.ndarray, count: int) -> np.ndarray:
-    """Each word at the label in whose examples its mean chance is highest, if that is telling and
-    the word is the likeliest for some example."""
+    """Each word at the label in whose examples its mean chance is highest, if that is distinctive
+    and the word is the likeliest for some example."""
     means = _means(chances, answers, count)
     share = means.max(axis=0) / np.maximum(means.sum(axis=0), 1e-12)
     said = np.isin(np.arange(chances.shape[1]), chances.argmax(axis=1))
-    telling = said & (share >= (1 + 0.2 * (count - 1)) / count)
-    return np.where(telling, means.argmax(axis=0), _NOBODY)
+    distinctive = said & (share >= (1 + 0.2 * (count - 1)) / count)
+    return np.where(distinctive, means.argmax(axis=0), _NOBODY)
 
 
 def _filled(chances: np.ndarray, answers: np.ndarray, owner: np.ndarray, count: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Where the words for the labels are read from: the model's descriptions, or answers to a question.
 
 Shared by the strategies that put private labels into the model's own words. Which questions are
-worth asking is found out by `questions.bank`, on a part of the budget, once somebody wants one.
+worth asking is found out by `questions.bank`, on a part of the budget, once a strategy needs one.
 """
 
 from __future__ import annotations
@@ -75,11 +75,11 @@ class Source:
 
 
 def sources(evidence: Evidence, labels: Sequence[str]) -> list[Source]:
-    """What the words can be read from, the most telling first: the descriptions (asked for, if
+    """What the words can be read from, the most distinctive first: the descriptions (asked for, if
     they were not), and the questions whose words were scored on all pictures by now."""
     evidence.descriptions()
     found = [(table.right, Source(table=table)) for table in _singles(evidence, labels)]
-    found += [(worth, source) for source, worth in known_questions(evidence).items()]
+    found += [(value, source) for source, value in known_questions(evidence).items()]
     if (right := _loose(evidence, labels)) is not None:
         found.append((right, Source()))
     return [source for _, source in sorted(found, key=lambda pair: -round(pair[0], 2))]
@@ -127,8 +127,8 @@ def known_questions(evidence: Evidence) -> dict[Source, float]:
 
 def short_forms(answers: Mapping[str, str]) -> dict[str, str]:
     """example id -> its answer as a word or short phrase. A whole sentence ("The product is a red
-    shirt") comes down to the content word that most other answers share, of those that tell
-    something: not in nearly all of the answers, which are words of the question."""
+    shirt") comes down to the content word that most other answers share, of the informative
+    ones: words in nearly all answers come from the question."""
     long = {i: terms(text) for i, text in answers.items() if len(text.split()) > SHORT}
     counts = Counter(word for words in long.values() for word in set(words))
     limit = max(1.0, COMMON * len(long))

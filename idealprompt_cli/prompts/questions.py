@@ -1,4 +1,4 @@
-"""Questions with placeholders for an example's text fields: asked anew without losing a field."""
+"""Questions with placeholders for an example's text fields: rephrased without losing a field."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def is_given(question: str) -> bool:
 
 def asking(prompt: Prompt, question: str) -> Prompt:
     """The prompt with another question, which is plain text. The fields that the present one refers
-    to stand in front of it, each on a line of its own."""
+    to precede it, each on a line of its own."""
     return prompt.with_(question=with_fields(escape(question), placeholder_names(prompt.question)))
 
 

@@ -56,7 +56,7 @@ def render(
 
     Order of the text: role (when it has no turn of its own), context, cues, definitions,
     demonstrations, question, options, constraints, reasoning, output format. Definitions come
-    before the question, so that the question stands next to the answer. `fields` are the example's
+    before the question, so that the question is next to the answer. `fields` are the example's
     own texts, which come out as `FieldText`; without them each is its placeholder, `{name}`.
 
     Raises UsageError for a placeholder that names no field of the example, or a stray brace.

@@ -55,7 +55,7 @@ def _fields(text: str) -> set[str] | None:
 
 
 def fit_phrase(text: str, labels: Sequence[str], said: Iterable[str]) -> bool:
-    """Whether `text` can stand as what marks a label: up to eight words of its own that name no
+    """Whether `text` can describe a label: up to eight words of its own that name no
     label and do not stutter."""
     words = _words(text)
     if not 1 <= len(words) <= _PHRASE_WORDS or len(set(words)) <= 0.6 * len(words):
@@ -70,7 +70,7 @@ def names(text: str, label: str) -> bool:
 
 
 def copies(text: str, said: Iterable[str], allowed: str = "") -> bool:
-    """Whether `NGRAM` words in a row stand in one of the texts `said` (and not in `allowed`)."""
+    """Whether `NGRAM` words in a row occur in one of the texts `said` (and not in `allowed`)."""
     own = _grams(text) - _grams(allowed)
     return any(own & _grams(other) for other in said)
 

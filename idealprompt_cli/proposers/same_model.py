@@ -1,7 +1,7 @@
 """The model under adaptation writes, if a short probe shows that it can.
 
 Models below 3B reflect poorly, and some cannot even reword a sentence: two rewordings of known
-sentences, at most 24 tokens each, tell which, so that a rambling model costs a run next to nothing.
+sentences, at most 24 tokens each, decide which, so that a rambling model costs almost nothing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A second model writes: a larger one, or one on a server, beside the model under adaptation.
 
 What is meant for it is addressed by a first message that names it, so that the run's memory and
-till (the ledger) keep it apart from answers of the run's own model; `WithWriter`, below the ledger,
-takes the address off and hands the request on.
+budget account keep it apart from answers of the run's own model; `WithWriter`, below the metered
+engine, removes the address and passes the request on.
 """
 
 from __future__ import annotations
@@ -56,13 +56,13 @@ class WithWriter:
 
 def second_model(writer: ModelInfo, say: Notice) -> Callable[[Engine], Proposer | None]:
     """A maker for runs on a `WithWriter` with this writer; like `same_model`, its probe and all.
-    `say` is told if the writer fails it."""
+    `say` is called if the writer fails it."""
     address = (Message("system", (f"{_SIGN}{writer.fingerprint}",)),)
 
     def make(engine: Engine) -> Proposer | None:
         proposer = same_model(engine, address)
         if proposer is None:
-            say(f"{writer.name} could not reword a simple question; going on without a proposer.")
+            say(f"{writer.name} could not rephrase a simple question: continuing without it.")
         return proposer
 
     return make

@@ -119,7 +119,7 @@ def hopeless(incumbent: Sequence[Outcome], seen: Sequence[Outcome], level: float
 
 
 def worst_first(outcomes: Sequence[Outcome]) -> list[str]:
-    """Ids by how badly they are answered, the labels by turns: where an edit can gain is seen
+    """Ids by how badly they are answered, alternating the labels: where an edit can gain is seen
     first, and no edit looks good by giving one label always."""
     piles: dict[str, list[str]] = {}
     for o in sorted(outcomes, key=lambda o: (_mixed(o), o.example_id)):

@@ -29,7 +29,7 @@ class Case:
 
     example_id: str
     gold: str
-    rival: str
+    other: str
     wrong: bool
     loss: float
     weight: float
@@ -45,13 +45,13 @@ class Confusion:
     """Cases of one gold label that went (or nearly went) to one other label."""
 
     gold: str
-    rival: str
+    other: str
     cases: tuple[Case, ...]
     weight: float
 
     @property
     def name(self) -> str:
-        return f"{self.gold} taken for {self.rival}"
+        return f"{self.gold} predicted as {self.other}"
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -68,13 +68,13 @@ def _at(outcomes: Sequence[Outcome], narrow: float) -> tuple[Confusion, ...]:
     groups: dict[tuple[str, str], list[Outcome]] = {}
     for outcome in outcomes:
         if _is_case(outcome, narrow):
-            groups.setdefault((outcome.gold, _rival(outcome)), []).append(outcome)
+            groups.setdefault((outcome.gold, _other_label(outcome)), []).append(outcome)
     total = sum(_loss(o) for group in groups.values() for o in group) or _LEAST
     found = [
-        _confusion(gold, rival, group, sum(map(_loss, group)) / total)
-        for (gold, rival), group in groups.items()
+        _confusion(gold, other, group, sum(map(_loss, group)) / total)
+        for (gold, other), group in groups.items()
     ]
-    return tuple(sorted(found, key=lambda one: (-one.weight, one.gold, one.rival)))
+    return tuple(sorted(found, key=lambda one: (-one.weight, one.gold, one.other)))
 
 
 def ranked(found: Sequence[Confusion]) -> tuple[Case, ...]:
@@ -83,13 +83,13 @@ def ranked(found: Sequence[Confusion]) -> tuple[Case, ...]:
     return tuple(sorted(cases, key=lambda case: (-case.consequence, case.example_id)))
 
 
-def _confusion(gold: str, rival: str, group: Sequence[Outcome], weight: float) -> Confusion:
+def _confusion(gold: str, other: str, group: Sequence[Outcome], weight: float) -> Confusion:
     cases = [
-        Case(o.example_id, gold, rival, _wrong(o), _loss(o), weight, _reason(o, rival, weight))
+        Case(o.example_id, gold, other, _wrong(o), _loss(o), weight, _reason(o, other, weight))
         for o in group
     ]
     cases.sort(key=lambda case: (-case.loss, case.example_id))
-    return Confusion(gold, rival, tuple(cases), weight)
+    return Confusion(gold, other, tuple(cases), weight)
 
 
 def _is_case(outcome: Outcome, narrow: float) -> bool:
@@ -108,7 +108,7 @@ def _lead(outcome: Outcome) -> float:
     return outcome.probabilities.get(outcome.gold, 0.0) - max(others, default=0.0)
 
 
-def _rival(outcome: Outcome) -> str:
+def _other_label(outcome: Outcome) -> str:
     """The label that wins or nearly wins against gold; "" for free text."""
     others = {x: p for x, p in outcome.probabilities.items() if x != outcome.gold}
     return max(others, key=lambda label: others[label]) if others else ""
@@ -120,11 +120,11 @@ def _loss(outcome: Outcome) -> float:
     return -math.log(max(_LEAST, outcome.probabilities.get(outcome.gold, 0.0)))
 
 
-def _reason(outcome: Outcome, rival: str, weight: float) -> str:
+def _reason(outcome: Outcome, other: str, weight: float) -> str:
     if not outcome.probabilities:
         return f"answered {outcome.predicted!r} for {outcome.gold!r}"
     gold = outcome.probabilities.get(outcome.gold, 0.0)
-    other = outcome.probabilities.get(rival, 0.0)
-    odds = f"{rival} {other:.2f} against {outcome.gold} {gold:.2f}"
+    against = outcome.probabilities.get(other, 0.0)
+    odds = f"{other} {against:.2f} against {outcome.gold} {gold:.2f}"
     share = f"a confusion with {100 * weight:.0f} % of the loss"
     return f"{'wrong' if _wrong(outcome) else 'barely right'}: {odds}; {share}"

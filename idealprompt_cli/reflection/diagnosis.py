@@ -73,7 +73,7 @@ class Clinic:
         confusion: Confusion,
         every: Sequence[Confusion],
     ) -> list[Proposal]:
-        """Edits for a confusion, from what the model says of its cases and their neighbours."""
+        """Edits for a confusion, from descriptions of its cases and their neighbours."""
         task = self.evaluator.task
         found: list[Proposal] = []
         if task.answer == "label" and len(task.labels) > 1:
@@ -109,7 +109,7 @@ class Clinic:
         return order_bias(first, second, order)
 
     def said_of(self, ids: Sequence[str]) -> dict[str, str]:
-        """What the model says of these examples."""
+        """The model's statements about these examples."""
         texts = said(self.evidence, self.kept)
         return {i: texts[i] for i in ids if i in texts}
 
@@ -145,11 +145,11 @@ class Clinic:
 
     def _written(self, incumbent: Candidate, confusion: Confusion) -> list[Proposal]:
         """What the proposer makes of a confusion, as long as it is worth asking."""
-        if self.proposer is None or self.asks_left == 0 or not confusion.rival:
+        if self.proposer is None or self.asks_left == 0 or not confusion.other:
             return []
         if not self.proved and not capable(self.proposer):
             self.proposer = None
-            self.notes.append("the proposer does not reflect; going on without it")
+            self.notes.append("the proposer does not reflect; continuing without it")
             return []
         self.proved = True
         self.asks_left -= 1

@@ -21,7 +21,7 @@ BASE: Mapping[str, float] = {
     "answers": 0.1,
     "combined": 0.1,
     "merge": 0.08,
-    "evened": 0.06,
+    "calibrated": 0.06,
     "words": 0.06,
     "rule-described": 0.06,
 }
@@ -38,7 +38,7 @@ def strategy_of(kind: str) -> str:
     return f"reflect {kind}"
 
 
-def worth(beliefs: Beliefs, parent: str, kind: str) -> float:
+def prior_value(beliefs: Beliefs, parent: str, kind: str) -> float:
     """The believed share, after `parent` made the incumbent."""
     base = BASE.get(kind, OTHER)
     return max(FLOOR * base, _belief(beliefs, parent, kind).mean(base))

@@ -11,7 +11,7 @@ from ..prompts.serialisation import fingerprint
 from ..storage.journal import Journal
 from ..storage.records import ReviewRecord
 
-# What a person makes of an accepted edit: the prompt to go on with, or None to refuse it.
+# What a person makes of an accepted edit: the prompt to continue with, or None to reject it.
 Review = Callable[[Trial, Prompt], Prompt | None]
 
 

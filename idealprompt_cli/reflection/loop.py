@@ -30,7 +30,7 @@ from .selection import Answered, Offer, Offers, name_of
 
 PATIENCE = 3
 # Edits of a round that are judged without their lean too.
-EVENED = 3
+CALIBRATED_PROMPTS = 3
 # How sure one must be that an edit stays behind the one in front: there are many of them.
 LEADER_LEVEL = 0.98
 
@@ -108,11 +108,11 @@ class Rounds:
         if not scored:
             raise OutOfBudget(self.context.account.tightest())
         self.past.tried |= {finish.candidate.key() for _, finish in scored}
-        scored += self._scored(self.offers.evened(self.incumbent, _leading(scored)), bar)
+        scored += self._scored(self.offers.calibrated(self.incumbent, _leading(scored)), bar)
         return self._decide(self._judged(scored, bar))
 
     def _scored(self, offered: Sequence[Offer], bar: float) -> list[tuple[Proposal, Finish]]:
-        """All in one race; where the budget does not bear that, one after another."""
+        """All in one race; if the budget does not allow that, one after another."""
         if not offered:
             return []
         try:
@@ -129,7 +129,7 @@ class Rounds:
         return done
 
     def _race(self, candidates: Sequence[Candidate], bar: float) -> list[Finish]:
-        """The badly answered examples come first: an edit that mends none of them is dropped."""
+        """The badly answered examples come first: an edit that fixes none of them is dropped."""
         outcomes = self.incumbent.outcomes
         by_id = {example.id: example for example in self.examples}
         order = [by_id.pop(i) for i in worst_first(outcomes)] + list(by_id.values())
@@ -146,7 +146,7 @@ class Rounds:
             Challenge(
                 f.evaluation.outcomes if f.evaluation else (),
                 p.untested(),
-                self.offers.worth(self.incumbent, p),
+                self.offers.expected_value(self.incumbent, p),
             )
             for p, f in scored
         ]
@@ -287,4 +287,4 @@ def _leading(scored: Sequence[tuple[Proposal, Finish]]) -> list[Answered]:
         if f.state == "complete" and f.evaluation and not f.candidate.prompt.calibration
     ]
     plain.sort(key=lambda one: -merit(one[2].value, one[2].outcomes))
-    return [(why, candidate, seen.outcomes) for why, candidate, seen in plain[:EVENED]]
+    return [(why, candidate, seen.outcomes) for why, candidate, seen in plain[:CALIBRATED_PROMPTS]]

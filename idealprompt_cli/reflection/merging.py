@@ -12,8 +12,8 @@ from ..evaluation.cross_fitting import Candidate, Fold, derive
 from .calibration import calibrations
 from .proposal import Proposal
 
-# The kind of calibration that other prompts are evened out by.
-EVENED_BY = "calibration-labels"
+# The kind of calibration that is applied to other prompts.
+CALIBRATION_KIND = "calibration-labels"
 _OWN = ("question", "verbalisers", "calibration")
 
 
@@ -46,24 +46,24 @@ def merges(
     return found
 
 
-def evened(
+def calibrated(
     others: Sequence[tuple[str, Candidate, Sequence[Outcome]]],
     evidence: Evidence,
     labels: Sequence[str],
     folds: Sequence[Fold],
 ) -> list[Proposal]:
     """(what it is, candidate, outcomes) of other prompts -> each with its lean taken off. Prompts
-    are ranked with their lean on, so the best without it may stand behind. It costs nothing: all
+    are ranked with their lean on, so the best without it may rank lower. It costs nothing: all
     the answers are known."""
     found = []
     for name, candidate, outcomes in others:
         for proposal in calibrations(candidate.prompt, outcomes, evidence, labels, None):
-            if proposal.kind == EVENED_BY:
+            if proposal.kind == CALIBRATION_KIND:
                 made = derive(candidate, proposal.draft, evidence, folds)
                 versions = {fold: made.version(fold) for fold in range(len(folds))}
-                why = f"{name}, evened out: {proposal.why}"
+                why = f"{name}, calibrated: {proposal.why}"
                 draft = Draft(made.prompt, why)
-                found.append(Proposal("evened", draft, why, versions=versions))
+                found.append(Proposal("calibrated", draft, why, versions=versions))
     return found
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from ..core.interfaces import Evidence
 from ..core.prompt import Prompt
 from ..core.task import Example
-from ..fitting.answer_rules import telling, telling_together
+from ..fitting.answer_rules import joint_separation, separation
 from ..fitting.text_contrast import features, marking, terms
 from ..fitting.word_sources import answer_words, short_forms
 from .cases import Case
@@ -50,7 +50,7 @@ def probes(
     questions: Sequence[str],
     known: Mapping[str, str] | None = None,
 ) -> tuple[Probe, ...]:
-    """The most telling questions, best first; () where the budget bears none.
+    """The most distinctive questions, best first; () if the budget allows none.
 
     `known`: example id -> what the incumbent says, which a question may complete: a rule about two
     attributes needs the second one. All questions are put to a few pictures per label, the best
@@ -76,7 +76,7 @@ def probes(
     best = left[:KEPT]
     if best and evidence.price(best) <= evidence.affordable():
         answers = dict(zip(best, map(short_forms, evidence.ask(best)), strict=True))
-        best.sort(key=lambda question: -telling(answers[question], gold))
+        best.sort(key=lambda question: -separation(answers[question], gold))
         return tuple(
             Probe(q, answers[q], answer_words(answers[q], evidence, MAX_WORDS)) for q in best
         )
@@ -103,7 +103,7 @@ def filled(answers: Mapping[str, str], read: Mapping[str, set[str]]) -> dict[str
 
 
 def _affordable(questions: Sequence[str], part: Evidence, room: int) -> list[str]:
-    """The first questions that the room bears; those whose answers are known cost nothing."""
+    """The first questions that the budget allows; those whose answers are known cost nothing."""
     found, spent = [], 0
     for question in questions:
         price = part.price([question])
@@ -116,15 +116,15 @@ def _affordable(questions: Sequence[str], part: Evidence, room: int) -> list[str
 def _ranked(
     answers: Mapping[str, Mapping[str, str]], gold: Mapping[str, str], known: Mapping[str, str]
 ) -> list[str]:
-    """The question that adds most to what is known, the one that tells most alone, and so on, two
-    of the first kind to one of the second; of those with the same answers the first."""
-    alone = {q: telling(said, gold) for q, said in answers.items()}
+    """The question that adds most to what is known, the one that separates most alone, and so on,
+    two of the first kind to one of the second; of those with the same answers the first."""
+    alone = {q: separation(said, gold) for q, said in answers.items()}
     if not known:
         return _distinct(sorted(answers, key=lambda q: -alone[q]), answers)
-    joint = {q: telling_together(known, said, gold) for q, said in answers.items()}
+    joint = {q: joint_separation(known, said, gold) for q, said in answers.items()}
     adding = _distinct(sorted(answers, key=lambda q: (-joint[q], -alone[q])), answers)
-    telling_most = _distinct(sorted(answers, key=lambda q: (-alone[q], -joint[q])), answers)
-    turns = zip(adding[::2], telling_most, adding[1::2], strict=False)
+    most_distinctive = _distinct(sorted(answers, key=lambda q: (-alone[q], -joint[q])), answers)
+    turns = zip(adding[::2], most_distinctive, adding[1::2], strict=False)
     return list(dict.fromkeys([*(q for turn in turns for q in turn), *adding]))
 
 
@@ -198,7 +198,7 @@ def said(evidence: Evidence, kept: Sequence[Probe]) -> Mapping[str, str]:
 def phrases(
     evidence: Evidence, kept: Sequence[Probe], label: str, against: Sequence[str], limit: int
 ) -> tuple[str, ...]:
-    """Words that mark `label` against other labels, the most telling first (weighted log-odds
+    """Words that mark `label` against other labels, the most distinctive first (weighted log-odds
     with a Dirichlet prior, see `text_contrast.contrast`)."""
     marks = marking(said(evidence, kept), evidence.examples, label, against)
     return tuple(marks[:limit])

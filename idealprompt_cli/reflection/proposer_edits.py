@@ -40,9 +40,9 @@ def shown_of(confusion: Confusion, examples: Sequence[Example]) -> dict[str, tup
     examples of the other label."""
     worst = confusion.ids[:SHOWN]
     own = [e.id for e in examples if e.answer == confusion.gold and e.id not in worst]
-    other = [e.id for e in examples if e.answer == confusion.rival]
+    other = [e.id for e in examples if e.answer == confusion.other]
     gold = (*worst, *own)[:SHOWN]
-    return {confusion.gold: gold, confusion.rival: tuple(other[:SHOWN])}
+    return {confusion.gold: gold, confusion.other: tuple(other[:SHOWN])}
 
 
 def written(
@@ -57,10 +57,10 @@ def written(
     """Definitions of the two labels and a question that tells them apart. They are
     written from the examples in `shown`, which therefore do not test them. `noun`: what an example
     is, "picture" or "text"."""
-    told = {label: tuple(said[i].rstrip(". ") for i in ids) for label, ids in shown.items()}
-    if len(told) < 2 or not all(told.values()):
+    texts = {label: tuple(said[i].rstrip(". ") for i in ids) for label, ids in shown.items()}
+    if len(texts) < 2 or not all(texts.values()):
         return []
-    sides = list(told.items())
+    sides = list(texts.items())
     marks = {}
     for place, side in enumerate(sides):
         text = _mark(proposer, side, sides[1 - place], noun)
@@ -101,8 +101,8 @@ def _mark(
 
 
 def _question(proposer: Proposer, prompt: Prompt, marks: Mapping[str, str], noun: str) -> str:
-    told = "; ".join(f"{words_for(prompt, x)[0]} means {mark}" for x, mark in marks.items())
-    ask = f"A question about a {noun}: {prompt.question} It is often misunderstood: {told}. "
+    meanings = "; ".join(f"{words_for(prompt, x)[0]} means {mark}" for x, mark in marks.items())
+    ask = f"A question about a {noun}: {prompt.question} It is often misunderstood: {meanings}. "
     return clean(proposer.write(ask + "Write a clearer question.", QUESTION_TOKENS, SENTENCE))
 
 

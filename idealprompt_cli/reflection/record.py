@@ -24,7 +24,7 @@ class Standing:
 
     @property
     def evaluation(self) -> Evaluation:
-        assert self.trial.evaluation is not None, "only complete trials stand"
+        assert self.trial.evaluation is not None, "only complete trials count"
         return self.trial.evaluation
 
     @property
@@ -48,7 +48,7 @@ class Tried:
         return self.finish.state == "complete" and self.judgement.better(self.level, least)
 
     def report(self, parent: Prompt) -> EditReport:
-        """What the artifact's trail says of it."""
+        """Its entry in the artifact's trail."""
         return EditReport(
             changes=differences(parent, self.finish.candidate.prompt),
             why=self.proposal.why,

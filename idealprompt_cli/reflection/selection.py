@@ -13,8 +13,8 @@ from ..evaluation.cross_fitting import Candidate, Fold
 from ..priors import Beliefs
 from .cases import Confusion
 from .diagnosis import Clinic
-from .edit_priors import left_out, worth
-from .merging import evened, merges
+from .edit_priors import left_out, prior_value
+from .merging import calibrated, merges
 from .proposal import Proposal, differences, key
 from .record import Standing
 
@@ -53,7 +53,7 @@ class Offers:
         """Edits that cost nothing to score: offsets for it and for the other good prompts."""
         others = [("another good prompt", o.candidate, o.outcomes) for o in self.others]
         offered = self.clinic.free(incumbent.candidate, incumbent.outcomes)
-        return self._fresh(incumbent, offered) + self.evened(incumbent, others)
+        return self._fresh(incumbent, offered) + self.calibrated(incumbent, others)
 
     def priced(
         self,
@@ -63,7 +63,7 @@ class Offers:
         carried: Sequence[Draft] = (),
     ) -> list[Offer]:
         """Edits that have to be scored, `carried` ones on top of the incumbent among them. Raises
-        OutOfBudget where the budget bears no evidence and nothing else is left."""
+        OutOfBudget if the budget allows no evidence and nothing else is left."""
         candidate, outcomes = incumbent.candidate, incumbent.outcomes
         others = [other.candidate for other in self.others]
         offered = self._combined(candidate, carried)
@@ -76,14 +76,14 @@ class Offers:
                 raise
         return self._fresh(incumbent, offered)[:MAX_EDITS]
 
-    def evened(self, incumbent: Standing, others: Sequence[Answered]) -> list[Offer]:
-        """Other prompts without their lean, as rivals of the incumbent."""
+    def calibrated(self, incumbent: Standing, others: Sequence[Answered]) -> list[Offer]:
+        """Other prompts without their label bias, as alternatives to the incumbent."""
         labels, evidence = self.clinic.evaluator.task.labels, self.clinic.evidence
-        return self._fresh(incumbent, evened(others, evidence, labels, self.folds))
+        return self._fresh(incumbent, calibrated(others, evidence, labels, self.folds))
 
-    def worth(self, incumbent: Standing, proposal: Proposal) -> float:
+    def expected_value(self, incumbent: Standing, proposal: Proposal) -> float:
         """What is believed of the edit before it is tried."""
-        return worth(self.beliefs, incumbent.trial.strategy, proposal.kind)
+        return prior_value(self.beliefs, incumbent.trial.strategy, proposal.kind)
 
     def _combined(self, incumbent: Candidate, carried: Sequence[Draft]) -> list[Proposal]:
         """Edits that passed beside the one that became the incumbent: on top of it."""
@@ -100,7 +100,7 @@ class Offers:
         """Those that were not tried or rejected before, with their candidates."""
         parent = incumbent.trial.strategy
         left = [p for p in offered if not left_out(self.beliefs, parent, p.kind)]
-        left.sort(key=lambda p: -self.worth(incumbent, p))
+        left.sort(key=lambda p: -self.expected_value(incumbent, p))
         fresh: dict[str, Offer] = {}
         for proposal in left:
             name = name_of(incumbent, proposal)

@@ -77,7 +77,7 @@ def from_prompt(baseline: Prompt, prompt: Prompt) -> Start:
 @dataclass(frozen=True)
 class Reflected:
     """What one reflection came to: all trials up to its end, the ids of those that it accepted,
-    and the one that stands."""
+    and the current one."""
 
     trials: tuple[Trial, ...]
     accepted: frozenset[int]

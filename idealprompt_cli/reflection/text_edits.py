@@ -14,7 +14,7 @@ from typing import Any
 from ..core.interfaces import Draft, Evidence
 from ..core.prompt import LabelText, Prompt, Verbaliser
 from ..core.task import pictured
-from ..fitting.answer_rules import phrases_of, telling_together
+from ..fitting.answer_rules import joint_separation, phrases_of
 from ..fitting.text_contrast import either
 from ..fitting.verbalisers import fit_verbalisers, likelihood
 from ..prompts.questions import asking, is_given
@@ -45,19 +45,19 @@ def text_edits(
     `replies`: example id -> what the prompt is answered with. `one_version`: the prompt reads the
     same for every fold, so that words can be fitted to it.
     """
-    pair = (confusion.gold, confusion.rival)
-    told: dict[str, Any] = {"labels": tuple(labels), "kept": tuple(kept)}
-    ruled = {**told, "replies": replies}
+    pair = (confusion.gold, confusion.other)
+    options: dict[str, Any] = {"labels": tuple(labels), "kept": tuple(kept)}
+    ruled = {**options, "replies": replies}
     makers: list[tuple[str, Make, str]] = [
-        ("question", partial(_reask, **told), "this question tells the labels apart"),
-        ("contrast", partial(_contrast, **told), "asks for what separates the labels"),
+        ("question", partial(_reask, **options), "this question tells the labels apart"),
+        ("contrast", partial(_contrast, **options), "asks for what separates the labels"),
         ("rule", partial(_rule, **ruled), "defines by two answers together"),
         ("rule-first", partial(_rule_first, **ruled), "defines by two answers, the answers first"),
         ("rule-question", partial(_rule_question, **ruled), "asks for two things together"),
         ("rule-described", partial(_rule_described, **ruled), "describes, then applies the rule"),
-        ("definitions", partial(_define, **told), "says what marks each label"),
-        ("described", partial(_describe, **told), "describes, then looks up the marks"),
-        ("answers", partial(_by_answers, **told), "defines by the telling answers"),
+        ("definitions", partial(_define, **options), "says what marks each label"),
+        ("described", partial(_describe, **options), "describes, then looks up the marks"),
+        ("answers", partial(_by_answers, **options), "defines by the distinctive answers"),
         ("sharpen", partial(_sharpen, pair=pair, kept=kept), "sharpens the two labels"),
         ("context", partial(_context, pair=pair, kept=kept), "tells the two labels apart"),
         ("cue", partial(_cue, pair=pair, kept=kept), "points at what separates the two"),
@@ -104,7 +104,7 @@ def _describe(
 def _by_answers(
     prompt: Prompt, evidence: Evidence, *, labels: Sequence[str], kept: Sequence[Probe]
 ) -> Prompt | None:
-    best = _telling_words(evidence, labels, kept)
+    best = _distinctive_words(evidence, labels, kept)
     if best is None or prompt.verbalisers:
         return None
     words = {word.casefold() for v in best[1] for word in v.words}
@@ -132,7 +132,7 @@ def _rule(
     replies: Mapping[str, str],
 ) -> Prompt | None:
     """A new prompt that defines the labels by what two questions answer: the pair of questions
-    that tells most is found again for every fold."""
+    that separates most is found again for every fold."""
     found = _phrased(evidence, labels, kept, replies)
     if found is None or is_given(prompt.question):
         return None
@@ -140,13 +140,13 @@ def _rule(
     return anew(prompt, WHICH).with_(label_descriptions=texts)
 
 
-def _rule_first(prompt: Prompt, evidence: Evidence, **told: Any) -> Prompt | None:
-    ruled = _rule(prompt, evidence, **told)
+def _rule_first(prompt: Prompt, evidence: Evidence, **options: Any) -> Prompt | None:
+    ruled = _rule(prompt, evidence, **options)
     return ruled.with_(definition_style="description_first") if ruled else None
 
 
-def _rule_described(prompt: Prompt, evidence: Evidence, **told: Any) -> Prompt | None:
-    ruled = _rule(prompt, evidence, **told)
+def _rule_described(prompt: Prompt, evidence: Evidence, **options: Any) -> Prompt | None:
+    ruled = _rule(prompt, evidence, **options)
     return ruled.with_(reasoning="describe") if ruled else None
 
 
@@ -176,14 +176,14 @@ def _phrased(
     def make() -> dict[str, tuple[str, ...]] | None:
         gold = {example.id: example.answer for example in evidence.examples}
         tables = evidence.word_scores([(probe.prompt, probe.words) for probe in kept])
-        told = [
+        answers = [
             {i: max(row, key=row.__getitem__, default="") for i, row in t.items()} for t in tables
         ]
-        told.append({i: replies.get(i, "") for i in gold})
-        speaking = [one for one in told if not _mute(one, labels)]
+        answers.append({i: replies.get(i, "") for i in gold})
+        speaking = [one for one in answers if not _mute(one, labels)]
         pairs = sorted(
             combinations(speaking, 2),
-            key=lambda two: -telling_together(two[0], two[1], gold),
+            key=lambda two: -joint_separation(two[0], two[1], gold),
         )
         return phrases_of(*pairs[0], gold, labels) if pairs else None
 
@@ -260,13 +260,13 @@ def _reask(
 ) -> Prompt | None:
     """A new prompt with the probing question that tells the labels apart best, and the words
     that stand for them. Which question is best is found out again for every fold."""
-    best = _telling_words(evidence, labels, kept)
+    best = _distinctive_words(evidence, labels, kept)
     if best is None or is_given(prompt.question):
         return None
     return anew(prompt, best[0].question).with_(verbalisers=best[1])
 
 
-def _telling_words(
+def _distinctive_words(
     evidence: Evidence, labels: Sequence[str], kept: Sequence[Probe]
 ) -> tuple[Probe, tuple[Verbaliser, ...]] | None:
     def make() -> tuple[Probe, tuple[Verbaliser, ...]] | None:
@@ -282,13 +282,13 @@ def _telling_words(
         return found
 
     asked = [(probe.question, probe.words) for probe in kept]
-    return evidence.once(f"telling words {labels} {asked}", make)
+    return evidence.once(f"distinctive words {labels} {asked}", make)
 
 
 def _words(prompt: Prompt, evidence: Evidence, *, labels: Sequence[str]) -> Prompt | None:
     """The same question read by other words: moves that make the gold labels likelier."""
-    told = prompt.label_descriptions or prompt.label_order or prompt.demonstrations
-    if told or prompt.reasoning != "none":
+    explained = prompt.label_descriptions or prompt.label_order or prompt.demonstrations
+    if explained or prompt.reasoning != "none":
         return None
     present = [word for label in labels for word in words_for(prompt, label)]
     words = tuple(dict.fromkeys((*present, *evidence.vocabulary(24))))

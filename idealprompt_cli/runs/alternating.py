@@ -72,7 +72,7 @@ class _Turns:
         return f"Reflection worked on {prompts} and kept {edits}."
 
     def run(self) -> StopReason:
-        """Search and reflect by turns until the budget is spent or neither finds anything new."""
+        """Alternate search and reflection until the budget is spent or nothing new is found."""
         settled = _Settled(self.search)
         while True:
             stop = self.search.run(settled)

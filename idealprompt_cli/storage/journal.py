@@ -64,7 +64,7 @@ class Journal:
     @staticmethod
     def resume(run_dir: Path, header: Header) -> Journal:
         """The journal of an interrupted (or finished) run, ready for more. A run that was
-        interrupted before its first line was complete starts anew.
+        interrupted before its first line was complete starts again.
 
         Raises JournalError where there is none, or it is of another task, model, seed or version.
         """

@@ -237,7 +237,7 @@ def _put_aside(path: Path, say: Notice) -> str:
         return f"damaged, and cannot be moved: {(problem.strerror or '').lower()}"
     for tail in ("-wal", "-shm"):
         path.with_name(path.name + tail).unlink(missing_ok=True)
-    say(f"{path}: the cache of answers is damaged; put aside as {aside.name}, computing anew")
+    say(f"{path}: the response cache is damaged: renamed to {aside.name} and started again")
     return "damaged"
 
 

@@ -32,7 +32,7 @@ class ContrastivePair(Strategy):
             refit = partial(_refit, pair=pair, limit=limit)
             fitted = refit(prompt, context.evidence)
             if fitted is not None and fitted != prompt and fitted not in drafts:
-                drafts[fitted] = Draft(fitted, f"tells {pair[0]} from {pair[1]}", refit)
+                drafts[fitted] = Draft(fitted, f"distinguishes {pair[0]} from {pair[1]}", refit)
         return list(drafts.values())
 
 

@@ -12,7 +12,7 @@ from ..fitting.word_sources import Source, outlook, sources
 
 class Demonstrations(Strategy):
     """Shows one made-up description per label with its answer. No training picture and no sentence
-    about one is copied in: the descriptions are put together from telling phrases."""
+    about one is copied in: the descriptions are composed of distinctive phrases."""
 
     name = "demonstrations"
     summary = "show one description in words per label with the right answer"

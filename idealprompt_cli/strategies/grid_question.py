@@ -69,7 +69,7 @@ def _refit(
 
 
 def _options(table: Table, evidence: Evidence, labels: Sequence[str], first: int) -> dict[str, str]:
-    """Option -> label; a value of the `first` attribute that settles the label stands alone."""
+    """Option -> label; a value of the `first` attribute that decides the label is one option."""
     grouped: dict[str, dict[Cell, str]] = {}
     for cell, label in table.cells(evidence, labels).items():
         grouped.setdefault(cell[first], {})[cell] = label

@@ -9,7 +9,7 @@ from ..core.prompt import Prompt
 
 
 class ImagePosition(Strategy):
-    """In a causal model the picture's positions see only what stands before them: with the text
+    """In a causal model the image tokens attend only to the tokens before them: with the text
     first, the picture is read in the light of the question."""
 
     name = "image_position"

@@ -17,7 +17,7 @@ LIMIT = 4
 
 class LabelDescriptions(Strategy):
     """A small model cannot know what a private code means; a definition in words that it uses
-    itself is the shortest way to tell it."""
+    itself is the shortest explanation."""
 
     name = "label_descriptions"
     summary = "define each label by the words that mark it in the model's own language"

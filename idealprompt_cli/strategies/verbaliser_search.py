@@ -16,7 +16,7 @@ MAX_WORDS = 48
 
 
 class VerbaliserSearch(Strategy):
-    """What a model leans to say for a picture may tell its label even where the question makes
+    """The words that a model prefers for an image may identify its label even if the question makes
     little sense to it: scores a word list on every picture and fits which word means which label.
     """
 
@@ -25,8 +25,8 @@ class VerbaliserSearch(Strategy):
     source = "automatic verbaliser search (PETAL), arXiv 2010.13641"
 
     def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
-        told = prompt.label_descriptions or prompt.label_order or prompt.demonstrations
-        plain = not told and prompt.reasoning == "none" and context.versions == 1
+        explained = prompt.label_descriptions or prompt.label_order or prompt.demonstrations
+        plain = not explained and prompt.reasoning == "none" and context.versions == 1
         room = context.evidence.affordable() >= len(context.evidence.examples)
         return len(context.task.labels) > 1 and plain and room
 

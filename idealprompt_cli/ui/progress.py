@@ -83,7 +83,7 @@ class State:
         return trying + self._pace.left("up to about")
 
     def bar(self) -> str:
-        """What stands behind a bar, which says the rest."""
+        """The text after a bar."""
         if not self.count:
             return self._trying + (f", {self._spent}" if self._spent else "")
         return f"{self.count} tried, {self._spent}{self.what()}"

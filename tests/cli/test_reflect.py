@@ -57,7 +57,7 @@ def test_a_dry_run_changes_nothing(seeded: Path, folder: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in Path().rglob("*")}
     result = call("reflect", seeded, folder, "-m", SCRIPT, "--dry-run")
     assert result.exit_code == 0, result.stderr
-    assert "taken for" in result.stdout
+    assert "predicted as" in result.stdout
     assert "Edits to try:" in result.stdout
     assert "calibration" in result.stdout
     lines = call("reflect", seeded, folder, "-m", SCRIPT, "--dry-run", "--json").stdout

@@ -1,4 +1,4 @@
-"""The walk over a tree of prompts visits every token once and asks for every option's tokens."""
+"""The traversal of a tree of prompts visits every token once and asks for every option's tokens."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Seen = tuple[Tokens, int, int]
 
 
 def follow(steps: tuple[Step, ...], branching: bool = True) -> list[Seen]:
-    """Act the walk out -> (context, wanted token, target) of every want."""
+    """Follow the steps -> (context, token, target) of every lookup."""
     sequence: list[int] = []
     seen: list[Seen] = []
     for step in steps:

@@ -1,4 +1,4 @@
-"""Large calls are computed in portions that are on the disk before more is asked."""
+"""Large calls are computed in chunks that are on disk before more is asked."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def test_a_writer_that_cannot_write_is_named() -> None:
     pen = Writer("no no no no")
     assert second_model(pen.info(), notices.append)(WithWriter(Only(), pen)) is None
     assert notices == [
-        f"{pen.info().name} could not reword a simple question; going on without a proposer."
+        f"{pen.info().name} could not rephrase a simple question: continuing without it."
     ]
 
 
@@ -125,7 +125,7 @@ def test_search_with_a_server_that_writes(folder: Path) -> None:
         result = call(*words, f"{url}#pen")
         assert result.exit_code == 0, result.stderr
         assert "Edits that need text are written by pen:latest." in result.stderr
-        assert "could not reword" in result.stderr  # the toy model babbles
+        assert "could not rephrase" in result.stderr  # the toy model babbles
         assert "several models" in call(*words, url).stderr
     far = call(*words, "http://192.0.2.7:1")
     assert "192.0.2.7 is another machine" in far.stderr

@@ -49,7 +49,7 @@ DEFINED = Prompt(
 
 
 class Writer:
-    """A `Proposer` that finds what it is told is there, or rambles."""
+    """A `Proposer` that finds what the prompt contains, or rambles."""
 
     def __init__(self, able: bool = True) -> None:
         self.able = able
@@ -102,14 +102,14 @@ def timeless(result: RunResult) -> str:
 
 
 def relabelled(task: Task, seed: int) -> Task:
-    """Labels dealt anew: nothing is left to find."""
+    """Shuffled labels: there is nothing to find."""
 
-    def dealt(examples: Any, salt: str) -> Any:
+    def mixed(examples: Any, salt: str) -> Any:
         labels = [example.answer for example in examples]
         random.Random(f"{seed} {salt}").shuffle(labels)
         return tuple(replace(e, answer=x) for e, x in zip(examples, labels, strict=True))
 
-    return replace(task, train=dealt(task.train, "train"), test=dealt(task.test, "test"))
+    return replace(task, train=mixed(task.train, "train"), test=mixed(task.test, "test"))
 
 
 # --- gains ----------------------------------------------------------------------------------------

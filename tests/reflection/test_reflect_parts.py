@@ -13,7 +13,7 @@ from idealprompt_cli.core.edits import EditReport
 from idealprompt_cli.core.prompt import LabelText, Prompt, Verbaliser
 from idealprompt_cli.core.results import Evaluation, Interval, Outcome, Trial
 from idealprompt_cli.evaluation.cross_fitting import Candidate
-from idealprompt_cli.fitting.answer_rules import phrases_of, telling
+from idealprompt_cli.fitting.answer_rules import phrases_of, separation
 from idealprompt_cli.fitting.calibration import added, batch, contextual, fitted, label_bias
 from idealprompt_cli.fitting.verbalisers import fit_verbalisers, likelihood
 from idealprompt_cli.priors import ANY, Belief, Beliefs, lessons
@@ -28,7 +28,7 @@ from idealprompt_cli.reflection.acceptance import (
 )
 from idealprompt_cli.reflection.calibration import order_bias
 from idealprompt_cli.reflection.cases import confusions, ranked
-from idealprompt_cli.reflection.edit_priors import left_out, worth
+from idealprompt_cli.reflection.edit_priors import left_out, prior_value
 from idealprompt_cli.reflection.merging import merges
 from idealprompt_cli.reflection.proposal import differences, key
 
@@ -39,10 +39,10 @@ LABELS = ("A", "B")
 
 def outcome(name: str, gold: str, chance: float, other: str = "B") -> Outcome:
     """An answer that gives the gold label this probability, `other` the rest."""
-    rival = other if other != gold else "A"
-    said = gold if chance > 0.5 else rival
+    other = other if other != gold else "A"
+    said = gold if chance > 0.5 else other
     margin = math.log(chance / (1 - chance))
-    odds = {gold: chance, rival: 1 - chance}
+    odds = {gold: chance, other: 1 - chance}
     return Outcome(name, gold, said, float(said == gold), margin, odds)
 
 
@@ -59,7 +59,7 @@ def test_cases_are_ranked_by_loss_times_the_weight_of_their_confusion() -> None:
             outcome("sure", "A", 0.95),
         ]
     )
-    assert [c.name for c in found] == ["A taken for B", "B taken for A"]
+    assert [c.name for c in found] == ["A predicted as B", "B predicted as A"]
     assert sum(c.weight for c in found) == pytest.approx(1.0)
     cases = ranked(found)
     assert [c.example_id for c in cases] == ["a1", "b1", "a2", "near"]
@@ -234,10 +234,10 @@ def test_words_move_to_the_label_they_speak_for() -> None:
     assert fit_verbalisers(scores, dict.fromkeys(gold, "A"), LABELS) is None
 
 
-def test_telling() -> None:
+def test_separation() -> None:
     gold = {"1": "A", "2": "A", "3": "B", "4": "B"}
-    telling_answers = {"1": "x", "2": "X", "3": "y", "4": "y"}
-    assert telling(telling_answers, gold) > telling(dict.fromkeys(gold, "x"), gold)
+    distinctive_answers = {"1": "x", "2": "X", "3": "y", "4": "y"}
+    assert separation(distinctive_answers, gold) > separation(dict.fromkeys(gold, "x"), gold)
 
 
 def test_differences_and_keys() -> None:
@@ -268,12 +268,13 @@ def test_merges_take_what_the_incumbent_left_alone() -> None:
 
 
 def test_rejected_kinds_come_last_and_are_left_out_in_the_end() -> None:
-    assert worth(Beliefs(), "reask", "question") > worth(Beliefs(), "reask", "cue")
+    assert prior_value(Beliefs(), "reask", "question") > prior_value(Beliefs(), "reask", "cue")
     taught = {"reflect-cue": Belief(0.05, 0.0, 14), "reflect-question": Belief(0.05, 0.0, 14)}
     beliefs = Beliefs({ANY: taught})
     assert left_out(beliefs, "reflect calibration-mean", "cue")
     assert not left_out(beliefs, "reask", "question")
-    assert 0 < worth(beliefs, "reask", "question") < worth(Beliefs(), "reask", "question")
+    low, usual = (prior_value(one, "reask", "question") for one in (beliefs, Beliefs()))
+    assert 0 < low < usual
 
 
 def test_the_memory_keeps_kinds_of_edits_and_nothing_of_what_they_say() -> None:

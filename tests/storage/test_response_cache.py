@@ -159,7 +159,7 @@ def test_a_damaged_file_is_put_aside_with_one_line(tmp_path: Path, content: byte
     with opened(path, said.append) as cache:
         MeteredEngine(FakeVlm(), cache=cache).score([ASKED])
     assert len(said) == 1
-    assert said[0].startswith(f"{path}: the cache of answers is damaged")
+    assert said[0].startswith(f"{path}: the response cache is damaged")
     assert (tmp_path / "a.sqlite.damaged").read_bytes() == content
     with opened(path) as cache:
         assert MeteredEngine(FakeVlm(fail_after=0), cache=cache).score([ASKED])

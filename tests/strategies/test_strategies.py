@@ -17,7 +17,7 @@ from idealprompt_cli.core.requests import GenerateRequest
 from idealprompt_cli.core.task import Example, Task
 from idealprompt_cli.evaluation.evaluator import Evaluator
 from idealprompt_cli.evaluation.metered_engine import MeteredEngine
-from idealprompt_cli.fitting.answer_rules import telling
+from idealprompt_cli.fitting.answer_rules import separation
 from idealprompt_cli.fitting.attribute_tables import tables
 from idealprompt_cli.fitting.attributes import attributes
 from idealprompt_cli.fitting.evidence import ModelEvidence
@@ -234,11 +234,11 @@ def test_fitting_needs_every_label() -> None:
     assert fit_verbalisers(one_word, {"0": "A", "1": "B"}, ("A", "B")) is None
 
 
-def test_telling_is_high_only_for_answers_that_separate() -> None:
+def test_separation_is_high_only_for_answers_that_separate() -> None:
     gold = {str(i): "AB"[i % 2] for i in range(8)}
-    assert telling({i: label.lower() for i, label in gold.items()}, gold) > 0.8
-    assert telling(dict.fromkeys(gold, "same"), gold) < 0.55
-    assert telling({i: i for i in gold}, gold) == pytest.approx(0.5)
+    assert separation({i: label.lower() for i, label in gold.items()}, gold) > 0.8
+    assert separation(dict.fromkeys(gold, "same"), gold) < 0.55
+    assert separation({i: i for i in gold}, gold) == pytest.approx(0.5)
 
 
 def test_select_keeps_the_pools_order_and_knows_its_names() -> None:
@@ -274,7 +274,7 @@ def test_ask_anew_finds_the_question_that_is_meant() -> None:
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_no_description_of_a_training_picture_is_copied_in(name: str) -> None:
-    """Not five words in a row of what was said of a picture stand in a prompt."""
+    """No five words in a row of a description occur in a prompt."""
     for task in (TASK, graded_task()):
         said = list(context(task).evidence.descriptions().values())
         for parent in PARENTS.values():

@@ -97,7 +97,7 @@ def test_what_reflection_looked_at(folder: Path) -> None:
     assert call(*words, "--strategy", "role").exit_code == 0
     printed = call("report", "run", "--text").stdout
     part = printed.split("Reflection looked at (the most consequential first):")[1]
-    assert re.search(r"\w taken for \w: +\d+ % of the loss", part)
+    assert re.search(r"\w predicted as \w: +\d+ % of the loss", part)
     assert re.search(r"(?:wrong|barely right): \w 0\.\d\d against \w", part)
     assert "kept: " in part
     assert call("report", "run", "-o", "r.html").exit_code == 0

@@ -32,9 +32,9 @@ class BestFirst:
     curiosity: float = 0.2
 
     def choose(self, tree: Tree, strategies: Sequence[Strategy]) -> Sequence[Move]:
-        worth = self.curiosity * math.sqrt(sum(len(gains) for gains in tree.gains.values()))
+        value = self.curiosity * math.sqrt(sum(len(gains) for gains in tree.gains.values()))
         moves = [
-            ((-node.merit - share * (1.0 - node.merit + worth), node.rank(), place), Move(node, s))
+            ((-node.merit - share * (1.0 - node.merit + value), node.rank(), place), Move(node, s))
             for node in tree.nodes
             for place, s in enumerate(strategies)
             if s.name not in node.arms

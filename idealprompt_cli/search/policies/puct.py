@@ -1,6 +1,6 @@
 """PUCT over the tree of strategies, with progressive widening and several moves a step.
 
-At a node s with room r = 1 - merit(s) an arm (strategy) a is worth
+At a node s with room r = 1 - merit(s) an arm (strategy) a has the value
 
     Q(s, a) + c * r * P(a | s) * sqrt(1 + N(s)) / (1 + N(s, a))
 
@@ -35,7 +35,7 @@ class Puct:
     """The learnt policy. Up to `width` moves are chosen per step, so that their drafts are scored
     in one engine call; a move that was chosen but not scored yet counts as a visit without gain
     (virtual loss), which spreads them. Of a new arm as many drafts are scored as a part of what is
-    left of the budget bears, one at least and `first_drafts` at most."""
+    left of the budget allows, one at least and `first_drafts` at most."""
 
     beliefs: Beliefs = field(default_factory=Beliefs)
     exploration: float = 0.6
@@ -111,7 +111,7 @@ class _Descent:
         visits = sum(arm.visits for arm in node.arms.values())
         urge = self.policy.exploration * room * math.sqrt(1 + visits)
 
-        def worth(place: int) -> tuple[float, int]:
+        def value_of(place: int) -> tuple[float, int]:
             name = self.strategies[place].name
             arm, lost = node.arms.get(name), self._lost(node, name)
             tried = (arm.visits if arm else 0) + lost
@@ -120,7 +120,7 @@ class _Descent:
                 value = (arm.best + arm.total / (arm.visits + lost)) / 2
             return value + urge * believed[place] / total / (1 + tried), -place
 
-        return max(places, key=worth)
+        return max(places, key=value_of)
 
     def _lost(self, node: Node, name: str) -> int:
         return self.losses.get((node.trial.id, name), 0)
