@@ -46,14 +46,14 @@ def rows(table: Path, column: str, label: str, n: int) -> list[tuple[str, str]]:
 
 
 def measure(
-    model: Path, examples: list[tuple[str, str]], marked: bool
+    model: Path, examples: list[tuple[str, str]], threads: int, marked: bool
 ) -> tuple[dict[str, float], np.ndarray]:
     """Counts and seconds of all prompts on all examples, and the scores (prompts x rows, labels).
     Disk caches are off, so that both ways start with nothing."""
     labels = tuple(sorted({label for _, label in examples}))
     field = FieldText if marked else str
     with tempfile.TemporaryDirectory() as folder:
-        options = EngineOptions(disk_bytes=0, cache_dir=Path(folder), n_ctx=2048)
+        options = EngineOptions(threads=threads, disk_bytes=0, cache_dir=Path(folder), n_ctx=2048)
         with open_llama_cpp(ModelRef(model), options, print) as engine:
             engine.check()
             before, started, scores = engine.stats(), time.perf_counter(), []
@@ -77,10 +77,11 @@ def main() -> None:
     parser.add_argument("--column", default="text")
     parser.add_argument("--label", default="category")
     parser.add_argument("--rows", type=int, default=48)
+    parser.add_argument("--threads", type=int, default=0, help="0: measured")
     options = parser.parse_args()
     examples = rows(options.table, options.column, options.label, options.rows)
-    part, part_scores = measure(options.model, examples, marked=False)
-    own, own_scores = measure(options.model, examples, marked=True)
+    part, part_scores = measure(options.model, examples, options.threads, marked=False)
+    own, own_scores = measure(options.model, examples, options.threads, marked=True)
     found = {
         "prompts": len(INSTRUCTIONS),
         "rows": len(examples),
