@@ -109,6 +109,16 @@ def test_texts_alone(tmp_path: Path) -> None:
     assert (tmp_path / "task/metadata.csv").read_text().startswith("text,label\ntext 0,A\n")
 
 
+def test_the_seed_is_that_of_the_split(tmp_path: Path) -> None:
+    lines = [(f"text {n}", "AB"[n % 2]) for n in range(40)]
+    table = write_csv(tmp_path / "t.csv", lines, ("text", "label"))
+    for seed in (0, 7):
+        made(tmp_path / f"task{seed}", table, "--seed", seed)
+    first, second = (load_task(tmp_path / f"task{seed}") for seed in (0, 7))
+    assert {one.id for one in first.test} != {one.id for one in second.test}
+    assert "seed: 7\n" in (tmp_path / "task7/task.yaml").read_text()
+
+
 def test_only_some_labels(tmp_path: Path) -> None:
     lines = [(f"text {n}", "ABCD"[n % 4]) for n in range(40)]
     table = write_csv(tmp_path / "t.csv", lines, ("text", "label"))

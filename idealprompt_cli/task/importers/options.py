@@ -68,7 +68,7 @@ class Found:
     used as the label, `notes` what was left out, read in an unusual way or may be meant
     otherwise. `columns` are the columns that a JSON answer is spread over, `unused` those that the
     task does not take. `native`: a task can read the table as it is. `selected`: only some examples
-    were taken."""
+    were taken. `seed` is that of the draws."""
 
     source: Path
     root: Path
@@ -83,6 +83,7 @@ class Found:
     unused: tuple[str, ...] = ()
     native: bool = False
     selected: bool = False
+    seed: int = 0
 
     def labels(self) -> tuple[str, ...]:
         """Every answer that counts as right somewhere, sorted."""

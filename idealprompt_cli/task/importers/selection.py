@@ -27,6 +27,7 @@ def select(found: Found, only: Sequence[str], sampling: Sampling) -> Found:
         found,
         rows=tuple(rows),
         notes=(*found.notes, *notes),
+        seed=sampling.seed,
         selected=len(rows) < len(found.rows) or bool(only or sampling.train or sampling.test),
     )
     return replace(found, notes=(*found.notes, *_few(found)))

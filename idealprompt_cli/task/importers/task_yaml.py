@@ -95,7 +95,7 @@ def task_yaml(folder: Path, found: Found, question: str, *, guessed: bool) -> Wr
     named = any(row.split == "test" for row in found.rows)
     held_out = (
         "# Share of the examples that the search never sees, and the seed of that draw.\n"
-        "test_fraction: 0.4\nseed: 0\n"
+        f"test_fraction: 0.4\nseed: {found.seed}\n"
     )
     metric = default_metric(found)
     text = (
