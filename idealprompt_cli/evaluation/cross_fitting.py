@@ -36,6 +36,14 @@ class Candidate:
         """The prompt that the examples of a fold are scored with."""
         return self.variants.get(fold, self.prompt)
 
+    def uncalibrated(self) -> Candidate:
+        """The same without offsets for the labels: what an edit starts from, since its child is
+        calibrated by its own answers."""
+        bare = self.prompt.with_(calibration=())
+        variants = {fold: p.with_(calibration=()) for fold, p in self.variants.items()}
+        different = {fold: p for fold, p in variants.items() if p != bare}
+        return Candidate(bare, variants if different else {})
+
     def key(self) -> str:
         """Fingerprint of the prompt and all its versions."""
         parts = [fingerprint(self.prompt)]

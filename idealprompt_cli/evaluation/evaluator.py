@@ -7,7 +7,7 @@ as arguments, knows no concrete one, and decides nothing about which prompts are
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..answers import KINDS, Kind
@@ -18,6 +18,7 @@ from ..core.requests import GenerateRequest, ScoreRequest
 from ..core.results import Cost, Evaluation, Outcome
 from ..core.task import Example, Task
 from ..prompts.rendering import ANSWER_CUE, ordered_labels, render, words_for
+from .calibration import shifted_logs
 from .metered_engine import MeteredEngine
 from .statistics import interval
 
@@ -58,6 +59,16 @@ class Evaluator:
             Judged(self._graded(outcome, example), cost)
             for (outcome, cost), (_, example) in zip(answers, pairs, strict=True)
         ]
+
+    def shifted(
+        self, outcome: Outcome, example: Example, offsets: Mapping[str, float], prompt: Prompt
+    ) -> Outcome:
+        """What the outcome of a label task is with offsets added to the labels' log-probabilities
+        (see `calibration`). Asks the model nothing."""
+        logs = shifted_logs(outcome.probabilities, offsets)
+        words = {label: words_for(prompt, label)[0] for label in logs}
+        words[outcome.predicted] = outcome.reply
+        return self._graded(_decided(example, logs, words, outcome.reasoning), example)
 
     def summarise(self, judged: Sequence[Judged]) -> Evaluation:
         """The metric's value with its interval, the mean margin and the summed cost."""
@@ -236,6 +247,14 @@ def _outcome(
         claimed.update(own)
         by_label[label] = _logsumexp([scores[word] for word in own]) + offsets.get(label, 0.0)
         best_word[label] = max(own, key=lambda word: scores[word], default=label)
+    return _decided(example, by_label, best_word, thought)
+
+
+def _decided(
+    example: Example, by_label: Mapping[str, float], words: Mapping[str, str], thought: str
+) -> Outcome:
+    """The outcome that label scores (log-probabilities, not normalised) lead to, ungraded; `words`
+    has the word by which the model says each label."""
     total = _logsumexp(list(by_label.values()))
     chosen = max(by_label, key=lambda label: by_label[label])
     right = [score for label, score in by_label.items() if label in example.answers]
@@ -247,8 +266,8 @@ def _outcome(
         predicted=chosen,
         score=0.0,
         margin=float(max(-60.0, min(60.0, margin))),
-        probabilities={label: math.exp(by_label[label] - total) for label in labels},
-        reply=best_word[chosen],
+        probabilities={label: math.exp(score - total) for label, score in by_label.items()},
+        reply=words[chosen],
         reasoning=thought,
     )
 

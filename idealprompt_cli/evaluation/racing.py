@@ -2,19 +2,23 @@
 
 After Hoeffding races (Maron & Moore 1994) with a paired bound for few examples; which bound is
 `statistics.cannot_win`. Challengers that run together are also measured against the one of them
-that leads (as in F-races, Birattari et al. 2002).
+that leads (as in F-races, Birattari et al. 2002). Where the rules say
+so, label bias is corrected as part of the score: offsets are fitted across folds to the answers so
+far, after every block, so that a good question is not dropped for a word that the model favours.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..core.errors import ContextError
+from ..core.prompt import Prompt
 from ..core.results import Evaluation, Outcome, TrialState
 from ..core.task import Example
 from .budget import OutOfBudget
+from .calibration import Calibration, best_calibration
 from .cross_fitting import Candidate
 from .evaluator import Evaluator, Judged
 from .statistics import cannot_win, mixed_mean
@@ -28,26 +32,40 @@ LEAST = 4
 class Rules:
     """How hard a race is: the size of the first block, and how sure one must be that a challenger
     cannot win (against the incumbent; against the leader, None for not at all). `hopeless` says of
-    the answers so far that more of them cannot help, whatever they are."""
+    the answers so far that more of them cannot help, whatever they are. `calibrate`: correct label
+    bias as part of the score."""
 
     first_block: int = FIRST_BLOCK
     level: float = 0.9
     leader_level: float | None = None
     hopeless: Callable[[Sequence[Outcome]], bool] | None = None
+    calibrate: bool = False
 
 
 @dataclass
 class Runner:
-    """A candidate in the race."""
+    """A candidate in the race. `corrected` are its outcomes under the offsets of `calibration`."""
 
     candidate: Candidate
     judged: list[Judged] = field(default_factory=list)
     state: TrialState = "complete"
     note: str = ""
+    calibration: Calibration | None = None
+    corrected: list[Outcome] = field(default_factory=list)
 
     @property
     def outcomes(self) -> list[Outcome]:
+        if self.calibration is not None:
+            return self.corrected
         return [item.outcome for item in self.judged]
+
+    def result(self) -> tuple[Candidate, list[Judged]]:
+        """The candidate with its offsets, and its outcomes under them."""
+        if self.calibration is None:
+            return self.candidate, self.judged
+        pairs = zip(self.judged, self.corrected, strict=True)
+        judged = [replace(item, outcome=outcome) for item, outcome in pairs]
+        return self.calibration.applied_to(self.candidate), judged
 
 
 @dataclass(frozen=True)
@@ -83,16 +101,34 @@ class Race:
         for block in blocks(self.examples, labels, self.rules.first_block):
             alive = [r for r in runners if r.state == "complete" and len(r.judged) == seen]
             self._score_who_fits(alive, block)
+            self._calibrate(alive)
             seen += len(block)
             scored = [r for r in alive if r.state == "complete" and len(r.judged) == seen]
             self._drop(scored, len(self.examples) - seen)
         return [self._finish(runner) for runner in runners]
 
     def _finish(self, runner: Runner) -> Finish:
-        evaluation = self.evaluator.summarise(runner.judged) if runner.judged else None
+        candidate, judged = runner.result()
+        evaluation = self.evaluator.summarise(judged) if judged else None
         cut = runner.state == "complete" and len(runner.judged) < len(self.examples)
         note = f"the budget ended after {len(runner.judged)} examples" if cut else runner.note
-        return Finish(runner.candidate, runner.state, evaluation, note, cut)
+        return Finish(candidate, runner.state, evaluation, note, cut)
+
+    def _calibrate(self, runners: Sequence[Runner]) -> None:
+        """Fit each one's offsets anew to the answers that it has by now."""
+        if not self.rules.calibrate or self.evaluator.task.answer != "label":
+            return
+        by_id = {example.id: example for example in self.examples}
+        for runner in runners:
+            prompt, raw = runner.candidate.prompt, [item.outcome for item in runner.judged]
+
+            def shift(
+                outcome: Outcome, offsets: Mapping[str, float], prompt: Prompt = prompt
+            ) -> Outcome:
+                return self.evaluator.shifted(outcome, by_id[outcome.example_id], offsets, prompt)
+
+            found = best_calibration(raw, self.evaluator.task.labels, self.fold_of, shift)
+            runner.calibration, runner.corrected = found or (None, [])
 
     def _score_who_fits(self, alive: Sequence[Runner], block: Sequence[Example]) -> None:
         ranked = sorted(alive, key=lambda r: -mixed_mean(r.outcomes))
@@ -172,14 +208,15 @@ def race(
     examples: Sequence[Example],
     fold_of: Mapping[str, int],
     hopeless: Callable[[Sequence[Outcome]], bool] | None = None,
+    calibrate: bool = False,
 ) -> list[Finish]:
     """Score candidates on `examples` block by block, all survivors in one engine call.
 
     Without an incumbent everybody finishes. A candidate that does not fit the context fails alone.
-    `hopeless` is that of `Rules`.
+    `hopeless` and `calibrate` are those of `Rules`.
     Raises OutOfBudget where not everybody can be scored: what was computed by then is kept.
     """
-    rules = Rules(hopeless=hopeless)
+    rules = Rules(hopeless=hopeless, calibrate=calibrate)
     run = Race(evaluator, candidates, incumbent, examples, fold_of, rules)
     finishes = run.run()
     if run.spent is not None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..core.interfaces import Evidence
 from ..core.prompt import Prompt, Verbaliser
-from .calibration import mean_offsets
+from ..evaluation.calibration import mean_offsets
 
 Scores = Mapping[str, Mapping[str, float]]
 

@@ -9,7 +9,7 @@ from functools import partial
 from ..core.interfaces import Draft, Evidence
 from ..core.prompt import Prompt
 from ..core.results import Outcome
-from ..fitting.calibration import added, batch, contextual, fitted, label_bias
+from ..evaluation.calibration import added, batch, contextual, fitted, label_bias
 from ..prompts.rendering import ordered_labels
 from .proposal import Proposal
 

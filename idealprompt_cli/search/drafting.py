@@ -98,10 +98,11 @@ class Drafter:
         """What a strategy makes of a node, without what was proposed before; made on demand,
         because the evidence for a draft costs budget."""
         context = self._context(move.node, move.strategy)
-        if not move.strategy.applies(move.node.trial.prompt, context):
+        parent = move.node.candidate.uncalibrated()
+        if not move.strategy.applies(parent.prompt, context):
             return
-        for draft in move.strategy.propose(move.node.trial.prompt, context):
-            candidate = derive(move.node.candidate, draft, self.evidence, self.folds)
+        for draft in move.strategy.propose(parent.prompt, context):
+            candidate = derive(parent, draft, self.evidence, self.folds)
             if candidate.key() not in self.seen:
                 self.seen.add(candidate.key())
                 yield draft, candidate

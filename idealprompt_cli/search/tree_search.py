@@ -39,6 +39,9 @@ from .trial_recorder import TrialRecorder
 FIRST = ("the seed prompt", "the model's descriptions")
 """What a search asks about every example before its first edit."""
 
+CALIBRATION = "calibration"
+"""The name under which the seed prompt with corrected label bias is recorded."""
+
 _STOP_TEXT: Mapping[StopReason, str] = {
     "evaluations": "the budget of evaluations is spent",
     "seconds": "the time is up",
@@ -54,7 +57,8 @@ SURE = 0.97
 
 # The rules of a race where the budget covers fewer than so many prompts in full.
 HARD_BELOW = 10.0
-HARD = Rules(first_block=6, level=0.9, leader_level=0.75)
+HARD = Rules(first_block=6, level=0.9, leader_level=0.75, calibrate=True)
+USUAL = Rules(calibrate=True)
 
 Child = tuple[Move, Fresh]
 
@@ -147,11 +151,22 @@ class TreeSearch:
         if finish.evaluation is None or finish.state != "complete":
             raise UsageError(f"the seed prompt cannot be scored: {finish.note}")
         self._record(finish, None, "seed", "the seed prompt")
+        self._calibrate_seed_prompt(root)
         room = account.remaining()
         if account.budget.evaluations is None and account.spent.evaluations:
             pace = f"At the seed prompt's pace the budget covers {room} more evaluations, of which"
             buys = bought(max(0, room - n), n)
             self.context.notify(Announced(f"{pace} the descriptions take {n}: {buys}"))
+
+    def _calibrate_seed_prompt(self, root: Candidate) -> None:
+        """The seed prompt with its label bias corrected, where that helps: all answers are known,
+        and the seed prompt itself stays as the user wrote it."""
+        finish = race(
+            self.context.evaluator, [root], None, self.examples, self.fold_of, calibrate=True
+        )[0]
+        if finish.candidate.prompt != root.prompt:
+            self.strategies = [*self.strategies, ExternalStrategy(CALIBRATION)]
+            self._record(finish, self.tree.nodes[0], CALIBRATION, "corrects the label bias")
 
     def _step(self, moves: Sequence[Move]) -> None:
         """Apply strategies to nodes and score all their drafts together."""
@@ -178,7 +193,8 @@ class TreeSearch:
         contest = Race(
             self.context.evaluator, candidates, best, self.examples, self.fold_of, self._rules()
         )
-        by_key = {finish.candidate.key(): finish for finish in contest.run()}
+        finishes = zip(candidates, contest.run(), strict=True)
+        by_key = {candidate.key(): finish for candidate, finish in finishes}
         for move, (draft, candidate) in children:
             finish = by_key[candidate.key()]
             if finish.evaluation is None and finish.state != "failed":
@@ -190,7 +206,7 @@ class TreeSearch:
 
     def _rules(self) -> Rules:
         """With little left a race is harder: every evaluation for those who may win."""
-        return HARD if self.tree.room < HARD_BELOW else Rules()
+        return HARD if self.tree.room < HARD_BELOW else USUAL
 
     def _record(
         self,

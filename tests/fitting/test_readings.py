@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from idealprompt_cli.core.prompt import Verbaliser
-from idealprompt_cli.fitting.calibration import mean_offsets
+from idealprompt_cli.evaluation.calibration import mean_offsets
 from idealprompt_cli.fitting.questions import QUESTIONS, TEXT_QUESTIONS, questions_for
 from idealprompt_cli.fitting.text_contrast import features
 from idealprompt_cli.fitting.verbalisers import fit_reading, fit_verbalisers, likelihood

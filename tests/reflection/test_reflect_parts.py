@@ -12,9 +12,9 @@ import pytest
 from idealprompt_cli.core.edits import EditReport
 from idealprompt_cli.core.prompt import LabelText, Prompt, Verbaliser
 from idealprompt_cli.core.results import Evaluation, Interval, Outcome, Trial
+from idealprompt_cli.evaluation.calibration import added, batch, contextual, fitted, label_bias
 from idealprompt_cli.evaluation.cross_fitting import Candidate
 from idealprompt_cli.fitting.answer_rules import phrases_of, separation
-from idealprompt_cli.fitting.calibration import added, batch, contextual, fitted, label_bias
 from idealprompt_cli.fitting.verbalisers import fit_verbalisers, likelihood
 from idealprompt_cli.priors import ANY, Belief, Beliefs, lessons
 from idealprompt_cli.reflection.acceptance import (

@@ -165,7 +165,8 @@ def test_a_resumed_run_keeps_the_beliefs_it_started_with() -> None:
     first = searched(Puct, journal, sure)
     again = searched(Puct, journal, Beliefs())
     assert [t.strategy for t in again.trials] == [t.strategy for t in first.trials]
-    assert first.trials[1].strategy == "cues"
+    edits = [trial.strategy for trial in first.trials if trial.strategy != "calibration"]
+    assert edits[1] == "cues"
     assert searched(Puct).trials[1].strategy != "cues"
 
 
