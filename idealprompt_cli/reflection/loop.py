@@ -134,7 +134,7 @@ class Rounds:
         by_id = {example.id: example for example in self.examples}
         order = [by_id.pop(i) for i in worst_first(outcomes)] + list(by_id.values())
         lost = partial(hopeless, outcomes, level=bar)
-        rules = Rules(leader_level=LEADER_LEVEL, hopeless=lost)
+        rules = Rules(leader_level=LEADER_LEVEL, hopeless=lost, calibrate=True)
         run = Race(self.evaluator, candidates, outcomes, order, self.fold_of, rules)
         finishes = run.run()
         if run.spent is not None:
