@@ -35,7 +35,8 @@ from ..priors import Beliefs, beliefs_for, learn
 from ..prompts.serialisation import fingerprint
 from ..reflection import Diagnosis, Settings, Start, diagnose, from_prompt, reflect
 from ..search.policies import POLICIES
-from ..search.tree_search import SearchSettings, search, starting_beliefs
+from ..search.resuming import starting_beliefs
+from ..search.tree_search import SearchSettings, search
 from ..storage.journal import Journal, header_for
 from ..storage.records import PriorsUpdated
 from ..storage.response_cache import default_path, open_cache

@@ -30,10 +30,9 @@ from ..fitting.evidence import ModelEvidence
 from ..priors import Beliefs
 from ..prompts.readability import readability
 from ..prompts.rendering import length
-from ..storage.journal import Journal
-from ..storage.records import PriorsUsed
 from .drafting import Drafter, ExternalStrategy
 from .policies import Fresh, Move, Node, Policy, Puct, Tree
+from .resuming import check_journal, starting_beliefs
 from .trial_recorder import TrialRecorder
 
 FIRST = ("the seed prompt", "the model's descriptions")
@@ -100,7 +99,7 @@ class TreeSearch:
         self.beliefs = starting_beliefs(context.journal, settings.beliefs)
         self.policy = settings.policy(self.beliefs)
         self.strategies = settings.strategies
-        _check_journal(context.journal, self.policy, settings.strategies)
+        check_journal(context.journal, self.policy, settings.strategies)
         task, train = context.task, shuffled(context.task.train, context.seed)
         # A validation split selects prompts as they are; without one, training examples are scored
         # by versions that they did not inspire.
@@ -324,19 +323,3 @@ class TreeSearch:
             if within_one_error(self._outcomes(best), self._outcomes(node))
         )
         return next(good, best)
-
-
-def starting_beliefs(journal: Journal, beliefs: Beliefs) -> Beliefs:
-    """The beliefs that this run started with: the priors may have changed since it was
-    interrupted."""
-    kept = journal.records(PriorsUsed)
-    if not kept:
-        kept = [PriorsUsed(beliefs.to_record())]
-        journal.append(kept)
-    return Beliefs.from_record(kept[0].table)
-
-
-def _check_journal(journal: Journal, policy: Policy, strategies: Sequence[Strategy]) -> None:
-    """A resumed run must use the policy and the strategies that it started with."""
-    journal.agree("policy", type(policy).__name__, "use the same --policy")
-    journal.agree("strategies", ", ".join(s.name for s in strategies), "use the same --strategy")
