@@ -11,10 +11,7 @@ import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar, runtime_checkable
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 from .answer_schema import AnswerKind
 from .events import Event
@@ -22,6 +19,10 @@ from .prompt import Message, Prompt
 from .requests import Generated, GenerateRequest, ModelInfo, Scored, ScoreRequest
 from .results import Evaluation, Outcome
 from .task import Example, Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 T = TypeVar("T")
 Notice = Callable[[str], None]
