@@ -1,0 +1,64 @@
+"""Opens the exported mmproj with SmolLM2's GGUF in the project's own engine (llama.cpp).
+
+The one place of this folder that imports `idealprompt_cli`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from idealprompt_cli.engines import EngineOptions, open_engine
+from idealprompt_cli.interfaces import Engine
+from idealprompt_cli.types import (
+    GenerateRequest,
+    ImageSlot,
+    Message,
+    ModelRef,
+    ScoreRequest,
+)
+from training.smollm2.gguf_text import find_text_gguf
+
+Engine = Engine
+
+
+def open_eyes(mmproj: Path) -> Engine:
+    return open_engine("llama_cpp", ModelRef(find_text_gguf(), mmproj), EngineOptions())
+
+
+def user(question: str, picture: bool = True) -> tuple[Message, ...]:
+    return (Message("user", (ImageSlot(), question) if picture else (question,)),)
+
+
+def score(
+    engine: Engine, pictures: Sequence[Path], question: str, options: Sequence[str]
+) -> list[tuple[float, ...]]:
+    """Log-probability of every option's tokens, for each picture."""
+    requests = [ScoreRequest(user(question), (p,), tuple(options)) for p in pictures]
+    return [s.logprobs for s in engine.score(requests)]
+
+
+def score_many(
+    engine: Engine,
+    pictures: Sequence[Path],
+    texts: Sequence[str] | None,
+    wordings: Sequence[str],
+    options: Sequence[str],
+) -> list[np.ndarray]:
+    """For every wording, log-probabilities (pictures, options); all in one call, so that the
+    engine reads each picture once. `texts` stand in the pictures' place where given."""
+    requests = []
+    for wording in wordings:
+        for i, path in enumerate(pictures):
+            content = user(wording) if texts is None else user(texts[i] + wording, picture=False)
+            images = (path,) if texts is None else ()
+            requests.append(ScoreRequest(content, images, tuple(options)))
+    table = np.array([s.logprobs for s in engine.score(requests)])
+    return list(table.reshape(len(wordings), len(pictures), len(options)))
+
+
+def generate(engine: Engine, pictures: Sequence[Path], question: str, most: int = 24) -> list[str]:
+    requests = [GenerateRequest(user(question), (p,), max_tokens=most) for p in pictures]
+    return [g.text for g in engine.generate(requests)]
