@@ -24,8 +24,9 @@ from training.smollm2.gguf_text import find_text_gguf
 Engine = Engine
 
 
-def open_eyes(mmproj: Path) -> Engine:
-    return open_engine("llama_cpp", ModelRef(find_text_gguf(), mmproj), EngineOptions())
+def open_eyes(mmproj: Path, text: Path | None = None) -> Engine:
+    """`text` is the package's GGUF unless another is given."""
+    return open_engine("llama_cpp", ModelRef(text or find_text_gguf(), mmproj), EngineOptions())
 
 
 def user(question: str, picture: bool = True) -> tuple[Message, ...]:

@@ -34,7 +34,7 @@ class Part:
 
 
 def rarity(photos: Sequence[Photo]) -> np.ndarray:
-    """Sampling weights: one over the root of how often a label occurs, at most 8 times the least."""
+    """Sampling weights: one over the root of how often a label occurs, up to 8 times the least."""
     counts = Counter(p.label for p in photos)
     raw = np.array([counts[p.label] ** -0.5 for p in photos])
     raw = np.minimum(raw, 8 * raw.min())

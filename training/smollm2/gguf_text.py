@@ -68,3 +68,23 @@ def read_tokenizer(path: Path) -> Tokenizer:
     control = [t for t, k in zip(tokens, kinds, strict=True) if k == gguf.TokenType.CONTROL]
     tokenizer.add_special_tokens([AddedToken(t, special=True) for t in control])
     return tokenizer
+
+
+def write_f32(source: Path, target: Path) -> None:
+    """Copy a text GGUF with all weights dequantised to F32 (540 MB): llama.cpp then rounds
+    nothing, so what is left of a difference to PyTorch is a difference of layout."""
+    reader = gguf.GGUFReader(source)
+    writer = gguf.GGUFWriter(str(target), "llama")
+    for field in reader.fields.values():
+        if field.name.startswith("GGUF.") or field.name == "general.architecture":
+            continue
+        kind = field.types[0]
+        inner = field.types[-1] if kind == gguf.GGUFValueType.ARRAY else None
+        writer.add_key_value(field.name, field.contents(), kind, inner)
+    for tensor in reader.tensors:
+        data = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
+        writer.add_tensor(tensor.name, np.array(data, dtype=np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()

@@ -39,21 +39,8 @@ def rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.stack((even * cos - odd * sin, even * sin + odd * cos), -1).flatten(-2)
 
 
-def eight_bit(x: Tensor) -> Tensor:
-    """Activations as llama.cpp's CPU code rounds them before a quantised product (Q8_0, Q8_1)."""
-    blocks = x.unflatten(-1, (-1, 32))
-    step = blocks.abs().amax(-1, keepdim=True) / 127
-    whole = (blocks / step.clamp_min(1e-12)).round()
-    return (whole * step.half().to(x.dtype)).flatten(-2)
-
-
 class Language:
-    """`dtype` is that of weights and activations: bfloat16 to train, float32 to verify.
-
-    `rounded` rounds the activations as llama.cpp does, for verification.
-    """
-
-    rounded = False
+    """`dtype` is that of weights and activations: bfloat16 to train, float32 to verify."""
 
     def __init__(self, path: Path, dtype: torch.dtype, device: torch.device) -> None:
         self.c, self.dtype, self.device = LanguageConfig(), dtype, device
@@ -65,7 +52,7 @@ class Language:
 
     def product(self, x: Tensor, name: str) -> Tensor:
         """`x` through the named weight."""
-        return F.linear(eight_bit(x) if self.rounded else x, self.weights[name])
+        return F.linear(x, self.weights[name])
 
     def norm(self, x: Tensor, name: str) -> Tensor:
         return F.rms_norm(x, (self.c.width,), self.weights[name], self.c.eps)

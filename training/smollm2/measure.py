@@ -136,6 +136,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=300, help="bench pictures a skill")
+    parser.add_argument("--made", type=Path, help="JSON of make.py: seeds, minutes, data hash")
     options = parser.parse_args()
     start, photos = time.time(), all_photos(options.data)
     text = SlotText(read_tokenizer(find_text_gguf()))
@@ -145,12 +146,16 @@ def main() -> None:
         row = measure_skill(engine, skill, photos, options.count, text)
         rows.append(row)
         told = row["facts_as_text"]["value"]
-        print(f"{skill.name}: {row['value']:.3f} [{row['low']:.2f}, {row['high']:.2f}] with "
-              f"{row['wording']!r} {row['reading']}; facts as text {told:.3f}", flush=True)  # fmt: skip
+        print(
+            f"{skill.name}: {row['value']:.3f} [{row['low']:.2f}, {row['high']:.2f}] with "
+            f"{row['wording']!r} {row['reading']}; facts as text {told:.3f}",
+            flush=True,
+        )
     captions = measure_captions(engine, photos, options.count // 3)
     engine.close()
     report = {
         "mmproj_sha256": hashlib.sha256(options.mmproj.read_bytes()).hexdigest(),
+        "made": json.loads(options.made.read_text("utf-8")) if options.made else None,
         "data_sha256": data_hash(photos),
         "count": options.count,
         "skills": rows,

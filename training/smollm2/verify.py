@@ -1,23 +1,27 @@
 """Compares llama.cpp with PyTorch: first-token log-probabilities on real photographs.
 
-`python -m training.smollm2.verify --checkpoint C --mmproj M --data DIR` prints the largest and
-the mean gap over the likeliest answer words, and ends with status 1 when the mean exceeds the
-limit. llama.cpp rounds activations to eight bits before every product with a quantised matrix;
-`--exact` compares with a PyTorch pass that does not, which shows what that rounding costs.
+`python -m training.smollm2.verify --checkpoint C --mmproj M --data DIR` proves the layout: it
+writes the text GGUF once more in F32, so that llama.cpp rounds nothing, and ends with status 1
+when the largest gap over the likeliest answer words exceeds the limit. `--quantised` uses the
+package's Q4_1 file as users do: there llama.cpp rounds activations to eight bits before every
+product, which alone moves log-probabilities by about 0.05, with or without a picture.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from training.smollm2.data import Photo, all_photos, chosen, pixels
 from training.smollm2.engine import Engine, open_eyes, score
 from training.smollm2.export import load_tower
-from training.smollm2.gguf_text import ASSISTANT, SYSTEM, find_text_gguf, read_tokenizer
+from training.smollm2.gguf_text import ASSISTANT, SYSTEM, find_text_gguf, read_tokenizer, write_f32
 from training.smollm2.language import Language, causal, spread
 from training.smollm2.tower import resized
 
@@ -28,11 +32,10 @@ TOP = 8
 class Reference:
     """Tower and language model in float32."""
 
-    def __init__(self, checkpoint: Path, rounded: bool) -> None:
+    def __init__(self, checkpoint: Path) -> None:
         path = find_text_gguf()
         self.tower, self.tokenizer = load_tower(checkpoint), read_tokenizer(path)
         self.language = Language(path, torch.float32, torch.device("cpu"))
-        self.language.rounded = rounded
 
     @torch.no_grad()
     def first_token(self, photo: Photo, question: str) -> np.ndarray:
@@ -58,8 +61,24 @@ def gaps(reference: Reference, engine: Engine, photo: Photo, question: str) -> l
             words[text] = int(token)
         if len(words) == TOP:
             break
-    theirs = score(engine, [photo.path], question, list(words))[0]
+    with tempfile.TemporaryDirectory() as folder:  # as PNG: JPEG decoders differ by a grey level
+        path = Path(folder) / "photo.png"
+        with Image.open(photo.path) as image:
+            image.convert("RGB").save(path)
+        theirs = score(engine, [path], question, list(words))[0]
     return [abs(t - float(ours[i])) for t, i in zip(theirs, words.values(), strict=True)]
+
+
+def compare(reference: Reference, engine: Engine, photos: Sequence[Photo]) -> list[float]:
+    """All gaps on two bench photos of each domain."""
+    found: list[float] = []
+    some = [p for d in ("products", "textiles", "solar") for p in chosen(photos, d, "bench")[:2]]
+    for photo in some:
+        for question in QUESTIONS:
+            each = gaps(reference, engine, photo, question)
+            print(f"{photo.name} {question!r}: largest {max(each):.4f}, first {each[0]:.4f}")
+            found += each
+    return found
 
 
 def main() -> None:
@@ -68,20 +87,18 @@ def main() -> None:
     parser.add_argument("--mmproj", type=Path, required=True)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--limit", type=float, default=0.05)
-    parser.add_argument("--exact", action="store_true")
+    parser.add_argument("--quantised", action="store_true")
     options = parser.parse_args()
-    photos = all_photos(options.data)
-    some = [p for d in ("products", "textiles", "solar") for p in chosen(photos, d, "bench")[:2]]
-    reference, engine = Reference(options.checkpoint, not options.exact), open_eyes(options.mmproj)
-    found: list[float] = []
-    for photo in some:
-        for question in QUESTIONS:
-            each = gaps(reference, engine, photo, question)
-            print(f"{photo.name} {question!r}: largest {max(each):.4f}, first {each[0]:.4f}")
-            found += each
-    engine.close()
+    with tempfile.TemporaryDirectory() as folder:
+        text = None
+        if not options.quantised:
+            text = Path(folder) / "f32.gguf"
+            write_f32(find_text_gguf(), text)
+        engine = open_eyes(options.mmproj, text)
+        found = compare(Reference(options.checkpoint), engine, all_photos(options.data))
+        engine.close()
     print(f"largest gap {max(found):.4f}, mean gap {np.mean(found):.4f}")
-    if np.mean(found) > options.limit:
+    if max(found) > options.limit and not options.quantised:
         raise SystemExit(1)
 
 
