@@ -17,7 +17,8 @@ pictures. It is of no use for others.
 
 | | |
 |---|---|
-| vision | llama.cpp `janus_pro`: ViT of 8 layers, width 192, 6 heads, 128-pixel input, 16-pixel patches |
+| vision | llama.cpp `janus_pro`: ViT of 8 layers, width 192, 6 heads |
+| input | 128 x 128 pixels, 16-pixel patches |
 | size | 4.2 M parameters, F16 matrices, 8.7 MB |
 | picture tokens | 64, one chunk, causal |
 | text model | not in this folder and not changed |
@@ -32,7 +33,7 @@ pictures. It is of no use for others.
 | solar cells, `elpv-dataset` | {solar} | CC BY-NC-SA 4.0 |
 
 Products bring their own split. For textiles and solar cells a picture belongs to bench when the
-SHA-256 of its name, modulo 4, is 0 (`training/smollm2/data.py`). No picture and no table of the
+SHA-256 of its name, modulo 4, is 0 (`training/smollm2/splits.py`). No picture and no table of the
 data sets is in this repository. The solar cell data may not be used commercially; whoever needs
 weights free of that trains again without it (`SHARES` in `training/smollm2/feed.py`).
 
@@ -55,10 +56,10 @@ Training on a clock is not bitwise repeatable: the number of steps depends on th
 ## What it can do
 
 Measured by `python -m training.smollm2.measure` in llama.cpp with the files as shipped, on bench
-pictures. Each skill is asked in several wordings; wording and reading were chosen on train
-pictures. "Raw" is the likeliest option; "calibrated" subtracts each option's mean log-probability
-over train pictures. "Facts as text" is the ceiling of the reading half: the same questions with
-the true facts as text in the picture's place, in the best of the wordings.
+pictures. Each skill is asked in several wordings; wording and reading were chosen on held-back
+train pictures. "Raw" is the likeliest option; "calibrated" subtracts each option's mean
+log-probability over those pictures. "Facts as text" is the ceiling of the reading half: the same
+questions with the true facts as text in the picture's place, in the best of the wordings.
 
 """
 TAIL = """
@@ -96,7 +97,7 @@ def skill_table(rows: list[dict[str, Any]]) -> str:
 
 def wording_table(rows: list[dict[str, Any]]) -> str:
     lines = [
-        "Wordings matter. Every wording on bench pictures:", "",
+        "Wordings matter. Every wording on the held-back train pictures:", "",
         "| skill | wording | raw | calibrated |", "|---|---|---|---|",
     ]  # fmt: skip
     for r in rows:
@@ -109,7 +110,8 @@ def wording_table(rows: list[dict[str, Any]]) -> str:
 def caption_table(rows: list[dict[str, Any]]) -> str:
     lines = [
         "Descriptions (greedy), share that contains the right word:", "",
-        "| asked as | n | item | colour | usage | audience | example |", "|---|---|---|---|---|---|---|",
+        "| asked as | n | item | colour | usage | audience | example |",
+        "|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     for r in rows:
         shares = [f"{100 * r[k]:.0f} %" for k in ("item", "color", "usage", "audience")]
@@ -120,7 +122,7 @@ def caption_table(rows: list[dict[str, Any]]) -> str:
 
 def probe_table(rows: list[dict[str, Any]]) -> str:
     lines = [
-        "Linear probe on the mean of the 64 output tokens (fitted on train, reported on bench):", "",
+        "Linear probe on the mean of the 64 output tokens (fitted on train, bench reported):", "",
         "| pictures | n | right | majority | recall of each label |", "|---|---|---|---|---|",
     ]  # fmt: skip
     for r in rows:

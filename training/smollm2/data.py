@@ -1,8 +1,7 @@
 """The photographs of the three domains, as uint8 tensors in memory, with facts and splits.
 
-Splits: `products` brings its own (`train` or `bench`). Textiles and solar cells have none, so a
-picture belongs to `bench` when the SHA-256 of its name, modulo 4, is 0: the same on every machine.
-`valid` is a twentieth of train, taken the same way, for learning curves; it is never trained on.
+Splits: `products` brings its own (`train` or `bench`); textiles and solar cells are split by name
+(splits.py). `valid` is a twentieth of train for learning curves; it is never trained on.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from training.smollm2.splits import hashed_split, held_back
 from training.smollm2.words import Facts, of_product, of_solar, of_textile
 
 TEXTILE_PACKAGE, SOLAR_PACKAGE = "conformal_clip_data", "elpv_dataset"
@@ -35,22 +35,6 @@ class Photo:
     split: str
     facts: Facts
     row: dict[str, str]
-
-
-def stable(name: str) -> int:
-    """A number that depends on the name alone."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
-
-
-def hashed_split(name: str) -> str:
-    """train, valid or bench for pictures that come without a split."""
-    if stable(name) % 4 == 0:
-        return "bench"
-    return held_back(name)
-
-
-def held_back(name: str) -> str:
-    return "valid" if stable("valid/" + name) % 20 == 0 else "train"
 
 
 def package_folder(package: str) -> Path:

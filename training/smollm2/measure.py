@@ -2,9 +2,10 @@
 
 `python -m training.smollm2.measure --mmproj M --checkpoint C --data DIR --out skills.json`. Every
 skill is asked in several wordings and read in two ways: the likeliest option (raw), and the
-likeliest after subtracting each option's mean log-probability over train pictures (calibrated;
-labels are not used for it). The best wording and reading are chosen on train pictures and reported
-on bench pictures. The same facts given as text show how much the language model itself loses.
+likeliest after subtracting each option's mean log-probability over pictures (calibrated; labels
+are not used for it). Wordings are compared on the held-back train pictures (`valid`); the best
+wording and reading are then asked on bench pictures. The same facts given as text show how much
+the language model itself loses.
 """
 
 from __future__ import annotations
@@ -51,11 +52,15 @@ def hits(logprobs: Table, skill: Skill, photos: Sequence[Photo], shift: Table) -
 
 
 def tables(
-    engine: Engine, skill: Skill, photos: Sequence[Photo], texts: Sequence[str] | None = None
+    engine: Engine,
+    skill: Skill,
+    photos: Sequence[Photo],
+    wordings: Sequence[str],
+    texts: Sequence[str] | None = None,
 ) -> list[Table]:
     """For every wording, log-probabilities (pictures, options)."""
     paths = [p.path for p in photos]
-    return score_many(engine, paths, texts, skill.wordings, skill.options)
+    return score_many(engine, paths, texts, wordings, skill.options)
 
 
 def readings(
@@ -78,34 +83,48 @@ def fact_text(text: SlotText, photo: Photo) -> str:
 def measure_skill(
     engine: Engine, skill: Skill, photos: Sequence[Photo], count: int, text: SlotText
 ) -> dict[str, Any]:
-    train = skill.usable(sample(photos, skill.domain, "train", count // 2))
+    valid = skill.usable(sample(photos, skill.domain, "valid", count // 3))
     bench = skill.usable(sample(photos, skill.domain, "bench", count))
-    on_train = tables(engine, skill, train)
-    means = [t.mean(0) for t in on_train]
-    chosen = readings(skill, train, on_train, means)
-    reported = readings(skill, bench, tables(engine, skill, bench), means)
-    best = max(chosen, key=lambda k: sum(chosen[k]))
-    told = tables(engine, skill, bench, [fact_text(text, p) for p in bench])
-    ceiling = readings(skill, bench, told, [t.mean(0) for t in told])
-    top = max(ceiling, key=lambda k: sum(ceiling[k]))
+    tried = tables(engine, skill, valid, skill.wordings)
+    means = [t.mean(0) for t in tried]
+    chosen = readings(skill, valid, tried, means)
+    best, reading = max(chosen, key=lambda k: sum(chosen[k]))
+    wording = skill.wordings[best]
+    asked = tables(engine, skill, bench, [wording])
+    final = readings(skill, bench, asked, [means[best]])
     counts = [sum(skill.truth(p) == o for p in bench) for o in skill.options]
     return {
         "skill": skill.name,
         "wanted": skill.wanted,
-        **share(reported[best]),
-        "wording": skill.wordings[best[0]],
-        "reading": best[1],
+        **share(final[0, reading]),
+        "wording": wording,
+        "reading": reading,
+        "raw": share(final[0, "raw"])["value"],
+        "calibrated": share(final[0, "calibrated"])["value"],
         "majority": round(max(counts) / max(1, len(bench)), 4),
         "wordings": [
-            {"wording": w, "raw": share(reported[i, "raw"])["value"],
-             "calibrated": share(reported[i, "calibrated"])["value"]}
+            {
+                "wording": w,
+                "raw": share(chosen[i, "raw"])["value"],
+                "calibrated": share(chosen[i, "calibrated"])["value"],
+            }
             for i, w in enumerate(skill.wordings)
         ],
-        "facts_as_text": {
-            **share(ceiling[top]), "wording": skill.wordings[top[0]], "reading": top[1],
-            "raw": [share(ceiling[i, "raw"])["value"] for i in range(len(skill.wordings))],
-        },
-    }  # fmt: skip
+        "facts_as_text": measure_text(engine, skill, bench[:: max(1, len(bench) // 60)], text),
+    }
+
+
+def measure_text(
+    engine: Engine, skill: Skill, photos: Sequence[Photo], text: SlotText
+) -> dict[str, Any]:
+    """The best of the wordings when the true facts stand as text in the picture's place."""
+    texts = [fact_text(text, p) for p in photos]
+    told = tables(engine, skill, photos, skill.wordings[:4], texts)
+    found = readings(skill, photos, told, [t.mean(0) for t in told])
+    top, reading = max(found, key=lambda k: sum(found[k]))
+    plain = share(found[top, "raw"])["value"]
+    row = share(found[top, reading])
+    return {**row, "wording": skill.wordings[top], "reading": reading, "raw": plain}
 
 
 def measure_captions(engine: Engine, photos: Sequence[Photo], count: int) -> list[dict[str, Any]]:
@@ -141,10 +160,11 @@ def main() -> None:
     start, photos = time.time(), all_photos(options.data)
     text = SlotText(read_tokenizer(find_text_gguf()))
     engine = open_eyes(options.mmproj)
-    rows = []
+    rows, draft = [], options.out.with_name(f"partial-{options.out.name}")
     for skill in SKILLS:
         row = measure_skill(engine, skill, photos, options.count, text)
         rows.append(row)
+        draft.write_text(json.dumps(rows, indent=1), encoding="utf-8")
         told = row["facts_as_text"]["value"]
         print(
             f"{skill.name}: {row['value']:.3f} [{row['low']:.2f}, {row['high']:.2f}] with "
@@ -163,6 +183,7 @@ def main() -> None:
         "probes": probes(options.checkpoint, photos),
         "seconds": round(time.time() - start),
     }
+    draft.unlink(missing_ok=True)
     options.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(json.dumps({"captions": captions, "probes": report["probes"]}, indent=1))
 
