@@ -20,13 +20,16 @@ from idealprompt_cli.types import (
     ScoreRequest,
 )
 from training.smollm2.gguf_text import find_text_gguf
+from training.smollm2.skills import Wording
 
 Engine = Engine
 
 
-def open_eyes(mmproj: Path, text: Path | None = None) -> Engine:
-    """`text` is the package's GGUF unless another is given."""
-    return open_engine("llama_cpp", ModelRef(text or find_text_gguf(), mmproj), EngineOptions())
+def open_eyes(mmproj: Path, text: Path | None = None, threads: int = 0) -> Engine:
+    """`text` is the package's GGUF unless another is given; on a machine that is shared with
+    other work one thread is faster than two that wait for each other."""
+    options = EngineOptions(threads=threads, tune="off" if threads else "auto")
+    return open_engine("llama_cpp", ModelRef(text or find_text_gguf(), mmproj), options)
 
 
 def user(question: str, picture: bool = True) -> tuple[Message, ...]:
@@ -45,7 +48,7 @@ def score_many(
     engine: Engine,
     pictures: Sequence[Path],
     texts: Sequence[str] | None,
-    wordings: Sequence[str],
+    wordings: Sequence[Wording],
     options: Sequence[str],
 ) -> list[np.ndarray]:
     """For every wording, log-probabilities (pictures, options); all in one call, so that the
@@ -53,9 +56,12 @@ def score_many(
     requests = []
     for wording in wordings:
         for i, path in enumerate(pictures):
-            content = user(wording) if texts is None else user(texts[i] + wording, picture=False)
+            question = wording.question
+            content = user(question) if texts is None else user(texts[i] + question, picture=False)
             images = (path,) if texts is None else ()
-            requests.append(ScoreRequest(content, images, tuple(options)))
+            requests.append(
+                ScoreRequest(content, images, tuple(wording.form.format(o) for o in options))
+            )
     table = np.array([s.logprobs for s in engine.score(requests)])
     return list(table.reshape(len(wordings), len(pictures), len(options)))
 

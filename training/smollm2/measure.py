@@ -25,7 +25,7 @@ from training.smollm2.data import Photo, all_photos, data_hash
 from training.smollm2.engine import Engine, generate, open_eyes, score_many
 from training.smollm2.gguf_text import find_text_gguf, read_tokenizer
 from training.smollm2.probe import probes
-from training.smollm2.skills import CAPTIONS, SKILLS, Skill, sample
+from training.smollm2.skills import CAPTIONS, SKILLS, Skill, Wording, sample
 from training.smollm2.slots import UNKNOWN, SlotText
 
 Table = np.ndarray
@@ -55,7 +55,7 @@ def tables(
     engine: Engine,
     skill: Skill,
     photos: Sequence[Photo],
-    wordings: Sequence[str],
+    wordings: Sequence[Wording],
     texts: Sequence[str] | None = None,
 ) -> list[Table]:
     """For every wording, log-probabilities (pictures, options)."""
@@ -81,9 +81,9 @@ def fact_text(text: SlotText, photo: Photo) -> str:
 
 
 def measure_skill(
-    engine: Engine, skill: Skill, photos: Sequence[Photo], count: int, text: SlotText
+    engine: Engine, skill: Skill, photos: Sequence[Photo], count: int
 ) -> dict[str, Any]:
-    valid = skill.usable(sample(photos, skill.domain, "valid", count // 3))
+    valid = skill.usable(sample(photos, skill.domain, "valid", count // 6))
     bench = skill.usable(sample(photos, skill.domain, "bench", count))
     tried = tables(engine, skill, valid, skill.wordings)
     means = [t.mean(0) for t in tried]
@@ -97,34 +97,34 @@ def measure_skill(
         "skill": skill.name,
         "wanted": skill.wanted,
         **share(final[0, reading]),
-        "wording": wording,
+        "wording": str(wording),
         "reading": reading,
         "raw": share(final[0, "raw"])["value"],
         "calibrated": share(final[0, "calibrated"])["value"],
         "majority": round(max(counts) / max(1, len(bench)), 4),
         "wordings": [
             {
-                "wording": w,
+                "wording": str(w),
                 "raw": share(chosen[i, "raw"])["value"],
                 "calibrated": share(chosen[i, "calibrated"])["value"],
             }
             for i, w in enumerate(skill.wordings)
         ],
-        "facts_as_text": measure_text(engine, skill, bench[:: max(1, len(bench) // 60)], text),
     }
 
 
 def measure_text(
-    engine: Engine, skill: Skill, photos: Sequence[Photo], text: SlotText
+    engine: Engine, skill: Skill, photos: Sequence[Photo], count: int, text: SlotText
 ) -> dict[str, Any]:
     """The best of the wordings when the true facts stand as text in the picture's place."""
+    photos = skill.usable(sample(photos, skill.domain, "bench", count // 10))
     texts = [fact_text(text, p) for p in photos]
-    told = tables(engine, skill, photos, skill.wordings[:4], texts)
+    told = tables(engine, skill, photos, skill.wordings, texts)
     found = readings(skill, photos, told, [t.mean(0) for t in told])
     top, reading = max(found, key=lambda k: sum(found[k]))
     plain = share(found[top, "raw"])["value"]
     row = share(found[top, reading])
-    return {**row, "wording": skill.wordings[top], "reading": reading, "raw": plain}
+    return {**row, "wording": str(skill.wordings[top]), "reading": reading, "raw": plain}
 
 
 def measure_captions(engine: Engine, photos: Sequence[Photo], count: int) -> list[dict[str, Any]]:
@@ -155,23 +155,29 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=300, help="bench pictures a skill")
+    parser.add_argument("--threads", type=int, default=0, help="0 lets the engine choose")
+    parser.add_argument(
+        "--ceiling", type=Path, help="JSON of facts-as-text rows by skill, measured before"
+    )
     parser.add_argument("--made", type=Path, help="JSON of make.py: seeds, minutes, data hash")
     options = parser.parse_args()
     start, photos = time.time(), all_photos(options.data)
     text = SlotText(read_tokenizer(find_text_gguf()))
-    engine = open_eyes(options.mmproj)
-    rows, draft = [], options.out.with_name(f"partial-{options.out.name}")
+    engine = open_eyes(options.mmproj, threads=options.threads)
+    rows, ceiling = [], json.loads(options.ceiling.read_text("utf-8")) if options.ceiling else {}
     for skill in SKILLS:
-        row = measure_skill(engine, skill, photos, options.count, text)
+        row = measure_skill(engine, skill, photos, options.count)
+        row["facts_as_text"] = ceiling.get(skill.name) or measure_text(
+            engine, skill, photos, options.count, text
+        )
         rows.append(row)
-        draft.write_text(json.dumps(rows, indent=1), encoding="utf-8")
         told = row["facts_as_text"]["value"]
         print(
             f"{skill.name}: {row['value']:.3f} [{row['low']:.2f}, {row['high']:.2f}] with "
             f"{row['wording']!r} {row['reading']}; facts as text {told:.3f}",
             flush=True,
         )
-    captions = measure_captions(engine, photos, options.count // 3)
+    captions = measure_captions(engine, photos, options.count // 6)
     engine.close()
     report = {
         "mmproj_sha256": hashlib.sha256(options.mmproj.read_bytes()).hexdigest(),
@@ -183,7 +189,6 @@ def main() -> None:
         "probes": probes(options.checkpoint, photos),
         "seconds": round(time.time() - start),
     }
-    draft.unlink(missing_ok=True)
     options.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(json.dumps({"captions": captions, "probes": report["probes"]}, indent=1))
 

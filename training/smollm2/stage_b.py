@@ -85,7 +85,7 @@ def asked(
 def right_answers(
     tower: VisionModel, reader: Reader, parts: Sequence[Part], values: Mapping[str, Values]
 ) -> dict[str, float]:
-    """Share of answers whose every token is the likeliest one, by skill (48 products, 16 others)."""
+    """Share of answers whose every token is the likeliest, by skill (48 products, 16 others)."""
     rng, hits = Random(5), dict[str, list[bool]]()
     for part in parts:
         for start in range(0, 48 if part.domain == "products" else 16, 16):
