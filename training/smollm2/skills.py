@@ -60,12 +60,14 @@ SKILLS = (
     ),
     Skill(
         "article type (top 20)", "products", tuple(dict.fromkeys(ITEMS[t] for t in TOP_TYPES)),
-        asked("item", "The item is", "What is this?", "item:", "Name the article in one or two words."),
+        asked("item", "The item is", "What is this?", "item:",
+              "Name the article in one or two words."),
         type_name, 0.65,
     ),
     Skill(
         "colour (11 groups)", "products", COLOURS,
-        asked("color", "The color is", "What color is it?", "color:", "Name the main color in one word."),
+        asked("color", "The color is", "What color is it?", "color:",
+              "Name the main color in one word."),
         lambda p: p.facts.color, 0.60,
     ),
     Skill(
@@ -82,7 +84,8 @@ SKILLS = (
     ),
     Skill(
         "textile grade", "textiles", ("good", "damaged", "wrong"),
-        asked("condition", "The condition is", "What is the condition?", "Is it good, damaged or wrong?"),
+        asked("condition", "The condition is", "What is the condition?",
+              "Is it good, damaged or wrong?"),
         lambda p: p.facts.condition,
     ),
     Skill(
