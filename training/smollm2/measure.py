@@ -16,19 +16,21 @@ import json
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from training.smollm2.data import Photo, all_photos, data_hash
-from training.smollm2.engine import Engine, generate, open_eyes, score_many
+from training.smollm2.engine import Ask, Engine, generate, open_eyes, score_all
 from training.smollm2.gguf_text import find_text_gguf, read_tokenizer
 from training.smollm2.probe import probes
 from training.smollm2.skills import CAPTIONS, SKILLS, Skill, Wording, sample
 from training.smollm2.slots import UNKNOWN, SlotText
 
 Table = np.ndarray
+DOMAINS = ("products", "textiles", "solar")
 
 
 def wilson(right: int, n: int, z: float = 1.96) -> tuple[float, float]:
@@ -51,18 +53,6 @@ def hits(logprobs: Table, skill: Skill, photos: Sequence[Photo], shift: Table) -
     return [skill.options[b] == skill.truth(p) for b, p in zip(best, photos, strict=True)]
 
 
-def tables(
-    engine: Engine,
-    skill: Skill,
-    photos: Sequence[Photo],
-    wordings: Sequence[Wording],
-    texts: Sequence[str] | None = None,
-) -> list[Table]:
-    """For every wording, log-probabilities (pictures, options)."""
-    paths = [p.path for p in photos]
-    return score_many(engine, paths, texts, wordings, skill.options)
-
-
 def readings(
     skill: Skill, photos: Sequence[Photo], found: Sequence[Table], means: Sequence[Table]
 ) -> dict[tuple[int, str], list[bool]]:
@@ -80,51 +70,82 @@ def fact_text(text: SlotText, photo: Photo) -> str:
     return str(text.tokenizer.decode(ids))
 
 
-def measure_skill(
-    engine: Engine, skill: Skill, photos: Sequence[Photo], count: int
-) -> dict[str, Any]:
-    valid = skill.usable(sample(photos, skill.domain, "valid", count // 6))
-    bench = skill.usable(sample(photos, skill.domain, "bench", count))
-    tried = tables(engine, skill, valid, skill.wordings)
-    means = [t.mean(0) for t in tried]
-    chosen = readings(skill, valid, tried, means)
-    best, reading = max(chosen, key=lambda k: sum(chosen[k]))
-    wording = skill.wordings[best]
-    asked = tables(engine, skill, bench, [wording])
-    final = readings(skill, bench, asked, [means[best]])
-    counts = [sum(skill.truth(p) == o for p in bench) for o in skill.options]
-    return {
-        "skill": skill.name,
-        "wanted": skill.wanted,
-        **share(final[0, reading]),
-        "wording": str(wording),
-        "reading": reading,
-        "raw": share(final[0, "raw"])["value"],
-        "calibrated": share(final[0, "calibrated"])["value"],
-        "majority": round(max(counts) / max(1, len(bench)), 4),
-        "wordings": [
-            {
-                "wording": str(w),
-                "raw": share(chosen[i, "raw"])["value"],
-                "calibrated": share(chosen[i, "calibrated"])["value"],
-            }
+def photos_of(photos: Sequence[Photo], skill: Skill, split: str, count: int) -> list[Photo]:
+    return skill.usable(sample(photos, skill.domain, split, count))
+
+
+def ask(skill: Skill, photos: Sequence[Photo], wordings: Sequence[Wording]) -> Ask:
+    return Ask([p.path for p in photos], wordings, skill.options)
+
+
+def by_share(found: dict[tuple[int, str], list[bool]]) -> tuple[int, str]:
+    return max(found, key=lambda k: sum(found[k]))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the held-back pictures chose for a skill, with every wording's shares."""
+
+    wording: Wording
+    reading: str
+    mean: Table
+    tried: list[dict[str, Any]]
+
+
+def choose(
+    engine: Engine, skills: Sequence[Skill], photos: Sequence[Photo], count: int
+) -> list[Choice]:
+    """The best wording and reading of every skill, on pictures of `valid`."""
+    groups = [photos_of(photos, s, "valid", count) for s in skills]
+    asks = [ask(s, group, s.wordings) for s, group in zip(skills, groups, strict=True)]
+    choices = []
+    for skill, group, tables in zip(skills, groups, score_all(engine, asks), strict=True):
+        found = readings(skill, group, tables, [t.mean(0) for t in tables])
+        best, reading = by_share(found)
+        tried = [
+            {"wording": str(w), **{r: share(found[i, r])["value"] for r in ("raw", "calibrated")}}
             for i, w in enumerate(skill.wordings)
-        ],
-    }
+        ]
+        choices.append(Choice(skill.wordings[best], reading, tables[best].mean(0), tried))
+    return choices
 
 
-def measure_text(
-    engine: Engine, skill: Skill, photos: Sequence[Photo], count: int, text: SlotText
-) -> dict[str, Any]:
+def report_skills(
+    engine: Engine, skills: Sequence[Skill], photos: Sequence[Photo], count: int
+) -> list[dict[str, Any]]:
+    """Rows of skills.json for skills that ask about the same pictures."""
+    choices = choose(engine, skills, photos, count // 6)
+    groups = [photos_of(photos, s, "bench", count) for s in skills]
+    asks = [ask(s, g, [c.wording]) for s, g, c in zip(skills, groups, choices, strict=True)]
+    rows = []
+    scored = score_all(engine, asks)
+    for skill, group, tables, choice in zip(skills, groups, scored, choices, strict=True):
+        final = readings(skill, group, tables, [choice.mean])
+        counts = [sum(skill.truth(p) == o for p in group) for o in skill.options]
+        row = {"skill": skill.name, "wanted": skill.wanted, **share(final[0, choice.reading])}
+        row |= {"wording": str(choice.wording), "reading": choice.reading}
+        row |= {r: share(final[0, r])["value"] for r in ("raw", "calibrated")}
+        row |= {"majority": round(max(counts) / len(group), 4), "wordings": choice.tried}
+        rows.append(row)
+    return rows
+
+
+def report_texts(
+    engine: Engine, skills: Sequence[Skill], photos: Sequence[Photo], count: int, text: SlotText
+) -> list[dict[str, Any]]:
     """The best of the wordings when the true facts stand as text in the picture's place."""
-    photos = skill.usable(sample(photos, skill.domain, "bench", count // 10))
-    texts = [fact_text(text, p) for p in photos]
-    told = tables(engine, skill, photos, skill.wordings, texts)
-    found = readings(skill, photos, told, [t.mean(0) for t in told])
-    top, reading = max(found, key=lambda k: sum(found[k]))
-    plain = share(found[top, "raw"])["value"]
-    row = share(found[top, reading])
-    return {**row, "wording": str(skill.wordings[top]), "reading": reading, "raw": plain}
+    groups = [photos_of(photos, s, "bench", count) for s in skills]
+    asks = [
+        replace(ask(s, group, s.wordings), texts=[fact_text(text, p) for p in group])
+        for s, group in zip(skills, groups, strict=True)
+    ]
+    rows = []
+    for skill, group, tables in zip(skills, groups, score_all(engine, asks), strict=True):
+        found = readings(skill, group, tables, [t.mean(0) for t in tables])
+        top, reading = by_share(found)
+        row = {"wording": str(skill.wordings[top]), "reading": reading}
+        rows.append({**share(found[top, reading]), **row, "raw": share(found[top, "raw"])["value"]})
+    return rows
 
 
 def measure_captions(engine: Engine, photos: Sequence[Photo], count: int) -> list[dict[str, Any]]:
@@ -156,27 +177,19 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=300, help="bench pictures a skill")
     parser.add_argument("--threads", type=int, default=0, help="0 lets the engine choose")
-    parser.add_argument(
-        "--ceiling", type=Path, help="JSON of facts-as-text rows by skill, measured before"
-    )
     parser.add_argument("--made", type=Path, help="JSON of make.py: seeds, minutes, data hash")
     options = parser.parse_args()
     start, photos = time.time(), all_photos(options.data)
     text = SlotText(read_tokenizer(find_text_gguf()))
     engine = open_eyes(options.mmproj, threads=options.threads)
-    rows, ceiling = [], json.loads(options.ceiling.read_text("utf-8")) if options.ceiling else {}
-    for skill in SKILLS:
-        row = measure_skill(engine, skill, photos, options.count)
-        row["facts_as_text"] = ceiling.get(skill.name) or measure_text(
-            engine, skill, photos, options.count, text
-        )
-        rows.append(row)
-        told = row["facts_as_text"]["value"]
-        print(
-            f"{skill.name}: {row['value']:.3f} [{row['low']:.2f}, {row['high']:.2f}] with "
-            f"{row['wording']!r} {row['reading']}; facts as text {told:.3f}",
-            flush=True,
-        )
+    rows: list[dict[str, Any]] = []
+    for domain in DOMAINS:
+        skills = [s for s in SKILLS if s.domain == domain]
+        some = report_skills(engine, skills, photos, options.count)
+        told = report_texts(engine, skills, photos, options.count // 12, text)
+        rows += [{**r, "facts_as_text": t} for r, t in zip(some, told, strict=True)]
+        for row in rows[-len(some) :]:
+            print(json.dumps(row), flush=True)
     captions = measure_captions(engine, photos, options.count // 6)
     engine.close()
     report = {
