@@ -16,7 +16,7 @@ import json
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +88,9 @@ class Choice:
 
     wording: Wording
     reading: str
-    mean: Table
+    mean: list[float]
     tried: list[dict[str, Any]]
+    n: int
 
 
 def choose(
@@ -106,26 +107,53 @@ def choose(
             {"wording": str(w), **{r: share(found[i, r])["value"] for r in ("raw", "calibrated")}}
             for i, w in enumerate(skill.wordings)
         ]
-        choices.append(Choice(skill.wordings[best], reading, tables[best].mean(0), tried))
+        mean = tables[best].mean(0).tolist()
+        choices.append(Choice(skill.wordings[best], reading, mean, tried, len(group)))
     return choices
 
 
+def read_choices(path: Path) -> dict[str, Choice]:
+    """Choices of an earlier run, by skill."""
+    rows = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    return {k: Choice(**{**v, "wording": Wording(**v["wording"])}) for k, v in rows.items()}
+
+
+def chosen_once(
+    engine: Engine, skills: Sequence[Skill], photos: Sequence[Photo], count: int, path: Path
+) -> list[Choice]:
+    """`choose`, kept in a file, since trying every wording takes longest."""
+    known = read_choices(path)
+    missing = [s for s in skills if s.name not in known]
+    if missing:
+        new = choose(engine, missing, photos, count)
+        known |= {s.name: c for s, c in zip(missing, new, strict=True)}
+        rows = {k: asdict(c) for k, c in known.items()}
+        path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    return [known[s.name] for s in skills]
+
+
 def report_skills(
-    engine: Engine, skills: Sequence[Skill], photos: Sequence[Photo], count: int
+    engine: Engine,
+    skills: Sequence[Skill],
+    photos: Sequence[Photo],
+    count: int,
+    choices: Sequence[Choice],
 ) -> list[dict[str, Any]]:
     """Rows of skills.json for skills that ask about the same pictures."""
-    choices = choose(engine, skills, photos, count // 6)
     groups = [photos_of(photos, s, "bench", count) for s in skills]
     asks = [ask(s, g, [c.wording]) for s, g, c in zip(skills, groups, choices, strict=True)]
     rows = []
     scored = score_all(engine, asks)
     for skill, group, tables, choice in zip(skills, groups, scored, choices, strict=True):
-        final = readings(skill, group, tables, [choice.mean])
+        final = readings(skill, group, tables, [np.array(choice.mean)])
         counts = [sum(skill.truth(p) == o for p in group) for o in skill.options]
         row = {"skill": skill.name, "wanted": skill.wanted, **share(final[0, choice.reading])}
         row |= {"wording": str(choice.wording), "reading": choice.reading}
-        row |= {r: share(final[0, r])["value"] for r in ("raw", "calibrated")}
-        row |= {"majority": round(max(counts) / len(group), 4), "wordings": choice.tried}
+        row |= {
+            "majority": round(max(counts) / len(group), 4),
+            "wordings": choice.tried,
+            "tried_on": choice.n,
+        }
         rows.append(row)
     return rows
 
@@ -176,6 +204,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=300, help="bench pictures a skill")
+    parser.add_argument("--tried", type=int, default=60, help="valid pictures for the wordings")
+    parser.add_argument("--told", type=int, default=25, help="bench pictures as text")
+    parser.add_argument("--captions", type=int, default=50, help="bench pictures to describe")
+    parser.add_argument("--choices", type=Path, default=Path("choices.json"), help="kept wordings")
     parser.add_argument("--threads", type=int, default=0, help="0 lets the engine choose")
     parser.add_argument("--made", type=Path, help="JSON of make.py: seeds, minutes, data hash")
     options = parser.parse_args()
@@ -185,12 +217,14 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for domain in DOMAINS:
         skills = [s for s in SKILLS if s.domain == domain]
-        some = report_skills(engine, skills, photos, options.count)
-        told = report_texts(engine, skills, photos, options.count // 12, text)
+        count = options.count if domain == "products" else options.count // 2
+        choices = chosen_once(engine, skills, photos, options.tried, options.choices)
+        some = report_skills(engine, skills, photos, count, choices)
+        told = report_texts(engine, skills, photos, options.told, text)
         rows += [{**r, "facts_as_text": t} for r, t in zip(some, told, strict=True)]
         for row in rows[-len(some) :]:
             print(json.dumps(row), flush=True)
-    captions = measure_captions(engine, photos, options.count // 6)
+    captions = measure_captions(engine, photos, options.captions)
     engine.close()
     report = {
         "mmproj_sha256": hashlib.sha256(options.mmproj.read_bytes()).hexdigest(),
