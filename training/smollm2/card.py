@@ -61,7 +61,7 @@ Measured by `python -m training.smollm2.measure` in llama.cpp with the files as 
 is asked in several wordings; wording and reading were chosen on held-back train pictures. "Raw" is
 the likeliest option; "calibrated" subtracts each option's mean log-probability over those pictures.
 "Facts as text" is the ceiling of the reading half: the same questions with the true facts as text
-in the picture's place, in the best of the wordings. "A -> B {}" asks A and puts the options as B.
+in the picture's place, in the best of the wordings. "A -> B" asks A and puts the options as B.
 
 """
 TAIL = """
