@@ -6,6 +6,7 @@ The one place of this folder that imports `idealprompt_cli`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,14 @@ from idealprompt_cli.core.requests import GenerateRequest, ScoreRequest
 from idealprompt_cli.core.task import ModelRef
 from idealprompt_cli.engines import EngineOptions, open_engine
 from training.smollm2.gguf_text import find_text_gguf
+from training.smollm2.skills import Wording
 
 
-def open_eyes(mmproj: Path, text: Path | None = None) -> Engine:
-    """`text` is the package's GGUF unless another is given."""
-    return open_engine("llama_cpp", ModelRef(text or find_text_gguf(), mmproj), EngineOptions())
+def open_eyes(mmproj: Path, text: Path | None = None, threads: int = 0) -> Engine:
+    """`text` is the package's GGUF unless another is given; on a machine that is shared with
+    other work one thread is faster than two that wait for each other."""
+    options = EngineOptions(threads=threads, tune="off" if threads else "auto")
+    return open_engine("llama_cpp", ModelRef(text or find_text_gguf(), mmproj), options)
 
 
 def user(question: str, picture: bool = True) -> tuple[Message, ...]:
@@ -35,23 +39,41 @@ def score(
     return [s.logprobs for s in engine.score(requests)]
 
 
-def score_many(
-    engine: Engine,
-    pictures: Sequence[Path],
-    texts: Sequence[str] | None,
-    wordings: Sequence[str],
-    options: Sequence[str],
-) -> list[np.ndarray]:
-    """For every wording, log-probabilities (pictures, options); all in one call, so that the
-    engine reads each picture once. `texts` stand in the pictures' place where given."""
-    requests = []
-    for wording in wordings:
-        for i, path in enumerate(pictures):
-            content = user(wording) if texts is None else user(texts[i] + wording, picture=False)
-            images = (path,) if texts is None else ()
-            requests.append(ScoreRequest(content, images, tuple(options)))
-    table = np.array([s.logprobs for s in engine.score(requests)])
-    return list(table.reshape(len(wordings), len(pictures), len(options)))
+@dataclass(frozen=True)
+class Ask:
+    """Pictures, wordings and options of one skill; `texts`, where given, replace the pictures."""
+
+    pictures: Sequence[Path]
+    wordings: Sequence[Wording]
+    options: Sequence[str]
+    texts: Sequence[str] | None = None
+
+    def requests(self) -> list[ScoreRequest]:
+        found = []
+        for wording in self.wordings:
+            answers = tuple(wording.form.format(o) for o in self.options)
+            for i, path in enumerate(self.pictures):
+                if self.texts is None:
+                    found.append(ScoreRequest(user(wording.question), (path,), answers))
+                else:
+                    content = user(self.texts[i] + wording.question, picture=False)
+                    found.append(ScoreRequest(content, (), answers))
+        return found
+
+
+def score_all(engine: Engine, asks: Sequence[Ask]) -> list[list[np.ndarray]]:
+    """For every ask and wording, log-probabilities (pictures, options).
+
+    All in one call, so that the engine reads each picture once for all skills.
+    """
+    requests = [a.requests() for a in asks]
+    scored = iter(engine.score([r for some in requests for r in some]))
+    tables = []
+    for ask in asks:
+        shape = (len(ask.wordings), len(ask.pictures), len(ask.options))
+        rows = [next(scored).logprobs for _ in range(shape[0] * shape[1])]
+        tables.append(list(np.array(rows).reshape(shape)))
+    return tables
 
 
 def generate(engine: Engine, pictures: Sequence[Path], question: str, most: int = 24) -> list[str]:

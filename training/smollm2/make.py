@@ -71,7 +71,8 @@ def main() -> None:
     run("export", "--checkpoint", b, "--out", mmproj)
     run("verify", "--checkpoint", b, "--mmproj", mmproj, "--data", data)
     run("measure", "--checkpoint", b, "--mmproj", mmproj, "--data", data,
-        "--made", work / "made.json", "--out", model / "skills.json")  # fmt: skip
+        "--made", work / "made.json",
+        "--choices", work / "choices.json", "--out", model / "skills.json")  # fmt: skip
     run("curves", "--logs", work, "--out", model / "curves.png")
     run("card", "--skills", model / "skills.json", "--out", model / "README.md")
 

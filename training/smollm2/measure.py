@@ -16,19 +16,21 @@ import json
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from training.smollm2.data import Photo, all_photos, data_hash
-from training.smollm2.engine import Engine, generate, open_eyes, score_many
+from training.smollm2.engine import Ask, Engine, generate, open_eyes, score_all
 from training.smollm2.gguf_text import find_text_gguf, read_tokenizer
 from training.smollm2.probe import probes
-from training.smollm2.skills import CAPTIONS, SKILLS, Skill, sample
+from training.smollm2.skills import CAPTIONS, SKILLS, Skill, Wording, sample
 from training.smollm2.slots import UNKNOWN, SlotText
 
 Table = np.ndarray
+DOMAINS = ("products", "textiles", "solar")
 
 
 def wilson(right: int, n: int, z: float = 1.96) -> tuple[float, float]:
@@ -51,18 +53,6 @@ def hits(logprobs: Table, skill: Skill, photos: Sequence[Photo], shift: Table) -
     return [skill.options[b] == skill.truth(p) for b, p in zip(best, photos, strict=True)]
 
 
-def tables(
-    engine: Engine,
-    skill: Skill,
-    photos: Sequence[Photo],
-    wordings: Sequence[str],
-    texts: Sequence[str] | None = None,
-) -> list[Table]:
-    """For every wording, log-probabilities (pictures, options)."""
-    paths = [p.path for p in photos]
-    return score_many(engine, paths, texts, wordings, skill.options)
-
-
 def readings(
     skill: Skill, photos: Sequence[Photo], found: Sequence[Table], means: Sequence[Table]
 ) -> dict[tuple[int, str], list[bool]]:
@@ -80,51 +70,110 @@ def fact_text(text: SlotText, photo: Photo) -> str:
     return str(text.tokenizer.decode(ids))
 
 
-def measure_skill(
-    engine: Engine, skill: Skill, photos: Sequence[Photo], count: int, text: SlotText
-) -> dict[str, Any]:
-    valid = skill.usable(sample(photos, skill.domain, "valid", count // 3))
-    bench = skill.usable(sample(photos, skill.domain, "bench", count))
-    tried = tables(engine, skill, valid, skill.wordings)
-    means = [t.mean(0) for t in tried]
-    chosen = readings(skill, valid, tried, means)
-    best, reading = max(chosen, key=lambda k: sum(chosen[k]))
-    wording = skill.wordings[best]
-    asked = tables(engine, skill, bench, [wording])
-    final = readings(skill, bench, asked, [means[best]])
-    counts = [sum(skill.truth(p) == o for p in bench) for o in skill.options]
-    return {
-        "skill": skill.name,
-        "wanted": skill.wanted,
-        **share(final[0, reading]),
-        "wording": wording,
-        "reading": reading,
-        "raw": share(final[0, "raw"])["value"],
-        "calibrated": share(final[0, "calibrated"])["value"],
-        "majority": round(max(counts) / max(1, len(bench)), 4),
-        "wordings": [
-            {
-                "wording": w,
-                "raw": share(chosen[i, "raw"])["value"],
-                "calibrated": share(chosen[i, "calibrated"])["value"],
-            }
+def photos_of(photos: Sequence[Photo], skill: Skill, split: str, count: int) -> list[Photo]:
+    return skill.usable(sample(photos, skill.domain, split, count))
+
+
+def ask(skill: Skill, photos: Sequence[Photo], wordings: Sequence[Wording]) -> Ask:
+    return Ask([p.path for p in photos], wordings, skill.options)
+
+
+def by_share(found: dict[tuple[int, str], list[bool]]) -> tuple[int, str]:
+    return max(found, key=lambda k: sum(found[k]))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the held-back pictures chose for a skill, with every wording's shares."""
+
+    wording: Wording
+    reading: str
+    mean: list[float]
+    tried: list[dict[str, Any]]
+    n: int
+
+
+def choose(
+    engine: Engine, skills: Sequence[Skill], photos: Sequence[Photo], count: int
+) -> list[Choice]:
+    """The best wording and reading of every skill, on pictures of `valid`."""
+    groups = [photos_of(photos, s, "valid", count) for s in skills]
+    asks = [ask(s, group, s.wordings) for s, group in zip(skills, groups, strict=True)]
+    choices = []
+    for skill, group, tables in zip(skills, groups, score_all(engine, asks), strict=True):
+        found = readings(skill, group, tables, [t.mean(0) for t in tables])
+        best, reading = by_share(found)
+        tried = [
+            {"wording": str(w), **{r: share(found[i, r])["value"] for r in ("raw", "calibrated")}}
             for i, w in enumerate(skill.wordings)
-        ],
-        "facts_as_text": measure_text(engine, skill, bench[:: max(1, len(bench) // 60)], text),
-    }
+        ]
+        mean = tables[best].mean(0).tolist()
+        choices.append(Choice(skill.wordings[best], reading, mean, tried, len(group)))
+    return choices
 
 
-def measure_text(
-    engine: Engine, skill: Skill, photos: Sequence[Photo], text: SlotText
-) -> dict[str, Any]:
+def read_choices(path: Path) -> dict[str, Choice]:
+    """Choices of an earlier run, by skill."""
+    rows = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    return {k: Choice(**{**v, "wording": Wording(**v["wording"])}) for k, v in rows.items()}
+
+
+def chosen_once(
+    engine: Engine, skills: Sequence[Skill], photos: Sequence[Photo], count: int, path: Path
+) -> list[Choice]:
+    """`choose`, kept in a file, since trying every wording takes longest."""
+    known = read_choices(path)
+    missing = [s for s in skills if s.name not in known]
+    if missing:
+        new = choose(engine, missing, photos, count)
+        known |= {s.name: c for s, c in zip(missing, new, strict=True)}
+        rows = {k: asdict(c) for k, c in known.items()}
+        path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    return [known[s.name] for s in skills]
+
+
+def report_skills(
+    engine: Engine,
+    skills: Sequence[Skill],
+    photos: Sequence[Photo],
+    count: int,
+    choices: Sequence[Choice],
+) -> list[dict[str, Any]]:
+    """Rows of skills.json for skills that ask about the same pictures."""
+    groups = [photos_of(photos, s, "bench", count) for s in skills]
+    asks = [ask(s, g, [c.wording]) for s, g, c in zip(skills, groups, choices, strict=True)]
+    rows = []
+    scored = score_all(engine, asks)
+    for skill, group, tables, choice in zip(skills, groups, scored, choices, strict=True):
+        final = readings(skill, group, tables, [np.array(choice.mean)])
+        counts = [sum(skill.truth(p) == o for p in group) for o in skill.options]
+        row = {"skill": skill.name, "wanted": skill.wanted, **share(final[0, choice.reading])}
+        row |= {"wording": str(choice.wording), "reading": choice.reading}
+        row |= {
+            "majority": round(max(counts) / len(group), 4),
+            "wordings": choice.tried,
+            "tried_on": choice.n,
+        }
+        rows.append(row)
+    return rows
+
+
+def report_texts(
+    engine: Engine, skills: Sequence[Skill], photos: Sequence[Photo], count: int, text: SlotText
+) -> list[dict[str, Any]]:
     """The best of the wordings when the true facts stand as text in the picture's place."""
-    texts = [fact_text(text, p) for p in photos]
-    told = tables(engine, skill, photos, skill.wordings[:4], texts)
-    found = readings(skill, photos, told, [t.mean(0) for t in told])
-    top, reading = max(found, key=lambda k: sum(found[k]))
-    plain = share(found[top, "raw"])["value"]
-    row = share(found[top, reading])
-    return {**row, "wording": skill.wordings[top], "reading": reading, "raw": plain}
+    groups = [photos_of(photos, s, "bench", count) for s in skills]
+    asks = [
+        replace(ask(s, group, s.wordings), texts=[fact_text(text, p) for p in group])
+        for s, group in zip(skills, groups, strict=True)
+    ]
+    rows = []
+    for skill, group, tables in zip(skills, groups, score_all(engine, asks), strict=True):
+        found = readings(skill, group, tables, [t.mean(0) for t in tables])
+        top, reading = by_share(found)
+        row = {"wording": str(skill.wordings[top]), "reading": reading}
+        rows.append({**share(found[top, reading]), **row, "raw": share(found[top, "raw"])["value"]})
+    return rows
 
 
 def measure_captions(engine: Engine, photos: Sequence[Photo], count: int) -> list[dict[str, Any]]:
@@ -155,23 +204,27 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=300, help="bench pictures a skill")
+    parser.add_argument("--tried", type=int, default=60, help="valid pictures for the wordings")
+    parser.add_argument("--told", type=int, default=25, help="bench pictures as text")
+    parser.add_argument("--captions", type=int, default=50, help="bench pictures to describe")
+    parser.add_argument("--choices", type=Path, default=Path("choices.json"), help="kept wordings")
+    parser.add_argument("--threads", type=int, default=0, help="0 lets the engine choose")
     parser.add_argument("--made", type=Path, help="JSON of make.py: seeds, minutes, data hash")
     options = parser.parse_args()
     start, photos = time.time(), all_photos(options.data)
     text = SlotText(read_tokenizer(find_text_gguf()))
-    engine = open_eyes(options.mmproj)
-    rows, draft = [], options.out.with_name(f"partial-{options.out.name}")
-    for skill in SKILLS:
-        row = measure_skill(engine, skill, photos, options.count, text)
-        rows.append(row)
-        draft.write_text(json.dumps(rows, indent=1), encoding="utf-8")
-        told = row["facts_as_text"]["value"]
-        print(
-            f"{skill.name}: {row['value']:.3f} [{row['low']:.2f}, {row['high']:.2f}] with "
-            f"{row['wording']!r} {row['reading']}; facts as text {told:.3f}",
-            flush=True,
-        )
-    captions = measure_captions(engine, photos, options.count // 3)
+    engine = open_eyes(options.mmproj, threads=options.threads)
+    rows: list[dict[str, Any]] = []
+    for domain in DOMAINS:
+        skills = [s for s in SKILLS if s.domain == domain]
+        count = options.count if domain == "products" else options.count // 2
+        choices = chosen_once(engine, skills, photos, options.tried, options.choices)
+        some = report_skills(engine, skills, photos, count, choices)
+        told = report_texts(engine, skills, photos, options.told, text)
+        rows += [{**r, "facts_as_text": t} for r, t in zip(some, told, strict=True)]
+        for row in rows[-len(some) :]:
+            print(json.dumps(row), flush=True)
+    captions = measure_captions(engine, photos, options.captions)
     engine.close()
     report = {
         "mmproj_sha256": hashlib.sha256(options.mmproj.read_bytes()).hexdigest(),
@@ -183,7 +236,6 @@ def main() -> None:
         "probes": probes(options.checkpoint, photos),
         "seconds": round(time.time() - start),
     }
-    draft.unlink(missing_ok=True)
     options.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(json.dumps({"captions": captions, "probes": report["probes"]}, indent=1))
 

@@ -16,13 +16,24 @@ TOP_TYPES = (
 
 
 @dataclass(frozen=True)
+class Wording:
+    """A question, and the form in which an option is put as the assistant's answer."""
+
+    question: str
+    form: str = "{}"
+
+    def __str__(self) -> str:
+        return self.question if self.form == "{}" else f"{self.question} -> {self.form}"
+
+
+@dataclass(frozen=True)
 class Skill:
     """`truth` gives a photo's right option, None where the photo does not count."""
 
     name: str
     domain: str
     options: tuple[str, ...]
-    wordings: tuple[str, ...]
+    wordings: tuple[Wording, ...]
     truth: Callable[[Photo], str | None]
     wanted: float | None = None
 
@@ -34,50 +45,52 @@ def type_name(photo: Photo) -> str | None:
     return ITEMS[photo.label] if photo.label in TOP_TYPES else None
 
 
+def asked(line: str, statement: str, *questions: str) -> tuple[Wording, ...]:
+    """The questions with bare options, then a line of the fact sheet and a statement as answers."""
+    forms = (("Fill in the form.", f"{line}: {{}}"), ("What do you see?", f"{statement} {{}}"))
+    return (*map(Wording, questions), *(Wording(q, f) for q, f in forms))
+
+
 SKILLS = (
     Skill(
         "category", "products", ("clothing", "footwear", "accessory"),
-        ("What is the type of the product?", "Complete: type:", "type:",
-         "Is it clothing, footwear or accessory?", "What category is this? Answer with one word.",
-         "Which kind of goods does the photo show: clothing, footwear or accessory?"),
+        asked("type", "The type is", "What is the type of the product?", "Complete: type:",
+              "Is it clothing, footwear or accessory?"),
         lambda p: p.facts.category, 0.90,
     ),
     Skill(
         "article type (top 20)", "products", tuple(dict.fromkeys(ITEMS[t] for t in TOP_TYPES)),
-        ("What is this?", "Complete: item:", "item:", "What product is shown?",
-         "Name the article in one or two words.", "What do you see in the photo?"),
+        asked("item", "The item is", "What is this?", "item:",
+              "Name the article in one or two words."),
         type_name, 0.65,
     ),
     Skill(
         "colour (11 groups)", "products", COLOURS,
-        ("What color is it?", "Complete: color:", "color:", "What colour is the product?",
-         "Name the main color in one word.", "Which colour do you see?"),
+        asked("color", "The color is", "What color is it?", "color:",
+              "Name the main color in one word."),
         lambda p: p.facts.color, 0.60,
     ),
     Skill(
         "gender", "products", ("men", "women", "everyone"),
-        ("Who is it made for?", "Complete: made for:", "made for:",
-         "Is it for men, women or everyone?", "For whom is this product? Answer with one word.",
-         "Who would wear this?"),
+        asked("made for", "It is made for", "Who is it made for?", "Complete: made for:",
+              "Is it for men, women or everyone?"),
         lambda p: p.facts.audience,
     ),
     Skill(
         "usage", "products", ("casual", "formal", "sports", "ethnic"),
-        ("What is it used for?", "Complete: use:", "use:",
-         "Is it casual, formal, sports or ethnic?", "What is the style? Answer with one word.",
-         "For what occasion is it?"),
+        asked("use", "The use is", "What is it used for?", "Complete: use:",
+              "Is it casual, formal, sports or ethnic?"),
         lambda p: p.facts.usage,
     ),
     Skill(
         "textile grade", "textiles", ("good", "damaged", "wrong"),
-        ("What is the condition?", "Complete: condition:", "Is it good, damaged or wrong?",
-         "How good is the fabric?"),
+        asked("condition", "The condition is", "What is the condition?",
+              "Is it good, damaged or wrong?"),
         lambda p: p.facts.condition,
     ),
     Skill(
         "solar cell", "solar", ("good", "broken"),
-        ("What is the condition?", "Complete: condition:", "Is it good or broken?",
-         "How good is the solar cell?"),
+        asked("condition", "The condition is", "What is the condition?", "Is it good or broken?"),
         lambda p: p.facts.condition,
     ),
 )  # fmt: skip

@@ -17,12 +17,12 @@ CONFIG = VisionConfig(image=128, patch=16, width=192, layers=8, heads=6, hidden=
 
 
 def resized(pictures: Tensor, side: int = CONFIG.image) -> Tensor:
-    """(B, 3, H, W) uint8 to (B, 3, side, side) in [-1, 1], as llama.cpp resizes.
+    """(B, 3, H, W) uint8 to (B, 3, side, side) in [-1, 1], as llama.cpp resizes for `janus_pro`.
 
-    Bilinear between the four neighbours, corners on corners, rounded down to whole grey levels.
+    Pillow's bicubic with anti-aliasing, rounded to whole grey levels.
     """
-    x = F.interpolate(pictures.float(), (side, side), mode="bilinear", align_corners=True)
-    return x.floor() / 127.5 - 1.0
+    x = F.interpolate(pictures, (side, side), mode="bicubic", antialias=True)
+    return x.float() / 127.5 - 1.0
 
 
 def augmented(pictures: Tensor, domain: str, rng: torch.Generator) -> Tensor:

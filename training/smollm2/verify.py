@@ -87,6 +87,7 @@ def main() -> None:
     parser.add_argument("--mmproj", type=Path, required=True)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--limit", type=float, default=0.05)
+    parser.add_argument("--threads", type=int, default=0, help="0 lets the engine choose")
     parser.add_argument("--quantised", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -94,7 +95,7 @@ def main() -> None:
         if not options.quantised:
             text = Path(folder) / "f32.gguf"
             write_f32(find_text_gguf(), text)
-        engine = open_eyes(options.mmproj, text)
+        engine = open_eyes(options.mmproj, text, options.threads)
         found = compare(Reference(options.checkpoint), engine, all_photos(options.data))
         engine.close()
     print(f"largest gap {max(found):.4f}, mean gap {np.mean(found):.4f}")
