@@ -6,8 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
+from benchmarks.compare import collect
+
 from . import __doc__ as about
-from . import compare
+from . import compare, report
 from .catalogue import TASKS
 from .sources import MissingData
 from .write import DATA, write_task
@@ -45,7 +47,13 @@ def main() -> int:
     writing.add_argument("--seed", type=int, default=0)
     comparing = commands.add_parser("compare", help="run methods on written tasks")
     compare.add_arguments(comparing)
+    reporting = commands.add_parser("report", help="put the tables of the runs into the README")
+    reporting.add_argument("--runs", type=Path, help="read these runs (real.jsonl) first")
     options = parser.parse_args()
+    if options.command == "report":
+        if options.runs:
+            collect(options.runs, report.RESULTS)
+        return report.write_report()
     if options.command == "compare":
         return compare.compare(options)
     if options.command == "list":
