@@ -30,6 +30,7 @@ STOPPED: Mapping[StopReason, str] = {
     "patience": "reflection found no improvement several times in a row",
 }
 
+PROBE = "linear probe"
 _CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False, validate_by_name=True)
 
 
@@ -102,11 +103,13 @@ class MajorityScores:
 
 @dataclass(frozen=True, config=_CONFIG)
 class ScorePair:
-    """The scores of both prompts, and for label tasks of the majority vote."""
+    """The scores of both prompts, and for label tasks of the majority vote and of a linear probe
+    on the pictures."""
 
     baseline: Scores
     winner: Scores
     majority: MajorityScores | None = None
+    probe: Scores | None = None
 
 
 @dataclass(frozen=True, config=_CONFIG)
@@ -158,10 +161,11 @@ class Artifact:
 
     @property
     def score_rows(self) -> tuple[tuple[str, Scores | MajorityScores], ...]:
-        """What was scored, by name: the majority vote where there is one, then both prompts."""
+        """What was scored, by name: the yardsticks that there are, then both prompts."""
         majority = self.scores.majority
         return (
             *(((f"always {majority.label}", majority),) if majority else ()),
+            *(((PROBE, self.scores.probe),) if self.scores.probe else ()),
             (self.baseline_name, self.scores.baseline),
             ("adapted prompt", self.scores.winner),
         )

@@ -26,7 +26,8 @@ _COMMENTS = {
     "verbalisers": "The words by which the model says each label.",
     "scores": "The metric with its 95 % interval. selection: the examples that the search chose by,"
     " so the winner's score is optimistic. test: examples that it never saw."
-    " majority: what always answering the commonest training label scores.",
+    " majority: what always answering the commonest training label scores."
+    " probe: a linear classifier on the model's picture embeddings, cross-validated in selection.",
     "cost": "One evaluation is one prompt on one example.",
     "trail": "The edits that led from the seed prompt to the winner.",
     "baseline_name": "What the winner is compared with.",
@@ -83,6 +84,8 @@ def to_data(artifact: Artifact) -> dict[str, Any]:
             del data["task"][key]
     if data["scores"]["majority"] is None:
         del data["scores"]["majority"]
+    if data["scores"]["probe"] is None:
+        del data["scores"]["probe"]
     for step in data["trail"]:
         if step["edit"] is None:
             del step["edit"]
@@ -105,7 +108,7 @@ def json_schema() -> dict[str, Any]:
     task = schema["$defs"]["TaskSummary"]
     task["required"] = [key for key in task["required"] if key not in _OMITTED_WHEN_EMPTY]
     pair = schema["$defs"]["ScorePair"]
-    pair["required"] = [key for key in pair["required"] if key != "majority"]
+    pair["required"] = [key for key in pair["required"] if key not in ("majority", "probe")]
     step = schema["$defs"]["Step"]
     step["required"] = [key for key in step["required"] if key != "edit"]
     return {

@@ -8,7 +8,7 @@ from typing import Any
 from ..answers import plain_field
 from ..core.answer_schema import AnswerSchema
 from ..core.requests import ModelInfo
-from ..core.results import Cost, Evaluation, RunResult, SplitScores, StopReason, Trial
+from ..core.results import Cost, Evaluation, Probe, RunResult, SplitScores, StopReason, Trial
 from ..prompts.rendering import render, words_for
 from .content import (
     SCHEMA,
@@ -51,6 +51,7 @@ def from_run(result: RunResult) -> Artifact:
             Scores(_score(selection.baseline), _score(test.baseline) if test else None),
             Scores(_score(selection.winner), _score(test.winner) if test else None),
             _majority(selection, test),
+            _probe(result.probe, selection.winner.metric),
         ),
         verdict=result.verdict,
         recommended=result.recommended,
@@ -106,6 +107,23 @@ def _majority(selection: SplitScores, test: SplitScores | None) -> MajorityScore
         if vote is not None
     ]
     return MajorityScores(first.label, scores[0], scores[1] if held_out else None)
+
+
+def _probe(probe: Probe | None, metric: str) -> Scores | None:
+    if probe is None:
+        return None
+    first, *rest = (
+        Score(
+            metric,
+            round(one.value, 6),
+            round(one.interval.low, 6),
+            round(one.interval.high, 6),
+            one.n,
+        )
+        for one in (probe.selection, probe.test)
+        if one is not None
+    )
+    return Scores(first, *rest)
 
 
 def _trail(result: RunResult) -> tuple[Step, ...]:

@@ -35,6 +35,7 @@ from .review import ask
 from .run_folder import (
     NoCache,
     NoPriors,
+    NoProbe,
     NoTest,
     Output,
     ProposerName,
@@ -107,6 +108,7 @@ class Plan:
     test: TestCount = 0
     proposer: ProposerName = "none"
     no_priors: NoPriors = False
+    no_probe: NoProbe = False
     no_cache: NoCache = False
     json: Events = False
 
@@ -162,6 +164,7 @@ def config_of(plan: Plan, flags: ModelFlags, seed: int = 0) -> RunConfig:
         priors=not plan.no_priors,
         cache=not plan.no_cache,
         held_out_test=not plan.no_test,
+        linear_probe=not plan.no_probe,
         train=plan.train,
         test=plan.test,
         resume=plan.resume,

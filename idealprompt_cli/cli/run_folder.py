@@ -28,6 +28,10 @@ Resume = Annotated[bool, typer.Option("--resume", help="Resume an interrupted ru
 NoPriors = Annotated[
     bool, typer.Option("--no-priors", help="Neither use nor update the priors of earlier runs.")
 ]
+NoProbe = Annotated[
+    bool,
+    typer.Option("--no-probe", help="Do not report a linear probe on the same pictures."),
+]
 ProposerName = Annotated[
     str,
     typer.Option(

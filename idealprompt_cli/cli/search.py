@@ -23,6 +23,7 @@ from .models import ModelFlags
 from .run_folder import (
     NoCache,
     NoPriors,
+    NoProbe,
     NoTest,
     Output,
     ProposerName,
@@ -99,6 +100,7 @@ class Plan:
     policy: PolicyName = "puct"
     proposer: ProposerName = "none"
     no_priors: NoPriors = False
+    no_probe: NoProbe = False
     no_cache: NoCache = False
 
 
@@ -149,6 +151,7 @@ def config_of(plan: Plan, flags: ModelFlags) -> RunConfig:
         priors=not plan.no_priors,
         cache=not plan.no_cache,
         held_out_test=not plan.no_test,
+        linear_probe=not plan.no_probe,
         train=plan.train,
         test=plan.test,
         resume=plan.resume,

@@ -126,6 +126,25 @@ class MajorityVote:
 
 
 @dataclass(frozen=True)
+class ProbeScore:
+    """The metric of a small classifier on `n` examples."""
+
+    value: float
+    interval: Interval
+    n: int
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A classifier on the engine's embeddings of the pictures, fitted on the training examples:
+    `selection` is cross-validated on them, `test` None without a test split."""
+
+    name: str
+    selection: ProbeScore
+    test: ProbeScore | None
+
+
+@dataclass(frozen=True)
 class SplitScores:
     """Baseline and winner on one split; `None` when that split was not evaluated. `majority` is
     None for tasks without labels."""
@@ -155,3 +174,4 @@ class RunResult:
     prefer: Prefer = "score"
     front: tuple[int, ...] = ()
     baseline_name: BaselineName = "seed prompt"
+    probe: Probe | None = None

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ..core.interfaces import Embeds
 from ..core.results import RunResult, SplitScores
 from .evaluator import Evaluator
 from .majority import majority_vote
-from .statistics import compare, recommended, verdict
+from .probe import fit_probe
+from .statistics import beside_probe, compare, recommended, verdict
 
 
-def held_out_test(result: RunResult, evaluator: Evaluator) -> RunResult:
+def held_out_test(
+    result: RunResult, evaluator: Evaluator, embeds: Embeds | None = None
+) -> RunResult:
     """The result with the test scores of baseline and winner, and whether the gain is reliable.
 
     Not part of the run's budget; what it cost is added to the result's. Without a test split the
-    verdict rests on the selection scores, corrected for the prompts that were tried.
+    verdict rests on the selection scores, corrected for the prompts that were tried. With `embeds`
+    a linear probe on the same pictures is reported beside them.
     """
     task, unchanged = result.task, result.winner == result.baseline
+    probe = fit_probe(task, evaluator.metric, embeds) if embeds else None
     if not task.test:
         split = result.selection
         text = verdict(split, "training", task.labels, result.baseline_name, unchanged)
         text += " There is no test split: this is a cross-fitted estimate."
-        return replace(result, verdict=text, recommended=recommended(split))
+        text += beside_probe(probe, split.winner)
+        return replace(result, verdict=text, recommended=recommended(split), probe=probe)
     before = evaluator.evaluate(result.baseline, task.test)
     after = evaluator.evaluate(result.winner, task.test)
     vote = majority_vote(task, task.test, after, evaluator.metric)
@@ -29,7 +36,9 @@ def held_out_test(result: RunResult, evaluator: Evaluator) -> RunResult:
     return replace(
         result,
         test=split,
-        verdict=verdict(split, "held-out", task.labels, result.baseline_name, unchanged),
+        verdict=verdict(split, "held-out", task.labels, result.baseline_name, unchanged)
+        + beside_probe(probe, after),
+        probe=probe,
         recommended=recommended(split),
         cost=result.cost + before.cost + after.cost,
     )

@@ -13,19 +13,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.results import Interval
-from .statistics import wilson
+from ..core.interfaces import Embeds, Metric
+from ..core.results import Interval, Outcome, Probe, ProbeScore
+from ..core.task import Example, Task
+from .statistics import interval, wilson
 
 Array = NDArray[np.float64]
 
 STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)
 """Penalties tried, for embeddings of mean squared length 1."""
 FOLDS = 5
+LINEAR = "linear probe"
 STEPS = 60
 
 
 @dataclass(frozen=True)
-class ProbeScore:
+class Classified:
     """Accuracy of one classifier on `n` held-out examples; `answers` are its labels, in order."""
 
     name: str
@@ -35,9 +38,60 @@ class ProbeScore:
     answers: tuple[str, ...]
 
 
+def fit_probe(task: Task, metric: Metric, embeds: Embeds) -> Probe | None:
+    """A linear probe for a label task whose examples all have pictures, else None. Raises
+    `ImageError`."""
+    if not task.labels or not all(e.images for e in (*task.train, *task.test)):
+        return None
+    labels = [example.answer for example in task.train]
+    if len(set(labels)) < 2:
+        return None
+    train = _pooled(task.train, embeds)
+    selection = _graded(task.train, cross_validated(train, labels), metric)
+    if not task.test:
+        return Probe(LINEAR, selection, None)
+    fit, held = _standardised(train, _pooled(task.test, embeds))
+    return Probe(LINEAR, selection, _graded(task.test, linear_probe(fit, labels, held), metric))
+
+
+def cross_validated(train: Array, labels: Sequence[str]) -> list[str]:
+    """Labels of the training examples by linear probes that were fitted without them."""
+    names = sorted(set(labels))
+    fold = _folds(np.array([names.index(label) for label in labels]))
+    answers = [""] * len(labels)
+    for part in range(fold.max() + 1):
+        held = np.flatnonzero(fold == part)
+        rest = np.flatnonzero(fold != part)
+        rows, asked = _standardised(train[rest], train[held])
+        found = linear_probe(rows, [labels[i] for i in rest.tolist()], asked)
+        for place, answer in zip(held, found, strict=True):
+            answers[place] = answer
+    return answers
+
+
+def _pooled(examples: Sequence[Example], embeds: Embeds) -> Array:
+    """(examples, width): the mean over an example's pictures."""
+    found = iter(embeds.embed([image for example in examples for image in example.images]))
+    rows = [np.mean([next(found) for _ in example.images], axis=0) for example in examples]
+    return np.asarray(rows, float)
+
+
+def _graded(examples: Sequence[Example], answers: Sequence[str], metric: Metric) -> ProbeScore:
+    outcomes = [
+        Outcome(
+            example.id,
+            answer if answer in example.answers else example.answer,
+            answer,
+            metric.grade(answer, example.answers),
+        )
+        for example, answer in zip(examples, answers, strict=True)
+    ]
+    return ProbeScore(metric.aggregate(outcomes), interval(outcomes, metric), len(outcomes))
+
+
 def probes(
     train: Array, train_labels: Sequence[str], test: Array, test_labels: Sequence[str]
-) -> tuple[ProbeScore, ProbeScore]:
+) -> tuple[Classified, Classified]:
     """The linear probe and the nearest class mean, fitted on `train` and scored on `test`.
 
     `train` and `test` are (examples, width). Raises `ValueError` where a side has no examples.
@@ -48,7 +102,7 @@ def probes(
     linear = linear_probe(fit, train_labels, held)
     nearest = nearest_mean(fit, train_labels, held)
     return (
-        _scored("linear probe", linear, test_labels),
+        _scored(LINEAR, linear, test_labels),
         _scored("nearest class mean", nearest, test_labels),
     )
 
@@ -75,10 +129,10 @@ def nearest_mean(train: Array, labels: Sequence[str], test: Array) -> list[str]:
     return [names[place] for place in distances.argmin(axis=1)]
 
 
-def _scored(name: str, answers: Sequence[str], gold: Sequence[str]) -> ProbeScore:
+def _scored(name: str, answers: Sequence[str], gold: Sequence[str]) -> Classified:
     right = sum(a == b for a, b in zip(answers, gold, strict=True))
     n = len(gold)
-    return ProbeScore(name, right / n, wilson(right, n), n, tuple(answers))
+    return Classified(name, right / n, wilson(right, n), n, tuple(answers))
 
 
 def _standardised(train: Array, test: Array) -> tuple[Array, Array]:

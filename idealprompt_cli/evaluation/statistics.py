@@ -18,6 +18,7 @@ from ..core.results import (
     Evaluation,
     Interval,
     Outcome,
+    Probe,
     SplitScores,
 )
 
@@ -247,6 +248,18 @@ def verdict(
     else:
         text = f"No reliable gain: keep the {baseline} ({figures})."
     return f"{text}{vote}{_never_answered(split.winner, labels)}"
+
+
+def beside_probe(probe: Probe | None, winner: Evaluation) -> str:
+    """A sentence that compares the prompt with a probe on the same pictures, or ""."""
+    if probe is None:
+        return ""
+    score = probe.test or probe.selection
+    low, high = 100 * score.interval.low, 100 * score.interval.high
+    return (
+        f" A {probe.name} on the same pictures reaches {100 * score.value:.1f} % "
+        f"[{low:.0f}, {high:.0f}]; the prompt {100 * winner.value:.1f} %."
+    )
 
 
 def _never_answered(winner: Evaluation, labels: Sequence[str]) -> str:

@@ -30,10 +30,10 @@ class RunConfig:
 
     `budget` is text such as "300", "10m" or "200ktok", "" for the default. `strategies` are names,
     none for all that suit the task. `proposer` is "none", "same", a GGUF file or a server's
-    address; `model` says how a second model is run. `priors`, `cache` and `held_out_test` switch
-    the priors of earlier runs, the shared response cache and the final test. `train` and `test`
-    limit the examples of a large task, 0 takes a sensible share. Without `run_dir` nothing is kept
-    on the disk.
+    address; `model` says how a second model is run. `priors`, `cache`, `held_out_test` and
+    `linear_probe` switch the priors of earlier runs, the shared response cache, the final test and
+    the classifier that is reported beside it. `train` and `test` limit the examples of a large
+    task, 0 takes a sensible share. Without `run_dir` nothing is kept on the disk.
     """
 
     stages: Stages = "search"
@@ -46,6 +46,7 @@ class RunConfig:
     priors: bool = True
     cache: bool = True
     held_out_test: bool = True
+    linear_probe: bool = True
     train: int = 0
     test: int = 0
     run_dir: Path | None = None

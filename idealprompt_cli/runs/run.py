@@ -24,6 +24,7 @@ from ..core.events import (
     HeldOutStarted,
     SilentObserver,
 )
+from ..core.interfaces import Embeds
 from ..evaluation.context import RunContext, open_context
 from ..evaluation.evaluator import Evaluator
 from ..evaluation.held_out import held_out_test
@@ -236,7 +237,7 @@ def _finished(
     if config.priors:
         _update_priors(context, result)
     if config.held_out_test:
-        result = _tested(context, cache, result)
+        result = _tested(context, cache, result, config.linear_probe)
     artifact = from_run(result)
     if before is not None:
         artifact = continued(before, artifact)
@@ -257,17 +258,22 @@ def _update_priors(context: RunContext, result: RunResult) -> None:
     context.journal.append([PriorsUpdated(count)])
 
 
-def _tested(context: RunContext, cache: ResponseCache | None, result: RunResult) -> RunResult:
-    """Both prompts on the held-out part, outside the budget."""
+def _tested(
+    context: RunContext, cache: ResponseCache | None, result: RunResult, probe: bool
+) -> RunResult:
+    """Both prompts on the held-out part, outside the budget, and a linear probe beside them where
+    the engine has embeddings."""
+    inner = context.engine.inner
+    embeds = inner if probe and isinstance(inner, Embeds) else None
     engine = MeteredEngine(context.engine.inner, context.journal, cache=cache)
     evaluator = Evaluator(engine, context.task, context.evaluator.metric)
     count = len(context.task.test)
     if not count:
-        return held_out_test(result, evaluator)
+        return held_out_test(result, evaluator, embeds)
     context.notify(HeldOutStarted(count, count * len({result.baseline, result.winner})))
     engine.on_answers = lambda answers: context.notify(HeldOutProgress(answers))
     try:
-        return held_out_test(result, evaluator)
+        return held_out_test(result, evaluator, embeds)
     finally:
         context.notify(HeldOutFinished())
 

@@ -81,3 +81,18 @@ def test_a_prompt_longer_than_the_context(folder: Path, pair: tuple[Path, Path])
     last = result.stderr.splitlines()[-1]
     assert last.startswith("error: ")
     assert "context" in last
+
+
+def test_a_linear_probe_is_reported_unless_it_is_declined(
+    folder: Path, pair: tuple[Path, Path]
+) -> None:
+    made = call("search", folder, "-m", pair[0], "-o", "p.yaml", "--budget", "30")
+    assert made.exit_code == 0, made.stderr
+    assert "\nlinear probe " in made.stdout
+    assert "A linear probe on the same pictures reaches" in made.stdout
+    scores = yaml.safe_load(Path("p.yaml").read_text())["scores"]
+    assert scores["probe"]["test"]["n"] == scores["winner"]["test"]["n"]
+    made = call("search", folder, "-m", pair[0], "-o", "q.yaml", "--budget", "30", "--no-probe")
+    assert made.exit_code == 0, made.stderr
+    assert "linear probe" not in made.stdout
+    assert "probe" not in yaml.safe_load(Path("q.yaml").read_text())["scores"]

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from idealprompt_cli import metrics
+from idealprompt_cli.core.interfaces import Embeds
+from idealprompt_cli.core.task import Example
 from idealprompt_cli.evaluation import probe
 from idealprompt_cli.evaluation.statistics import wilson
+
+from ..support.fake_vlm import shop_task
 
 
 def clouds(n: int, width: int, spread: float, seed: int = 0) -> tuple[np.ndarray, list[str]]:
@@ -72,3 +81,51 @@ def test_no_examples_are_refused() -> None:
     rows, labels = clouds(6, 4, 1.0)
     with pytest.raises(ValueError, match="needs training and held-out examples"):
         probe.probes(rows, labels, rows[:0], [])
+
+
+class Telling:
+    """Embeddings that show the label in the pictures' names, as far as `signal` goes."""
+
+    def __init__(self, examples: Sequence[Example], signal: float) -> None:
+        labels = sorted({example.answer for example in examples})
+        rng = np.random.default_rng(0)
+        self.rows = {
+            image: signal * np.eye(len(labels), 12)[labels.index(example.answer)]
+            + rng.normal(size=12)
+            for example in examples
+            for image in example.images
+        }
+
+    def embed(self, images: Sequence[Path]) -> np.ndarray:
+        return np.asarray([self.rows[image] for image in images], np.float32)
+
+
+@pytest.mark.parametrize(("signal", "least", "most"), [(8.0, 0.95, 1.0), (0.0, 0.0, 0.6)])
+def test_a_task_s_probe_is_cross_validated_and_tested(
+    signal: float, least: float, most: float
+) -> None:
+    task = shop_task(24, 40)
+    engine = Telling((*task.train, *task.test), signal)
+    assert isinstance(engine, Embeds)
+    found = probe.fit_probe(task, metrics.get("accuracy"), engine)
+    assert found is not None
+    assert found.test is not None
+    assert (found.selection.n, found.test.n) == (24, 40)
+    assert least <= found.selection.value <= most
+    assert least <= found.test.value <= most
+
+
+def test_tasks_without_labels_or_pictures_have_no_probe() -> None:
+    task = shop_task(12, 12)
+    engine, metric = Telling((*task.train, *task.test), 1.0), metrics.get("accuracy")
+    assert probe.fit_probe(replace(task, labels=()), metric, engine) is None
+    bare = replace(task.train[0], images=())
+    assert probe.fit_probe(replace(task, train=(bare, *task.train[1:])), metric, engine) is None
+
+
+def test_without_a_test_split_the_cross_validated_score_is_all() -> None:
+    task = replace(shop_task(12, 12), test=())
+    found = probe.fit_probe(task, metrics.get("accuracy"), Telling(task.train, 8.0))
+    assert found is not None
+    assert found.test is None
+    assert found.selection.value > 0.9
