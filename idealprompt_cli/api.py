@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .artifact import Artifact
     from .core.interfaces import Engine, Observer
     from .core.results import Prefer
-    from .reflection.events import Review
+    from .reflection.loop import Review
     from .ui.notebook import Adapted, Answers, Measured
 
 Place = str | Path

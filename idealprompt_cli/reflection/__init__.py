@@ -5,8 +5,17 @@ and returns a `RunResult`; `diagnose` does the first half and changes nothing. B
 metric and probing questions as arguments.
 """
 
-from .run import Diagnosis, diagnose, reflect
-from .session import Reflected, Reflection, Settings, Start, from_prompt, from_search
+from .session import (
+    Diagnosis,
+    Reflected,
+    Reflection,
+    Settings,
+    Start,
+    diagnose,
+    from_prompt,
+    from_search,
+    reflect,
+)
 
 __all__ = [
     "Diagnosis",

@@ -10,9 +10,12 @@ from ..core.interfaces import Draft, Evidence
 from ..core.prompt import Prompt
 from ..core.results import Outcome
 from ..evaluation.calibration import added, batch, contextual, fitted, label_bias
+from ..evaluation.cross_fitting import Candidate, Fold, derive
 from ..prompts.rendering import ordered_labels
 from .proposal import Proposal
 
+# The kind of calibration that is applied to other prompts.
+CALIBRATION_KIND = "calibration-labels"
 # Share of answers that change with the order of the labels before the order is worth an edit.
 FLIPS = 0.1
 
@@ -98,3 +101,24 @@ def orders(prompt: Prompt, labels: Sequence[str], bias: OrderBias | None) -> lis
     why = f"the order decides {100 * bias.flipped:.0f} % of the answers"
     turned = prompt.with_(label_order=present[::-1])
     return [Proposal("order", Draft(turned, why), why)]
+
+
+def calibrated(
+    others: Sequence[tuple[str, Candidate, Sequence[Outcome]]],
+    evidence: Evidence,
+    labels: Sequence[str],
+    folds: Sequence[Fold],
+) -> list[Proposal]:
+    """(what it is, candidate, outcomes) of other prompts -> each with its lean taken off. Prompts
+    are ranked with their lean on, so the best without it may rank lower. It costs nothing: all
+    the answers are known."""
+    found = []
+    for name, candidate, outcomes in others:
+        for proposal in calibrations(candidate.prompt, outcomes, evidence, labels, None):
+            if proposal.kind == CALIBRATION_KIND:
+                made = derive(candidate, proposal.draft, evidence, folds)
+                versions = {fold: made.version(fold) for fold in range(len(folds))}
+                why = f"{name}, calibrated: {proposal.why}"
+                draft = Draft(made.prompt, why)
+                found.append(Proposal("calibrated", draft, why, versions=versions))
+    return found

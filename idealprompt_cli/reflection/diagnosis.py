@@ -127,7 +127,8 @@ class Clinic:
         return self.kept
 
     def _questions(self) -> Sequence[str]:
-        return self.questions if pictured(self.examples) else questions_for(self.examples)
+        """Those that were given, or those that suit the examples and the task's own question."""
+        return self.questions or questions_for(self.examples, self.evaluator.task.question)
 
     def _blank(self, incumbent: Candidate) -> Outcome | None:
         """The incumbent's answer to an example without content."""

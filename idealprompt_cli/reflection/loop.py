@@ -3,7 +3,7 @@ stop. Knows no concrete engine or metric, and never sees the test split."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -22,11 +22,11 @@ from ..search.trial_recorder import TrialRecorder
 from ..storage.records import EditRecord
 from .acceptance import ALPHA, FREE_ALPHA, Challenge, hopeless, judge, judge_all, level, worst_first
 from .cases import Confusion, confusions
-from .edit_priors import strategy_of
-from .events import Review
-from .proposal import Proposal
-from .record import Standing, Tried, confusion_event, edit_event
-from .selection import Answered, Offer, Offers, name_of
+from .proposal import Proposal, Standing, Tried, confusion_event, edit_event
+from .selection import Answered, Offer, Offers, name_of, strategy_of
+
+# What a person makes of an accepted edit: the prompt to continue with, or None to reject it.
+Review = Callable[[Trial, Prompt], Prompt | None]
 
 PATIENCE = 3
 # Edits of a round that are judged without their lean too.

@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 
 from ..core.interfaces import Draft
 from ..core.prompt import Prompt
 from ..core.results import Outcome
 from ..evaluation.budget import OutOfBudget
 from ..evaluation.cross_fitting import Candidate, Fold
-from ..priors import Beliefs
+from ..priors import Belief, Beliefs
+from .calibration import calibrated
 from .cases import Confusion
 from .diagnosis import Clinic
-from .edit_priors import left_out, prior_value
-from .merging import calibrated, merges
-from .proposal import Proposal, differences, key
-from .record import Standing
+from .proposal import Proposal, Standing, differences, key
 
+# The share of what is missing that an edit is believed to win, from runs on drawn tasks that
+# measure nothing.
+BASE: Mapping[str, float] = {
+    "question": 0.25,
+    "rule-question": 0.25,
+    "contrast": 0.15,
+    "rule": 0.12,
+    "rule-first": 0.12,
+    "answers": 0.1,
+    "combined": 0.1,
+    "merge": 0.08,
+    "calibrated": 0.06,
+    "words": 0.06,
+    "rule-described": 0.06,
+}
+OTHER = 0.04
+# No experience makes a kind worth less than this share of what was believed without any: on tasks
+# that a search had solved already nothing can win.
+FLOOR = 0.2
+# A kind that was never among the promising ones is left out after so many uses that won nothing.
+USES, NOTHING = 12, 0.005
 MAX_EDITS = 16
 
 Offer = tuple[Proposal, Candidate]
@@ -115,3 +134,66 @@ class Offers:
 def name_of(incumbent: Standing, proposal: Proposal) -> str:
     """The edit's key: the parts that it changes, with what it makes of them."""
     return key(differences(incumbent.trial.prompt, proposal.draft.prompt))
+
+
+# --- merges -------------------------------------------------------------------------------------
+
+
+_OWN = ("question", "verbalisers", "calibration")
+
+
+def merges(
+    incumbent: Candidate, others: Sequence[Candidate], seed: Prompt, folds: int
+) -> list[Proposal]:
+    """From each other candidate the parts that it changed and the incumbent left alone.
+
+    The question with its words and offsets belongs together and stays the incumbent's.
+    """
+    found = []
+    for other in others:
+        names = [
+            part.name
+            for part in fields(Prompt)
+            if part.name not in _OWN
+            and getattr(other.prompt, part.name) != getattr(seed, part.name)
+            and getattr(incumbent.prompt, part.name) == getattr(seed, part.name)
+        ]
+        if incumbent.prompt.verbalisers:
+            names = [name for name in names if name != "label_descriptions"]
+        if names:
+            prompt = _graft(incumbent.prompt, other.prompt, names)
+            versions = {
+                fold: _graft(incumbent.version(fold), other.version(fold), names)
+                for fold in range(folds)
+            }
+            why = f"takes {', '.join(names)} from another good prompt"
+            found.append(Proposal("merge", Draft(prompt, why), why, versions=versions))
+    return found
+
+
+def _graft(onto: Prompt, source: Prompt, names: Sequence[str]) -> Prompt:
+    return onto.with_(**{name: getattr(source, name) for name in names})
+
+
+# --- what earlier runs learnt ---------------------------------------------------------------------
+
+
+def strategy_of(kind: str) -> str:
+    """The name by which the memory and the artifact's trail know a kind of edit."""
+    return f"reflect {kind}"
+
+
+def prior_value(beliefs: Beliefs, parent: str, kind: str) -> float:
+    """The believed share, after `parent` made the incumbent."""
+    base = BASE.get(kind, OTHER)
+    return max(FLOOR * base, _belief(beliefs, parent, kind).mean(base))
+
+
+def left_out(beliefs: Beliefs, parent: str, kind: str) -> bool:
+    """Whether the kind was rejected so often that it is not worth a try."""
+    belief = _belief(beliefs, parent, kind)
+    return kind not in BASE and belief.n >= USES and belief.mean(OTHER) < NOTHING
+
+
+def _belief(beliefs: Beliefs, parent: str, kind: str) -> Belief:
+    return beliefs.of(parent.replace(" ", "-"), strategy_of(kind).replace(" ", "-"))

@@ -1,4 +1,4 @@
-"""One task's reflections: what they may use, where they start, and what they share."""
+"""One task's reflections: where they start, what they share, one run of them and its result."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..core.edits import Change
 from ..core.errors import UsageError
-from ..core.events import ReflectionStopped
+from ..core.events import Announced, Finished, ReflectionStopped
 from ..core.interfaces import Proposer
 from ..core.prompt import Prompt
-from ..core.results import RunResult, StopReason, Trial
+from ..core.results import BaselineName, RunResult, StopReason, Trial
 from ..core.task import Example
 from ..evaluation.budget import OutOfBudget
 from ..evaluation.context import RunContext
@@ -19,13 +20,15 @@ from ..evaluation.racing import race
 from ..evaluation.statistics import merit
 from ..fitting.evidence import ModelEvidence
 from ..priors import Beliefs
+from ..prompts.serialisation import fingerprint
 from ..search.trial_recorder import TrialRecorder
-from ..storage.records import EditRecord
+from ..storage.journal import Journal
+from ..storage.records import EditRecord, ReviewRecord
 from .acceptance import ALPHA
+from .cases import Case, Confusion, confusions, ranked
 from .diagnosis import Clinic
-from .events import Review, remembered
-from .loop import PATIENCE, Rounds
-from .record import Standing
+from .loop import PATIENCE, Review, Rounds
+from .proposal import Proposal, Standing, differences
 from .selection import Offers, Past
 
 # Other good prompts of a search that parts are taken from.
@@ -42,8 +45,8 @@ STOP_TEXT: Mapping[StopReason, str] = {
 
 @dataclass(frozen=True)
 class Settings:
-    """What reflection may use beside the model: probing questions, a picture without content, a
-    proposer, a person's review; and when it gives up."""
+    """What reflection may use beside the model: probing questions (none: general
+    ones), a picture without content, a proposer, a person's review; and when it gives up."""
 
     questions: Sequence[str] = ()
     blank: Path | None = None
@@ -183,3 +186,92 @@ def _standings(trials: Sequence[Trial], prompt: Prompt) -> list[Standing]:
         return (standing.trial.prompt != prompt, -value, standing.trial.id)
 
     return sorted(found, key=rank)
+
+
+# --- a run ----------------------------------------------------------------------------------------
+
+
+FIRST = ("the prompt to start from",)
+"""What reflection asks about every example before its first edit."""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The ranked cases, their confusions, and what would be tried for the heaviest of them."""
+
+    prompt: Prompt
+    value: float
+    cases: tuple[Case, ...]
+    confusions: tuple[Confusion, ...]
+    said: Mapping[str, str]
+    proposals: tuple[Proposal, ...]
+
+    def changes(self, proposal: Proposal) -> tuple[Change, ...]:
+        """The parts that a proposal would change."""
+        return differences(self.prompt, proposal.draft.prompt)
+
+
+def reflect(context: RunContext, start: Start, settings: Settings | None = None) -> RunResult:
+    """Improve a prompt within the budget; the result's baseline is the prompt that came in, and its
+    `test` is None.
+
+    Same context, engine answers and journal give the same result, interrupted and resumed or not.
+    Raises UsageError when the budget does not cover the prompts it starts from, and Interrupted on
+    Ctrl-C, with all that was computed in the journal.
+    """
+    session = Reflection(context, settings)
+    with context.running(FIRST):
+        done = session.on(start)
+    spent = context.account.describe()
+    context.notify(Finished(f"Reflection stopped: {STOP_TEXT[done.stop]} ({spent})."))
+    given = next(t for t in done.trials if t.prompt == start.prompt and t.evaluation)
+    name: BaselineName = "seed prompt" if start.prompt == start.baseline else "given prompt"
+    recorder = TrialRecorder(context, list(done.trials))
+    return recorder.result(given, done.standing.trial, done.stop, baseline_name=name)
+
+
+def diagnose(context: RunContext, start: Start, settings: Settings | None = None) -> Diagnosis:
+    """What goes wrong with the prompt and which edits would be tried first. Nothing is edited."""
+    session = Reflection(context, settings)
+    with context.running(FIRST):
+        rounds = session.rounds(start)
+        standing = rounds.incumbent
+        found = confusions(standing.outcomes)
+        cases = ranked(found)
+        try:
+            offered = _offered(rounds, found)
+            said = session.clinic.said_of([case.example_id for case in cases]) if found else {}
+        except OutOfBudget:
+            offered, said = [], {}
+            context.notify(
+                Announced("The budget does not cover the evidence: no edit can be proposed.")
+            )
+    value, prompt = standing.evaluation.value, standing.trial.prompt
+    return Diagnosis(prompt, value, cases, found, said, tuple(offered))
+
+
+# --- inside ---------------------------------------------------------------------------------------
+
+
+def _offered(rounds: Rounds, found: Sequence[Confusion]) -> list[Proposal]:
+    """What would be tried first for the heaviest confusion."""
+    if not found:
+        return []
+    offers = rounds.offers.free(rounds.incumbent)
+    offers += rounds.offers.priced(rounds.incumbent, found[0], found)
+    return [proposal for proposal, _ in offers]
+
+
+def remembered(review: Review, journal: Journal) -> Review:
+    """`review`, with its answers in the journal: those of an interrupted run still hold."""
+    known = iter(journal.records(ReviewRecord))
+
+    def reviewed(trial: Trial, before: Prompt) -> Prompt | None:
+        of, record = fingerprint(trial.prompt), next(known, None)
+        if record is not None and record.of == of:
+            return record.answer
+        answer = review(trial, before)
+        journal.append([ReviewRecord(of, answer)])
+        return answer
+
+    return reviewed

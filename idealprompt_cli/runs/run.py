@@ -29,7 +29,6 @@ from ..evaluation.context import RunContext, open_context
 from ..evaluation.evaluator import Evaluator
 from ..evaluation.held_out import held_out_test
 from ..evaluation.metered_engine import MeteredEngine
-from ..fitting.questions import QUESTIONS
 from ..io.files import read_text
 from ..io.folders import user_cache_dir
 from ..priors import Beliefs, beliefs_for, learn
@@ -52,7 +51,7 @@ if TYPE_CHECKING:
     from ..core.prompt import Prompt
     from ..core.results import RunResult
     from ..core.task import Task
-    from ..reflection.events import Review
+    from ..reflection.loop import Review
     from ..storage.response_cache import ResponseCache
     from .proposer import Maker
 
@@ -211,7 +210,7 @@ def reflection_settings(folder: Path) -> Settings:
 
     blank = folder / "blank.png"
     Image.new("RGB", (224, 224), (128, 128, 128)).save(blank)
-    return Settings(QUESTIONS, blank)
+    return Settings(blank=blank)
 
 
 def _beliefs(context: RunContext, config: RunConfig) -> Beliefs:

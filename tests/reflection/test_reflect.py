@@ -89,7 +89,7 @@ def reflected(
         observer=listener,
         seed=seed,
     )
-    chosen = Settings(**{"questions": QUESTIONS, "blank": BLANK, **settings})
+    chosen = Settings(**{"blank": BLANK, **settings})
     return reflect(context, start or from_prompt(seeded, seeded), chosen)
 
 

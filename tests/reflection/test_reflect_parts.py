@@ -28,9 +28,8 @@ from idealprompt_cli.reflection.acceptance import (
 )
 from idealprompt_cli.reflection.calibration import order_bias
 from idealprompt_cli.reflection.cases import confusions, ranked
-from idealprompt_cli.reflection.edit_priors import left_out, prior_value
-from idealprompt_cli.reflection.merging import merges
 from idealprompt_cli.reflection.proposal import differences, key
+from idealprompt_cli.reflection.selection import left_out, merges, prior_value
 
 from ..support.factories import run_result
 
