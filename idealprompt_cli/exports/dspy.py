@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from ..artifact import Artifact
@@ -20,7 +21,7 @@ class Dspy:
 
     def render(self, artifact: Artifact, prompt: Prompt) -> str:
         images = [f"image_{number + 1}" for number in range(artifact.task.images)]
-        texts = list(field_names(prompt))
+        texts = [re.sub(r"\W", "_", name) for name in field_names(prompt)]
         names = [*images, *texts]
         inputs = [f"{name}: dspy.Image" for name in images] + [f"{name}: str" for name in texts]
         fields = [_field(name) for name in (*names, "answer")]

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from idealprompt_cli.cli.watched_folder import Watch
 
@@ -235,3 +236,31 @@ def test_predict_needs_the_fields_that_the_prompt_refers_to(prompt: Path, folder
     assert (
         ".question has a '{' that names no field" in call("predict", prompt, picture, *seed).stderr
     )
+
+
+def test_predict_with_fields_and_without_a_picture(prompt: Path, folder: Path) -> None:
+    """The model is asked with the field's text in the place of the question's placeholder."""
+    script = {
+        "rules": [
+            {"when": "the striped mug", "scores": {"A": -0.1, "B": -3.0}},
+            {"when": "the dotted cup", "scores": {"A": -3.0, "B": -0.1}},
+        ]
+    }
+    Path("fields.yaml").write_text(json.dumps(script))
+    data = yaml.safe_load(prompt.read_text())
+    data["baseline"]["question"] = "Which code has {title}?"
+    prompt.write_text(yaml.safe_dump(data))
+    words = ("predict", prompt, "--use", "baseline", "-m", "fields.yaml", "-q")
+    (folder / "rows.csv").write_text(
+        "title,image\nthe striped mug,A/0.png\nthe dotted cup,A/0.png\nthe dotted cup,\n"
+    )
+    result = call(*words, "--table", folder / "rows.csv")
+    assert result.exit_code == 0, result.stdout
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line["label"] for line in lines] == ["A", "B", "B"]
+    assert lines[0]["input"]["title"] == "the striped mug"
+    assert "image" not in lines[2]
+    alone = call(*words, "--input", "title=the striped mug")
+    assert json.loads(alone.stdout)["label"] == "A"
+    stream = '{"title": "the dotted cup"}\n'
+    assert json.loads(call(*words, "-", stdin=stream).stdout)["label"] == "B"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import pytest
@@ -184,3 +186,43 @@ def test_the_command(prompt: Path) -> None:
     assert all(name in listed for name in EXPORTS)
     piped = call("export", "-", "--to", "text", "--use", "baseline", stdin=prompt.read_text())
     assert piped.stdout == "user: [image] Which code?\n"
+
+
+FIELDS = Prompt("Does {title} by {the maker} fit {{it}}?", context="Not a {placeholder}.")
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("openai", "Does {{title}} by {{the maker}} fit {it}?"),
+        ("llama-server", "Does {{title}} by {{the maker}} fit {it}?"),
+        ("ollama", "Does {{title}} by {{the maker}} fit {it}?"),
+        ("promptfoo", "Does {{ title }} by {{ the_maker }} fit {it}?"),
+        ("text", "Does {title} by {the maker} fit {it}?"),
+        ("python", "Does {{title}} by {{the maker}} fit {it}?"),
+        ("dspy", "Does {title} by {the maker} fit {it}?"),
+    ],
+)
+def test_fields_in_each_tools_own_way(artifact: Artifact, name: str, shown: str) -> None:
+    text = " ".join(EXPORTS[name].render(artifact, FIELDS).replace("'\n", "").split())
+    text = re.sub(r"' ' ?|' +'", "", text)
+    assert shown in text
+    assert "Not a {placeholder}." in text
+
+
+def test_fields_are_inputs(artifact: Artifact) -> None:
+    dspy = json.loads(EXPORTS["dspy"].render(artifact, FIELDS))
+    assert dspy["idealprompt"]["signature"].startswith(
+        "image_1: dspy.Image, title: str, the_maker: str -> answer: "
+    )
+    promptfoo = yaml.safe_load(EXPORTS["promptfoo"].render(artifact, FIELDS))
+    assert {"title", "the_maker"} <= set(promptfoo["tests"][0]["vars"])
+    script: dict[str, Any] = {"__name__": "exported"}
+    code = EXPORTS["python"].render(artifact, FIELDS)
+    pytest.importorskip("llama_cpp")
+    exec(code, script)
+    assert script["FIELDS"] == ["title", "the maker"]
+    script["url"] = lambda path: f"data:{path}"
+    (message,) = script["filled"](["a.png"], {"title": "A mug", "the maker": "Us"})
+    texts = [part["text"] for part in message["content"] if part["type"] == "text"]
+    assert "Does A mug by Us fit {it}?" in texts[0]

@@ -1,0 +1,151 @@
+"""How often exported prompts give eval's answer: `python -m benchmarks.exports [--examples N]`.
+
+The embedded model answers a sample task's held-out pictures three ways in this process: eval, the
+exported Python script, and the exported requests through the binding's chat handler with their
+grammar (llama-server, promptfoo) or JSON schema (OpenAI, Ollama). Writes results/exports.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from idealprompt_cli.artifact import Artifact
+from idealprompt_cli.core.prompt import Prompt, Verbaliser
+from idealprompt_cli.core.task import Example, ModelRef, Task
+from idealprompt_cli.engines import open_engine
+from idealprompt_cli.evaluation.evaluator import predict
+from idealprompt_cli.exports import EXPORTS
+from idealprompt_cli.runs.models import embedded_model
+from idealprompt_cli.task import load_task
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results" / "exports.json"
+COLOURS = Prompt(
+    "What colour is it?",
+    verbalisers=(
+        Verbaliser("D0", ("red", "pink")),
+        Verbaliser("D4", ("blue", "green")),
+        Verbaliser("D9", ("yellow", "white")),
+    ),
+)
+PROMPTS = {
+    "labels as they are": Prompt("Where does this go: D0, D4 or D9?"),
+    "two words a label": COLOURS,
+    "with a system message": COLOURS.with_(role="You are an inspector."),
+    "calibrated": COLOURS.with_(calibration=(("D0", -1.5), ("D4", 0.75), ("D9", 1.0))),
+}
+Answer = Callable[[Any, Example], str]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--examples", type=int, default=48)
+    count: int = parser.parse_args().examples
+    task = load_task(ROOT / "sample_tasks" / "defect_routing")
+    examples = task.test[:count]
+    ref = embedded_model()
+    assert ref is not None, "the embedded model is not built"
+    table = {name: measured(name, task, examples, ref) for name in PROMPTS}
+    data = {"task": task.name, "examples": len(examples), "agreement": table}
+    RESULTS.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    tools = list(next(iter(table.values())))
+    print("| prompt | " + " | ".join(tools) + " |\n|---|" + "---|" * len(tools))
+    for name, row in table.items():
+        print(f"| {name} | " + " | ".join(f"{row[tool]:.0%}" for tool in tools) + " |")
+
+
+def measured(
+    name: str, task: Task, examples: tuple[Example, ...], ref: ModelRef
+) -> dict[str, float]:
+    """Tool -> the share of examples on which it gives eval's answer."""
+    prompt = PROMPTS[name]
+    engine = open_engine("llama_cpp", ref)
+    try:
+        ours = [one.predicted for one in predict(engine, prompt, task.labels, examples)]
+    finally:
+        engine.close()
+    artifact = artifact_of(task, prompt, ref)
+    script: dict[str, Any] = {"__name__": "exported"}
+    exec(EXPORTS["python"].render(artifact, prompt), script)
+    llama = script["load"]()
+    try:
+        found = {
+            tool: [answer(llama, one) for one in examples]
+            for tool, answer in ways(artifact, prompt, script).items()
+        }
+    finally:
+        llama.close()
+    return {
+        tool: sum(a == b for a, b in zip(ours, theirs, strict=True)) / len(ours)
+        for tool, theirs in found.items()
+    }
+
+
+def artifact_of(task: Task, prompt: Prompt, ref: ModelRef) -> Artifact:
+    """An artifact of the prompt; its scores play no part here."""
+    from idealprompt_cli.artifact import from_run
+    from tests.support.factories import run_result
+
+    found = from_run(run_result(winner=prompt))
+    model = replace(found.model, path=str(ref.text), mmproj=str(ref.mmproj), n_ctx=1024)
+    return replace(found, labels=task.labels, model=model)
+
+
+def ways(artifact: Artifact, prompt: Prompt, script: dict[str, Any]) -> dict[str, Answer]:
+    """Tool -> its answer for an example."""
+    server = json.loads(EXPORTS["llama-server"].render(artifact, prompt))
+    foo = yaml.safe_load(EXPORTS["promptfoo"].render(artifact, prompt))
+    config = foo["providers"][0]["config"]
+    openai = json.loads(EXPORTS["openai"].render(artifact, prompt))
+    schema = openai["request"].pop("response_format")["json_schema"]["schema"]
+    foo_request = {
+        "messages": json.loads(foo["prompts"][0]),
+        "max_tokens": config["max_tokens"],
+        "temperature": 0,
+        **config["passthrough"],
+    }
+    words = server["answers"]
+
+    def by_grammar(request: dict[str, Any]) -> Answer:
+        return lambda llama, one: words[_say(llama, request, script["url"](one.images[0]))]
+
+    def by_schema(llama: Any, one: Example) -> str:
+        request = {**openai["request"], "grammar": _rules(schema)}
+        reply = _say(llama, request, script["url"](one.images[0]))
+        return str(words[json.loads(reply)["answer"]])
+
+    return {
+        "python": lambda llama, one: str(script["answer"](llama, one.images[0])),
+        "llama-server": by_grammar(server["request"]),
+        "promptfoo": by_grammar(foo_request),
+        "openai, ollama (schema)": by_schema,
+    }
+
+
+def _rules(schema: dict[str, Any]) -> str:
+    from llama_cpp import LlamaGrammar
+
+    return str(LlamaGrammar.from_json_schema(json.dumps(schema), verbose=False)._grammar)
+
+
+def _say(llama: Any, request: dict[str, Any], url: str) -> str:
+    """The reply to an exported request, through the binding's chat handler."""
+    from llama_cpp import LlamaGrammar
+
+    filled = json.loads(json.dumps(request).replace("{{image_1}}", url))
+    filled.pop("model", None)
+    filled.pop("logit_bias", None)  # the binding knows tokens by number only
+    grammar = LlamaGrammar.from_string(filled.pop("grammar"), verbose=False)
+    reply = llama.create_chat_completion(**filled, grammar=grammar)
+    return str(reply["choices"][0]["message"]["content"]).strip()
+
+
+if __name__ == "__main__":
+    main()
