@@ -156,6 +156,7 @@ def test_watching_ends_cleanly(prompt: Path, folder: Path, number: signal.Signal
         words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1
     )
     assert process.stdout is not None
+    lines: list[dict[str, object]] = []
     with process:
         for label in "AB":
             old = time.time() - 100
@@ -164,13 +165,14 @@ def test_watching_ends_cleanly(prompt: Path, folder: Path, number: signal.Signal
             place = watched / f"{label}/"
             place.mkdir()
             (watched / f"{label}.tmp").rename(place / "0.png")
-            line = json.loads(process.stdout.readline())
-            assert (line["label"], line["image"]) == (label, str(place / "0.png"))
+            lines.append(json.loads(process.stdout.readline()))
         process.send_signal(number)
         try:
             out, notices = process.communicate(timeout=60)
         finally:
             process.kill()
+    assert [line["label"] for line in lines] == ["A", "B"]
+    assert [line["image"] for line in lines] == [str(watched / f"{label}/0.png") for label in "AB"]
     assert process.returncode == 0
     assert out == ""
     assert notices.splitlines()[-1] == "Stopped."
