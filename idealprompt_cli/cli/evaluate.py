@@ -141,7 +141,7 @@ def _report(
 
     examples = {"train": task.train, "validation": task.validation, "test": task.test}[split]
     if not examples:
-        raise TaskError(f"{task.root}: has no {split} part: choose another --split")
+        raise TaskError(f"{task.root}: has no {split} part: use --split train")
     named, prompt = choose_prompt(artifact, which)
     tell_of_prompt(artifact, which, console)
     ref = named_by(artifact.model, flags)

@@ -120,7 +120,9 @@ def test_search_eval_predict_report(kind: str, task: Path) -> None:
     assert data["scores"]["winner"]["test"]["value"] == 1.0
     assert data["scores"]["baseline"]["test"]["value"] < 0.7
     assert "briefly" in data["prompt"]["output_format"]
-    again = call("eval", "p.yaml", task, "--against", "baseline", "--jsonl", "out.jsonl")
+    again = call(
+        "eval", "p.yaml", task, "--use", "winner", "--against", "baseline", "--jsonl", "out.jsonl"
+    )
     assert again.exit_code == 0, again.stderr
     assert "100.0 %" in again.stdout
     lines = [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()]
@@ -134,7 +136,7 @@ def test_search_eval_predict_report(kind: str, task: Path) -> None:
     rows = [f"{path.relative_to(task)},{'xy'[n % 2]}\n" for n, path in enumerate(
         sorted((task / "pictures").iterdir()))]  # fmt: skip
     (task / "metadata.csv").write_text("file_name,label\n" + "".join(rows))
-    other = call("eval", "p.yaml", task)
+    other = call("eval", "p.yaml", task, "--use", "winner")
     assert other.exit_code == 1
     assert "asks for x, y: use a prompt that was made for this task" in other.stderr
     (task / "kept").rename(task / "task.yaml")
@@ -144,10 +146,12 @@ def test_search_eval_predict_report(kind: str, task: Path) -> None:
         assert "field" in again.stdout
     if kind == "labels":
         assert found["per_label"]["big"]["recall"] == 1.0
-    answer = json.loads(call("predict", "p.yaml", "p00.png").stdout)
+    answer = json.loads(call("predict", "p.yaml", "--use", "winner", "p00.png").stdout)
     assert answer.pop("seconds") >= 0
     assert answer == {"image": "p00.png", **case.said}
-    unsure = json.loads(call("predict", "p.yaml", "p00.png", "--min-probability", "0.9").stdout)
+    unsure = json.loads(
+        call("predict", "p.yaml", "--use", "winner", "p00.png", "--min-probability", "0.9").stdout
+    )
     key, value = next(iter(case.said.items()))
     assert (unsure[key], unsure["best"], unsure["abstained"]) == ("abstained", value, True)
     assert call("report", "run", "-o", "report.html", "-q").exit_code == 0

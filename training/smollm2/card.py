@@ -58,10 +58,10 @@ Training on a clock is not bitwise repeatable: the number of steps depends on th
 ## What it can do
 
 Measured by `python -m training.smollm2.measure` in llama.cpp with the files as shipped. Each skill
-is asked in several wordings; wording and reading were chosen on held-back train pictures. "Raw" is
+is asked in several phrasings, chosen with the reading on held-back train pictures. "Raw" is
 the likeliest option; "calibrated" subtracts each option's mean log-probability over those pictures.
 "Facts as text" is the ceiling of the reading half: the same questions with the true facts as text
-in the picture's place, in the best of the wordings. "A -> B" asks A and puts the options as B.
+in the picture's place, in the best of the phrasings. "A -> B" asks A and puts the options as B.
 
 """
 TAIL = """
@@ -88,30 +88,30 @@ def percent(row: dict[str, Any]) -> str:
 
 def skill_table(rows: list[dict[str, Any]]) -> str:
     lines = [
-        "| skill | pictures | n | right | wanted | majority | asked as | reading | facts as text |",
+        "| skill | pictures | n | right | target | majority | asked as | reading | facts as text |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for r in rows:
-        wanted = f"{100 * r['wanted']:.0f} %" if r["wanted"] else ""
+        target = f"{100 * r['target']:.0f} %" if r["target"] else ""
         most = f"{100 * r['majority']:.0f} %" if r.get("majority") else ""
-        told = percent(r["facts_as_text"]) if r.get("facts_as_text") else "not measured"
+        facts_shown = percent(r["facts_as_text"]) if r.get("facts_as_text") else "not measured"
         cells = (
-            r["skill"], r.get("split", "bench"), r["n"], percent(r), wanted, most,
-            f"\"{r['wording']}\"", r["reading"], told,
+            r["skill"], r.get("split", "bench"), r["n"], percent(r), target, most,
+            f"\"{r['phrasing']}\"", r["reading"], facts_shown,
         )  # fmt: skip
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
 
 
-def wording_table(rows: list[dict[str, Any]]) -> str:
+def phrasing_table(rows: list[dict[str, Any]]) -> str:
     lines = [
-        "Wordings matter. Every wording on the held-back train pictures:", "",
-        "| skill | wording | raw | calibrated |", "|---|---|---|---|",
+        "Phrasings matter. Every phrasing on the held-back train pictures:", "",
+        "| skill | phrasing | raw | calibrated |", "|---|---|---|---|",
     ]  # fmt: skip
     for r in rows:
-        for w in r["wordings"]:
+        for w in r["phrasings"]:
             raw, calibrated = f"{100 * w['raw']:.0f} %", f"{100 * w['calibrated']:.0f} %"
-            lines.append(f"| {r['skill']} | {w['wording']} | {raw} | {calibrated} |")
+            lines.append(f"| {r['skill']} | {w['phrasing']} | {raw} | {calibrated} |")
     return "\n".join(lines)
 
 
@@ -126,7 +126,7 @@ def caption_table(rows: list[dict[str, Any]]) -> str:
     for r in rows:
         shares = [f"{100 * r[k]:.0f} %" for k in ("item", "color", "usage", "audience")]
         example = r["examples"][0].replace("\n", " / ")
-        lines.append(f"| {r['wording']} | {r['n']} | {' | '.join(shares)} | {example} |")
+        lines.append(f"| {r['phrasing']} | {r['n']} | {' | '.join(shares)} | {example} |")
     return "\n".join(lines)
 
 
@@ -148,32 +148,32 @@ def counts(made: dict[str, Any], domain: str) -> str:
 
 
 def weaknesses(report: dict[str, Any]) -> str:
-    """Skills that miss what was wanted or hardly beat the majority, and questions at chance."""
+    """Skills that miss what was target or hardly beat the majority, and questions at chance."""
     lines = []
     for r in report["skills"]:
-        if r["wanted"] and r["value"] < r["wanted"]:
-            lines.append(f"- {r['skill']} misses the wanted {100 * r['wanted']:.0f} %.")
+        if r["target"] and r["value"] < r["target"]:
+            lines.append(f"- {r['skill']} misses the target {100 * r['target']:.0f} %.")
         elif r.get("majority") and r["low"] <= r["majority"]:
             lines.append(f"- {r['skill']}: no better than always naming the most frequent label.")
-        worst = min(r["wordings"], key=lambda w: float(w["raw"]))
+        worst = min(r["phrasings"], key=lambda w: float(w["raw"]))
         if worst["raw"] < r["value"] - 0.15:
             lines.append(
                 f"- {r['skill']} falls to {100 * worst['raw']:.0f} % when asked "
-                f'"{worst["wording"]}" and read raw.'
+                f'"{worst["phrasing"]}" and read raw.'
             )
     return "\n".join(lines)
 
 
 def stages(made: dict[str, Any]) -> str:
     """How long each stage of the shipped weights ran, and which did not."""
-    told = [
+    facts_shown = [
         f"Stage {name} ran {minutes:.0f} minutes with seed {made['seeds'][name]}"
         + (f" ({made['steps'][name]:,} steps)" if name in made.get("steps", {}) else "")
         for name, minutes in made["minutes"].items()
     ]
     if "B" in made["minutes"]:
-        return ". ".join(told) + "."
-    return told[0] + (
+        return ". ".join(facts_shown) + "."
+    return facts_shown[0] + (
         ", on two CPU cores that were\nshared with other work and mostly busy. **The shipped"
         " weights are the end of stage A.** Stage B is\nimplemented and was started twice, but on"
         " the busy machine it made about ten steps in six minutes\nand was stopped, so nothing of"
@@ -188,7 +188,7 @@ def card(report: dict[str, Any]) -> str:
         stages=stages(made), data=report["data_sha256"],
     )  # fmt: skip
     parts = (
-        skill_table(report["skills"]), *report.get("notes", []), wording_table(report["skills"]),
+        skill_table(report["skills"]), *report.get("notes", []), phrasing_table(report["skills"]),
         caption_table(report["captions"]), probe_table(report["probes"]),
     )  # fmt: skip
     tail = TAIL.format(weak=weaknesses(report), gap=made.get("largest_gap", "0.05"))

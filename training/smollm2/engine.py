@@ -17,7 +17,7 @@ from idealprompt_cli.core.requests import GenerateRequest, ScoreRequest
 from idealprompt_cli.core.task import ModelRef
 from idealprompt_cli.engines import EngineOptions, open_engine
 from training.smollm2.gguf_text import find_text_gguf
-from training.smollm2.skills import Wording
+from training.smollm2.skills import Phrasing
 
 
 def open_eyes(mmproj: Path, text: Path | None = None, threads: int = 0) -> Engine:
@@ -41,28 +41,28 @@ def score(
 
 @dataclass(frozen=True)
 class Ask:
-    """Pictures, wordings and options of one skill; `texts`, where given, replace the pictures."""
+    """Pictures, phrasings and options of one skill; `texts`, where given, replace the pictures."""
 
     pictures: Sequence[Path]
-    wordings: Sequence[Wording]
+    phrasings: Sequence[Phrasing]
     options: Sequence[str]
     texts: Sequence[str] | None = None
 
     def requests(self) -> list[ScoreRequest]:
         found = []
-        for wording in self.wordings:
-            answers = tuple(wording.form.format(o) for o in self.options)
+        for phrasing in self.phrasings:
+            answers = tuple(phrasing.form.format(o) for o in self.options)
             for i, path in enumerate(self.pictures):
                 if self.texts is None:
-                    found.append(ScoreRequest(user(wording.question), (path,), answers))
+                    found.append(ScoreRequest(user(phrasing.question), (path,), answers))
                 else:
-                    content = user(self.texts[i] + wording.question, picture=False)
+                    content = user(self.texts[i] + phrasing.question, picture=False)
                     found.append(ScoreRequest(content, (), answers))
         return found
 
 
 def score_all(engine: Engine, asks: Sequence[Ask]) -> list[list[np.ndarray]]:
-    """For every ask and wording, log-probabilities (pictures, options).
+    """For every ask and phrasing, log-probabilities (pictures, options).
 
     All in one call, so that the engine reads each picture once for all skills.
     """
@@ -70,7 +70,7 @@ def score_all(engine: Engine, asks: Sequence[Ask]) -> list[list[np.ndarray]]:
     scored = iter(engine.score([r for some in requests for r in some]))
     tables = []
     for ask in asks:
-        shape = (len(ask.wordings), len(ask.pictures), len(ask.options))
+        shape = (len(ask.phrasings), len(ask.pictures), len(ask.options))
         rows = [next(scored).logprobs for _ in range(shape[0] * shape[1])]
         tables.append(list(np.array(rows).reshape(shape)))
     return tables

@@ -1,7 +1,7 @@
 """Makes the mmproj for SmolLM2 from nothing: `python -m training.smollm2.make --data DIR`.
 
 Stage A, stage B, export, verification, measuring, curves and card. Every stage resumes from its
-checkpoint in the work folder, so a broken run is started again with the same command. `--scale`
+checkpoint in the work folder: an interrupted run restarts with the same command. `--scale`
 multiplies the minutes of both stages; a GPU is used where PyTorch finds one.
 """
 

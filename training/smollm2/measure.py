@@ -1,10 +1,10 @@
 """Measures the exported mmproj through llama.cpp on the `bench` split and writes skills.json.
 
 `python -m training.smollm2.measure --mmproj M --checkpoint C --data DIR --out skills.json`. Every
-skill is asked in several wordings and read in two ways: the likeliest option (raw), and the
+skill is asked in several phrasings and read in two ways: the likeliest option (raw), and the
 likeliest after subtracting each option's mean log-probability over pictures (calibrated; labels
-are not used for it). Wordings are compared on the held-back train pictures (`valid`); the best
-wording and reading are then asked on bench pictures. The same facts given as text show how much
+are not used for it). Phrasings are compared on the held-back train pictures (`valid`); the best
+phrasing and reading are then asked on bench pictures. The same facts given as text show how much
 the language model itself loses.
 """
 
@@ -26,7 +26,7 @@ from training.smollm2.data import Photo, all_photos, data_hash
 from training.smollm2.engine import Ask, Engine, generate, open_eyes, score_all
 from training.smollm2.gguf_text import find_text_gguf, read_tokenizer
 from training.smollm2.probe import probes
-from training.smollm2.skills import CAPTIONS, SKILLS, Skill, Wording, sample
+from training.smollm2.skills import CAPTIONS, SKILLS, Phrasing, Skill, sample
 from training.smollm2.slots import UNKNOWN, SlotText
 
 Table = np.ndarray
@@ -56,7 +56,7 @@ def hits(logprobs: Table, skill: Skill, photos: Sequence[Photo], shift: Table) -
 def readings(
     skill: Skill, photos: Sequence[Photo], found: Sequence[Table], means: Sequence[Table]
 ) -> dict[tuple[int, str], list[bool]]:
-    """(wording, reading) -> which answers are right."""
+    """(phrasing, reading) -> which answers are right."""
     result = {}
     for i, (table, mean) in enumerate(zip(found, means, strict=True)):
         result[i, "raw"] = hits(table, skill, photos, np.zeros(len(skill.options)))
@@ -74,8 +74,8 @@ def photos_of(photos: Sequence[Photo], skill: Skill, split: str, count: int) -> 
     return skill.usable(sample(photos, skill.domain, split, count))
 
 
-def ask(skill: Skill, photos: Sequence[Photo], wordings: Sequence[Wording]) -> Ask:
-    return Ask([p.path for p in photos], wordings, skill.options)
+def ask(skill: Skill, photos: Sequence[Photo], phrasings: Sequence[Phrasing]) -> Ask:
+    return Ask([p.path for p in photos], phrasings, skill.options)
 
 
 def by_share(found: dict[tuple[int, str], list[bool]]) -> tuple[int, str]:
@@ -84,9 +84,9 @@ def by_share(found: dict[tuple[int, str], list[bool]]) -> tuple[int, str]:
 
 @dataclass(frozen=True)
 class Choice:
-    """What the held-back pictures chose for a skill, with every wording's shares."""
+    """What the held-back pictures chose for a skill, with every phrasing's shares."""
 
-    wording: Wording
+    phrasing: Phrasing
     reading: str
     mean: list[float]
     tried: list[dict[str, Any]]
@@ -96,32 +96,32 @@ class Choice:
 def choose(
     engine: Engine, skills: Sequence[Skill], photos: Sequence[Photo], count: int
 ) -> list[Choice]:
-    """The best wording and reading of every skill, on pictures of `valid`."""
+    """The best phrasing and reading of every skill, on pictures of `valid`."""
     groups = [photos_of(photos, s, "valid", count) for s in skills]
-    asks = [ask(s, group, s.wordings) for s, group in zip(skills, groups, strict=True)]
+    asks = [ask(s, group, s.phrasings) for s, group in zip(skills, groups, strict=True)]
     choices = []
     for skill, group, tables in zip(skills, groups, score_all(engine, asks), strict=True):
         found = readings(skill, group, tables, [t.mean(0) for t in tables])
         best, reading = by_share(found)
         tried = [
-            {"wording": str(w), **{r: share(found[i, r])["value"] for r in ("raw", "calibrated")}}
-            for i, w in enumerate(skill.wordings)
+            {"phrasing": str(w), **{r: share(found[i, r])["value"] for r in ("raw", "calibrated")}}
+            for i, w in enumerate(skill.phrasings)
         ]
         mean = tables[best].mean(0).tolist()
-        choices.append(Choice(skill.wordings[best], reading, mean, tried, len(group)))
+        choices.append(Choice(skill.phrasings[best], reading, mean, tried, len(group)))
     return choices
 
 
 def read_choices(path: Path) -> dict[str, Choice]:
     """Choices of an earlier run, by skill."""
     rows = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    return {k: Choice(**{**v, "wording": Wording(**v["wording"])}) for k, v in rows.items()}
+    return {k: Choice(**{**v, "phrasing": Phrasing(**v["phrasing"])}) for k, v in rows.items()}
 
 
 def chosen_once(
     engine: Engine, skills: Sequence[Skill], photos: Sequence[Photo], count: int, path: Path
 ) -> list[Choice]:
-    """`choose`, kept in a file, since trying every wording takes longest."""
+    """`choose`, kept in a file, since trying every phrasing takes longest."""
     known = read_choices(path)
     missing = [s for s in skills if s.name not in known]
     if missing:
@@ -141,17 +141,17 @@ def report_skills(
 ) -> list[dict[str, Any]]:
     """Rows of skills.json for skills that ask about the same pictures."""
     groups = [photos_of(photos, s, "bench", count) for s in skills]
-    asks = [ask(s, g, [c.wording]) for s, g, c in zip(skills, groups, choices, strict=True)]
+    asks = [ask(s, g, [c.phrasing]) for s, g, c in zip(skills, groups, choices, strict=True)]
     rows = []
     scored = score_all(engine, asks)
     for skill, group, tables, choice in zip(skills, groups, scored, choices, strict=True):
         final = readings(skill, group, tables, [np.array(choice.mean)])
         counts = [sum(skill.truth(p) == o for p in group) for o in skill.options]
-        row = {"skill": skill.name, "wanted": skill.wanted, **share(final[0, choice.reading])}
-        row |= {"wording": str(choice.wording), "reading": choice.reading}
+        row = {"skill": skill.name, "target": skill.target, **share(final[0, choice.reading])}
+        row |= {"phrasing": str(choice.phrasing), "reading": choice.reading}
         row |= {
             "majority": round(max(counts) / len(group), 4),
-            "wordings": choice.tried,
+            "phrasings": choice.tried,
             "tried_on": choice.n,
         }
         rows.append(row)
@@ -161,17 +161,17 @@ def report_skills(
 def report_texts(
     engine: Engine, skills: Sequence[Skill], photos: Sequence[Photo], count: int, text: SlotText
 ) -> list[dict[str, Any]]:
-    """The best of the wordings when the true facts stand as text in the picture's place."""
+    """The best of the phrasings when the true facts are given as text in the picture's place."""
     groups = [photos_of(photos, s, "bench", count) for s in skills]
     asks = [
-        replace(ask(s, group, s.wordings), texts=[fact_text(text, p) for p in group])
+        replace(ask(s, group, s.phrasings), texts=[fact_text(text, p) for p in group])
         for s, group in zip(skills, groups, strict=True)
     ]
     rows = []
     for skill, group, tables in zip(skills, groups, score_all(engine, asks), strict=True):
         found = readings(skill, group, tables, [t.mean(0) for t in tables])
         top, reading = by_share(found)
-        row = {"wording": str(skill.wordings[top]), "reading": reading}
+        row = {"phrasing": str(skill.phrasings[top]), "reading": reading}
         rows.append({**share(found[top, reading]), **row, "raw": share(found[top, "raw"])["value"]})
     return rows
 
@@ -180,9 +180,9 @@ def measure_captions(engine: Engine, photos: Sequence[Photo], count: int) -> lis
     """Share of greedy captions that contain the right words."""
     some = [p for p in sample(photos, "products", "bench", count) if p.facts.item]
     rows = []
-    for wording in CAPTIONS:
-        texts = generate(engine, [p.path for p in some], wording)
-        row: dict[str, Any] = {"wording": wording, "n": len(some), "examples": texts[:5]}
+    for phrasing in CAPTIONS:
+        texts = generate(engine, [p.path for p in some], phrasing)
+        row: dict[str, Any] = {"phrasing": phrasing, "n": len(some), "examples": texts[:5]}
         for name in ("item", "color", "usage", "audience"):
             words = [str(getattr(p.facts, name)) for p in some]
             named = [_names(t, w) for t, w in zip(texts, words, strict=True)]
@@ -204,10 +204,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=300, help="bench pictures a skill")
-    parser.add_argument("--tried", type=int, default=60, help="valid pictures for the wordings")
-    parser.add_argument("--told", type=int, default=25, help="bench pictures as text")
+    parser.add_argument("--tried", type=int, default=60, help="valid pictures for the phrasings")
+    parser.add_argument("--facts_shown", type=int, default=25, help="bench pictures as text")
     parser.add_argument("--captions", type=int, default=50, help="bench pictures to describe")
-    parser.add_argument("--choices", type=Path, default=Path("choices.json"), help="kept wordings")
+    parser.add_argument("--choices", type=Path, default=Path("choices.json"), help="kept phrasings")
     parser.add_argument("--threads", type=int, default=0, help="0 lets the engine choose")
     parser.add_argument("--made", type=Path, help="JSON of make.py: seeds, minutes, data hash")
     options = parser.parse_args()
@@ -220,8 +220,8 @@ def main() -> None:
         count = options.count if domain == "products" else options.count // 2
         choices = chosen_once(engine, skills, photos, options.tried, options.choices)
         some = report_skills(engine, skills, photos, count, choices)
-        told = report_texts(engine, skills, photos, options.told, text)
-        rows += [{**r, "facts_as_text": t} for r, t in zip(some, told, strict=True)]
+        facts_shown = report_texts(engine, skills, photos, options.facts_shown, text)
+        rows += [{**r, "facts_as_text": t} for r, t in zip(some, facts_shown, strict=True)]
         for row in rows[-len(some) :]:
             print(json.dumps(row), flush=True)
     captions = measure_captions(engine, photos, options.captions)

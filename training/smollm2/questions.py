@@ -1,7 +1,7 @@
-"""Questions about a picture's facts, in many wordings, with the answer that training teaches.
+"""Questions about a picture's facts, in many phrasings, with the answer that training teaches.
 
 Answers are short and in lower case where a fact is asked for, sentences where a description is
-asked for. Private codes are drawn anew for every question, so only the rule can be learned.
+asked for. Private codes are drawn again for every question, so only the rule can be learned.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ ASKED: dict[str, tuple[str, ...]] = {
     "defect": ("Is there a defect?", "Which defect do you see?", "What kind of fault is there?"),
 }  # fmt: skip
 FRAMES = (
-    "What is the {}?", "Name the {}.", "Tell me the {}.", "{}?", "Which {} is it?",
+    "What is the {}?", "Name the {}.", "Give the {}.", "{}?", "Which {} is it?",
     "What {} does the picture show?", "State the {} of the product.", "Identify the {}.",
     "Complete: {}:", "Look at the picture. What is the {}?", "Give me the {} in one word.",
     "The {} is", "Determine the {} shown in the photo.",

@@ -1,4 +1,4 @@
-"""The skills that the model card reports: what is asked, in which wordings, with which options."""
+"""The skills that the model card reports: what is asked, in which phrasings, with which options."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOP_TYPES = (
 
 
 @dataclass(frozen=True)
-class Wording:
+class Phrasing:
     """A question, and the form in which an option is put as the assistant's answer."""
 
     question: str
@@ -33,9 +33,9 @@ class Skill:
     name: str
     domain: str
     options: tuple[str, ...]
-    wordings: tuple[Wording, ...]
+    phrasings: tuple[Phrasing, ...]
     truth: Callable[[Photo], str | None]
-    wanted: float | None = None
+    target: float | None = None
 
     def usable(self, photos: Sequence[Photo]) -> list[Photo]:
         return [p for p in photos if self.truth(p) in self.options]
@@ -45,10 +45,10 @@ def type_name(photo: Photo) -> str | None:
     return ITEMS[photo.label] if photo.label in TOP_TYPES else None
 
 
-def asked(line: str, statement: str, *questions: str) -> tuple[Wording, ...]:
+def asked(line: str, statement: str, *questions: str) -> tuple[Phrasing, ...]:
     """The questions with bare options, then a line of the fact sheet and a statement as answers."""
     forms = (("Fill in the form.", f"{line}: {{}}"), ("What do you see?", f"{statement} {{}}"))
-    return (*map(Wording, questions), *(Wording(q, f) for q, f in forms))
+    return (*map(Phrasing, questions), *(Phrasing(q, f) for q, f in forms))
 
 
 SKILLS = (

@@ -2,7 +2,7 @@
 
 `python -m training.smollm2.stage_b --data DIR --start A.pt --out B.pt --minutes 40`. Each step
 asks several questions on each of a few pictures (see branches.py); only the answers are learned,
-only the tower changes. Stage A's loss goes on beside it on more pictures, so that the tokens keep
+only the tower changes. Stage A's loss continues beside it on more pictures, so that the tokens keep
 the meaning that the language model can read.
 """
 

@@ -28,7 +28,7 @@ def resized(pictures: Tensor, side: int = CONFIG.image) -> Tensor:
 def augmented(pictures: Tensor, domain: str, rng: torch.Generator) -> Tensor:
     """Like `resized` with random crop, flip, rotation, gain and erasing; colours keep their names.
 
-    Textiles keep scale and direction of the weave, since these tell good cloth from wrong cloth.
+    Textiles keep scale and direction of the weave, which separate good from wrong cloth.
     """
     b, side = pictures.shape[0], CONFIG.image
 
