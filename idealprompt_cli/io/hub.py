@@ -194,7 +194,7 @@ def _failure(ref: HubRef, file: str, problem: Exception) -> ModelError:
     """The error of the hub in one line, with the fix."""
     kind = type(problem).__name__
     where = f"hf:{ref.repo}{f':{file}' if file else ''}"
-    mends = {
+    fixes = {
         "GatedRepoError": "is behind a gate: accept its terms on the hub and set HF_TOKEN",
         "RepositoryNotFoundError": "no such repository, or it is private: check the name",
         "RevisionNotFoundError": f"has no revision {ref.revision}: check what follows the @",
@@ -204,4 +204,4 @@ def _failure(ref: HubRef, file: str, problem: Exception) -> ModelError:
         "OfflineModeIsEnabled": "is not in the hub's cache, and HF_HUB_OFFLINE is set",
     }
     text = " ".join(str(problem).split())[:160]
-    return ModelError(f"{where}: {mends.get(kind, f'cannot be downloaded ({kind}: {text})')}")
+    return ModelError(f"{where}: {fixes.get(kind, f'cannot be downloaded ({kind}: {text})')}")
