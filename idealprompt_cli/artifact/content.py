@@ -15,7 +15,8 @@ from ..core.edits import EditReport
 from ..core.prompt import Message
 from ..core.results import BaselineName, StopReason, TrialState
 from ..prompts.rendering import render
-from .stored_types import FieldDeclarations, Messages, StoredPrompt, parsed_fields
+from ..prompts.serialisation import StoredPrompt
+from .stored_types import FieldDeclarations, Messages, parsed_fields
 
 SCHEMA: Literal[1] = 1
 Recommended = Literal["winner", "baseline"]

@@ -58,12 +58,7 @@ def load(text: str, source: str) -> Artifact:
     """The artifact in a YAML text; `source` names it in messages. Raises `ArtifactError`."""
     top = parse(text, source, ArtifactError)
     _check_schema(top)
-    places = {
-        key: f"{source}:{top.section(key).line}: {key}"
-        for key in ("prompt", "baseline")
-        if isinstance(top.values.get(key), Section)
-    }
-    return validated(_ADAPTER, top, places=places)
+    return validated(_ADAPTER, top)
 
 
 def _check_schema(top: Section) -> None:

@@ -8,44 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, get_args, get_type_hints
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    PlainSerializer,
-    TypeAdapter,
-    ValidationInfo,
-    WithJsonSchema,
-)
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 
 from ..answers import parse_field
 from ..core.answer_schema import Field
-from ..core.prompt import ImageSlot, Message, Prompt
-from ..prompts.serialisation import from_dict, to_dict
-
-
-def _read_prompt(value: object, info: ValidationInfo) -> Prompt:
-    """The prompt of a mapping; `places` in the context has the position of each key in the file."""
-    if isinstance(value, Prompt):
-        return value
-    places: Mapping[str, str] = (info.context or {}).get("places", {})
-    key = "baseline" if info.field_name == "baseline_prompt" else "prompt"
-    return from_dict(value, places.get(key, key))
-
-
-def _prompt_schema() -> dict[str, Any]:
-    """JSON schema of a prompt as `to_dict` writes it: mappings where `Prompt` has pairs."""
-    schema = {**TypeAdapter(Prompt).json_schema(), "additionalProperties": False}
-    demonstration = schema.pop("$defs")["Demonstration"]
-    properties = schema["properties"]
-    texts = {"type": "array", "items": {"type": "string"}}
-    for name, rule in {
-        "label_descriptions": {"type": "string"},
-        "verbalisers": texts,
-        "calibration": {"type": "number"},
-    }.items():
-        properties[name] = {"type": "object", "additionalProperties": rule}
-    properties["demonstrations"]["items"] = demonstration
-    return schema
+from ..core.prompt import ImageSlot, Message
 
 
 def _read_messages(value: object) -> object:
@@ -116,12 +83,6 @@ def parsed_fields(declared: Mapping[str, FieldKind]) -> tuple[Field, ...]:
     return tuple(found)
 
 
-StoredPrompt = Annotated[
-    Prompt,
-    BeforeValidator(_read_prompt),
-    PlainSerializer(to_dict),
-    WithJsonSchema(_prompt_schema()),
-]
 Messages = Annotated[
     tuple[Message, ...],
     BeforeValidator(_read_messages),

@@ -27,18 +27,21 @@ _NUMBERS = {
     "finite_number": "should be a number",
     "bool_parsing": "should be true or false",
 }
+MOST_LISTED = 4
+"""Choices that a message lists in full, even where one of them is near."""
+
 _UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")
 _MISSING = ("missing", "missing_argument")
 
 
-def validated(adapter: TypeAdapter[Model], section: Section, **context: Any) -> Model:
-    """The value that `section` describes. `context` is passed to the type's validators.
+def validated(adapter: TypeAdapter[Model], section: Section) -> Model:
+    """The value that `section` describes.
 
     Raises the section's own error class for the first fault: file, line, key, value, fix. A key
     that is unknown comes before one that is missing, because it is usually the same key misspelt.
     """
     try:
-        return adapter.validate_python(section.plain(), context=context)
+        return adapter.validate_python(section.plain())
     except ValidationError as problem:
         errors = problem.errors(include_url=False)
     schema = adapter.json_schema(mode="serialization")
@@ -100,7 +103,8 @@ def _problem(error: ErrorDetails, value: Any, rule: Mapping[str, Any]) -> str:
         return f"is {describe_value(value)}: {_NUMBERS[kind]}"
     if kind == "literal_error":
         known = [str(one) for one in rule.get("enum", [rule.get("const")])]
-        return f"is {describe_value(value)}: {did_you_mean(str(value), known)}"
+        few = f"known: {', '.join(known)}" if len(known) <= MOST_LISTED else ""
+        return f"is {describe_value(value)}: {few or did_you_mean(str(value), known)}"
     if kind == "string_type":
         return f"should be text, not {describe_kind(value)}: put it in quotes"
     if kind in ("tuple_type", "list_type"):
@@ -110,7 +114,7 @@ def _problem(error: ErrorDetails, value: Any, rule: Mapping[str, Any]) -> str:
     context = error.get("ctx", {})
     for bound, words in (("ge", "or more"), ("le", "or less")):
         if bound in context:
-            return f"is {_bare(value)}: should be {context[bound]} {words}"
+            return f"is {_bare(value)}: should be {context[bound]:g} {words}"
     if kind == "value_error":
         return str(context.get("error", error["msg"]))
     return f"is {describe_value(value)}: {error['msg'].lower()}"

@@ -86,7 +86,10 @@ def dump(data: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Section:
-    """A mapping of a YAML file, with what is needed to complain about it well."""
+    """A mapping of a YAML file, with what is needed to report errors in it.
+
+    `line` is 0 where the data does not come from a file; errors then name the path alone.
+    """
 
     values: Mapping[str, Any]
     lines: Mapping[str, int]
@@ -95,11 +98,18 @@ class Section:
     path: str = ""
     line: int = 1
 
+    @classmethod
+    def of(cls, data: Mapping[Any, Any], path: str, error: type[IdealPromptError]) -> Section:
+        """Plain data that does not come from a file, under the name `path`."""
+        values = {str(key): _wrapped(one, f"{path}.{key}", error) for key, one in data.items()}
+        return cls(values, {}, "", error, path, 0)
+
     def fail(self, key: str, problem: str) -> IdealPromptError:
         """The error to raise about `key` (or about the whole section, if '')."""
         line = self.lines.get(key.partition("[")[0], self.line)
         name = ".".join(part for part in (self.path, key) if part)
-        return self.error(f"{self.source}:{line}: {name + ': ' if name else ''}{problem}")
+        place = f"{self.source}:{line}: " if line else ""
+        return self.error(f"{place}{name + ': ' if name else ''}{problem}")
 
     def known(self, *keys: str) -> Section:
         """Itself, or an error if a key is none of these."""
@@ -190,6 +200,14 @@ class Section:
         return {key: _plain(value) for key, value in self.values.items()}
 
 
+def _wrapped(value: Any, path: str, error: type[IdealPromptError]) -> Any:
+    if isinstance(value, Mapping):
+        return Section.of(value, path, error)
+    if isinstance(value, (list, tuple)):
+        return [_wrapped(one, f"{path}[{n}]", error) for n, one in enumerate(value, 1)]
+    return value
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Section):
         return value.plain()
@@ -200,6 +218,8 @@ def describe_kind(value: Any) -> str:
     """What a parsed value is, after "not": "a list", "the text 'x'"."""
     if isinstance(value, str):
         return f"the text {describe_value(value)}"
+    if isinstance(value, (bool, int, float)):
+        return f"the value {value}"
     return {Section: "a block of keys", list: "a list"}.get(type(value), "nothing")
 
 

@@ -1,16 +1,17 @@
-"""A structured `Prompt` as plain data for YAML and JSON; reading it back names faults by place."""
+"""A structured `Prompt` as plain data for YAML and JSON: the keys, and what each may hold."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import Any, get_args
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
+from pydantic_core import core_schema
 
 from ..core.errors import ArtifactError
-from ..core.nearest import did_you_mean
 from ..core.placeholders import placeholder_names
 from ..core.prompt import (
     Demonstration,
@@ -22,15 +23,113 @@ from ..core.prompt import (
     RoleChannel,
     Verbaliser,
 )
+from ..io.validation import validated
+from ..io.yaml import Section
 
-_CHOICES: Mapping[str, tuple[str, ...]] = {
-    "role_channel": get_args(RoleChannel),
-    "reasoning": get_args(Reasoning),
-    "image_position": get_args(ImagePosition),
-    "fields_position": get_args(FieldsPosition),
-    "definition_style": ("label_first", "description_first"),
+_CONFIG = ConfigDict(
+    frozen=True,
+    extra="forbid",
+    allow_inf_nan=False,
+    coerce_numbers_to_str=True,  # a label may be 7
+    title="Prompt",
+)
+
+
+def _question(text: str) -> str:
+    placeholder_names(text)
+    return text
+
+
+def _number(value: object) -> object:
+    """Anything but true and false, which would be read as 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError(f"is {value}: should be a number")
+    return value
+
+
+Offset = Annotated[float, BeforeValidator(_number), Field(ge=-60, le=60)]
+
+
+class ShownExample(BaseModel):
+    """A worked example: the model's description of an image, and the answer."""
+
+    model_config = _CONFIG | {"title": "Demonstration"}
+
+    description: str
+    answer: str
+
+
+class PromptKeys(BaseModel):
+    """A prompt in its parts, by key; empty parts are left out."""
+
+    model_config = _CONFIG
+
+    question: Annotated[str, AfterValidator(_question)] = Field(
+        description="What the model is asked. {column} stands for an example's text field."
+    )
+    role: str = Field(default="", description="Who the model is to be.")
+    role_channel: RoleChannel = Field(default="system", description="Message that has the role.")
+    context: str = Field(default="", description="What the model should know, before all else.")
+    label_descriptions: dict[str, str] = Field(default={}, description="What each label means.")
+    label_order: tuple[str, ...] = Field(default=(), description="Labels to list, in this order.")
+    definition_style: Literal["label_first", "description_first"] = Field(
+        default="label_first", description="Order of a label and its description."
+    )
+    cues: tuple[str, ...] = Field(default=(), description="What to look at.")
+    constraints: tuple[str, ...] = Field(default=(), description="What to ignore or avoid.")
+    reasoning: Reasoning = Field(default="none", description="What to write before the answer.")
+    demonstrations: tuple[ShownExample, ...] = Field(default=(), description="Worked examples.")
+    output_format: str = Field(default="", description="How to write the answer.")
+    image_position: ImagePosition = Field(
+        default="before", description="Position of the images: before or after the text."
+    )
+    fields_position: FieldsPosition = Field(
+        default="question", description="Position of text fields: in the question or beside it."
+    )
+    verbalisers: dict[str, tuple[str, ...]] = Field(
+        default={}, description="The words that count as each label."
+    )
+    calibration: dict[str, Offset] = Field(
+        default={}, description="What is added to each label's log-probability; never rendered."
+    )
+
+    def prompt(self) -> Prompt:
+        """The prompt that these keys describe."""
+        parts: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set}
+        for name, part in _PAIRS.items():
+            if name in parts:
+                parts[name] = tuple(part(key, value) for key, value in parts[name].items())
+        if "demonstrations" in parts:
+            shown = parts["demonstrations"]
+            parts["demonstrations"] = tuple(Demonstration(d.description, d.answer) for d in shown)
+        return Prompt(**parts)
+
+
+_PAIRS: Mapping[str, Callable[[str, Any], object]] = {
+    "label_descriptions": LabelText,
+    "verbalisers": Verbaliser,
+    "calibration": lambda label, offset: (label, offset),
 }
-_TEXT_LISTS = ("label_order", "cues", "constraints")
+_ADAPTER = TypeAdapter(PromptKeys)
+
+
+class _AsKeys:
+    """Makes pydantic read, write and describe a `Prompt` by its keys."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        return core_schema.no_info_wrap_validator_function(
+            lambda value, read: value if isinstance(value, Prompt) else read(value).prompt(),
+            handler.generate_schema(PromptKeys),
+            serialization=core_schema.plain_serializer_function_ser_schema(to_dict),
+        )
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        described: dict[str, Any] = handler(schema["schema"])
+        return described
+
+
+StoredPrompt = Annotated[Prompt, _AsKeys()]
+"""A `Prompt` in a pydantic type whose file has the keys."""
 
 
 def to_dict(prompt: Prompt) -> dict[str, Any]:
@@ -64,82 +163,7 @@ def from_dict(data: object, where: str = "prompt") -> Prompt:
     """
     if not isinstance(data, Mapping):
         raise ArtifactError(f"{where}: expected a mapping of prompt parts, got {data!r}")
-    known = [part.name for part in fields(Prompt)]
-    for key in data:
-        if key not in known:
-            raise ArtifactError(f"{where}: unknown key {key!r}: {did_you_mean(str(key), known)}")
-    if "question" not in data:
-        raise ArtifactError(f"{where}: the key 'question' is missing")
-    return Prompt(**{key: _parsed(key, value, f"{where}.{key}") for key, value in data.items()})
-
-
-def _parsed(name: str, value: Any, where: str) -> Any:
-    if name in ("label_descriptions", "verbalisers"):
-        return _parsed_labels(name, value, where)
-    if name == "calibration":
-        return _parsed_offsets(value, where)
-    if name == "demonstrations":
-        return tuple(_parsed_demonstration(item, where) for item in _list(value, where))
-    if name in _TEXT_LISTS:
-        return tuple(_text(item, where) for item in _list(value, where))
-    if name in _CHOICES and value not in _CHOICES[name]:
-        raise ArtifactError(f"{where}: {value!r} is none of {', '.join(_CHOICES[name])}")
-    text = _text(value, where)
-    if name == "question":
-        try:
-            placeholder_names(text)
-        except ValueError as problem:
-            raise ArtifactError(f"{where} {problem}") from problem
-    return text
-
-
-def _parsed_labels(name: str, value: Any, where: str) -> Any:
-    if not isinstance(value, Mapping):
-        raise ArtifactError(f"{where}: expected a mapping from label, got {value!r}")
-    if name == "label_descriptions":
-        return tuple(LabelText(str(key), _text(text, where)) for key, text in value.items())
-    return tuple(
-        Verbaliser(str(key), tuple(_text(word, where) for word in _list(words, where)))
-        for key, words in value.items()
-    )
-
-
-def _parsed_offsets(value: Any, where: str) -> Any:
-    if not isinstance(value, Mapping):
-        raise ArtifactError(f"{where}: expected a mapping from label, got {value!r}")
-    return tuple((str(label), _offset(text, f"{where}.{label}")) for label, text in value.items())
-
-
-def _offset(value: object, where: str) -> float:
-    """A number, which the YAML reader hands on as text."""
-    try:
-        number = float(_text(value, where))
-    except ValueError:
-        number = math.nan
-    if not abs(number) <= 60:
-        raise ArtifactError(f"{where}: expected a number from -60 to 60, got {value!r}")
-    return number
-
-
-def _parsed_demonstration(item: object, where: str) -> Demonstration:
-    if not isinstance(item, Mapping) or set(item) != {"description", "answer"}:
-        raise ArtifactError(f"{where}: each needs 'description' and 'answer', got {item!r}")
-    return Demonstration(_text(item["description"], where), _text(item["answer"], where))
-
-
-def _list(value: object, where: str) -> list[object]:
-    if isinstance(value, (list, tuple)):
-        return list(value)
-    raise ArtifactError(f"{where}: expected a list, got {value!r}")
-
-
-def _text(value: object, where: str) -> str:
-    """A YAML scalar as text. Numbers pass (a label may be 7); lists and booleans do not."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return str(value)
-    raise ArtifactError(f"{where}: expected text, got {value!r} (put quotes around it)")
+    return validated(_ADAPTER, Section.of(data, where, ArtifactError)).prompt()
 
 
 def fingerprint(prompt: Prompt) -> str:

@@ -80,8 +80,17 @@ def test_an_edited_prompt_is_noticed() -> None:
         ("  evaluations: 96", "  evaluations: many", "cost.evaluations: is 'many': should be a w"),
         ("seed: 3\n", "", "seed: is missing: add this key"),
         ("seed: 3\n", "seed: 3\nseed: 4\n", "seed is given twice"),
-        ("  reasoning: describe", "  reasoning: deep", "prompt.reasoning: 'deep' is none of none,"),
-        ("  reasoning: describe", "  reasonin: brief", "unknown key 'reasonin': did you mean"),
+        (
+            "  reasoning: describe",
+            "  reasoning: deep",
+            "prompt.reasoning: is 'deep': known: none, brief, describe",
+        ),
+        (
+            "  reasoning: describe",
+            "  reasonin: brief",
+            "prompt.reasonin: unknown key: did you mean",
+        ),
+        ("question: |-\n", "question: |-\n    {\n", "prompt.question: has a '{' that names no"),
         ("recommended: baseline", "recommended: both", "recommended: is 'both': known: winner, b"),
         ("stopped: evaluations", "stopped: bored", "cost.stopped: is 'bored': known:"),
         ("role: user", "role: robot", "messages[1].role: is 'robot': known: system,"),
@@ -102,6 +111,15 @@ def test_a_wrong_file_is_named(old: str, new: str, message: str) -> None:
     assert str(caught.value).startswith("f.yaml:")
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_fault_in_a_prompt_is_named_with_its_own_line() -> None:
+    good = text()
+    with pytest.raises(ArtifactError) as caught:
+        artifact.load(good.replace("  reasoning: describe", "  reasonin: brief", 1), "f.yaml")
+    line = 1 + good.splitlines().index("  reasoning: describe")
+    expected = f"f.yaml:{line}: prompt.reasonin: unknown key: did you mean reasoning?"
+    assert str(caught.value) == expected
 
 
 def test_reading_files(tmp_path: Path) -> None:

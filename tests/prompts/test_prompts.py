@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import fields
+
 import pytest
 
 from idealprompt_cli.core.errors import ArtifactError, UsageError
@@ -17,7 +20,7 @@ from idealprompt_cli.core.prompt import (
 )
 from idealprompt_cli.prompts.questions import asking, is_given
 from idealprompt_cli.prompts.rendering import length, ordered_labels, render, words_for
-from idealprompt_cli.prompts.serialisation import fingerprint, from_dict, to_dict
+from idealprompt_cli.prompts.serialisation import PromptKeys, fingerprint, from_dict, to_dict
 
 LABELS = ("K7", "M2")
 FULL = Prompt(
@@ -94,23 +97,46 @@ def test_defaults_are_left_out() -> None:
     ("data", "said"),
     [
         ([], "expected a mapping"),
-        ({}, "'question' is missing"),
-        ({"question": "q", "rol": "x"}, "did you mean role"),
-        ({"question": ["q"]}, "prompt.question: expected text"),
-        ({"question": "q", "reasoning": "long"}, "none of none, brief, describe"),
-        ({"question": "q", "cues": "x"}, "expected a list"),
-        ({"question": "q", "verbalisers": ["x"]}, "expected a mapping from label"),
-        ({"question": "q", "demonstrations": [{"answer": "x"}]}, "needs 'description'"),
+        ({}, "prompt.question: is missing: add this key"),
+        ({"question": "q", "rol": "x"}, "prompt.rol: unknown key: did you mean role?"),
+        ({"question": ["q"]}, "prompt.question: should be text, not a list: put it in quotes"),
+        ({"question": True}, "prompt.question: should be text, not the value True: put it"),
+        ({"question": None}, "prompt.question: should be text, not nothing"),
+        ({"question": "Answer {} only"}, "prompt.question: has a '{}' that names no field"),
+        ({"question": "q", "reasoning": "long"}, "is 'long': known: none, brief, describe"),
+        ({"question": "q", "cues": "x"}, "prompt.cues: should be a list, not the text 'x': write"),
+        ({"question": "q", "cues": ["a", ["b"]]}, "prompt.cues[2]: should be text, not a list"),
+        ({"question": "q", "verbalisers": ["x"]}, "should hold keys of its own, not a list"),
+        ({"question": "q", "verbalisers": {"K7": "x"}}, "verbalisers.K7: should be a list, not"),
+        ({"question": "q", "calibration": {"K7": "x"}}, "calibration.K7: is 'x': should be a num"),
+        ({"question": "q", "calibration": {"K7": "nan"}}, "is 'nan': should be a number"),
+        ({"question": "q", "calibration": {"K7": 61}}, "is the value 61: should be 60 or less"),
+        (
+            {"question": "q", "demonstrations": [{"answer": "x"}]},
+            "prompt.demonstrations[1].description: is missing: add this key",
+        ),
     ],
 )
 def test_bad_data_is_refused_with_its_place(data: object, said: str) -> None:
-    with pytest.raises(ArtifactError, match=said):
+    with pytest.raises(ArtifactError, match=re.escape(said)) as caught:
         from_dict(data)
+    assert str(caught.value).startswith("prompt")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_keys_are_the_parts_of_a_prompt() -> None:
+    parts = fields(Prompt)
+    assert list(PromptKeys.model_fields) == [part.name for part in parts]
+    read = PromptKeys(question="q").prompt()
+    assert read == Prompt("q"), "the defaults of both agree"
+    assert PromptKeys.model_json_schema()["required"] == ["question"]
 
 
 def test_numbers_in_yaml_are_taken_as_text() -> None:
     parsed = from_dict({"question": "q", "verbalisers": {7: [1, "one"]}})
     assert parsed.verbalisers == (Verbaliser("7", ("1", "one")),)
+    offsets = from_dict({"question": "q", "calibration": {"K7": "-1.5", 7: 2}}).calibration
+    assert offsets == (("K7", -1.5), ("7", 2.0))
 
 
 def test_fingerprint_follows_content_and_length_the_text() -> None:
