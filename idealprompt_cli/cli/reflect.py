@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..core.errors import ArtifactError, UsageError
+from ..core.errors import UsageError
 from ..core.events import (
     ConfusionChosen,
     EditJudged,
@@ -20,37 +18,32 @@ from ..core.events import (
     IncumbentChanged,
     ReflectionStopped,
 )
-from ..io.files import check_writable
-from ..io.terminal import json_text
+from ..io.terminal import json_text, printable
 from ..runs.config import RunConfig
 from ..runs.folder import run_folder
 from ..runs.models import named_by, opened, warn_if_other_model, work_of
 from ..runs.proposer import without_proposer_flags
 from .compare import check_labels
-from .diagnosis import show_diagnosis
-from .evaluate import Folder, MetricName, Source, Use, choose_prompt, load
+from .evaluate import Folder, Source, Use, choose_prompt, load
 from .interrupts import resumable
 from .models import ModelFlags
 from .review import ask
-from .run_folder import (
-    NoCache,
-    NoPriors,
-    NoProbe,
-    NoTest,
+from .run_options import (
     Output,
-    ProposerName,
-    Resume,
-    RunDir,
-    TestCount,
-    TrainCount,
+    RunFlags,
+    budget_option,
+    check_output,
     deliver,
     resume_hint,
     show_report_hint,
+    show_summary,
 )
 from .shared_options import FormatName, Talk, format_name, grouped
 
 if TYPE_CHECKING:
-    from ..core.interfaces import Observer
+    from ..core.interfaces import Engine, Observer
+    from ..core.task import Task
+    from ..reflection import Diagnosis, Start
     from ..runs.run import Run
     from ..ui.console import Console
     from ..ui.formats.base import Work
@@ -69,14 +62,7 @@ Examples:
   idealprompt reflect prompt.yaml my_task --dry-run
   idealprompt search my_task --no-test -o - | idealprompt reflect - my_task -o better.yaml"""
 
-BudgetText = Annotated[
-    str,
-    typer.Option(
-        "--budget",
-        metavar="N|10m|200ktok",
-        help="Evaluations, model time or tokens. Default: 20 evaluations per training picture.",
-    ),
-]
+BudgetText = Annotated[str, budget_option("20 evaluations per training example")]
 Seed = Annotated[
     int | None, typer.Option(min=0, metavar="N", help="Seed. Default: the prompt file's.")
 ]
@@ -96,26 +82,17 @@ class Plan:
     prompt: Source
     task: Folder
     budget: BudgetText = ""
+    seed: Seed = None
+    use: Use = "recommended"
     dry_run: DryRun = False
     interactive: Interactive = False
-    use: Use = "recommended"
-    seed: Seed = None
-    run_dir: RunDir = None
-    resume: Resume = False
-    metric: MetricName = ""
-    no_test: NoTest = False
-    train: TrainCount = 0
-    test: TestCount = 0
-    proposer: ProposerName = "none"
-    no_priors: NoPriors = False
-    no_probe: NoProbe = False
-    no_cache: NoCache = False
     json: Events = False
 
 
 @grouped
 def reflect(
     plan: Plan,
+    run: RunFlags,
     *,
     output: Output = "",
     flags: ModelFlags,
@@ -130,10 +107,10 @@ def reflect(
     from ..ui.console import Console
 
     shown = format_name(plan.json, format)
-    _check(plan, flags, output)
+    _check(plan, run, flags, output)
     console = Console(talk.level)
     try:
-        made = _run(plan, flags, console)
+        made = _run(plan, run, flags, console)
     finally:
         console.close()
     if made is not None:
@@ -142,51 +119,31 @@ def reflect(
             show_report_hint(made[0].kept, console)
 
 
-def _check(plan: Plan, flags: ModelFlags, output: str) -> None:
-    if plan.json and output == "-":
-        raise UsageError("--json and -o - both write to stdout: write the YAML to a file")
+def _check(plan: Plan, run: RunFlags, flags: ModelFlags, output: str) -> None:
     if plan.interactive and plan.prompt == "-":
         raise UsageError("--interactive reads stdin, and so does the prompt -: name a file")
-    if plan.dry_run and (plan.interactive or plan.resume or output):
+    if plan.dry_run and (plan.interactive or run.resume or output):
         raise UsageError("--dry-run writes nothing: drop -o, --resume and --interactive")
-    if output not in ("", "-"):
-        check_writable(Path(output), ArtifactError)
-    config_of(plan, flags).check()
+    check_output(output, plan.json)
+    run.config("reflection", plan.budget, 0, flags).check()
 
 
-def config_of(plan: Plan, flags: ModelFlags, seed: int = 0) -> RunConfig:
-    """The run that the command line asks for."""
-    return RunConfig(
-        stages="reflection",
-        budget=plan.budget,
-        seed=seed,
-        proposer=plan.proposer,
-        priors=not plan.no_priors,
-        cache=not plan.no_cache,
-        held_out_test=not plan.no_test,
-        linear_probe=not plan.no_probe,
-        train=plan.train,
-        test=plan.test,
-        resume=plan.resume,
-        model=flags,
-    )
-
-
-def _run(plan: Plan, flags: ModelFlags, console: Console) -> tuple[Run, Work] | None:
+def _run(plan: Plan, run: RunFlags, flags: ModelFlags, console: Console) -> tuple[Run, Work] | None:
     """The run, and what the model had to do; None for a dry run."""
     from ..artifact import read_artifact
     from ..reflection import from_prompt
     from ..runs.run import run_reflection
 
-    loaded = load(plan.task, plan.metric, console)
+    loaded = load(plan.task, run.metric, console)
     artifact = read_artifact(plan.prompt)
     check_labels(artifact, loaded)
     prompt = choose_prompt(artifact, plan.use)[1]
-    config = config_of(plan, flags, artifact.seed if plan.seed is None else plan.seed)
+    seed = artifact.seed if plan.seed is None else plan.seed
+    config = run.config("reflection", plan.budget, seed, flags)
     task = config.prepared(loaded, console.say)
-    folder = run_folder(plan.run_dir, f"{task.name}-reflect", plan.resume)
+    folder = run_folder(run.run_dir, f"{task.name}-reflect", run.resume)
     ref = named_by(artifact.model, flags)
-    own = without_proposer_flags(flags, plan.proposer)
+    own = without_proposer_flags(flags, run.proposer)
     with (
         resumable(console.write, partial(resume_hint, folder)),
         opened(own, console.say, named=ref or task.model) as model,
@@ -194,7 +151,7 @@ def _run(plan: Plan, flags: ModelFlags, console: Console) -> tuple[Run, Work] | 
         warn_if_other_model(model.info(), artifact.model, console.say)
         if plan.dry_run:
             start = from_prompt(artifact.baseline_prompt, prompt)
-            show_diagnosis(task, model, config, start, console, plan.json)
+            _show_diagnosis(task, model, config, start, console, plan.json)
             return None
         observer = _Printing(console.observer(bar=not plan.interactive), plan.json)
         made = run_reflection(
@@ -233,16 +190,63 @@ def _deliver(made: Run, work: Work, output: str, shown: str, quiet: bool) -> Non
     """The YAML to where it was asked for; the summary (or the last event) beside it, but none on
     stderr if quiet."""
     from ..artifact import to_data
-    from ..ui import formats
-    from ..ui.console import screen_of
 
     written = deliver(made, output)
     if shown == "json":
         account = {"work": work} if work else {}
         _print_event("result", {**to_data(made.artifact), "written": written, **account})
         return
-    if quiet and output == "-":
-        return
-    stream = sys.stderr if output == "-" else sys.stdout
-    text = formats.get(shown).run(made.artifact, written, screen_of(stream), work)
-    typer.echo(text, err=output == "-")
+    show_summary(made, work, output, written, shown, quiet)
+
+
+# --- --dry-run ------------------------------------------------------------------------------------
+
+
+def _show_diagnosis(
+    task: Task,
+    model: Engine,
+    config: RunConfig,
+    start: Start,
+    console: Console,
+    events: bool,
+) -> None:
+    """Print what goes wrong with the prompt and what would be tried; nothing is kept."""
+    from ..runs.run import run_diagnosis
+
+    found = run_diagnosis(task, model, config, start, console.observer())
+    console.close()
+    typer.echo(_as_events(found) if events else printable(_as_text(found)))
+
+
+def _as_text(found: Diagnosis) -> str:
+    """The diagnosis for people."""
+    lines = [f"The prompt scores {100 * found.value:.1f} % on the training pictures."]
+    for confusion in found.confusions:
+        share = f"{100 * confusion.weight:.0f} % of the loss"
+        count = len(confusion.cases)
+        pictures = "1 picture" if count == 1 else f"{count} pictures"
+        lines += ["", f"{confusion.name}: {pictures}, {share}"]
+        for case in confusion.cases:
+            said = found.said.get(case.example_id, "")
+            lines.append(f"  {case.example_id}: {case.reason}" + (f" ({said})" if said else ""))
+    lines += ["", "Edits to try:" if found.proposals else "No edit to try."]
+    for number, proposal in enumerate(found.proposals, start=1):
+        lines.append(f"  {number}. {proposal.kind}: {proposal.why}")
+        lines += [f"     {c.part} -> {c.after or '(nothing)'}" for c in found.changes(proposal)]
+    return "\n".join(lines)
+
+
+def _as_events(found: Diagnosis) -> str:
+    """The diagnosis for programs: an event a line."""
+    events: list[dict[str, Any]] = [
+        {"event": "case", "confusion": confusion.name, "example": case.example_id,
+         "consequence": round(case.consequence, 4), "reason": case.reason}
+        for confusion in found.confusions
+        for case in confusion.cases
+    ]  # fmt: skip
+    events += [
+        {"event": "proposal", "edit": p.kind, "why": p.why, "confusion": p.confusion,
+         "inspired_by": list(p.inspired_by), "changes": [vars(c) for c in found.changes(p)]}
+        for p in found.proposals
+    ]  # fmt: skip
+    return "\n".join(json_text(event) for event in events)

@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..core.errors import ArtifactError, UsageError
-from ..io.files import check_writable
-from ..runs.config import RunConfig, as_prefer
+from ..runs.config import RunConfig, Stages, as_prefer
 from ..runs.folder import run_folder
 from ..runs.models import opened, work_of
 from ..runs.proposer import without_proposer_flags
 from . import completion
-from .evaluate import Folder, MetricName, load
+from .evaluate import Folder, load
 from .interrupts import resumable
 from .models import ModelFlags
-from .run_folder import (
-    NoCache,
-    NoPriors,
-    NoProbe,
-    NoTest,
+from .run_options import (
     Output,
-    ProposerName,
-    Resume,
-    RunDir,
-    TestCount,
-    TrainCount,
+    RunFlags,
+    budget_option,
+    check_output,
     deliver,
     resume_hint,
     show_report_hint,
+    show_summary,
 )
 from .shared_options import FormatName, Json, Talk, format_name, grouped
 
@@ -48,14 +39,7 @@ Examples:
   idealprompt search my_task -m model.gguf --mmproj mmproj.gguf --budget 10m
   idealprompt search my_task -o - | idealprompt eval - my_task"""
 
-BudgetText = Annotated[
-    str,
-    typer.Option(
-        "--budget",
-        metavar="N|10m|200ktok",
-        help="Evaluations, model time or tokens. Default: 40 evaluations per training picture.",
-    ),
-]
+BudgetText = Annotated[str, budget_option("40 evaluations per training example")]
 Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the search.")]
 Prefer = Annotated[
     str, typer.Option(metavar="score|short", help="The best prompt, or the cheapest as good.")
@@ -88,25 +72,16 @@ class Plan:
     task: Folder
     budget: BudgetText = ""
     seed: Seed = 0
-    run_dir: RunDir = None
-    resume: Resume = False
-    metric: MetricName = ""
     strategy: Strategies = None
-    no_test: NoTest = False
-    train: TrainCount = 0
-    test: TestCount = 0
-    reflect: Reflect = False
-    prefer: Prefer = "score"
     policy: PolicyName = "puct"
-    proposer: ProposerName = "none"
-    no_priors: NoPriors = False
-    no_probe: NoProbe = False
-    no_cache: NoCache = False
+    prefer: Prefer = "score"
+    reflect: Reflect = False
 
 
 @grouped
 def search(
     plan: Plan,
+    run: RunFlags,
     *,
     output: Output = "",
     flags: ModelFlags,
@@ -122,67 +97,42 @@ def search(
     from ..ui.console import Console
 
     shown = format_name(json, format)
-    if json and output == "-":
-        raise UsageError("--json and -o - both write to stdout: write the YAML to a file")
-    if output not in ("", "-"):
-        check_writable(Path(output), ArtifactError)
-    config = config_of(plan, flags)
+    check_output(output, json)
+    config = config_of(plan, run, flags)
     config.check()
     console = Console(talk.level)
     try:
-        made, work = _run(plan, config, flags, console)
+        made, work = _run(plan, run, config, flags, console)
     finally:
         console.close()
-    _deliver(made, work, output, shown, talk.quiet)
+    show_summary(made, work, output, deliver(made, output), shown, talk.quiet)
     if made.kept is not None:
         show_report_hint(made.kept, console)
 
 
-def config_of(plan: Plan, flags: ModelFlags) -> RunConfig:
+def config_of(plan: Plan, run: RunFlags, flags: ModelFlags) -> RunConfig:
     """The run that the command line asks for."""
-    return RunConfig(
-        stages="search and reflection" if plan.reflect else "search",
-        budget=plan.budget,
-        seed=plan.seed,
+    stages: Stages = "search and reflection" if plan.reflect else "search"
+    return replace(
+        run.config(stages, plan.budget, plan.seed, flags),
         strategies=tuple(plan.strategy or ()),
         policy=plan.policy,
         prefer=as_prefer(plan.prefer),
-        proposer=plan.proposer,
-        priors=not plan.no_priors,
-        cache=not plan.no_cache,
-        held_out_test=not plan.no_test,
-        linear_probe=not plan.no_probe,
-        train=plan.train,
-        test=plan.test,
-        resume=plan.resume,
-        model=flags,
     )
 
 
-def _run(plan: Plan, config: RunConfig, flags: ModelFlags, console: Console) -> tuple[Run, Work]:
+def _run(
+    plan: Plan, run: RunFlags, config: RunConfig, flags: ModelFlags, console: Console
+) -> tuple[Run, Work]:
     """The run, and what the model had to do."""
     from ..runs.run import run_search
 
-    task = config.prepared(load(plan.task, plan.metric, console), console.say)
-    folder = run_folder(plan.run_dir, task.name, plan.resume)
-    own = without_proposer_flags(flags, plan.proposer)
+    task = config.prepared(load(plan.task, run.metric, console), console.say)
+    folder = run_folder(run.run_dir, task.name, run.resume)
+    own = without_proposer_flags(flags, run.proposer)
     with (
         resumable(console.write, partial(resume_hint, folder)),
         opened(own, console.say, named=task.model) as model,
     ):
         made = run_search(task, model, replace(config, run_dir=folder), console.observer())
         return made, work_of(model)
-
-
-def _deliver(made: Run, work: Work, output: str, shown: str, quiet: bool) -> None:
-    """The YAML to where it was asked for; the summary to stdout, or, unless quiet, to stderr if
-    the YAML is there."""
-    from ..ui import formats
-    from ..ui.console import screen_of
-
-    written = deliver(made, output)
-    if quiet and output == "-":
-        return
-    stream = sys.stderr if output == "-" else sys.stdout
-    text = formats.get(shown).run(made.artifact, written, screen_of(stream), work)
-    typer.echo(text, err=output == "-")

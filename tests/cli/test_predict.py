@@ -245,7 +245,7 @@ def test_predict_needs_the_fields_that_the_prompt_refers_to(prompt: Path, folder
     assert found["input"] == {"title": "x"}
     prompt.write_text(text.replace("  question: Which code?", "  question: Which {code?"))
     assert (
-        ".question has a '{' that names no field" in call("predict", prompt, picture, *seed).stderr
+        ".question: has a '{' that names no field" in call("predict", prompt, picture, *seed).stderr
     )
 
 

@@ -79,7 +79,7 @@ def test_interactive(seeded: Path, folder: Path) -> None:
     changed = call(*base, "--run-dir", "three", stdin=mine)
     assert changed.exit_code == 0, changed.stderr
     assert "not a part with a value" in changed.stderr
-    assert "unknown key 'rule'" in changed.stderr
+    assert "prompt.rule: unknown key" in changed.stderr
     data = yaml.safe_load(Path("out.yaml").read_text())
     assert any(step["strategy"] == "reflect by_hand" for step in data["trail"])
 

@@ -5,18 +5,23 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..core.errors import ArtifactError
-from ..io.files import write_text
+from ..core.errors import ArtifactError, UsageError
+from ..io.files import check_writable, write_text
+from ..runs.config import RunConfig, Stages
 from ..runs.folder import JOURNAL
+from .evaluate import MetricName
+from .models import ModelFlags
 
 if TYPE_CHECKING:
     from ..runs.run import Run
     from ..ui.console import Console
+    from ..ui.formats.base import Work
 
 Output = Annotated[
     str, typer.Option("--output", "-o", metavar="FILE|-", help="Where to write the YAML artifact.")
@@ -59,6 +64,68 @@ NoTest = Annotated[bool, typer.Option("--no-test", help="Skip the held-out test.
 NoCache = Annotated[
     bool, typer.Option("--no-cache", help="Neither use nor fill the response cache.")
 ]
+
+
+@dataclass(frozen=True)
+class RunFlags:
+    """The options that search and reflection share, as a group (see `shared_options.grouped`)."""
+
+    metric: MetricName = ""
+    proposer: ProposerName = "none"
+    train: TrainCount = 0
+    test: TestCount = 0
+    no_test: NoTest = False
+    no_probe: NoProbe = False
+    no_priors: NoPriors = False
+    no_cache: NoCache = False
+    run_dir: RunDir = None
+    resume: Resume = False
+
+    def config(self, stages: Stages, budget: str, seed: int, model: ModelFlags) -> RunConfig:
+        """The run that these options ask for, without its folder."""
+        return RunConfig(
+            stages=stages,
+            budget=budget,
+            seed=seed,
+            proposer=self.proposer,
+            priors=not self.no_priors,
+            cache=not self.no_cache,
+            held_out_test=not self.no_test,
+            linear_probe=not self.no_probe,
+            train=self.train,
+            test=self.test,
+            resume=self.resume,
+            model=model,
+        )
+
+
+def budget_option(default: str) -> Any:
+    """`--budget`, whose help ends with the default."""
+    return typer.Option(
+        "--budget",
+        metavar="N|10m|200ktok",
+        help=f"Evaluations, model time or tokens. Default: {default}.",
+    )
+
+
+def check_output(output: str, json: bool) -> None:
+    """Raise an error, before anything slow, where `-o` cannot be written."""
+    if json and output == "-":
+        raise UsageError("--json and -o - both write to stdout: write the YAML to a file")
+    if output not in ("", "-"):
+        check_writable(Path(output), ArtifactError)
+
+
+def show_summary(made: Run, work: Work, output: str, written: str, shown: str, quiet: bool) -> None:
+    """The summary to stdout, or, unless quiet, to stderr where the YAML is on stdout."""
+    from ..ui import formats
+    from ..ui.console import screen_of
+
+    if quiet and output == "-":
+        return
+    stream = sys.stderr if output == "-" else sys.stdout
+    text = formats.get(shown).run(made.artifact, written, screen_of(stream), work)
+    typer.echo(text, err=output == "-")
 
 
 def deliver(made: Run, output: str) -> str:
