@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ..core.errors import Interrupted, ServerError
+from ..core.errors import Interrupted, ServerError, StorageError
 from ..core.interfaces import Notice
 
 SOON = 1.0
@@ -30,9 +30,9 @@ ENDING = ("SIGTERM", "SIGHUP")
 
 @contextmanager
 def resumable(say: Notice, how: Callable[[], str]) -> Iterator[None]:
-    """A run that can be stopped by Ctrl-C, or by a server that is lost in the middle; `how` says
-    how it is resumed, "" where nothing was computed yet. Raises `Interrupted` and `ServerError`
-    with that added."""
+    """A run that can be stopped by Ctrl-C, by a server that is lost in the middle, or by a full
+    disk; `how` says how it is resumed, "" where nothing was computed yet. Raises `Interrupted`,
+    `ServerError` and `StorageError` with that added."""
     with _listening(say, how):
         try:
             yield
@@ -44,6 +44,9 @@ def resumable(say: Notice, how: Callable[[], str]) -> Iterator[None]:
             if not (hint := how()):
                 raise
             raise ServerError(f"{lost}; what was computed is kept; {hint}", lost.status) from lost
+        except StorageError as full:
+            hint = how() or NOTHING_YET
+            raise StorageError(f"{full}; {hint}") from full
 
 
 @contextmanager

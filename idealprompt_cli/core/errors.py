@@ -10,6 +10,7 @@
     │   ├── ServerError       1   a server that is not there, or that says no
     │   └── EngineCrash       1   the native library died in the probe process
     ├── JournalError          1   a run directory that cannot be used
+    │   └── StorageError      1   the disk refused a write in the middle of a run
     ├── PriorsError           1   a priors file that cannot be read or merged
     ├── ThresholdNotMet       3   `eval --min-score` was not reached
     └── Interrupted         130   stopped by the user; state is kept
@@ -67,6 +68,10 @@ class EngineCrash(ModelError):
 
 
 class JournalError(IdealPromptError):
+    pass
+
+
+class StorageError(JournalError):
     pass
 
 

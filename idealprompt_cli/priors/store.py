@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import secrets
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,16 +18,13 @@ from ..core.errors import PriorsError
 from ..core.requests import ModelInfo
 from ..core.results import RunResult
 from ..core.task import Task
-from ..io.files import read_text, reason, write_text
+from ..io.files import PRIVATE, read_text, reason, write_text
 from ..io.folders import user_data_dir
+from ..io.locks import wait_for_lock
 from .memory import Beliefs, Priors, from_dict, kind_of, lessons, to_dict
 
-if sys.platform == "win32":  # pragma: no cover
-    import msvcrt
-else:
-    import fcntl
-
 SCHEMA, VERSION = "idealprompt-priors", 1
+LOCK_SECONDS = 10.0
 ENV = "IDEALPROMPT_PRIORS"
 # What the package ships: learned on tasks other than the sample tasks. It may be missing.
 START = Path(__file__).with_name("start.json")
@@ -97,7 +93,7 @@ def update(path: Path, change: Callable[[Memory], Memory]) -> Memory:
     """Change a file's memory under its lock. The file is read first: a foreign one is refused."""
     with _locked(path):
         memory = change(load(path))
-        write_text(path, dump(memory), PriorsError)
+        write_text(path, dump(memory), PriorsError, PRIVATE)
     return memory
 
 
@@ -133,15 +129,15 @@ def learn(result: RunResult, path: Path | None = None) -> int:
 def _locked(path: Path) -> Iterator[None]:
     """Hold the lock file beside `path`; the system frees it if the process dies."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path.with_name(f"{path.name}.lock"), os.O_CREAT | os.O_RDWR, 0o600)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle = os.open(path.with_name(f"{path.name}.lock"), os.O_CREAT | os.O_RDWR, PRIVATE)
     except OSError as problem:
         raise PriorsError(f"{path}: cannot be locked ({reason(problem)})") from None
     try:
-        if sys.platform == "win32":  # pragma: no cover
-            msvcrt.locking(handle, msvcrt.LK_LOCK, 1)
-        else:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        if not wait_for_lock(handle, LOCK_SECONDS):
+            raise PriorsError(f"{path}: another process has kept it locked: end that, or try again")
         yield
+    except OSError as problem:
+        raise PriorsError(f"{path}: cannot be changed ({reason(problem)})") from None
     finally:
         os.close(handle)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import ArtifactError, JournalError
-from ..io.files import write_text
+from ..io.files import PRIVATE, write_text
 
 if TYPE_CHECKING:
     from ..artifact import Artifact
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 RUNS = Path("runs")
 JOURNAL = "journal.jsonl"
 ARTIFACT = "prompt.yaml"
+BLANK = "blank.png"
+"""The picture without content that reflection measures label bias with."""
 
 
 def run_folder(given: Path | None, task: str, resume: bool) -> Path:
@@ -38,6 +40,20 @@ def _is_of(folder: Path, stem: str) -> bool:
     return re.fullmatch(re.escape(stem) + r"-\d{8}-\d{6}(-\d\d)?", folder.name) is not None
 
 
+def check_fresh(folder: Path) -> None:
+    """Raise `JournalError` for a folder of a new run that holds a file that the run would
+    replace."""
+    from ..storage import predictions
+
+    for name in (ARTIFACT, predictions.FILE_NAME, BLANK):
+        path = folder / name
+        if not (folder / JOURNAL).exists() and (path.exists() or path.is_symlink()):
+            raise JournalError(
+                f"{path}: is there already and would be overwritten by the run: name an empty "
+                "folder with --run-dir"
+            )
+
+
 def last_run() -> Path:
     """The run under runs/ that ended last. Raises `ArtifactError` if there is none."""
     ended = [path for path in RUNS.glob(f"*/{ARTIFACT}") if path.is_file()]
@@ -53,5 +69,5 @@ def keep(folder: Path, artifact: Artifact, result: RunResult) -> Path:
 
     predictions.save(folder, result)
     kept = folder / ARTIFACT
-    write_text(kept, dump(artifact), ArtifactError)
+    write_text(kept, dump(artifact), ArtifactError, PRIVATE)
     return kept

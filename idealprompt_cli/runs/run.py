@@ -7,6 +7,7 @@ held-out part. The observer hears of everything.
 
 from __future__ import annotations
 
+import io
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from .. import metrics, strategies
 from ..artifact import from_run
-from ..core.errors import ModelError, PriorsError, UsageError
+from ..core.errors import JournalError, ModelError, PriorsError, UsageError
 from ..core.events import (
     Announced,
     HeldOutFinished,
@@ -29,7 +30,7 @@ from ..evaluation.context import RunContext, open_context
 from ..evaluation.evaluator import Evaluator
 from ..evaluation.held_out import held_out_test
 from ..evaluation.metered_engine import MeteredEngine
-from ..io.files import read_text
+from ..io.files import PRIVATE, read_text, write_bytes
 from ..io.folders import user_cache_dir
 from ..priors import Beliefs, beliefs_for, learn
 from ..prompts.serialisation import fingerprint
@@ -42,7 +43,7 @@ from ..storage.records import PriorsUpdated
 from ..storage.response_cache import default_path, open_cache
 from .alternating import alternate
 from .config import RunConfig
-from .folder import keep
+from .folder import BLANK, check_fresh, keep
 from .proposer import affordable_proposer, with_proposer
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def _opened(
         cache = _open_cache(engine, config, say)
         if cache is not None:
             stack.enter_context(cache)
-        journal = stack.enter_context(_open_journal(task, engine, config, start))
+        journal = stack.enter_context(_open_journal(task, engine, config, start, say))
         context = open_context(
             task,
             engine,
@@ -186,14 +187,19 @@ def _open_cache(engine: Engine, config: RunConfig, say: Notice) -> ResponseCache
     return open_cache(default_path(user_cache_dir()), engine.info(), say, text)
 
 
-def _open_journal(task: Task, engine: Engine, config: RunConfig, start: Start | None) -> Journal:
+def _open_journal(
+    task: Task, engine: Engine, config: RunConfig, start: Start | None, say: Notice
+) -> Journal:
     if config.run_dir is None:
         if config.resume:
             raise UsageError("resuming needs the run's folder: give run_dir")
         return Journal.memory()
     prompt = fingerprint(start.prompt) if start else ""
     header = header_for(task, engine.info(), config.seed, prompt)
-    return (Journal.resume if config.resume else Journal.create)(config.run_dir, header)
+    if config.resume:
+        return Journal.resume(config.run_dir, header, say)
+    check_fresh(config.run_dir)
+    return Journal.create(config.run_dir, header)
 
 
 @contextmanager
@@ -208,9 +214,10 @@ def reflection_settings(folder: Path) -> Settings:
     """What reflection may use beside the model; the picture without content is in `folder`."""
     from PIL import Image
 
-    blank = folder / "blank.png"
-    Image.new("RGB", (224, 224), (128, 128, 128)).save(blank)
-    return Settings(blank=blank)
+    data = io.BytesIO()
+    Image.new("RGB", (224, 224), (128, 128, 128)).save(data, "PNG")
+    write_bytes(folder / BLANK, data.getvalue(), JournalError, PRIVATE)
+    return Settings(blank=folder / BLANK)
 
 
 def _beliefs(context: RunContext, config: RunConfig) -> Beliefs:

@@ -1,26 +1,40 @@
 """The append-only record of a run: what the engine answered, and the trials.
 
-One JSON object a line in `<run dir>/journal.jsonl` (`records`); every append is flushed and synced,
-and a last line that a crash cut off is dropped on reading. `--resume` replays the run from the
-answers kept here, so it needs no state of its own. It does not know what a search is.
+One JSON object a line in `<run dir>/journal.jsonl` (`records`); every append is synced. `--resume`
+replays the run from the answers kept here, so it needs no state of its own. One process at a time
+writes: it holds a lock that the system releases when it dies. On reading, a last line that a crash
+cut off and lines that are no records are left out with a notice. It does not know what a search is.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from textwrap import shorten
-from typing import IO, TypeVar
+from typing import TypeVar
 
-from ..core.errors import JournalError
+from ..core.errors import JournalError, StorageError
+from ..core.interfaces import Notice
 from ..core.requests import ModelInfo
 from ..core.results import Trial
 from ..core.task import Task
-from ..io.files import reason
-from .records import VERSION, Header, Record, Setting, TrialRecord, from_line, record_of, to_line
+from ..io.files import PRIVATE, open_file, reason
+from ..io.locks import try_lock
+from .records import (
+    VERSION,
+    Header,
+    Record,
+    Setting,
+    TrialRecord,
+    UnknownRecord,
+    from_line,
+    record_of,
+    to_line,
+)
 
 FILE_NAME = "journal.jsonl"
 # How every journal starts.
@@ -29,28 +43,33 @@ _FIRST = b'{"kind": "header", "version": '
 R = TypeVar("R")
 
 
+def _silent(text: str) -> None:
+    del text
+
+
 class Journal:
     """Records in order. Made by `create`, `resume` or `memory`; closed by `close` or `with`."""
 
-    def __init__(self, path: Path | None, stream: IO[bytes] | None, records: list[Record]) -> None:
+    def __init__(self, path: Path | None, handle: int, records: list[Record]) -> None:
         self.path = path
-        self._stream = stream
+        self._handle = handle
         self._records = records
         self._known_trials = {trial.id: trial for trial in current_trials(records)}
 
     @staticmethod
     def memory() -> Journal:
         """A journal that writes nothing; everything else works the same."""
-        return Journal(None, None, [])
+        return Journal(None, -1, [])
 
     @staticmethod
     def create(run_dir: Path, header: Header) -> Journal:
-        """A new journal. Raises JournalError if there is one already, or the folder cannot be
-        written."""
+        """A new journal, which only this user can read. Raises JournalError if there is one
+        already, or the folder cannot be written."""
         path = run_dir / FILE_NAME
         try:
-            run_dir.mkdir(parents=True, exist_ok=True)
-            stream = path.open("xb")
+            run_dir.parent.mkdir(parents=True, exist_ok=True)
+            run_dir.mkdir(exist_ok=True, mode=0o700)
+            handle = _opened(path, os.O_CREAT | os.O_EXCL)
         except FileExistsError as error:
             raise JournalError(
                 f"{path}: this run folder is in use; give --resume or another --run-dir"
@@ -59,41 +78,67 @@ class Journal:
             raise JournalError(
                 f"{path}: cannot be written ({reason(error)}): name another place with --run-dir"
             ) from error
-        return Journal._with_header(path, stream, header)
+        return Journal._with_header(path, handle, header)
 
     @staticmethod
-    def resume(run_dir: Path, header: Header) -> Journal:
+    def resume(run_dir: Path, header: Header, say: Notice = _silent) -> Journal:
         """The journal of an interrupted (or finished) run, ready for more. A run that was
-        interrupted before its first line was complete starts again.
+        interrupted before its first line was complete starts again. `say` gets a line for each
+        line that is not read.
 
-        Raises JournalError where there is none, or it is of another task, model, seed or version.
+        Raises JournalError where there is none, another process writes it, or it is of another
+        task, model, seed or version.
         """
         path = run_dir / FILE_NAME
-        records, size = _read(path)
-        empty = not records and path.read_bytes().startswith(_FIRST[: path.stat().st_size])
-        if not empty:
-            _check_header(path, records, header)
-        stream = path.open("r+b")
-        stream.truncate(size)
-        stream.seek(size)
+        _read_bytes(path)  # says what is wrong with a file that is none
+        try:
+            handle = _opened(path, 0)
+        except OSError as error:
+            raise JournalError(f"{path}: cannot be written ({reason(error)})") from error
+        try:
+            records, size = _read(path, say)
+            empty = not records and _read_bytes(path).startswith(_FIRST[: path.stat().st_size])
+            if not empty:
+                _check_header(path, records, header)
+            os.ftruncate(handle, size)
+        except OSError as error:
+            os.close(handle)
+            raise JournalError(f"{path}: cannot be written ({reason(error)})") from error
+        except BaseException:
+            os.close(handle)
+            raise
         return (
-            Journal._with_header(path, stream, header) if empty else Journal(path, stream, records)
+            Journal._with_header(path, handle, header) if empty else Journal(path, handle, records)
         )
 
     @staticmethod
-    def _with_header(path: Path, stream: IO[bytes], header: Header) -> Journal:
-        journal = Journal(path, stream, [])
+    def _with_header(path: Path, handle: int, header: Header) -> Journal:
+        journal = Journal(path, handle, [])
         journal.append([header])
         return journal
 
     def append(self, records: Sequence[Record]) -> None:
-        """Write records and wait until they are on the disk."""
+        """Write records and wait until they are on the disk. Raises StorageError where it is full;
+        then the file is as it was before."""
+        if self._handle >= 0 and records:
+            text = "".join(f"{to_line(record)}\n" for record in records)
+            self._write(text.encode("utf-8", "backslashreplace"))
         self._records.extend(records)
-        if self._stream is None or not records:
-            return
-        self._stream.write("".join(f"{to_line(record)}\n" for record in records).encode())
-        self._stream.flush()
-        os.fsync(self._stream.fileno())
+
+    def _write(self, data: bytes) -> None:
+        size = os.fstat(self._handle).st_size
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(self._handle, rest) :]
+            os.fsync(self._handle)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._handle, size)
+            raise StorageError(
+                f"{self.path}: cannot be written ({reason(error)}): make room; all answers before "
+                "this one are kept"
+            ) from error
 
     def agree(self, name: str, value: str, fix: str) -> None:
         """Keep a setting that a run started with, or raise JournalError where a resumed run has
@@ -129,9 +174,9 @@ class Journal:
 
     def close(self) -> None:
         """Close the file; safe to call twice."""
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
+        handle, self._handle = self._handle, -1
+        if handle >= 0:
+            os.close(handle)
 
     def __enter__(self) -> Journal:
         return self
@@ -156,38 +201,64 @@ def current_trials(records: Sequence[Record]) -> list[TrialRecord]:
     return found
 
 
-def read_records(run_dir: Path) -> list[Record]:
+def read_records(run_dir: Path, say: Notice = _silent) -> list[Record]:
     """All records of a run's journal, read-only. Raises JournalError."""
-    return _read(run_dir / FILE_NAME)[0]
+    return _read(run_dir / FILE_NAME, say)[0]
 
 
 def _short(text: str) -> str:
     return shorten(text, 60, placeholder=" ...")
 
 
-def _read(path: Path) -> tuple[list[Record], int]:
-    """Records and the number of bytes they fill; an incomplete last line is not counted."""
+def _opened(path: Path, how: int) -> int:
+    """The journal opened for appending, under its lock. Raises JournalError if another process has
+    it."""
+    flags = os.O_RDWR | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    handle = os.open(path, flags | how, PRIVATE)
     try:
-        data = path.read_bytes()
+        free = try_lock(handle)
+    except OSError:
+        free = True  # a file system without locks
+    if not free:
+        os.close(handle)
+        raise JournalError(
+            f"{path}: another process is working on this run: wait until it ends, or end it"
+        )
+    return handle
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        with open_file(path) as file:
+            return file.read()
     except FileNotFoundError as error:
         raise JournalError(f"{path}: no journal to resume; leave --resume out") from error
     except OSError as error:
-        raise JournalError(f"{path}: cannot be read ({error.strerror})") from error
+        raise JournalError(f"{path}: cannot be read ({reason(error)})") from error
+
+
+def _read(path: Path, say: Notice) -> tuple[list[Record], int]:
+    """Records and the number of bytes up to the last whole line."""
+    *lines, rest = _read_bytes(path).split(b"\n")
     records: list[Record] = []
-    size, lines = 0, data.split(b"\n")
-    for number, line in enumerate(lines[:-1], start=1):
+    for number, line in enumerate(lines, start=1):
         if number == 1:
             _check_version(path, line)
         try:
             records.append(from_line(line))
-        except ValueError:
-            if number < len(lines) - 1:
+        except UnknownRecord:
+            if number == 1:
                 raise JournalError(
-                    f"{path}:{number}: not a record; the journal is damaged"
+                    f"{path}:1: is not the first line of a journal: name the folder of a run"
                 ) from None
-            break
-        size += len(line) + 1
-    return records, size
+            say(f"{path}:{number}: not a record, left out; its answers are computed again.")
+        except ValueError as error:
+            raise JournalError(
+                f"{path}:{number}: {error}: delete this line to resume without it"
+            ) from None
+    if rest and records:
+        say(f"{path}:{len(lines) + 1}: the last line is cut off, and left out.")
+    return records, sum(len(line) + 1 for line in lines)
 
 
 def _check_version(path: Path, line: bytes) -> None:

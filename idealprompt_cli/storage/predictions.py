@@ -17,7 +17,7 @@ from ..answers import object_of, same, split
 from ..core.errors import JournalError
 from ..core.results import Outcome, RunResult
 from ..core.task import Split
-from ..io.files import read_text, write_text
+from ..io.files import PRIVATE, read_text, write_text
 
 FILE_NAME = "outcomes.jsonl"
 MAX_BYTES = 256 * 1024 * 1024
@@ -171,7 +171,7 @@ def save(folder: Path, result: RunResult) -> None:
         )
         for kept in of_run(result)
     ]
-    write_text(folder / FILE_NAME, "".join(f"{line}\n" for line in lines), JournalError)
+    write_text(folder / FILE_NAME, "".join(f"{line}\n" for line in lines), JournalError, PRIVATE)
 
 
 def load(folder: Path) -> list[Kept]:

@@ -190,19 +190,39 @@ def to_line(record: Record) -> str:
     return json.dumps({"kind": kind, **data}, ensure_ascii=False)
 
 
+class UnknownRecord(ValueError):
+    """A line that is no record of any kind."""
+
+
 def from_line(line: bytes) -> Record:
-    """The record in a line. Raises ValueError for anything else."""
-    data = json.loads(line)
+    """The record in a line. Raises UnknownRecord for a line that is none, and ValueError, with
+    what is wrong, for a record with missing or wrong fields."""
+    try:
+        data = json.loads(line)
+    except (ValueError, RecursionError):
+        data = None
     kind = data.pop("kind", None) if isinstance(data, dict) else None
     if not isinstance(kind, str) or kind not in KINDS:
-        raise ValueError("not a record")
+        raise UnknownRecord("not a record")
     part = _PROMPTS.get(kind)
     if part and data.get(part) is not None:
         try:
             data[part] = from_dict(data[part])
         except ArtifactError as error:
-            raise ValueError(str(error)) from error
-    return cast("Record", _validator(kind)(data))
+            raise ValueError(f"'{part}' of the {kind} record: {error}") from error
+    return _validated(kind, data)
+
+
+def _validated(kind: str, data: object) -> Record:
+    from pydantic import ValidationError
+
+    try:
+        return cast("Record", _validator(kind)(data))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(step) for step in first["loc"])
+        what = "is missing" if first["type"].startswith("missing") else first["msg"].lower()
+        raise ValueError(f"{place!r} of the {kind} record: {what}") from None
 
 
 @cache

@@ -2,9 +2,8 @@
 
 A row is an answer under a digest of model and request: log-probabilities under digests of their
 options, or a text that the model wrote. No prompt, label, file name or picture is in it. Several
-processes may use it at a time. Losing it costs computing time, so nothing here raises: a file that
-is damaged or foreign is moved aside with one message, and a run works without one that it cannot
-use.
+processes may use it at a time. Losing it costs computing time, so nothing here raises: a damaged
+one is moved aside with one message, and a run works without one that it cannot use.
 
 A run sees the rows that were there when it started (`mark`), not those that come later, its own
 included: so two runs at the same time do not change each other, and a resumed run finds what it
@@ -18,13 +17,14 @@ import hashlib
 import json
 import math
 import os
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.interfaces import Notice
 from ..core.requests import ModelInfo
+from ..io.files import reason
+from .cache_file import Foreign, check_ours, is_damage, opened, put_aside, used
 from .records import Answer, ScoreAnswer, TextAnswer
 
 if TYPE_CHECKING:
@@ -33,16 +33,7 @@ if TYPE_CHECKING:
 ENV = "IDEALPROMPT_ANSWERS"
 FILE_NAME = "answers.sqlite"
 LIMIT_BYTES = 256 * 1024 * 1024
-_APPLICATION = 0x1DEA1001
-_BUSY_SECONDS = 10.0
 _CHUNK = 400
-_SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS file (name TEXT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS answers (id INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL,"
-    " body TEXT NOT NULL)",
-    "CREATE INDEX IF NOT EXISTS by_key ON answers (key)",
-)
-
 Row = dict[str, Any]
 Asked = tuple[str, tuple[str, ...]]
 
@@ -99,7 +90,7 @@ class ResponseCache:
         rows = [(_digest(self._model, answer.key), _body(answer)) for answer in answers]
 
         def write(base: Connection) -> None:
-            if rows and _used(base) < self._limit:
+            if rows and used(base) < self._limit:
                 with base:
                     base.executemany("INSERT INTO answers (key, body) VALUES (?, ?)", rows)
 
@@ -127,7 +118,7 @@ class ResponseCache:
         try:
             work(self._base)
         except sqlite3.OperationalError as problem:
-            if not _damaged(problem):
+            if not is_damage(problem):
                 return  # busy or full: this answer is not shared
             self._lost()
         except sqlite3.DatabaseError:
@@ -135,7 +126,7 @@ class ResponseCache:
 
     def _lost(self) -> None:
         self.close()
-        _put_aside(self._path, self._say)
+        put_aside(self._path, self._say)
 
 
 def open_cache(
@@ -149,96 +140,24 @@ def open_cache(
         return None
     for _ in range(2):
         try:
-            base = _opened(path, limit)
+            check_ours(path)
+            base = opened(path, limit)
             return ResponseCache(path, identity(info, extra), base, say, limit)
+        except Foreign as problem:
+            why = f"{problem}: name another file in {ENV}"
+            break
         except OSError as problem:
-            why = (problem.strerror or "no access").lower()
+            why = reason(problem)
+            break
         except sqlite3.OperationalError as problem:
-            if not _damaged(problem):
+            if not is_damage(problem):
                 why = str(problem)
                 break
-            why = _put_aside(path, say)
-        except sqlite3.DatabaseError:
-            why = _put_aside(path, say)
+            why = put_aside(path, say)
+        except (sqlite3.DatabaseError, ValueError, TypeError):
+            why = put_aside(path, say)
     say(f"{path}: answers are not shared between runs ({why})")
     return None
-
-
-def _opened(path: Path, limit: int) -> Connection:
-    import sqlite3
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    base = sqlite3.connect(path, timeout=_BUSY_SECONDS, check_same_thread=False)
-    try:
-        base.execute("PRAGMA journal_mode = WAL")
-        base.execute("PRAGMA synchronous = NORMAL")
-        _prepare(base)
-        if base.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-            raise sqlite3.DatabaseError("damaged")
-        if _used(base) >= limit:
-            _thin(base)
-    except BaseException:
-        base.close()
-        raise
-    return base
-
-
-def _prepare(base: Connection) -> None:
-    """Make the tables in a new file; a file of another program is as good as damaged."""
-    import sqlite3
-
-    number = base.execute("PRAGMA application_id").fetchone()[0]
-    if number == 0 and base.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
-        with base:
-            base.execute("BEGIN IMMEDIATE")
-            base.execute(f"PRAGMA application_id = {_APPLICATION}")
-            for statement in _SCHEMA:
-                base.execute(statement)
-            if base.execute("SELECT count(*) FROM file").fetchone()[0] == 0:
-                base.execute("INSERT INTO file VALUES (?)", (secrets.token_hex(8),))
-    elif number != _APPLICATION:
-        raise sqlite3.DatabaseError("not ours")
-
-
-def _used(base: Connection) -> int:
-    """Bytes that hold something."""
-    size, pages, free = (
-        base.execute(f"PRAGMA {what}").fetchone()[0]
-        for what in ("page_size", "page_count", "freelist_count")
-    )
-    return int(size * (pages - free))
-
-
-def _thin(base: Connection) -> None:
-    """Drop the older half of the rows; their room is used again."""
-    with base:
-        base.execute("BEGIN IMMEDIATE")
-        low, high = base.execute("SELECT min(id), max(id) FROM answers").fetchone()
-        if low is not None:
-            base.execute("DELETE FROM answers WHERE id <= ?", ((low + high) // 2,))
-
-
-def _damaged(problem: Exception) -> bool:
-    """Whether an "operational" fault is one of the file and not of the moment."""
-    text = str(problem)
-    return "no such table" in text or "no such column" in text or "malformed" in text
-
-
-def _put_aside(path: Path, say: Notice) -> str:
-    """Move a file that cannot be used out of the way, and say so once."""
-    aside = path.with_name(f"{path.name}.damaged")
-    try:
-        path.replace(aside)
-    except FileNotFoundError:
-        return "damaged"  # another process was faster
-    except OSError as problem:
-        return f"damaged, and cannot be moved: {(problem.strerror or '').lower()}"
-    for tail in ("-wal", "-shm"):
-        path.with_name(path.name + tail).unlink(missing_ok=True)
-    say(f"{path}: the response cache is damaged: renamed to {aside.name} and started again")
-    return "damaged"
 
 
 # --- rows -----------------------------------------------------------------------------------------

@@ -207,7 +207,7 @@ def test_a_run_cut_off_anywhere_comes_out_the_same(share: float) -> None:
     kinds: tuple[type[Record], ...] = (PriorsUsed, TextAnswer, ScoreAnswer)
     kept = [record for kind in kinds for record in journal.records(kind)]
     for records in (kept[: int(share * len(kept))], kept):
-        again = searched(Puct, Journal(None, None, list(records)))
+        again = searched(Puct, Journal(None, -1, list(records)))
         assert [t.prompt for t in again.trials] == [t.prompt for t in whole.trials]
         assert again.winner == whole.winner
         assert again.cost.evaluations == whole.cost.evaluations

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
+import stat
+import subprocess
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
-from idealprompt_cli.core.errors import JournalError
+from idealprompt_cli.core.errors import JournalError, StorageError
 from idealprompt_cli.core.events import ConfusionChosen, EditJudged
 from idealprompt_cli.core.prompt import Prompt
 from idealprompt_cli.core.results import Trial
@@ -63,11 +68,100 @@ def test_a_torn_last_line_is_dropped_and_overwritten(tmp_path: Path) -> None:
     assert [json.loads(line)["key"] for line in lines] == ["c"]
 
 
-def test_damage_in_the_middle_is_an_error_with_its_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("line", ["rubbish", "", '{"a": 1}', "[" * 5000, '{"kind": "sc{"kind"'])
+def test_lines_that_are_no_records_are_left_out_with_a_notice(tmp_path: Path, line: str) -> None:
     path = started(tmp_path)
     lines = path.read_text().splitlines()
-    path.write_text("\n".join([lines[0], "rubbish", *lines[1:]]) + "\n")
-    with pytest.raises(JournalError, match=r"journal\.jsonl:2"):
+    path.write_text("\n".join([lines[0], line, *lines[1:]]) + "\n")
+    said: list[str] = []
+    with Journal.resume(tmp_path, HEADER, said.append) as journal:
+        assert journal.records(ScoreAnswer) == [ScoreAnswer("a", {"x": -0.5})]
+        journal.append([TextAnswer("c", "said")])
+    assert [f"{path}:2: not a record" in text for text in said] == [True]
+    assert len(read_records(tmp_path)) == 5
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ('{"kind": "score", "key": 1, "scores": {}}', "'key' of the score record"),
+        ('{"kind": "score", "key": "a", "scores": {"x": "y"}}', r"'scores\.x' of the score record"),
+        ('{"kind": "text", "text": "b"}', "'key' of the text record: .*missing"),
+        ('{"kind": "trial", "id": 0, "prompt": {"wrong": 1}}', "'prompt' of the trial record"),
+        ('{"kind": "edit", "key": "k", "edit": null}', "'edit' of the edit record"),
+    ],
+)
+def test_wrong_fields_are_one_line_with_the_place(tmp_path: Path, line: str, what: str) -> None:
+    path = started(tmp_path)
+    with path.open("a") as file:
+        file.write(line + "\n")
+    for read in (lambda: Journal.resume(tmp_path, HEADER), lambda: read_records(tmp_path)):
+        with pytest.raises(JournalError, match=rf"journal\.jsonl:5: {what}.*delete this") as caught:
+            read()
+        assert "\n" not in str(caught.value)
+
+
+def test_one_run_has_one_writer(tmp_path: Path) -> None:
+    with Journal.create(tmp_path, HEADER), pytest.raises(JournalError, match="another process"):
+        Journal.resume(tmp_path, HEADER)
+    with Journal.resume(tmp_path, HEADER) as journal:
+        journal.append_trial(trial(0))
+        with pytest.raises(JournalError, match="another process is working on this run"):
+            Journal.resume(tmp_path, HEADER)
+    assert len(read_records(tmp_path)) == 2
+
+
+def test_the_lock_ends_with_its_process(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path\n"
+        "from idealprompt_cli.storage.journal import Journal\n"
+        "from idealprompt_cli.storage.records import Header\n"
+        "journal = Journal.create(Path(sys.argv[1]), Header(task='t', model='m', seed='0'))\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    assert done.returncode == -9
+    with Journal.resume(tmp_path, HEADER) as journal:
+        assert journal.records(Header) == [HEADER]
+
+
+def test_a_full_disk_leaves_whole_lines(tmp_path: Path) -> None:
+    with Journal.create(tmp_path / "run", HEADER) as journal:
+        journal.append([TextAnswer("a", "said")])
+        assert journal.path is not None
+        size = journal.path.stat().st_size
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, before[1]))
+        try:
+            with pytest.raises(StorageError, match=r"cannot be written .*make room"):
+                journal.append([TextAnswer("b", "said " * 100)])
+            assert journal.records(TextAnswer) == [TextAnswer("a", "said")]
+            assert journal.path.stat().st_size == size
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        journal.append([TextAnswer("c", "said")])
+    assert [one.key for one in read_records(tmp_path / "run") if isinstance(one, TextAnswer)] == [
+        "a",
+        "c",
+    ]
+
+
+def test_only_this_user_can_read_a_run(tmp_path: Path) -> None:
+    Journal.create(tmp_path / "runs" / "run", HEADER).close()
+    assert stat.S_IMODE((tmp_path / "runs" / "run").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "runs" / "run" / FILE_NAME).stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder", "device"])
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / FILE_NAME
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(JournalError, match=r"cannot be read \(is a"):
         Journal.resume(tmp_path, HEADER)
 
 

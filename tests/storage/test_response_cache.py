@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 import subprocess
@@ -22,6 +23,7 @@ from idealprompt_cli.evaluation.context import open_context
 from idealprompt_cli.evaluation.metered_engine import MeteredEngine
 from idealprompt_cli.metrics import METRICS
 from idealprompt_cli.search.tree_search import SearchSettings, search
+from idealprompt_cli.storage.cache_file import MARK
 from idealprompt_cli.storage.journal import Journal, header_for
 from idealprompt_cli.storage.response_cache import ResponseCache, identity, open_cache
 from idealprompt_cli.strategies import STRATEGIES
@@ -150,12 +152,18 @@ def test_the_file_holds_no_private_text(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.parametrize(
-    "content", [b"no database at all" * 99, b"SQLite format 3\0" + b"x" * 5000]
-)
-def test_a_damaged_file_is_put_aside_with_one_line(tmp_path: Path, content: bytes) -> None:
-    path, said = tmp_path / "a.sqlite", list[str]()
+def damaged_cache(path: Path) -> bytes:
+    """A file that is ours by its mark, and damaged behind that."""
+    opened(path).close()
+    data = path.read_bytes()
+    content = data[:100] + b"x" * (len(data) - 100)
     path.write_bytes(content)
+    return content
+
+
+def test_a_damaged_file_is_put_aside_with_one_line(tmp_path: Path) -> None:
+    path, said = tmp_path / "a.sqlite", list[str]()
+    content = damaged_cache(path)
     with opened(path, said.append) as cache:
         MeteredEngine(FakeVlm(), cache=cache).score([ASKED])
     assert len(said) == 1
@@ -165,14 +173,75 @@ def test_a_damaged_file_is_put_aside_with_one_line(tmp_path: Path, content: byte
         assert MeteredEngine(FakeVlm(fail_after=0), cache=cache).score([ASKED])
 
 
-def test_another_programs_database_is_put_aside(tmp_path: Path) -> None:
-    path, said = tmp_path / "a.sqlite", list[str]()
-    with sqlite3.connect(path) as base:
-        base.execute("CREATE TABLE mine (x)")
-    base.close()
-    opened(path, said.append).close()
+def test_an_earlier_damaged_file_is_not_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    (tmp_path / "a.sqlite.damaged").write_text("somebody's")
+    content = damaged_cache(path)
+    opened(path, list[str]().append).close()
+    assert (tmp_path / "a.sqlite.damaged").read_text() == "somebody's"
+    assert (tmp_path / "a.sqlite.damaged-2").read_bytes() == content
+
+
+def make_foreign(path: Path, kind: str) -> None:
+    """A file of somebody else, as others have them in the place that a variable may name."""
+    if kind == "sqlite":
+        with sqlite3.connect(path) as base:
+            base.execute("CREATE TABLE mine (x)")
+        base.close()
+    elif kind == "sqlite in use":
+        code = (
+            "import os, sqlite3, sys; base = sqlite3.connect(sys.argv[1])\n"
+            "base.execute('PRAGMA journal_mode = WAL'); base.execute('CREATE TABLE mine (x)')\n"
+            "base.commit(); os.kill(os.getpid(), 9)"
+        )
+        subprocess.run([sys.executable, "-c", code, str(path)], check=False)
+        assert path.with_name(f"{path.name}-wal").stat().st_size > 0
+    elif kind == "log":
+        path.with_name(f"{path.name}-wal").write_text("notes")
+    elif kind == "log beside an empty file":
+        path.touch()
+        path.with_name(f"{path.name}-journal").write_text("notes")
+    elif kind == "link":
+        (path.parent / "target").write_text("notes")
+        path.symlink_to("target")
+    elif kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.write_bytes(
+            {"text": b"notes\n" * 99, "begins": b"SQLite format 3\0" + b"x" * 99}[kind]
+        )
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["text", "begins", "sqlite", "sqlite in use", "log", "log beside an empty file", "link",
+     "fifo", "folder", "device"],
+)  # fmt: skip
+def test_a_foreign_file_is_refused_and_never_touched(tmp_path: Path, kind: str) -> None:
+    make_foreign(tmp_path / "a.sqlite", kind)
+
+    def state() -> dict[str, object]:
+        return {
+            path.name: (path.lstat().st_mtime_ns, path.read_bytes() if path.is_file() else b"")
+            for path in tmp_path.iterdir()
+        }
+
+    before, said = state(), list[str]()
+    assert open_cache(tmp_path / "a.sqlite", INFO, said.append) is None
+    assert state() == before
     assert len(said) == 1
-    assert (tmp_path / "a.sqlite.damaged").exists()
+    assert "answers are not shared between runs" in said[0]
+    assert "name another file in IDEALPROMPT_ANSWERS" in said[0]
+
+
+def test_a_new_file_carries_its_mark_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    with opened(path):
+        assert path.read_bytes()[68:72] == MARK.to_bytes(4, "big")
 
 
 def test_damage_during_a_run_costs_the_cache_and_nothing_else(tmp_path: Path) -> None:
