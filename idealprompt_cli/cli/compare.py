@@ -30,7 +30,7 @@ Against = Annotated[
     list[str] | None,
     typer.Option(
         metavar="PROMPT|baseline",
-        help="Another artifact on the same pictures, with a paired test (may be repeated); "
+        help="Another artifact on the same examples, with a paired test (may be repeated); "
         "baseline is this artifact's own seed prompt.",
     ),
 ]

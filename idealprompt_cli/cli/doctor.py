@@ -100,7 +100,7 @@ def _model(
         loaded = time.perf_counter() - start
         fault = engine.check() if isinstance(engine, Accountable) else ""
         with tempfile.TemporaryDirectory() as folder:
-            speeds = measure(engine, Path(folder))
+            speeds = measure(engine, Path(folder), pictures=_takes_pictures(engine, task))
         report: Report = {"model": _described(engine, chosen, fault)}
         report["speed"] = {"load_seconds": round(loaded, 2), **speeds.as_dict()}
         if task is not None:
@@ -108,6 +108,13 @@ def _model(
         return report
     finally:
         engine.close()
+
+
+def _takes_pictures(engine: Engine, task: Task | None) -> bool:
+    """Whether the speed on pictures is of interest: to the task, or to a model that sees."""
+    if task is not None:
+        return any(one.images for one in (*task.train, *task.validation, *task.test))
+    return engine.info().details.get("projector") != "none"
 
 
 def _search(task: Task, budget: str, engine: Engine, speeds: Speeds) -> dict[str, Any]:

@@ -48,7 +48,7 @@ Examples:
 
 Source = Annotated[str, typer.Argument(metavar="PROMPT|-", help="A YAML artifact, or - for stdin.")]
 Folder = Annotated[
-    Path, typer.Argument(metavar="TASK", help="A folder with task.yaml and pictures.")
+    Path, typer.Argument(metavar="TASK", help="A folder with a task.yaml and examples.")
 ]
 Part = Annotated[Split, typer.Option("--split", help="Which part of the task.")]
 Use = Annotated[Which, typer.Option("--use", help="Which prompt of the artifact.")]
@@ -84,7 +84,7 @@ def evaluate(
     format: FormatName = "",  # noqa: A002 - the option's own name
     talk: Talk,
 ) -> None:
-    """Measure a prompt on a task, by default on the held-out pictures."""
+    """Measure a prompt on a task, by default on the held-out examples."""
     from ..artifact import read_artifact
     from ..ui import formats
     from ..ui.console import Console, screen_of
@@ -148,7 +148,7 @@ def _report(
     with opened(flags, console.say, named=ref or task.model) as engine:
         warn_if_other_model(engine.info(), artifact.model, console.say)
         evaluator = Evaluator(MeteredEngine(engine), task, metrics.get(task.metric))
-        with console.counting(f"{split} pictures", len(examples) * (1 + len(prompts))) as add:
+        with console.counting(f"{split} examples", len(examples) * (1 + len(prompts))) as add:
             evaluator.engine.on_answers = add
             evaluation = evaluator.evaluate(prompt, examples)
             against = compared_prompts(evaluator, evaluation, prompts, examples)
@@ -194,6 +194,4 @@ def _recorded(
 def check_stdin_once(prompt: str, images: list[str]) -> None:
     """Only one of the two can come from stdin."""
     if prompt == "-" and "-" in images:
-        raise UsageError(
-            "the prompt and the pictures cannot both come from stdin: name one of them"
-        )
+        raise UsageError("the prompt and the inputs cannot both come from stdin: name one of them")

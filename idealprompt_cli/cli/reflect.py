@@ -102,7 +102,7 @@ def reflect(
     """Improve a prompt where it goes wrong.
 
     Looks at the most consequential failures of PROMPT on the training part of TASK, asks the model
-    about those pictures, and keeps an edit only if it holds on pictures that did not inspire it.
+    about those examples, and keeps an edit only if it holds on examples that did not inspire it.
     """
     from ..ui.console import Console
 
@@ -220,12 +220,12 @@ def _show_diagnosis(
 
 def _as_text(found: Diagnosis) -> str:
     """The diagnosis for people."""
-    lines = [f"The prompt scores {100 * found.value:.1f} % on the training pictures."]
+    lines = [f"The prompt scores {100 * found.value:.1f} % on the training examples."]
     for confusion in found.confusions:
         share = f"{100 * confusion.weight:.0f} % of the loss"
         count = len(confusion.cases)
-        pictures = "1 picture" if count == 1 else f"{count} pictures"
-        lines += ["", f"{confusion.name}: {pictures}, {share}"]
+        examples = "1 example" if count == 1 else f"{count} examples"
+        lines += ["", f"{confusion.name}: {examples}, {share}"]
         for case in confusion.cases:
             said = found.said.get(case.example_id, "")
             lines.append(f"  {case.example_id}: {case.reason}" + (f" ({said})" if said else ""))

@@ -91,7 +91,7 @@ def search(
 ) -> None:
     """Search for a prompt that makes the model answer a task better.
 
-    Reads the labelled pictures in TASK, tries edits of its question on the training part, and
+    Reads the labelled examples in TASK, tries edits of its question on the training part, and
     compares the best prompt with the seed prompt on the held-out part.
     """
     from ..ui.console import Console

@@ -85,9 +85,14 @@ def open_context(
     return RunContext(Evaluator(metered, task, metric), kept, listener, seed)
 
 
+def described(task: Task) -> int:
+    """Training examples that the model has to describe: those with a picture."""
+    return sum(bool(example.images) for example in task.train)
+
+
 def plan(task: Task, budget: Budget, first: Sequence[str]) -> str:
-    """What the budget buys, in a sentence, before anything is spent. `first` names what costs an
-    evaluation on every training example before the first edit is scored."""
+    """What the budget buys, in a sentence, before anything is spent. `first` names what costs
+    evaluations before the first edit is scored: the first prompt, and perhaps descriptions."""
     n = len(task.selection)
     kind = "validation" if task.validation else "training"
     text = f"{n} {kind} examples; budget: {budget.describe()}."
@@ -96,6 +101,7 @@ def plan(task: Task, budget: Budget, first: Sequence[str]) -> str:
             f"{text} What it buys is shown as soon as {first[0]} ({n} evaluations) shows the "
             "model's pace."
         )
-    room = max(0, budget.evaluations - len(first) * n)
-    names = " and ".join(f"{name} ({n})" for name in first)
+    costs = {name: n if name == first[0] else described(task) for name in first}
+    room = max(0, budget.evaluations - sum(costs.values()))
+    names = " and ".join(f"{name} ({cost})" for name, cost in costs.items() if cost)
     return f"{text} After {names} this buys {bought(room, n)}"

@@ -24,7 +24,7 @@ from ..storage.response_cache import ResponseCache
 from ..storage.response_store import TEXT, Entry, ResponseStore
 from .account import Account
 from .budget import Budget
-from .chunks import chunks, pictures_at_once
+from .chunks import chunks, examples_at_once
 
 R = TypeVar("R", ScoreRequest, GenerateRequest)
 A = TypeVar("A", Scored, Generated)
@@ -118,7 +118,7 @@ class MeteredEngine:
         self.inner = engine
         self._clock = clock
         self._store = ResponseStore(journal, cache)
-        self._at_once = pictures_at_once(engine.info())
+        self._at_once = examples_at_once(engine.info())
         self._scoring, self._writing = _Scoring(engine), _Writing(engine)
         self.account = Account(budget or Budget())
         self.on_answers: Callable[[int], None] | None = None

@@ -189,14 +189,14 @@ def blocks(
     return parts
 
 
-def bought(evaluations: int, pictures: int) -> str:
-    """What so many evaluations buy on so many pictures, in words. The depth is a rule of thumb:
+def bought(evaluations: int, examples: int) -> str:
+    """What so many evaluations buy on so many examples, in words. The depth is a rule of thumb:
     a level for every doubling of the prompts, from four of them on."""
-    few, many = evaluations // pictures, evaluations // min(FIRST_BLOCK, pictures)
+    few, many = evaluations // examples, evaluations // min(FIRST_BLOCK, examples)
     depth = max(1, round(math.log2(max(1, many))) - 2)
     edits = "1 edit" if depth == 1 else f"{depth} edits"
     return (
-        f"{few} prompts scored on every picture, or up to {many} where racing drops the weak ones "
+        f"{few} prompts scored on every example, or up to {many} where racing drops the weak ones "
         f"early, up to about {edits} deep."
     )
 

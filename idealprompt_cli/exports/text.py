@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..artifact import Artifact
-from ..core.prompt import ImageSlot, Prompt
+from ..core.prompt import Prompt
+from ..prompts.rendering import readable
 from .base import contents, key
 
 
@@ -12,9 +13,7 @@ class Text:
     summary = "plain text, to read or to paste"
 
     def render(self, artifact: Artifact, prompt: Prompt) -> str:
-        lines = []
-        for message in contents(artifact, prompt, "{{{name}}}"):
-            pieces = ["[image]" if isinstance(p, ImageSlot) else p for p in message.content]
-            lines.append(f"{message.role}: {' '.join(pieces)}")
+        messages = contents(artifact, prompt, "{{{name}}}")
+        lines = [f"{message.role}: {readable(message)}" for message in messages]
         words = key(artifact, prompt)
         return "\n".join([*lines, *(["", *words] if words else [])])

@@ -150,6 +150,18 @@ def _demonstrations(prompt: Prompt, images: int) -> str:
     return " ".join(lines)
 
 
+def readable(message: Message) -> str:
+    """A message's content for people: a picture's place is `[picture]`, apart from the text."""
+    text, after_picture = "", False
+    for piece in message.content:
+        picture = isinstance(piece, ImageSlot)
+        shown = "[picture]" if isinstance(piece, ImageSlot) else piece
+        touching = text and shown and not text[-1].isspace() and not shown[0].isspace()
+        text += (" " if touching and (picture or after_picture) else "") + shown
+        after_picture = picture
+    return text
+
+
 def length(prompt: Prompt, labels: Sequence[str] = ()) -> int:
     """Characters of the rendered text: the shorter of two equally good prompts is preferred."""
     pieces = [piece for message in render(prompt, labels) for piece in message.content]

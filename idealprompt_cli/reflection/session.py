@@ -100,7 +100,7 @@ class Reflection:
     ) -> None:
         task = context.task
         if not task.train:
-            raise UsageError(f"task {task.name}: no training pictures to reflect on")
+            raise UsageError(f"task {task.name}: no training examples to reflect on")
         self.context, self.settings = context, settings or Settings()
         review = self.settings.review
         self.review = remembered(review, context.journal) if review else None
@@ -162,7 +162,7 @@ def _score_start(recorder: TrialRecorder, start: Start, examples: Sequence[Examp
     except OutOfBudget as stop:
         raise UsageError(
             f"a budget of {context.account.budget.describe()} does not cover the prompt to start "
-            f"from on {len(examples)} training pictures; give more"
+            f"from on {len(examples)} training examples; give more"
         ) from stop
     for (name, note, _), finish in zip(given, finishes, strict=True):
         if finish.state != "complete":

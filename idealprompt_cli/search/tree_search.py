@@ -15,7 +15,7 @@ from ..core.interfaces import Engine, Proposer, Strategy
 from ..core.prompt import Prompt
 from ..core.results import Outcome, Prefer, RunResult, StopReason, Trial, TrialState
 from ..evaluation.budget import OutOfBudget
-from ..evaluation.context import RunContext
+from ..evaluation.context import RunContext, described
 from ..evaluation.cross_fitting import Candidate, deal, shuffled
 from ..evaluation.evaluator import REASONING_TOKENS
 from ..evaluation.racing import LEAST, Finish, Race, Rules, bought, race
@@ -153,9 +153,10 @@ class TreeSearch:
         self._calibrate_seed_prompt(root)
         room = account.remaining()
         if account.budget.evaluations is None and account.spent.evaluations:
-            pace = f"At the seed prompt's pace the budget covers {room} more evaluations, of which"
-            buys = bought(max(0, room - n), n)
-            self.context.notify(Announced(f"{pace} the descriptions take {n}: {buys}"))
+            cost = described(self.context.task)
+            share = f", of which the descriptions take {cost}" if cost else ""
+            pace = f"At the seed prompt's pace the budget covers {room} more evaluations{share}"
+            self.context.notify(Announced(f"{pace}: {bought(max(0, room - cost), n)}"))
 
     def _calibrate_seed_prompt(self, root: Candidate) -> None:
         """The seed prompt with its label bias corrected, where that helps: all answers are known,

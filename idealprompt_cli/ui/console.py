@@ -114,9 +114,9 @@ class _RunObserver:
     def notify(self, event: Event) -> None:
         match event:
             case HeldOutStarted():
-                self._console.say(f"Now both prompts on the {event.examples} held-out pictures.")
+                self._console.say(f"Now both prompts on the {event.examples} held-out examples.")
                 self._test = ExitStack()
-                counting = self._console.counting("held-out pictures", event.answers)
+                counting = self._console.counting("held-out examples", event.answers)
                 self._add = self._test.enter_context(counting)
             case HeldOutProgress():
                 if self._add is not None:

@@ -37,7 +37,7 @@ class Adapted(Artifact):
             for name, scores in self.score_rows
             if (score := getattr(scores, part)) is not None
         ]
-        head = ("prompt", "pictures", self.task.metric, "95 %", "", "n")
+        head = ("prompt", "examples", self.task.metric, "95 %", "", "n")
         before, after = (
             prompt_text(prompt, self.labels, self.task.images)
             for prompt in (self.baseline_prompt, self.prompt)

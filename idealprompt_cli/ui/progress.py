@@ -193,7 +193,7 @@ class BarObserver:
 
 def opening(task: Task, model: ModelInfo) -> str:
     """What is about to happen, in a line."""
-    count = f"{len(task.train)} training and {len(task.test)} held-out pictures"
+    count = f"{len(task.train)} training and {len(task.test)} held-out examples"
     kind = answers_of(task)
     form = ", ".join(part for part in (model.architecture, model.quantisation) if part)
     return f"Task {task.name}: {kind}, {count}. Model {model.name} ({form})."

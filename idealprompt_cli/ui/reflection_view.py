@@ -40,8 +40,8 @@ class Stage:
         match event:
             case ConfusionChosen():
                 count, share = len(event.cases), 100 * event.weight
-                pictures = "1 picture" if count == 1 else f"{count} pictures"
-                self.confusion = f"{event.confusion} ({pictures}, {share:.0f} % of the loss)"
+                examples = "1 example" if count == 1 else f"{count} examples"
+                self.confusion = f"{event.confusion} ({examples}, {share:.0f} % of the loss)"
             case EditsTested():
                 self.testing = _edits(event.edits)
                 return f"Working on {self.confusion or event.confusion}: {self.testing} under test."

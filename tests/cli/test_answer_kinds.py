@@ -129,7 +129,7 @@ def test_search_eval_predict_report(kind: str, task: Path) -> None:
     assert all(line["predicted"] == line["gold"] or kind == "text" for line in lines)
     found = json.loads(call("eval", "p.yaml", task, "--use", "baseline", "--json").stdout)
     assert found["worst"]
-    assert found["per_picture"]["tokens"] > 0
+    assert found["per_example"]["tokens"] > 0
     (task / "task.yaml").rename(task / "kept")
     (task / "task.yaml").write_text("question: What?\nlabels: [x, y]\n")
     (task / "metadata.csv").rename(task / "kept.csv")

@@ -29,7 +29,7 @@ def test_search_ends_with_the_table(folder: Path) -> None:
         "stopped because no error was left",
     ):
         assert text in result.stdout
-    assert "Task task: 2 labels, 12 training and 8 held-out pictures." in result.stderr
+    assert "Task task: 2 labels, 12 training and 8 held-out examples." in result.stderr
     assert "budget: 600 evaluations" in result.stderr
     assert "Stopped: " in result.stderr
     data = yaml.safe_load(Path("prompt.yaml").read_text())
@@ -87,7 +87,7 @@ def test_pipeline(folder: Path) -> None:
     assert "adapted prompt" in made.stderr
     result = call("eval", "-", folder, "--use", "winner", stdin=made.stdout)
     assert result.exit_code == 0, result.stderr
-    assert "accuracy of the winner prompt on 8 test pictures: 100.0 %" in result.stdout
+    assert "accuracy of the winner prompt on 8 test examples: 100.0 %" in result.stdout
     assert "The artifact recorded 100.0 %." in result.stdout
 
 

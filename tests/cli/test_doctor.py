@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ from idealprompt_cli.cli.system import machine
 from idealprompt_cli.evaluation.budget import Budget
 
 from ..conftest import SCRIPT, call
-from ..support.fake_vlm import FakeVlm, shop_task
+from ..support.fake_vlm import FakeVlm, letters_task, shop_task
 from ..support.tiny_models import write_pair
 
 SPEEDS = Speeds(picture=2.0, encoding=1.5, call=0.1, token=0.01, written=0.02)
@@ -134,6 +137,33 @@ def test_a_real_model_is_explained(folder: Path, tmp_path: Path) -> None:
     assert data["search"]["pictures_encoded_before"] == 0
     shown = call(*words, "--memory", "64MiB").stdout
     assert "memory: at most about 64MiB" in shown
+
+
+def test_a_text_only_model_needs_no_picture(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = Path(shutil.copy(write_pair("janus", tmp_path / "model")[0], "alone.gguf"))
+    rows = [f"{'lost' if n % 2 else 'late'} card {n},{'ab'[n % 2]}" for n in range(12)]
+    Path("t.csv").write_text("\n".join(["text,label", *rows]))
+    assert call("init", "intents", "--from", "t.csv").exit_code == 0
+    words = ("-m", text, "--threads", "1", "--budget", "50", "--json")
+    result = call("doctor", "intents", *words)
+    assert result.exit_code == 0, result.stderr
+    data = json.loads(result.stdout)
+    assert data["search"]["pictures"] == 0
+    assert re.fullmatch(
+        r"about .*: \d+ evaluations of about \d+ tokens", data["search"]["in_words"]
+    )
+    assert "new_picture_seconds" not in data["speed"]
+    assert data["speed"]["prompt_tokens_per_second"] > 0
+    alone = json.loads(call("doctor", *words[:4], "--json").stdout)
+    assert "new_picture_seconds" not in alone["speed"]
+
+
+def test_fields_count_in_a_forecast() -> None:
+    task = letters_task(8)
+    short = replace(task, train=tuple(replace(e, fields={"letter": "x"}) for e in task.train))
+    found = [forecast(one, Budget(100), FakeVlm(), SPEEDS) for one in (short, task)]
+    assert found[0]["tokens_per_evaluation"] < found[1]["tokens_per_evaluation"]
 
 
 @pytest.mark.parametrize("size", ["2 parrots", "-1GiB", "0"])

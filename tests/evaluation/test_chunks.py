@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from idealprompt_cli.core.prompt import ImageSlot, Message
-from idealprompt_cli.core.requests import ModelInfo, Scored, ScoreRequest
+from idealprompt_cli.core.prompt import FieldText, ImageSlot, Message
+from idealprompt_cli.core.requests import GenerateRequest, ModelInfo, Scored, ScoreRequest
 from idealprompt_cli.core.results import Cost
 from idealprompt_cli.engines.scripted import ScriptedEngine
-from idealprompt_cli.evaluation.chunks import FEW, MANY, chunks, pictures_at_once
+from idealprompt_cli.evaluation.chunks import FEW, MANY, chunks, examples_at_once
 from idealprompt_cli.evaluation.metered_engine import MeteredEngine
 from idealprompt_cli.storage.journal import Journal
 from idealprompt_cli.storage.records import Header
@@ -21,7 +21,7 @@ SHOWN = (Message("user", (ImageSlot(), "What?")),)
 
 
 class Big(ScriptedEngine):
-    """A model of so many bytes that a few pictures are asked about at once."""
+    """A model of so many bytes that a few examples are asked about at once."""
 
     def info(self) -> ModelInfo:
         return replace(super().info(), path="/nowhere/big.gguf")
@@ -55,12 +55,24 @@ def test_an_image_is_in_one_chunk() -> None:
     assert list(chunks([], 4)) == []
 
 
-def test_large_models_are_asked_about_a_few_pictures(tmp_path: Path) -> None:
+def test_texts_are_examples_too() -> None:
+    def about(text: str, prompt: int) -> ScoreRequest:
+        return ScoreRequest((Message("user", (f"{prompt}?", FieldText(text))),), (), ("a", "b"))
+
+    requests = [about(f"text {n}", p) for p in range(3) for n in range(10)]
+    parts = list(chunks([(str(i), request) for i, request in enumerate(requests)], 4))
+    assert [len(part) for part in parts] == [12, 12, 6]
+    alone = GenerateRequest((Message("user", ("Reword this.",)),))
+    apart = list(chunks([(str(i), alone) for i in range(10)], 4))
+    assert [len(part) for part in apart] == [4, 4, 2], "requests about no example are each one"
+
+
+def test_large_models_are_asked_about_a_few_examples(tmp_path: Path) -> None:
     info = ScriptedEngine({}).info()
-    assert pictures_at_once(replace(info, path="/nowhere/big.gguf")) == FEW
+    assert examples_at_once(replace(info, path="/nowhere/big.gguf")) == FEW
     small = tmp_path / "small.gguf"
     small.write_bytes(b"small")
-    assert pictures_at_once(replace(info, path=str(small))) == MANY
+    assert examples_at_once(replace(info, path=str(small))) == MANY
 
 
 def test_each_chunk_is_recorded_and_reported(tmp_path: Path) -> None:

@@ -19,7 +19,13 @@ from idealprompt_cli.core.prompt import (
     Verbaliser,
 )
 from idealprompt_cli.prompts.questions import asking, is_given
-from idealprompt_cli.prompts.rendering import length, ordered_labels, render, words_for
+from idealprompt_cli.prompts.rendering import (
+    length,
+    ordered_labels,
+    readable,
+    render,
+    words_for,
+)
 from idealprompt_cli.prompts.serialisation import PromptKeys, fingerprint, from_dict, to_dict
 
 LABELS = ("K7", "M2")
@@ -168,6 +174,18 @@ def test_a_moved_field_is_referred_to_by_its_name() -> None:
     assert moved == ["Title: ", "mug", "\nShop. Does the title fit the picture {x}?"]
     lines = shown("Title: {title}\nDoes it fit?", "after", title="mug")
     assert lines == ["Shop. Does it fit?\nTitle: ", "mug"]
+
+
+def test_people_read_a_prompt_as_the_model_gets_it() -> None:
+    def read(asked: str, images: int, **parts: str) -> str:
+        return readable(render(Prompt(asked, **parts), (), images)[-1])  # type: ignore[arg-type]
+
+    assert read("Does '{title}' fit?", 0) == "Does '{title}' fit?"
+    assert read("{title}'s maker?", 2) == "[picture] [picture] {title}'s maker?"
+    assert read("Fits {title}", 1, image_position="after") == "Fits {title} [picture]"
+    assert readable(Message("user", ("Two  blanks.\n", ImageSlot(), "\nEnd."))) == (
+        "Two  blanks.\n[picture]\nEnd."
+    )
 
 
 def test_a_question_per_row_is_moved_as_it_is() -> None:

@@ -255,7 +255,7 @@ def test_the_reason_to_stop() -> None:
 def test_a_budget_below_the_start_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="does not cover the prompt to start from"):
         reflected(budget="15")
-    with pytest.raises(UsageError, match="no training pictures"):
+    with pytest.raises(UsageError, match="no training examples"):
         reflected(replace(TASK, train=()))
 
 

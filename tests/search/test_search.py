@@ -186,10 +186,14 @@ def test_a_finished_run_resumes_without_asking_anything(tmp_path: Path) -> None:
 def test_the_plan_says_what_the_budget_buys() -> None:
     assert plan(TASK, Budget.parse("300"), FIRST) == (
         "16 training examples; budget: 300 evaluations. After the seed prompt (16) and the model's "
-        "descriptions (16) this buys 16 prompts scored on every picture, or up to 33 where racing "
+        "descriptions (16) this buys 16 prompts scored on every example, or up to 33 where racing "
         "drops the weak ones early, up to about 3 edits deep."
     )
     assert "10 min 0 s" in plan(TASK, Budget.parse("10m"), FIRST)
+    texts = replace(TASK, train=tuple(replace(one, images=()) for one in TASK.train))
+    assert "After the seed prompt (16) this buys 17 prompts" in plan(
+        texts, Budget.parse("300"), FIRST
+    ), "texts need no description"
 
 
 def test_a_budget_in_tokens_is_reported_in_prompts_after_the_seed_prompt() -> None:

@@ -61,7 +61,7 @@ def test_a_line_every_few_seconds() -> None:
     observer.notify(Announced("A notice."))
     observer.notify(Finished("Stopped: done."))
     lines = stream.getvalue().splitlines()
-    assert lines[0].startswith("Task codes: 3 labels, 6 training and 9 held-out pictures. Model t")
+    assert lines[0].startswith("Task codes: 3 labels, 6 training and 9 held-out examples. Model t")
     assert lines[1] == "The plan."
     assert lines[-2:] == ["A notice.", "Stopped: done."]
     progress = lines[2:-2]
@@ -228,7 +228,7 @@ def test_the_held_out_test_is_counted() -> None:
     for event in (HeldOutStarted(20, 40), HeldOutProgress(8), HeldOutFinished()):
         observer.notify(event)
     console.close()
-    assert stream.getvalue().startswith("Now both prompts on the 20 held-out pictures.")
+    assert stream.getvalue().startswith("Now both prompts on the 20 held-out examples.")
 
 
 # --- reflection -----------------------------------------------------------------------------------
@@ -251,7 +251,7 @@ def test_reflection_in_lines() -> None:
     for event in EVENTS:
         observer.notify(event)
     assert stream.getvalue().splitlines() == [
-        "Working on A as B (3 pictures, 61 % of the loss): 2 edits (rule, cue) under test.",
+        "Working on A as B (3 examples, 61 % of the loss): 2 edits (rule, cue) under test.",
         "  accepted rule, 87.5 % (2 fixed, 0 broken, p = 0.012)",
     ]
 
@@ -264,7 +264,7 @@ def test_reflection_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
         stage.heard(event)
     assert stage.rows() == [
         ("incumbent", "reflect rule, 87.5 %"),
-        ("working on", "A as B (3 pictures, 61 % of the loss)"),
+        ("working on", "A as B (3 examples, 61 % of the loss)"),
         ("under test", "2 edits (rule, cue)"),
         ("last edit", "accepted rule, 87.5 % (2 fixed, 0 broken, p = 0.012)"),
     ]
@@ -276,7 +276,7 @@ def test_reflection_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     for event in EVENTS:
         observer.notify(event)
     shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", stream.getvalue())
-    assert "working on A as B (3 pictures" in shown
+    assert "working on A as B (3 examples" in shown
     assert "accepted rule, 87.5 %" in shown
     observer.notify(Finished("Stopped."))
     stage.heard(ReflectionStopped("exhausted", "", 0))

@@ -35,7 +35,7 @@ def test_against_the_seed_prompt_and_another_file(prompt: Path, folder: Path) ->
     assert result.exit_code == 0, result.stderr
     assert "its seed prompt" in result.stdout
     assert "precision" in result.stdout
-    assert "tokens a picture" in result.stdout
+    assert "tokens per example" in result.stdout
     data = json.loads(call(*words, "--json").stdout)
     seed, same = data["against"]
     assert (seed["better"], seed["worse"], seed["reliable"]) == (4, 0, False)

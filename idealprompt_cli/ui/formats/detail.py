@@ -53,14 +53,14 @@ def _show(console: Console, table: Table) -> None:
 
 
 def _by_field(evaluation: Evaluation, names: Sequence[str]) -> Table:
-    table = _table("field", "pictures", "right", "")
+    table = _table("field", "examples", "right", "")
     for one in per_field(evaluation.outcomes, names):
         table.add_row(Text(one.name), str(one.n), str(one.right), f"{100 * one.share:.0f} %")
     return table
 
 
 def _by_label(scores: Sequence[LabelScore]) -> Table:
-    table = _table("label", "pictures", "right", "answered", "precision", "recall")
+    table = _table("label", "examples", "right", "answered", "precision", "recall")
     for one in scores:
         shares = (f"{100 * one.precision:.0f} %", f"{100 * one.recall:.0f} %")
         table.add_row(Text(one.label), str(one.n), str(one.right), str(one.answered), *shares)
@@ -94,7 +94,7 @@ def show_comparisons(console: Console, report: EvalReport) -> None:
         )
     _show(console, table)
     if any(other.comparison.reliable for other in report.against):
-        text = "p <= 0.05: better than chance would have it (exact paired test, same pictures)."
+        text = "p <= 0.05: better than chance would have it (exact paired test, same examples)."
         console.print(Text(text), soft_wrap=True)
 
 

@@ -51,7 +51,7 @@ class JsonFormat:
                     "tokens": evaluation.cost.tokens,
                     "seconds": round(evaluation.cost.seconds, 3),
                 },
-                "per_picture": _per_picture(evaluation),
+                "per_example": _per_example(evaluation),
             }
         )
 
@@ -60,7 +60,7 @@ def _text(data: Any) -> str:
     return json_text(data, indent=2)
 
 
-def _per_picture(evaluation: Evaluation) -> dict[str, float]:
+def _per_example(evaluation: Evaluation) -> dict[str, float]:
     """Mean cost of an answer that had to be computed."""
     n, cost = max(1, evaluation.cost.evaluations), evaluation.cost
     return {"seconds": round(cost.seconds / n, 6), "tokens": round(cost.tokens / n, 3)}

@@ -12,10 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from ...artifact import Artifact, RunCost, Score
-from ...core.prompt import ImageSlot, Message
+from ...core.prompt import Message
 from ...core.results import Cost, Evaluation
 from ...io.terminal import printable, printable_values
 from ...prompts.readability import readability
+from ...prompts.rendering import readable
 from .base import EvalReport, Screen, Work
 from .detail import show_comparisons, show_parts, show_worst
 
@@ -74,7 +75,7 @@ class TableFormat:
         _heading(
             console,
             f"{report.task.name}: {evaluation.metric} of the {report.which} prompt on "
-            f"{evaluation.n} {report.split} pictures: {_percent(score)}",
+            f"{evaluation.n} {report.split} examples: {_percent(score)}",
         )
         if report.recorded is not None:
             _say(console, f"The artifact recorded {100 * report.recorded:.1f} %.")
@@ -161,8 +162,7 @@ def _percent(score: Score, gap: str = "  ") -> str:
 
 def _messages(console: Console, messages: tuple[Message, ...]) -> None:
     for message in messages:
-        pieces = ["[picture]" if isinstance(p, ImageSlot) else p for p in message.content]
-        text = Text.assemble((f"{message.role}: ", "dim"), " ".join(pieces))
+        text = Text.assemble((f"{message.role}: ", "dim"), readable(message))
         console.print(Padding(text, (0, 0, 0, 2)))
 
 
@@ -181,6 +181,6 @@ def _cost(cost: Cost | RunCost) -> str:
 
 
 def _each(evaluation: Evaluation) -> str:
-    """Per picture; answers that were known already cost nothing."""
+    """Per example; answers that were known already cost nothing."""
     n, cost = max(1, evaluation.cost.evaluations), evaluation.cost
-    return f"{1000 * cost.seconds / n:.0f} ms and {cost.tokens / n:.0f} tokens a picture"
+    return f"{1000 * cost.seconds / n:.0f} ms and {cost.tokens / n:.0f} tokens per example"

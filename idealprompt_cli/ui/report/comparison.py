@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from ...core.prompt import ImageSlot, Prompt
-from ...prompts.rendering import render
+from ...core.prompt import Prompt
+from ...prompts.rendering import readable, render
 from ...storage.predictions import per_field, per_option
 from .gather import Report
 
@@ -17,11 +17,8 @@ Change = tuple[Literal["same", "gone", "new"], str]
 
 def prompt_text(prompt: Prompt, labels: tuple[str, ...], images: int) -> str:
     """The prompt as the model gets it, in one text."""
-    lines = []
-    for message in render(prompt, labels, images):
-        pieces = ["[picture]" if isinstance(p, ImageSlot) else p for p in message.content]
-        lines.append(f"{message.role}: {' '.join(pieces)}")
-    return "\n".join(lines)
+    messages = render(prompt, labels, images)
+    return "\n".join(f"{message.role}: {readable(message)}" for message in messages)
 
 
 def changes(before: str, after: str) -> list[Change]:

@@ -115,7 +115,7 @@ def _matrices(report: Report, width: int) -> list[str]:
         return []
     counts = confusion(report.outcomes("winner"), labels)
     part = "held-out" if report.split() == "test" else "selection"
-    head = f"Adapted prompt on the {part} pictures (rows: right, columns: answered):"
+    head = f"Adapted prompt on the {part} examples (rows: right, columns: answered):"
     return [*_folded(head, width), *matrix_lines(labels, counts)]
 
 
