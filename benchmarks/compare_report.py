@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from .contest import METHODS
+from .markdown import filled, percent
 from .ranking import Curves, Estimate, Run, area, compared, curves, estimated, reached
 
 HERE = Path(__file__).resolve().parent
@@ -38,12 +38,8 @@ def methods_in(runs: Sequence[Run]) -> list[str]:
     return [method for method in METHODS if any(run["method"] == method for run in runs)]
 
 
-def share(value: float) -> str:
-    return "" if math.isnan(value) else f"{100 * value:.1f}"
-
-
 def with_interval(one: Estimate) -> str:
-    return f"{share(one.value)} [{share(one.low)}, {share(one.high)}]"
+    return f"{percent(one.value)} [{percent(one.low)}, {percent(one.high)}]"
 
 
 def scores_table(runs: Sequence[Run]) -> str:
@@ -56,7 +52,8 @@ def scores_table(runs: Sequence[Run]) -> str:
     for method in methods_in(runs):
         one = curves(runs, method)
         cells = [
-            f"**{share(v)}**" if v >= best[i] - 5e-4 else share(v) for i, v in enumerate(one.mean())
+            f"**{percent(v)}**" if v >= best[i] - 5e-4 else percent(v)
+            for i, v in enumerate(one.mean())
         ]
         areas = area(one.budgets, one.scores)
         last = estimated(one.scores[:, :, -1])
@@ -64,7 +61,7 @@ def scores_table(runs: Sequence[Run]) -> str:
             float(np.nanmean(curves(runs, method, field).scores[:, :, -1]))
             for field in ("prompt_tokens", "seconds", "own_seconds")
         ]
-        cells += [share(float(np.nanmean(areas))), with_interval(last)]
+        cells += [percent(float(np.nanmean(areas))), with_interval(last)]
         cells += [f"{rest[0]:.0f}", f"{rest[1]:.1f}", f"{rest[2]:.1f}"]
         lines.append(f"| {NAMES[method]} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -104,7 +101,7 @@ def savings(runs: Sequence[Run]) -> str:
             if needs <= own.budgets[0]
             else f"{needs:.0f}"
         )
-        found.append(f"{NAMES[method]} ({share(goal)} % at {own.budgets[-1]}): {text}")
+        found.append(f"{NAMES[method]} ({percent(goal)} % at {own.budgets[-1]}): {text}")
     lines = ["Evaluations after which ours reaches a peer's last mean: " + "; ".join(found) + "."]
     if set(OURS) <= set(methods_in(runs)):
         lines.append(_priors_savings(own, curves(runs, "puct")))
@@ -121,7 +118,7 @@ def _priors_savings(with_: Curves, without: Curves) -> str:
         for goal in goals
     ]
     text = ", ".join(
-        f"{share(goal)} %: " + ("never" if math.isinf(value) else f"{100 * value:.0f} %")
+        f"{percent(goal)} %: " + ("never" if math.isinf(value) else f"{100 * value:.0f} %")
         for goal, value in zip(goals, shares, strict=True)
     )
     return f"Evaluations with the built-in priors as a share of those without, to reach {text}."
@@ -210,12 +207,6 @@ def plot(runs: Sequence[Run], folder: Path) -> None:
     pyplot.close(figure)
 
 
-def filled(readme: str, text: str) -> str:
-    """The README with its part about the comparison up to date."""
-    pattern = re.compile(r"(<!-- compare -->\n).*?(<!-- /compare -->)", re.DOTALL)
-    return pattern.sub(lambda match: f"{match[1]}{text}\n{match[2]}", readme)
-
-
 def load(path: Path, pool: str = "by strength") -> list[Any]:
     """The results with the pool in this order; those of the model with most runs."""
     runs = json.loads(path.read_text("utf-8")) if path.exists() else []
@@ -238,7 +229,8 @@ def main() -> None:
     shuffled = shuffled_report(load(options.results, "shuffled"))
     text = "\n\n".join(part for part in (report(runs), shuffled) if part)
     print(text)
-    options.readme.write_text(filled(options.readme.read_text("utf-8"), text), encoding="utf-8")
+    page = filled(options.readme.read_text("utf-8"), "compare", text)
+    options.readme.write_text(page, encoding="utf-8")
     if runs and not options.no_plots:
         plot(runs, options.plots)
 

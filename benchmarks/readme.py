@@ -13,12 +13,12 @@ Each block is between `<!-- NAME -->` and `<!-- /NAME -->`; a test fails when on
 from __future__ import annotations
 
 import json
-import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from benchmarks import reflect_table
 from benchmarks.engine import store, table
+from benchmarks.markdown import filled, with_interval
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -42,11 +42,6 @@ SHOWN = {
 }
 
 
-def share(figures: dict[str, Any]) -> str:
-    low, high = 100 * figures["low"], 100 * figures["high"]
-    return f"{100 * figures['value']:.0f} % [{low:.0f}, {high:.0f}]"
-
-
 def figures() -> str:
     report = json.loads((RESULTS / "samples.json").read_text(encoding="utf-8"))
     rows = ["| task | test pictures | seed prompt | search | expert by hand | evaluations |"]
@@ -57,9 +52,9 @@ def figures() -> str:
         cells = (
             f"`{name}`",
             str(run["winner"]["n"]),
-            share(run["baseline"]),
-            f"{bold}{share(run['winner'])}{bold}",
-            share(entry["expert"]),
+            with_interval(run["baseline"]),
+            f"{bold}{with_interval(run['winner'])}{bold}",
+            with_interval(entry["expert"]),
             str(run["evaluations"]),
         )
         rows.append(f"| {' | '.join(cells)} |")
@@ -82,7 +77,10 @@ def skills() -> str:
     held = {r["skill"]: r for r in report["skills_heldout"]}
     rows = ["| skill | phrasings of training | phrasings it never saw |", "|---|---|---|"]
     trained = {r["skill"]: r for r in report["skills"]}
-    rows += [f"| {text} | {share(trained[k])} | {share(held[k])} |" for k, text in SHOWN.items()]
+    rows += [
+        f"| {text} | {with_interval(trained[k])} | {with_interval(held[k])} |"
+        for k, text in SHOWN.items()
+    ]
     return "\n".join(rows)
 
 
@@ -97,29 +95,27 @@ def reflection() -> str:
     return reflect_table.tables(json.loads((RESULTS / "reflect.json").read_text(encoding="utf-8")))
 
 
-def _literal(text: str) -> str:
-    """`text` as a replacement that `re.sub` takes as it is."""
-    return text.replace("\\", r"\\")
+PARTS: Mapping[str, Callable[[], str]] = {
+    "figures": figures,
+    "transcript": transcript,
+    "verdict": verdict,
+    "skills": skills,
+    "engine": engine,
+    "reflect": reflection,
+}
 
 
-def filled(text: str) -> str:
-    """Return the page with its figures up to date."""
-    parts = {
-        "figures": figures, "transcript": transcript, "verdict": verdict, "skills": skills,
-        "engine": engine, "reflect": reflection,
-    }  # fmt: skip
-    for name, make in parts.items():
-        if f"<!-- {name} -->" not in text:
-            continue
-        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        content = make()
-        text = pattern.sub(rf"\g<1>{_literal(content)}\n\g<2>", text)
-    return text
+def up_to_date(page: str) -> str:
+    """The page with its figures up to date."""
+    for name, make in PARTS.items():
+        if f"<!-- {name} -->" in page:
+            page = filled(page, name, make())
+    return page
 
 
 def main() -> None:
     for page in PAGES:
-        page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
+        page.write_text(up_to_date(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

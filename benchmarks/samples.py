@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from benchmarks.markdown import with_interval
 from idealprompt_cli import metrics, strategies
 from idealprompt_cli.core.interfaces import Engine
 from idealprompt_cli.core.prompt import Prompt
@@ -70,10 +71,6 @@ def one_run(engine: Engine, task: Task, budget: str, seed: int) -> dict[str, Any
     }
 
 
-def percent(f: dict[str, Any]) -> str:
-    return f"{100 * f['value']:.1f} % [{100 * f['low']:.0f}, {100 * f['high']:.0f}]"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tasks", nargs="*", help="sample tasks (default: all)")
@@ -98,9 +95,10 @@ def main() -> None:
         entry: dict[str, Any] = {"expert": measure(engine, task, expert), "runs": runs}
         report["tasks"][name] = entry
         for r in runs:
+            scores = (r["baseline"], entry["expert"], r["winner"])
+            shown = " | ".join(with_interval(one, digits=1) for one in scores)
             print(
-                f"| {name} | {r['winner']['n']} | {percent(r['baseline'])} | "
-                f"{percent(entry['expert'])} | {percent(r['winner'])} | {r['p_value']:.1g} | "
+                f"| {name} | {r['winner']['n']} | {shown} | {r['p_value']:.1g} | "
                 f"{r['evaluations']} | {r['seconds']:.0f} |",
                 flush=True,
             )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.readme import PAGES, ROOT, filled
+from benchmarks.readme import PAGES, ROOT, up_to_date
 
 MARKS = {
     "README.md": ("<!-- figures -->\n|", "<!-- verdict -->\n```"),
@@ -23,5 +23,5 @@ def test_every_page_with_figures_is_listed() -> None:
 @pytest.mark.parametrize("name", MARKS)
 def test_figures_equal_the_results(name: str) -> None:
     text = Path(ROOT / name).read_text(encoding="utf-8")
-    assert filled(text) == text, "run: python -m benchmarks.readme"
+    assert up_to_date(text) == text, "run: python -m benchmarks.readme"
     assert all(mark in text for mark in MARKS[name])

@@ -18,12 +18,14 @@ ROOT = Path(__file__).resolve().parent.parent
 MINUTES = {"V": 12.0, "T": 12.0, "J": 36.0, "F": 9.0, "M": 62.0, "P": 19.0}
 
 
-def run(module: str, *arguments: object, log: Path | None = None) -> None:
-    """Run one step in its own process and copy its output to `log`; a failure ends everything."""
+def run(module: str, *arguments: object, log: Path | None = None, append: bool = False) -> None:
+    """Run one step in its own process and copy its output to `log`, at its end if `append`; a
+    failure ends everything."""
     command = [sys.executable, "-u", "-m", f"training.{module}", *map(str, arguments)]
     print("+", " ".join(command[2:]), flush=True)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with (log or Path(os.devnull)).open("w", encoding="utf-8") as copy, subprocess.Popen(
+    mode = "a" if append else "w"
+    with (log or Path(os.devnull)).open(mode, encoding="utf-8") as copy, subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
     ) as process:  # fmt: skip
         for line in process.stdout or ():

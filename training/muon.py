@@ -5,7 +5,7 @@ On this workload it needs about half the steps of AdamW. Embeddings, biases and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -92,3 +92,12 @@ def split_optimisers(
         Muon(logits, lr_matrix / 3, decay=decay),
         torch.optim.AdamW(rest, lr_rest, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
     ]
+
+
+def update(loss: Tensor, optimisers: Sequence[torch.optim.Optimizer]) -> None:
+    """One step down the gradient of `loss`."""
+    for one in optimisers:
+        one.zero_grad(set_to_none=True)
+    loss.backward()
+    for one in optimisers:
+        one.step()

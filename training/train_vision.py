@@ -12,7 +12,7 @@ import torch
 
 from training.device import DEVICE, autocast
 from training.model import VisionConfig, VisionModel
-from training.muon import rates, schedule, split_optimisers
+from training.muon import rates, schedule, split_optimisers, update
 from training.scene import Scene
 from training.vision import Pictures, SlotHeads, augment, slot_accuracy, slot_loss, to_tensor
 
@@ -73,11 +73,7 @@ def main() -> None:
             logits, pooled = heads(states), heads.pooled(states)
         classes = torch.from_numpy(data.classes[rows]).to(DEVICE)
         loss = slot_loss(logits, classes) + slot_loss(pooled, classes)
-        for o in optimisers:
-            o.zero_grad(set_to_none=True)
-        loss.backward()
-        for o in optimisers:
-            o.step()
+        update(loss, optimisers)
         step += 1
         if step % 50 == 0:
             shown = (

@@ -16,11 +16,11 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 from .build import programs
 from .figures import Measured, Step
@@ -156,32 +156,40 @@ def _tuned(job: Job, name: str, n: int, flash: str) -> list[Measured]:
 def running(job: Job, options: Sequence[str]) -> Iterator[Server]:
     """A server of the job's model on a free port, gone at the end of the block."""
     program = programs(job.cache) / "llama-server"
-    port = _free_port()
+    port = free_port()
     command = [
         str(program), "--model", str(job.text), "--mmproj", str(job.mmproj), "--port", str(port),
         "--threads", str(job.default_threads), "--offline", "--no-ui", "--log-verbosity", "1",
         *options,
     ]  # fmt: skip
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    with tempfile.TemporaryFile() as log, started(command, port, log) as process:
+        yield Server(port, process.pid)
+
+
+@contextmanager
+def started(
+    command: Sequence[str], port: int, log: BinaryIO, seconds: float = _START_SECONDS
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A llama-server that is ready on `port`, ended at the end of the block. Raises `RuntimeError`
+    with the end of its log where it ends or is not ready in time."""
+    process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    try:
+        _wait(process, port, log, seconds)
+        yield process
+    finally:
+        process.terminate()
         try:
-            _wait(process, port, lambda: _tail(log))
-            yield Server(port, process.pid)
-        finally:
-            process.terminate()
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
-def _wait(process: subprocess.Popen[bytes], port: int, said: Callable[[], str]) -> None:
-    """Until the model is loaded. Raises `RuntimeError` if the server ends or takes too long."""
-    deadline = time.monotonic() + _START_SECONDS
+def _wait(process: subprocess.Popen[bytes], port: int, log: BinaryIO, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise RuntimeError(f"llama-server ended with {process.returncode}: {said()}")
+            raise RuntimeError(f"llama-server ended with {process.returncode}: {_tail(log)}")
         try:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
             connection.request("GET", "/health")
@@ -192,10 +200,10 @@ def _wait(process: subprocess.Popen[bytes], port: int, said: Callable[[], str]) 
         finally:
             connection.close()
         time.sleep(0.1)
-    raise RuntimeError(f"llama-server was not ready after {_START_SECONDS} s: {said()}")
+    raise RuntimeError(f"llama-server was not ready after {seconds:.0f} s: {_tail(log)}")
 
 
-def _tail(log: Any) -> str:
+def _tail(log: BinaryIO) -> str:
     log.seek(0)
     return " ".join(log.read().decode("utf-8", "replace").split())[-300:]
 
@@ -222,7 +230,7 @@ def _computed(replies: Sequence[dict[str, Any]]) -> int:
     return sum(int(t.get("prompt_n", 0)) + int(t.get("predicted_n", 0)) for t in timings)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]

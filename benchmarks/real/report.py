@@ -6,13 +6,12 @@ python -m benchmarks.real report
 from __future__ import annotations
 
 import json
-import math
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.markdown import filled, percent
 from benchmarks.ranking import Run, compared, curves
 
 from .catalogue import TASKS
@@ -25,10 +24,6 @@ PAIRS = (
     ("puct", "seed"), ("puct", "probe"), ("puct+priors", "puct"), ("search+reflect", "puct"),
     ("puct", "expert"), ("puct", "gepa"), ("puct", "mipro"),
 )  # fmt: skip
-
-
-def share(value: float) -> str:
-    return "" if math.isnan(value) else f"{100 * value:.0f}"
 
 
 def task_table(runs: Sequence[Run]) -> str:
@@ -46,7 +41,7 @@ def task_table(runs: Sequence[Run]) -> str:
                     [run["points"][str(b)]["test"] for run in here if str(b) in run["points"]]
                     for b in budgets
                 ]
-                cells = [share(float(np.mean(m))) if m else "" for m in means]
+                cells = [percent(float(np.mean(m)), 0) if m else "" for m in means]
                 lines.append(f"| {task} | {NAMES[method]} | {len(here)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -85,9 +80,7 @@ def report(path: Path = RESULTS) -> str:
 
 def write_report() -> int:
     """Put the tables between the README's marks."""
-    text = README.read_text("utf-8")
-    pattern = re.compile(r"(<!-- real -->\n).*?(<!-- /real -->)", re.DOTALL)
     made = report()
-    README.write_text(pattern.sub(lambda m: f"{m[1]}{made}\n{m[2]}", text), encoding="utf-8")
+    README.write_text(filled(README.read_text("utf-8"), "real", made), encoding="utf-8")
     print(made)
     return 0

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks import compare_report
+from benchmarks.markdown import filled
 from benchmarks.ranking import area, compared, curves, estimated, reached
 
 BUDGETS = (100, 200, 400)
@@ -88,7 +89,7 @@ def test_the_report_names_the_best_and_the_differences() -> None:
 
 def test_the_readme_is_filled_between_its_marks(tmp_path: Path) -> None:
     before = "a\n<!-- compare -->\nold\n<!-- /compare -->\nb\n"
-    after = compare_report.filled(before, "new \\1")
+    after = filled(before, "compare", "new \\1")
     assert after == "a\n<!-- compare -->\nnew \\1\n<!-- /compare -->\nb\n"
 
 

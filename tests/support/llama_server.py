@@ -3,12 +3,8 @@ one on the PATH, else the one that `python -m benchmarks.engine.build` has built
 
 from __future__ import annotations
 
-import http.client
 import os
 import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.engine.build import default_cache, version
+from benchmarks.engine.server import free_port, started
 from idealprompt_cli.core.task import ModelRef
 
 
@@ -30,13 +27,6 @@ needed = pytest.mark.skipif(not BINARY, reason="no llama-server: see tests/llama
 _PATIENCE = 120.0
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @contextmanager
 def running(ref: ModelRef, log: Path, *options: str, pictures: bool = True) -> Iterator[str]:
     """A llama-server with a model, on a free loopback port -> its address; ended afterwards."""
@@ -45,33 +35,5 @@ def running(ref: ModelRef, log: Path, *options: str, pictures: bool = True) -> I
     words += ["--mmproj", str(ref.mmproj)] if pictures else []
     words += ["-c", "4096", "-np", "4", "-t", "1", "-ngl", "0", "--no-webui"]
     words += ["--no-repack", *options]  # also without llama.cpp's AMX kernels, which may crash
-    with log.open("wb") as out:
-        server = subprocess.Popen(words, stdout=out, stderr=subprocess.STDOUT)
-        try:
-            _wait(server, port, log)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.terminate()
-            try:
-                server.wait(10)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
-
-
-def _wait(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    end = time.monotonic() + _PATIENCE
-    while time.monotonic() < end:
-        if server.poll() is not None:
-            break
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-            connection.request("GET", "/health")
-            if connection.getresponse().status == 200:
-                return
-        except OSError:
-            pass
-        finally:
-            connection.close()
-        time.sleep(0.1)
-    pytest.fail(f"llama-server did not start:\n{log.read_text(errors='replace')[-2000:]}")
+    with log.open("w+b") as out, started(words, port, out, _PATIENCE):
+        yield f"http://127.0.0.1:{port}"

@@ -1,4 +1,4 @@
-"""Checkpoints that survive a kill, and a running average of the weights."""
+"""What a stage keeps: checkpoints that survive a kill, a running average of the weights, a log."""
 
 from __future__ import annotations
 
@@ -56,3 +56,11 @@ def load_state(
     for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
         optimiser.load_state_dict(saved)
     return int(state["step"]), float(state["minutes"])
+
+
+def print_report(
+    minutes: float, step: int, batch: int, loss: float, figures: Mapping[str, float]
+) -> None:
+    """A line of the log, as `curves` reads it."""
+    line = " ".join(f"{name}={value:.3f}" for name, value in figures.items())
+    print(f"{minutes:.1f} min, {step} steps of {batch}, loss {loss:.3f}: {line}", flush=True)

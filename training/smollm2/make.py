@@ -9,32 +9,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
+from training.make import ROOT, run
 from training.smollm2.data import all_photos, data_hash
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 MINUTES = {"A": 36.0, "B": 45.0}
 SEEDS = {"A": 1, "B": 2}
-
-
-def run(module: str, *arguments: object, log: Path | None = None) -> None:
-    """One step in a process of its own; its output also goes to the end of `log`."""
-    command = [sys.executable, "-u", "-m", f"training.smollm2.{module}", *map(str, arguments)]
-    print("+", " ".join(command[2:]), flush=True)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with (log or Path(os.devnull)).open("a", encoding="utf-8") as copy, subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
-    ) as process:  # fmt: skip
-        for line in process.stdout or ():
-            print(line, end="", flush=True)
-            copy.write(line)
-            copy.flush()
-    if process.returncode:
-        raise SystemExit(f"training.smollm2.{module} failed; run the same command to resume")
 
 
 def record(path: Path, data: Path, minutes: dict[str, float]) -> None:
@@ -63,18 +44,24 @@ def main() -> None:
     for folder in (work, model):
         folder.mkdir(parents=True, exist_ok=True)
     a, b, mmproj = work / "stage_a.pt", work / "stage_b.pt", model / "mmproj.gguf"
-    run("stage_a", "--data", data, "--out", a, "--minutes", minutes["A"], "--seed", SEEDS["A"],
-        log=work / "stage_a.log")  # fmt: skip
-    run("stage_b", "--data", data, "--start", a, "--out", b, "--minutes", minutes["B"],
-        "--seed", SEEDS["B"], log=work / "stage_b.log")  # fmt: skip
+    run(
+        "smollm2.stage_a", "--data", data, "--out", a, "--minutes", minutes["A"],
+        "--seed", SEEDS["A"], log=work / "stage_a.log", append=True,
+    )  # fmt: skip
+    run(
+        "smollm2.stage_b", "--data", data, "--start", a, "--out", b, "--minutes", minutes["B"],
+        "--seed", SEEDS["B"], log=work / "stage_b.log", append=True,
+    )  # fmt: skip
     record(work / "made.json", data, minutes)
-    run("export", "--checkpoint", b, "--out", mmproj)
-    run("verify", "--checkpoint", b, "--mmproj", mmproj, "--data", data)
-    run("measure", "--checkpoint", b, "--mmproj", mmproj, "--data", data,
-        "--made", work / "made.json",
-        "--choices", work / "choices.json", "--out", model / "skills.json")  # fmt: skip
-    run("curves", "--logs", work, "--out", model / "curves.png")
-    run("card", "--skills", model / "skills.json", "--out", model / "README.md")
+    run("smollm2.export", "--checkpoint", b, "--out", mmproj)
+    run("smollm2.verify", "--checkpoint", b, "--mmproj", mmproj, "--data", data)
+    run(
+        "smollm2.measure", "--checkpoint", b, "--mmproj", mmproj, "--data", data,
+        "--made", work / "made.json", "--choices", work / "choices.json",
+        "--out", model / "skills.json",
+    )  # fmt: skip
+    run("smollm2.curves", "--logs", work, "--out", model / "curves.png")
+    run("smollm2.card", "--skills", model / "skills.json", "--out", model / "README.md")
 
 
 if __name__ == "__main__":

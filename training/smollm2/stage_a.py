@@ -16,12 +16,12 @@ from torch import Tensor
 
 from training.device import DEVICE, autocast
 from training.model import VisionModel
-from training.muon import rates, schedule, split_optimisers
+from training.muon import rates, schedule, split_optimisers, update
 from training.smollm2.data import all_photos
 from training.smollm2.embedding_loss import PooledHeads, SlotLoss
 from training.smollm2.feed import Batch, Feed, Part, load_parts
 from training.smollm2.gguf_text import find_text_gguf, read_embeddings, read_tokenizer
-from training.smollm2.keep import Average, load_state, save_state
+from training.smollm2.keep import Average, load_state, print_report, save_state
 from training.smollm2.slots import UNKNOWN, SlotText
 from training.smollm2.tower import CONFIG, start_projector, states_with_drops
 
@@ -134,25 +134,18 @@ def main() -> None:
         loss = total(torch.arange(len(tokens)))
         if keep < 1:
             loss = keep * loss + (1 - keep) * total(order)
-        for o in optimisers:
-            o.zero_grad(set_to_none=True)
-        loss.backward()
-        for o in optimisers:
-            o.step()
+        update(loss, optimisers)
         average.update(tower)
         step += 1
         shown = 0.98 * shown + 0.02 * loss.item() if shown else loss.item()
         if passed >= due:
             due += options.every
             report = scores(average.model, loss_of, valid)
-            line = " ".join(f"{k}={v:.3f}" for k, v in report.items())
-            print(f"{passed:.1f} min, {step} steps of {options.batch}, loss {shown:.3f}: {line}",
-                  flush=True)  # fmt: skip
+            print_report(passed, step, options.batch, shown, report)
             save_state(options.out, modules, optimisers, step, passed)
     save_state(options.out, modules, optimisers, step, options.minutes)
     report = scores(average.model, loss_of, valid)
-    print(f"{options.minutes:.1f} min, {step} steps of {options.batch}, loss {shown:.3f}: "
-          + " ".join(f"{k}={v:.3f}" for k, v in report.items()), flush=True)  # fmt: skip
+    print_report(options.minutes, step, options.batch, shown, report)
 
 
 if __name__ == "__main__":

@@ -20,13 +20,13 @@ from torch import Tensor
 
 from training.device import DEVICE, autocast
 from training.model import VisionModel
-from training.muon import rates, schedule, split_optimisers
+from training.muon import rates, schedule, split_optimisers, update
 from training.smollm2.branches import branch_mask, layout
 from training.smollm2.data import Photo, all_photos
 from training.smollm2.embedding_loss import HEADS, PooledHeads, SlotLoss
 from training.smollm2.feed import Feed, Part, load_parts
 from training.smollm2.gguf_text import SYSTEM, find_text_gguf, read_tokenizer
-from training.smollm2.keep import Average, load_state, save_state
+from training.smollm2.keep import Average, load_state, print_report, save_state
 from training.smollm2.language import Cache, Language
 from training.smollm2.questions import Turn, Values, questions
 from training.smollm2.slots import SlotText
@@ -155,11 +155,7 @@ def main() -> None:
         turns = asked(batch.photos, values, options.questions, rng)
         answers = reader.loss(out[: len(batch.photos)], turns)
         loss = answers + options.share * (slots + POOLED * pooled).mean()
-        for o in optimisers:
-            o.zero_grad(set_to_none=True)
-        loss.backward()
-        for o in optimisers:
-            o.step()
+        update(loss, optimisers)
         average.update(tower)
         step += 1
         shown = 0.97 * shown + 0.03 * answers.item() if shown else answers.item()
@@ -167,9 +163,7 @@ def main() -> None:
             due += options.every
             report = scores(average.model, loss_of, valid)
             report |= right_answers(average.model, reader, valid, values)
-            line = " ".join(f"{k}={v:.3f}" for k, v in report.items())
-            print(f"{passed:.1f} min, {step} steps of {options.pictures}, loss {shown:.3f}: {line}",
-                  flush=True)  # fmt: skip
+            print_report(passed, step, options.pictures, shown, report)
             save_state(options.out, modules, optimisers, step, passed)
     save_state(options.out, modules, optimisers, step, options.minutes)
 
