@@ -8,7 +8,17 @@ from typing import Any
 from ..answers import plain_field
 from ..core.answer_schema import AnswerSchema
 from ..core.requests import ModelInfo
-from ..core.results import Cost, Evaluation, Probe, RunResult, SplitScores, StopReason, Trial
+from ..core.results import (
+    Cost,
+    Evaluation,
+    MajorityVote,
+    Probe,
+    ProbeScore,
+    RunResult,
+    SplitScores,
+    StopReason,
+    Trial,
+)
 from ..prompts.rendering import render, words_for
 from .content import (
     SCHEMA,
@@ -48,8 +58,8 @@ def from_run(result: RunResult) -> Artifact:
         labels=task.labels,
         verbalisers={label: words_for(result.winner, label) for label in task.labels},
         scores=ScorePair(
-            Scores(_score(selection.baseline), _score(test.baseline) if test else None),
-            Scores(_score(selection.winner), _score(test.winner) if test else None),
+            _scores(selection.baseline, test.baseline if test else None),
+            _scores(selection.winner, test.winner if test else None),
             _majority(selection, test),
             _probe(result.probe, selection.winner.metric),
         ),
@@ -84,10 +94,13 @@ def _cost(cost: Cost, stopped: StopReason) -> RunCost:
     return RunCost(cost.evaluations, cost.tokens, round(cost.seconds, 2), stopped)
 
 
-def _score(evaluation: Evaluation) -> Score:
-    low, high = evaluation.interval.low, evaluation.interval.high
-    value = round(evaluation.value, 6)
-    return Score(evaluation.metric, value, round(low, 6), round(high, 6), evaluation.n)
+def _score(metric: str, scored: Evaluation | MajorityVote | ProbeScore) -> Score:
+    low, high = scored.interval.low, scored.interval.high
+    return Score(metric, round(scored.value, 6), round(low, 6), round(high, 6), scored.n)
+
+
+def _scores(selection: Evaluation, test: Evaluation | None) -> Scores:
+    return Scores(_score(selection.metric, selection), _score(test.metric, test) if test else None)
 
 
 def _majority(selection: SplitScores, test: SplitScores | None) -> MajorityScores | None:
@@ -95,34 +108,14 @@ def _majority(selection: SplitScores, test: SplitScores | None) -> MajorityScore
     if first is None:
         return None
     metric, held_out = selection.winner.metric, test.majority if test else None
-    scores = [
-        Score(
-            metric,
-            round(vote.value, 6),
-            round(vote.interval.low, 6),
-            round(vote.interval.high, 6),
-            vote.n,
-        )
-        for vote in (first, held_out)
-        if vote is not None
-    ]
+    scores = [_score(metric, vote) for vote in (first, held_out) if vote is not None]
     return MajorityScores(first.label, scores[0], scores[1] if held_out else None)
 
 
 def _probe(probe: Probe | None, metric: str) -> Scores | None:
     if probe is None:
         return None
-    first, *rest = (
-        Score(
-            metric,
-            round(one.value, 6),
-            round(one.interval.low, 6),
-            round(one.interval.high, 6),
-            one.n,
-        )
-        for one in (probe.selection, probe.test)
-        if one is not None
-    )
+    first, *rest = (_score(metric, one) for one in (probe.selection, probe.test) if one is not None)
     return Scores(first, *rest)
 
 

@@ -73,6 +73,12 @@ class Source:
         fitted = fitted_words(Prompt(self.question), self.words, labels, evidence)
         return {v.label: v.words[:limit] for v in fitted.verbalisers} if fitted else {}
 
+    def defining(self, evidence: Evidence, labels: Sequence[str], limit: int) -> Marks | None:
+        """The marks, where every label has one and they are more than yes and no."""
+        found = self.marks(evidence, labels, limit)
+        words = {word for marks in found.values() for word in marks}
+        return None if len(found) < len(labels) or words <= {"yes", "no"} else found
+
 
 def sources(evidence: Evidence, labels: Sequence[str]) -> list[Source]:
     """What the words can be read from, the most distinctive first: the descriptions (asked for, if

@@ -17,6 +17,11 @@ _WORD = re.compile(r"\w")
 _HEADED = re.compile(r"^[^{}\n:]{0,40}:?\s*\{([^{}\n]+)\}$")
 
 
+def replaceable(prompt: Prompt) -> bool:
+    """Whether another question may be asked, and its answers be read in other words."""
+    return not prompt.verbalisers and not is_given(prompt.question)
+
+
 def is_given(question: str) -> bool:
     """Whether the question is data itself: nothing but placeholders, so nobody may ask another."""
     return bool(placeholder_names(question)) and not _WORD.search(_MARK.sub("", question))

@@ -10,7 +10,7 @@ from ..core.interfaces import Draft, Evidence, Strategy, StrategyContext
 from ..core.prompt import Prompt, Reasoning, Verbaliser
 from ..fitting.attribute_tables import Table, tables
 from ..fitting.attributes import DIFFERENT, SAME
-from ..prompts.questions import is_given
+from ..prompts.questions import replaceable
 from .reask import bare
 
 # Ordinary instruction English, fitted to no one model.
@@ -34,8 +34,7 @@ class Compare(Strategy):
     reads_descriptions = True
 
     def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
-        plain = not prompt.verbalisers and not is_given(prompt.question)
-        return len(context.task.labels) == 2 and plain
+        return len(context.task.labels) == 2 and replaceable(prompt)
 
     def propose(self, prompt: Prompt, context: StrategyContext) -> Iterator[Draft]:
         labels, evidence = context.task.labels, context.evidence

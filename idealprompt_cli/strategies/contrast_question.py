@@ -10,7 +10,7 @@ from ..core.prompt import Prompt, Verbaliser
 from ..core.task import pictured
 from ..fitting.text_contrast import either
 from ..fitting.word_sources import Source, outlook, sources
-from ..prompts.questions import is_given
+from ..prompts.questions import replaceable
 from .reask import bare
 
 # Ordinary instruction English, fitted to no one model.
@@ -38,8 +38,7 @@ class ContrastQuestion(Strategy):
     reads_descriptions = True
 
     def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
-        plain = not prompt.verbalisers and not is_given(prompt.question)
-        return len(context.task.labels) > 1 and plain
+        return len(context.task.labels) > 1 and replaceable(prompt)
 
     def propose(self, prompt: Prompt, context: StrategyContext) -> Iterator[Draft]:
         labels, seen = context.task.labels, set[Prompt]()
@@ -68,13 +67,13 @@ class ContrastQuestion(Strategy):
 def _refit(
     prompt: Prompt, evidence: Evidence, *, source: Source, pattern: str, labels: Sequence[str]
 ) -> Prompt | None:
-    found = source.marks(evidence, labels, limit=4)
-    words = {word for marks in found.values() for word in marks}
-    if len(found) < len(labels) or words <= {"yes", "no"}:
+    found = source.defining(evidence, labels, limit=4)
+    if found is None:
         return None
     # The alphabet keeps the question the same over most folds, and favours no label.
     where = f" {source.where}" if source.where else ""
-    question = pattern.format(words=either(sorted(words)), where=where)
+    words = sorted({word for marks in found.values() for word in marks})
+    question = pattern.format(words=either(words), where=where)
     verbalisers = tuple(Verbaliser(label, found[label]) for label in labels)
     return bare(prompt, question).with_(verbalisers=verbalisers)
 

@@ -36,9 +36,8 @@ class Demonstrations(Strategy):
 def _refit(
     prompt: Prompt, evidence: Evidence, *, source: Source, labels: Sequence[str]
 ) -> Prompt | None:
-    found = source.marks(evidence, labels, limit=1)
-    words = {word for marks in found.values() for word in marks}
-    if len(found) < len(labels) or words <= {"yes", "no"}:
+    found = source.defining(evidence, labels, limit=1)
+    if found is None:
         return None
     shown = [Demonstration(f"{word}.", label) for label in labels for word in found[label]]
     return prompt.with_(demonstrations=tuple(shown))

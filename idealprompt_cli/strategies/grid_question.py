@@ -9,7 +9,7 @@ from ..core.interfaces import Draft, Evidence, Strategy, StrategyContext
 from ..core.prompt import Prompt, Verbaliser
 from ..fitting.attribute_tables import Cell, Table, tables
 from ..fitting.text_contrast import either
-from ..prompts.questions import is_given
+from ..prompts.questions import replaceable
 from .reask import bare
 
 # Ordinary instruction English, fitted to no one model.
@@ -27,8 +27,7 @@ class GridQuestion(Strategy):
     reads_descriptions = True
 
     def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
-        plain = not prompt.verbalisers and not is_given(prompt.question)
-        return len(context.task.labels) > 1 and plain
+        return len(context.task.labels) > 1 and replaceable(prompt)
 
     def propose(self, prompt: Prompt, context: StrategyContext) -> Iterator[Draft]:
         labels, seen = context.task.labels, set[Prompt]()

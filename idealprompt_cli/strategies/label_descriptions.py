@@ -48,9 +48,8 @@ class LabelDescriptions(Strategy):
 def _refit(
     prompt: Prompt, evidence: Evidence, *, source: Source, labels: Sequence[str], limit: int
 ) -> Prompt | None:
-    found = source.marks(evidence, labels, limit)
-    words = {word for marks in found.values() for word in marks}
-    if len(found) < len(labels) or words <= {"yes", "no"}:
+    found = source.defining(evidence, labels, limit)
+    if found is None:
         return None
     texts = tuple(LabelText(label, either(sorted(found[label]))) for label in labels)
     return prompt.with_(label_descriptions=texts, output_format=ASK)

@@ -10,7 +10,7 @@ from ..core.prompt import Prompt
 from ..fitting.question_bank import asked_sources, bank
 from ..fitting.verbalisers import reading, refit_words
 from ..fitting.word_sources import Source
-from ..prompts.questions import asking, is_given
+from ..prompts.questions import asking, replaceable
 
 
 class Reask(Strategy):
@@ -24,8 +24,7 @@ class Reask(Strategy):
     reads_descriptions = True
 
     def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
-        plain = not prompt.verbalisers and not is_given(prompt.question)
-        return len(context.task.labels) > 1 and plain
+        return len(context.task.labels) > 1 and replaceable(prompt)
 
     def propose(self, prompt: Prompt, context: StrategyContext) -> Iterator[Draft]:
         labels = context.task.labels
