@@ -10,10 +10,10 @@ import typer
 
 from ..core.errors import ArtifactError
 from ..io.files import check_writable, write_text
-from ..io.terminal import printable
+from ..io.terminal import json_text, printable
 from . import completion
 from .evaluate import Source, Use, choose_prompt, tell_of_prompt
-from .shared_options import Debug, Quiet, level_of
+from .shared_options import Debug, Json, Quiet, level_of
 
 EPILOG = """\b
 Examples:
@@ -37,6 +37,7 @@ def export(
     to: To,
     output: Output = "-",
     use: Use = "recommended",
+    json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -52,14 +53,18 @@ def export(
     artifact = read_artifact(prompt)
     console = Console(level_of(quiet, False))
     tell_of_prompt(artifact, use, console)
-    chosen = choose_prompt(artifact, use)[1]
+    named, chosen = choose_prompt(artifact, use)
     if chosen.calibration:
         console.say(
             "Note: this prompt shifts the labels' probabilities (`calibration`), which no other "
             "tool does: answers near a tie may differ from eval's."
         )
     text = target.render(artifact, chosen)
-    if output == "-":
+    written = [] if output == "-" else [output]
+    for name in written:
+        write_text(Path(name), text + "\n", ArtifactError)
+    if json:
+        data = {"format": target.name, "prompt": named, "content": text, "written": written}
+        typer.echo(json_text(data, indent=2))
+    elif not written:
         typer.echo(printable(text) if sys.stdout.isatty() else text)
-    else:
-        write_text(Path(output), text + "\n", ArtifactError)

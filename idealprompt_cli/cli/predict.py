@@ -99,6 +99,10 @@ Output = Annotated[
     ),
 ]
 
+AsOne = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object in place of JSON Lines.")
+]
+
 
 @dataclass(frozen=True)
 class Asking:
@@ -122,6 +126,7 @@ def predict(
     min_probability: MinProbability = 0.0,
     *,
     flags: ModelFlags,
+    json: AsOne = False,
     talk: Talk,
 ) -> None:
     """Answer for new inputs with an adapted prompt.
@@ -136,6 +141,8 @@ def predict(
     if not (named or fields or table or watch):
         raise UsageError("name pictures, a folder, --table, --input or --watch, or - for stdin")
     check_stdin_once(prompt, named)
+    if json and (watch is not None or output != "-"):
+        raise UsageError("--json prints one object at the end: leave out --watch and -o")
     target = "" if output == "-" else output
     if target:
         check_writable(Path(target), ArtifactError)
@@ -159,7 +166,7 @@ def predict(
         if watch is not None:
             console.say(f"Watching {watch}; Ctrl-C ends.")
         try:
-            failed = _answer_all(asking, inputs, target)
+            failed = (_answer_together if json else _answer_all)(asking, inputs, target)
         except KeyboardInterrupt:
             if watch is None:
                 raise
@@ -190,6 +197,15 @@ def _answer_all(asking: Asking, inputs: Iterator[Input], target: str) -> bool:
         failed = failed or any("error" in line for line in lines)
         _write([json_text(line) for line in lines], target)
     return failed
+
+
+def _answer_together(asking: Asking, inputs: Iterator[Input], target: str) -> bool:
+    """Print one object with every answer; whether one failed."""
+    del target
+    lines = [line for batch in batches(inputs) for line in _answers(asking, batch)]
+    failed = sum("error" in line for line in lines)
+    typer.echo(json_text({"answers": lines, "failed": failed}))
+    return failed > 0
 
 
 def _write(lines: list[str], target: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,9 @@ from ..io.files import check_writable, write_text
 from ..io.terminal import json_text, printable
 from .shared_options import Json
 from .shell import Command, Shell
+
+if TYPE_CHECKING:
+    from ..priors import Priors
 
 EPILOG = """\b
 Examples:
@@ -62,7 +65,7 @@ def list_(packaged: Packaged = False, json: Json = False) -> None:
 
     path = START if packaged else default_path()
     rows = _rows(load(path).priors.total())
-    start = sum(tally.n for tally in load(START).priors.total().values())
+    start = _count(load(START).priors)
     if json:
         typer.echo(json_text({"file": str(path), "lessons": rows, "packaged": start}))
         return
@@ -100,43 +103,50 @@ def _rows(total: Any) -> list[dict[str, Any]]:
 
 
 @app.command("export", epilog=EXPORT_EPILOG, cls=Command)
-def export(target: Target) -> None:
+def export(target: Target, json: Json = False) -> None:
     """Write this machine's memory to a file: strategy names, task kinds and numbers only."""
-    from ..priors import default_path, dump, fresh, load
+    from ..priors import default_path, load
 
-    _write(target, dump(fresh(load(default_path()).priors)))
+    _write(target, load(default_path()).priors, json)
 
 
 @app.command("import", epilog=IMPORT_EPILOG, cls=Command)
-def import_(given: Given) -> None:
+def import_(given: Given, json: Json = False) -> None:
     """Add another machine's memory to this one's. Doing it twice changes nothing."""
     from ..priors import Memory, default_path, update
 
     other = _existing(given)
     update(default_path(), lambda own: Memory(own.box, own.priors.merged(other.priors)))
-    count = sum(tally.n for tally in other.priors.total().values())
-    typer.echo(f"{given}: {count} lessons known now", err=True)
+    count = _count(other.priors)
+    if json:
+        _show_json(default_path(), count, [str(default_path())])
+    else:
+        typer.echo(f"{given}: {count} lessons known now", err=True)
 
 
 @app.command("merge", epilog=MERGE_EPILOG, cls=Command)
-def merge(files: Several, output: Output = "-") -> None:
+def merge(files: Several, output: Output = "-", json: Json = False) -> None:
     """Join priors files into one, without touching this machine's memory."""
-    from ..priors import Priors, dump, fresh
+    from ..priors import Priors
 
     joined = Priors()
     for path in files:
         joined = joined.merged(_existing(path).priors)
-    _write(output, dump(fresh(joined)))
+    _write(output, joined, json)
 
 
 @app.command("reset", epilog=RESET_EPILOG, cls=Command)
-def reset(yes: Yes = False) -> None:
+def reset(yes: Yes = False, json: Json = False) -> None:
     """Forget everything that was learnt on this machine; what the package comes with stays."""
     from ..priors import default_path, reset
 
     if not yes:
         raise UsageError(f"this forgets {default_path()}: say --yes to do it")
-    typer.echo("forgotten" if reset(default_path()) else "there was nothing to forget", err=True)
+    forgotten = reset(default_path())
+    if json:
+        _show_json(default_path(), 0, [])
+    else:
+        typer.echo("forgotten" if forgotten else "there was nothing to forget", err=True)
 
 
 def _existing(path: Path) -> Any:
@@ -147,12 +157,26 @@ def _existing(path: Path) -> Any:
     return load(path)
 
 
-def _write(target: str, text: str) -> None:
+def _count(priors: Priors) -> int:
+    return sum(tally.n for tally in priors.total().values())
+
+
+def _show_json(file: Path | str, count: int, written: list[str]) -> None:
+    typer.echo(json_text({"file": str(file), "count": count, "written": written}))
+
+
+def _write(target: str, priors: Priors, json: bool) -> None:
+    """The priors as a file of their own, to a path or stdout."""
+    from ..priors import dump, fresh, load
+
+    text = dump(fresh(priors))
     if target == "-":
+        if json:
+            raise UsageError("--json and - both write to stdout: write the priors to a file")
         typer.echo(text, nl=False)
         return
-    from ..priors import load
-
     check_writable(Path(target), PriorsError)
     load(Path(target))  # what is there and is no priors file is not written over
     write_text(Path(target), text, PriorsError)
+    if json:
+        _show_json(target, _count(priors), [target])

@@ -38,7 +38,7 @@ from .run_options import (
     show_report_hint,
     show_summary,
 )
-from .shared_options import FormatName, Talk, format_name, grouped
+from .shared_options import FormatName, Json, Talk, format_name, grouped
 
 if TYPE_CHECKING:
     from ..core.interfaces import Engine, Observer
@@ -72,7 +72,10 @@ DryRun = Annotated[
 Interactive = Annotated[
     bool, typer.Option("--interactive", help="Ask before each accepted edit: keep, change, refuse.")
 ]
-Events = Annotated[bool, typer.Option("--json", help="Print events as JSON objects, one a line.")]
+Events = Annotated[
+    bool,
+    typer.Option("--events", help="Print JSON Lines: each event as it happens, then the result."),
+]
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ class Plan:
     use: Use = "recommended"
     dry_run: DryRun = False
     interactive: Interactive = False
-    json: Events = False
+    events: Events = False
 
 
 @grouped
@@ -96,6 +99,7 @@ def reflect(
     *,
     output: Output = "",
     flags: ModelFlags,
+    json: Json = False,
     format: FormatName = "",  # noqa: A002 - the option's own name
     talk: Talk,
 ) -> None:
@@ -106,29 +110,33 @@ def reflect(
     """
     from ..ui.console import Console
 
-    shown = format_name(plan.json, format)
-    _check(plan, run, flags, output)
+    shown = format_name(json, format)
+    _check(plan, run, flags, output, shown)
     console = Console(talk.level)
     try:
-        made = _run(plan, run, flags, console)
+        made = _run(plan, run, flags, console, shown)
     finally:
         console.close()
     if made is not None:
-        _deliver(*made, output, shown, talk.quiet)
+        _deliver(*made, output, "events" if plan.events else shown, talk.quiet)
         if made[0].kept is not None:
             show_report_hint(made[0].kept, console)
 
 
-def _check(plan: Plan, run: RunFlags, flags: ModelFlags, output: str) -> None:
+def _check(plan: Plan, run: RunFlags, flags: ModelFlags, output: str, shown: str) -> None:
+    if plan.events and shown == "json":
+        raise UsageError("--events prints JSON Lines and --json one object: give one of them")
     if plan.interactive and plan.prompt == "-":
         raise UsageError("--interactive reads stdin, and so does the prompt -: name a file")
     if plan.dry_run and (plan.interactive or run.resume or output):
         raise UsageError("--dry-run writes nothing: drop -o, --resume and --interactive")
-    check_output(output, plan.json)
+    check_output(output, "--events" if plan.events else "--json" if shown == "json" else "")
     run.config("reflection", plan.budget, 0, flags).check()
 
 
-def _run(plan: Plan, run: RunFlags, flags: ModelFlags, console: Console) -> tuple[Run, Work] | None:
+def _run(
+    plan: Plan, run: RunFlags, flags: ModelFlags, console: Console, shown: str
+) -> tuple[Run, Work] | None:
     """The run, and what the model had to do; None for a dry run."""
     from ..artifact import read_artifact
     from ..reflection import from_prompt
@@ -151,9 +159,10 @@ def _run(plan: Plan, run: RunFlags, flags: ModelFlags, console: Console) -> tupl
         warn_if_other_model(model.info(), artifact.model, console.say)
         if plan.dry_run:
             start = from_prompt(artifact.baseline_prompt, prompt)
-            _show_diagnosis(task, model, config, start, console, plan.json)
+            form = "events" if plan.events else shown
+            _show_diagnosis(task, model, config, start, console, form)
             return None
-        observer = _Printing(console.observer(bar=not plan.interactive), plan.json)
+        observer = _Printing(console.observer(bar=not plan.interactive), plan.events)
         made = run_reflection(
             task,
             model,
@@ -170,15 +179,15 @@ def _run(plan: Plan, run: RunFlags, flags: ModelFlags, console: Console) -> tupl
 
 
 class _Printing:
-    """An observer that also prints reflection's events, one JSON object a line, where `--json` is
-    given."""
+    """An observer that also prints reflection's events, one JSON object a line, where `--events`
+    is given."""
 
-    def __init__(self, shown: Observer, json: bool) -> None:
-        self._shown, self._json = shown, json
+    def __init__(self, shown: Observer, events: bool) -> None:
+        self._shown, self._events = shown, events
 
     def notify(self, event: Event) -> None:
         self._shown.notify(event)
-        if self._json and type(event) in EVENT_NAMES:
+        if self._events and type(event) in EVENT_NAMES:
             _print_event(EVENT_NAMES[type(event)], asdict(event))
 
 
@@ -192,9 +201,10 @@ def _deliver(made: Run, work: Work, output: str, shown: str, quiet: bool) -> Non
     from ..artifact import to_data
 
     written = deliver(made, output)
-    if shown == "json":
+    if shown == "events":
         account = {"work": work} if work else {}
-        _print_event("result", {**to_data(made.artifact), "written": written, **account})
+        files = [written] if written else []
+        _print_event("result", {**to_data(made.artifact), "written": files, **account})
         return
     show_summary(made, work, output, written, shown, quiet)
 
@@ -208,14 +218,24 @@ def _show_diagnosis(
     config: RunConfig,
     start: Start,
     console: Console,
-    events: bool,
+    form: str,
 ) -> None:
     """Print what goes wrong with the prompt and what would be tried; nothing is kept."""
     from ..runs.run import run_diagnosis
 
     found = run_diagnosis(task, model, config, start, console.observer())
     console.close()
-    typer.echo(_as_events(found) if events else printable(_as_text(found)))
+    if form not in ("json", "events"):
+        typer.echo(printable(_as_text(found)))
+        return
+    cases, proposals = _cases(found), _proposals(found)
+    if form == "events":
+        lines = [{"event": "case", **one} for one in cases]
+        lines += [{"event": "proposal", **one} for one in proposals]
+        typer.echo("\n".join(json_text(line) for line in lines))
+        return
+    value = round(found.value, 6)
+    typer.echo(json_text({"value": value, "cases": cases, "proposals": proposals}, indent=2))
 
 
 def _as_text(found: Diagnosis) -> str:
@@ -236,17 +256,29 @@ def _as_text(found: Diagnosis) -> str:
     return "\n".join(lines)
 
 
-def _as_events(found: Diagnosis) -> str:
-    """The diagnosis for programs: an event a line."""
-    events: list[dict[str, Any]] = [
-        {"event": "case", "confusion": confusion.name, "example": case.example_id,
-         "consequence": round(case.consequence, 4), "reason": case.reason}
+def _cases(found: Diagnosis) -> list[dict[str, Any]]:
+    """What goes wrong, for programs."""
+    return [
+        {
+            "confusion": confusion.name,
+            "example": case.example_id,
+            "consequence": round(case.consequence, 4),
+            "reason": case.reason,
+        }
         for confusion in found.confusions
         for case in confusion.cases
-    ]  # fmt: skip
-    events += [
-        {"event": "proposal", "edit": p.kind, "why": p.why, "confusion": p.confusion,
-         "inspired_by": list(p.inspired_by), "changes": [vars(c) for c in found.changes(p)]}
-        for p in found.proposals
-    ]  # fmt: skip
-    return "\n".join(json_text(event) for event in events)
+    ]
+
+
+def _proposals(found: Diagnosis) -> list[dict[str, Any]]:
+    """What would be tried, for programs."""
+    return [
+        {
+            "edit": one.kind,
+            "why": one.why,
+            "confusion": one.confusion,
+            "inspired_by": list(one.inspired_by),
+            "changes": [vars(change) for change in found.changes(one)],
+        }
+        for one in found.proposals
+    ]

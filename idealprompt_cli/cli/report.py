@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..core.errors import ArtifactError, UsageError
-from ..core.interfaces import Notice
 from ..io.files import check_writable, write_bytes, write_text
 from ..io.terminal import json_text
 from ..runs.folder import last_run
@@ -75,20 +74,19 @@ def report(
     found = pages.gather(run)
     if no_images:
         found = pages.without_examples(found)
-    if png is not None:
-        _draw(found, png, console.say)
-    if json:
-        typer.echo(json_text(pages.data(found), indent=2))
-        if not output:
-            return
-    page = (
-        pages.text(found, screen_of(sys.stdout).width)
-        if text
-        else pages.html(found, images=not no_images)
-    )
+    written = [] if png is None else _draw(found, png)
+    page = ""
+    if text:
+        page = pages.text(found, screen_of(sys.stdout).width)
+    elif output:
+        page = pages.html(found, images=not no_images)
     if output not in ("", "-"):
         write_text(Path(output), page + "\n", ArtifactError)
-        console.say(f"Written to {output}")
+        written.append(output)
+    for name in written:
+        console.say(f"Written to {name}")
+    if json:
+        typer.echo(json_text({**pages.data(found), "written": written}, indent=2))
     elif text or output == "-":
         typer.echo(page)
     if not found.nodes and not text:
@@ -107,8 +105,8 @@ def _check(text: bool, output: str, json: bool, png: Path | None) -> None:
         check_writable(Path(output), ArtifactError)
 
 
-def _draw(found: Report, folder: Path, say: Notice) -> None:
-    """The pictures, for which a run's folder is needed."""
+def _draw(found: Report, folder: Path) -> list[str]:
+    """Write the pictures, for which a run's folder is needed; their names."""
     from ..ui.report import drawings
 
     if folder.is_file():
@@ -120,4 +118,4 @@ def _draw(found: Report, folder: Path, say: Notice) -> None:
         )
     for name, data in drawn.items():
         write_bytes(folder / name, data, ArtifactError)
-        say(f"Written to {folder / name}")
+    return [str(folder / name) for name in drawn]

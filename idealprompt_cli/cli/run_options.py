@@ -108,10 +108,13 @@ def budget_option(default: str) -> Any:
     )
 
 
-def check_output(output: str, json: bool) -> None:
-    """Raise an error, before anything slow, where `-o` cannot be written."""
-    if json and output == "-":
-        raise UsageError("--json and -o - both write to stdout: write the YAML to a file")
+def check_output(output: str, machine_readable: str) -> None:
+    """Raise an error, before anything slow, where `-o` cannot be written. `machine_readable` is the
+    option that takes stdout for itself, "" for none."""
+    if machine_readable and output == "-":
+        raise UsageError(
+            f"{machine_readable} and -o - both write to stdout: write the YAML to a file"
+        )
     if output not in ("", "-"):
         check_writable(Path(output), ArtifactError)
 

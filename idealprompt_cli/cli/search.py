@@ -97,7 +97,7 @@ def search(
     from ..ui.console import Console
 
     shown = format_name(json, format)
-    check_output(output, json)
+    check_output(output, "--json" if shown == "json" else "")
     config = config_of(plan, run, flags)
     config.check()
     console = Console(talk.level)

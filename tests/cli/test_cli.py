@@ -56,7 +56,7 @@ def test_search_json(folder: Path) -> None:
     result = call("search", folder, "-m", SCRIPT, "--json")
     data = json.loads(result.stdout)
     assert data["scores"]["winner"]["test"]["value"] == 1.0
-    assert Path(data["written"]).is_file()
+    assert [Path(name).is_file() for name in data["written"]] == [True]
 
 
 def test_the_same_seed_gives_the_same_file(folder: Path) -> None:

@@ -42,8 +42,8 @@ def test_a_pipe_of_all_three(folder: Path) -> None:
     assert call("eval", "-", folder, stdin=better.stdout).exit_code == 0
 
 
-def test_json_is_an_event_a_line(seeded: Path, folder: Path) -> None:
-    result = call("reflect", seeded, folder, "-m", SCRIPT, "--json", "-q")
+def test_events_are_lines_as_they_happen(seeded: Path, folder: Path) -> None:
+    result = call("reflect", seeded, folder, "-m", SCRIPT, "--events", "-q")
     events = [json.loads(line) for line in result.stdout.splitlines()]
     kinds = [event["event"] for event in events]
     assert kinds[0] == "confusion"
@@ -60,8 +60,10 @@ def test_a_dry_run_changes_nothing(seeded: Path, folder: Path) -> None:
     assert "predicted as" in result.stdout
     assert "Edits to try:" in result.stdout
     assert "calibration" in result.stdout
-    lines = call("reflect", seeded, folder, "-m", SCRIPT, "--dry-run", "--json").stdout
+    lines = call("reflect", seeded, folder, "-m", SCRIPT, "--dry-run", "--events").stdout
     assert {json.loads(line)["event"] for line in lines.splitlines()} == {"case", "proposal"}
+    whole = json.loads(call("reflect", seeded, folder, "-m", SCRIPT, "--dry-run", "--json").stdout)
+    assert len(whole["cases"]) + len(whole["proposals"]) == len(lines.splitlines())
     assert {path: path.stat().st_mtime_ns for path in Path().rglob("*")} == before
 
 
@@ -98,6 +100,8 @@ def test_a_run_resumes(seeded: Path, folder: Path) -> None:
 def test_what_makes_no_sense_is_a_usage_error(seeded: Path, folder: Path) -> None:
     for words, said in (
         (("-o", "-", "--json"), "both write to stdout"),
+        (("-o", "-", "--events"), "both write to stdout"),
+        (("--json", "--events"), "give one of them"),
         (("--dry-run", "-o", "x.yaml"), "--dry-run writes nothing"),
         (("--budget", "3", "--no-cache"), "does not cover the prompt to start from"),
     ):

@@ -23,7 +23,7 @@ class JsonFormat:
     ) -> str:
         del screen
         account = {"work": {key: round(value, 3) for key, value in work.items()}} if work else {}
-        return _text({**to_data(artifact), "written": written, **account})
+        return _text({**to_data(artifact), "written": [written] if written else [], **account})
 
     def evaluation(self, report: EvalReport, screen: Screen) -> str:
         del screen
