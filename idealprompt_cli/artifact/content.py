@@ -14,7 +14,7 @@ from ..core.answer_schema import AnswerKind, AnswerSchema
 from ..core.edits import EditReport
 from ..core.prompt import Message
 from ..core.results import BaselineName, StopReason, TrialState
-from ..prompts.rendering import render
+from ..prompts.rendering import whole_chat
 from ..prompts.serialisation import StoredPrompt
 from .stored_types import FieldDeclarations, Messages, parsed_fields
 
@@ -179,4 +179,4 @@ class Artifact:
     def rendered_now(self) -> tuple[Message, ...]:
         """What this version of the package makes of `prompt`; differs from `messages` where the
         file was edited by hand or written by another version."""
-        return render(self.prompt, self.labels, self.task.images)
+        return whole_chat(self.prompt, self.labels, self.task.images)

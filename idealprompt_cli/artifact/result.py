@@ -19,7 +19,7 @@ from ..core.results import (
     StopReason,
     Trial,
 )
-from ..prompts.rendering import render, words_for
+from ..prompts.rendering import words_for
 from .content import (
     SCHEMA,
     Artifact,
@@ -54,7 +54,7 @@ def from_run(result: RunResult) -> Artifact:
         model=model_summary(model),
         prompt=result.winner,
         baseline_prompt=result.baseline,
-        messages=render(result.winner, task.labels, images),
+        messages=whole_chat(result.winner, task.labels, images),
         labels=task.labels,
         verbalisers={label: words_for(result.winner, label) for label in task.labels},
         scores=ScorePair(

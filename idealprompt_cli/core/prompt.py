@@ -42,8 +42,9 @@ class Prompt:
     """A prompt in named parts, each of which can be edited, reordered or dropped on its own.
 
     Rendered to chat messages by `idealprompt_cli.prompts.rendering` alone. Empty parts render to
-    nothing, so a seed prompt is `Prompt(question="...")`. `calibration`, never rendered, holds
-    (label, what is added to the label's log-probability).
+    nothing, so a seed prompt is `Prompt(question="...")`. `answer_start` is how the model's own
+    turn begins ("type:"); not used where a description comes first. `calibration`, never rendered,
+    holds (label, what is added to the label's log-probability).
     """
 
     question: str
@@ -58,6 +59,7 @@ class Prompt:
     reasoning: Reasoning = "none"
     demonstrations: tuple[Demonstration, ...] = ()
     output_format: str = ""
+    answer_start: str = ""
     image_position: ImagePosition = "before"
     fields_position: FieldsPosition = "question"
     verbalisers: tuple[Verbaliser, ...] = ()

@@ -17,7 +17,7 @@ from ..core.prompt import Prompt
 from ..core.requests import GenerateRequest, ScoreRequest
 from ..core.results import Cost, Evaluation, Outcome
 from ..core.task import Example, Task
-from ..prompts.rendering import ANSWER_CUE, ordered_labels, render, words_for
+from ..prompts.rendering import ANSWER_CUE, lead, ordered_labels, prefill, render, words_for
 from .calibration import shifted_logs
 from .metered_engine import MeteredEngine
 from .statistics import interval
@@ -116,10 +116,11 @@ def probabilities_of(
         ScoreRequest(
             render(prompt, (), len(example.images), example.fields),
             example.images,
-            ((" " if outcome.reasoning else "") + (outcome.reply or " "),),
-            _prefill(outcome.reasoning),
+            (lead(start) + (outcome.reply or " "),),
+            start,
         )
         for example, outcome in zip(examples, outcomes, strict=True)
+        for start in [prefill(prompt, outcome.reasoning)]
     ]
     found = engine.score(requests) if requests else []
     return [
@@ -165,10 +166,6 @@ def _reason(
     return thoughts, costs
 
 
-def _prefill(thought: str) -> str:
-    return f"{thought}{ANSWER_CUE}" if thought else ""
-
-
 def _write(
     engine: MeteredEngine,
     pairs: Sequence[Pair],
@@ -185,7 +182,7 @@ def _write(
             max_tokens=schema.max_tokens or kind.longest(schema),
             stop=kind.ends(schema),
             grammar=kind.grammar(schema),
-            prefill=_prefill(thought),
+            prefill=prefill(prompt, thought),
         )
         for (prompt, example), thought in zip(pairs, thoughts, strict=True)
     ]
@@ -212,9 +209,9 @@ def _choose(
     requests = []
     for (prompt, example), thought in zip(pairs, thoughts, strict=True):
         messages = render(prompt, labels, len(example.images), example.fields)
-        lead = " " if thought else ""
-        options = tuple(lead + word for word in option_words(prompt, labels))
-        requests.append(ScoreRequest(messages, example.images, options, _prefill(thought)))
+        start = prefill(prompt, thought)
+        options = tuple(lead(start) + word for word in option_words(prompt, labels))
+        requests.append(ScoreRequest(messages, example.images, options, start))
     answers = engine.scores_with_cost(requests)
     results = []
     for pair, thought, spent, (scored, cost) in zip(pairs, thoughts, costs, answers, strict=True):

@@ -19,7 +19,7 @@ from ..core.placeholders import placeholder_names
 from ..core.prompt import FieldText, ImageSlot, Message, Prompt
 from ..engines.http.chat_protocol import json_object
 from ..evaluation.evaluator import REASONING_TOKENS
-from ..prompts.rendering import ANSWER_CUE, ordered_labels, render, words_for
+from ..prompts.rendering import ANSWER_CUE, ordered_labels, whole_chat, words_for
 
 
 class Export(Protocol):
@@ -84,6 +84,11 @@ def thinks(artifact: Artifact, prompt: Prompt) -> bool:
     return prompt.reasoning != "none" and bool(artifact.labels)
 
 
+def begins(prompt: Prompt) -> bool:
+    """Whether the last message is the model's own turn, begun by the prompt."""
+    return bool(prompt.answer_start) and prompt.reasoning == "none"
+
+
 def max_tokens(artifact: Artifact, prompt: Prompt) -> int:
     """Room for the answer, and for the thought before it."""
     thought = 2 * REASONING_TOKENS if prompt.reasoning != "none" else 0
@@ -140,7 +145,7 @@ def contents(
 ) -> list[Message]:
     """The prompt's messages with a placeholder for each field, adjacent texts joined."""
     found = []
-    for message in render(prompt, artifact.labels, artifact.task.images):
+    for message in whole_chat(prompt, artifact.labels, artifact.task.images):
         pieces: list[str | ImageSlot] = []
         for piece in message.content:
             if isinstance(piece, ImageSlot):
@@ -164,17 +169,23 @@ def field_names(prompt: Prompt) -> tuple[str, ...]:
 
 
 def plain_text(artifact: Artifact, prompt: Prompt, field: str = "{{{name}}}") -> tuple[str, str]:
-    """The system text ("" for none) and the user's, without the pictures."""
-    texts = {"system": "", "user": ""}
+    """The system text ("" for none) and the user's, without the pictures. How the answer begins,
+    where the prompt begins it, is asked for in words."""
+    texts = {"system": "", "user": "", "assistant": ""}
     for message in contents(artifact, prompt, field):
         pieces = [piece for piece in message.content if isinstance(piece, str)]
         texts[message.role] = " ".join(pieces)
+    if texts["assistant"]:
+        texts["user"] += f'\nBegin your answer with "{texts["assistant"]}".'
     return texts["system"], texts["user"]
 
 
 def json_answer(artifact: Artifact, prompt: Prompt) -> dict[str, Any] | None:
     """JSON schema of the reply, for tools that restrict replies by one: {"answer": ...}, after a
-    "thought" where the prompt asks for a description or a thought first; None for free text."""
+    "thought" where the prompt asks for a description or a thought first; None for free text, and
+    where the prompt begins the answer, which no JSON can continue."""
+    if begins(prompt):
+        return None
     task, words = artifact.task, list(answers(artifact, prompt))
     answer: dict[str, Any]
     if words:

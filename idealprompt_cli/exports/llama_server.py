@@ -8,7 +8,7 @@ from typing import Any
 from ..artifact import Artifact
 from ..core.prompt import Prompt
 from ..evaluation.evaluator import REASONING_TOKENS
-from ..prompts.rendering import ANSWER_CUE
+from ..prompts.rendering import ANSWER_CUE, lead, prefill
 from .base import against_blank, answers, choices, grammar, thinks
 from .openai import request
 
@@ -32,7 +32,8 @@ class LlamaServer:
             started = {"role": "assistant", "content": "{{thought}}" + ANSWER_CUE}
             body["messages"] = [*body["messages"], started]
         if artifact.labels:
-            blank = '" "' if thinks(artifact, prompt) else '" "?'  # as eval has it
+            spaced = thinks(artifact, prompt) or lead(prefill(prompt))
+            blank = '" "' if spaced else '" "?'  # as eval has it
             body["grammar"] = f"root ::= {blank} answer\n{choices(artifact, prompt)}"
             body |= against_blank(artifact, prompt)
         elif rules := grammar(artifact, prompt):

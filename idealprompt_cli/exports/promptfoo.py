@@ -9,9 +9,7 @@ from typing import Any
 from ..artifact import Artifact
 from ..core.prompt import Prompt
 from ..io.yaml import dump
-from .base import against_blank, answers, chat, field_names, grammar, max_tokens
-
-_ANSWER = "typeof output === 'string' ? output.split('Answer:').pop().trim() : output"
+from .base import against_blank, answers, begins, chat, field_names, grammar, max_tokens
 
 
 class Promptfoo:
@@ -46,7 +44,7 @@ class Promptfoo:
             "prompts": [text],
             "providers": [{"id": f"openai:chat:{artifact.model.name}", "config": config}],
             "defaultTest": {
-                "options": {"transform": _ANSWER},
+                "options": {"transform": _transform(prompt)},
                 "assert": [{"type": "equals", "value": "{{expected}}"}],
             },
             "tests": [{"vars": {**pictures, **names, "expected": word}}],
@@ -55,6 +53,13 @@ class Promptfoo:
         lines = [f"# {word} = {label}\n" for word, label in words if word != label]
         head = "# One entry of `tests` per picture; `expected` is the answer word.\n"
         return (head + "".join(lines) + dump(data)).rstrip()
+
+
+def _transform(prompt: Prompt) -> str:
+    """JavaScript for the answer alone: servers repeat what the prompt wrote of it."""
+    start = prompt.answer_start if begins(prompt) else "Answer:"
+    last = f"output.split({json.dumps(start)}).pop().trim()"
+    return f"typeof output === 'string' ? {last} : output"
 
 
 def _escaped(text: str) -> str:

@@ -6,9 +6,11 @@ import pprint
 from pathlib import Path
 
 from ..artifact import Artifact
+from ..core.errors import UsageError
 from ..core.prompt import Prompt
 from ..evaluation.evaluator import REASONING_TOKENS
-from .base import answers, chat, field_names, max_tokens, stops, thinks, written_grammar
+from ..prompts.rendering import lead, prefill
+from .base import answers, begins, chat, field_names, max_tokens, stops, thinks, written_grammar
 
 SCRIPT = Path(__file__).with_name("python_script.txt")
 
@@ -21,6 +23,8 @@ class Python:
     summary = "a script on llama-cpp-python alone, with the words mapped back to labels"
 
     def render(self, artifact: Artifact, prompt: Prompt) -> str:
+        if begins(prompt) and not artifact.labels:
+            raise UsageError("--to python: the script cannot begin a written answer for the model")
         title = f"{artifact.task.name}: a prompt that idealprompt adapted to {artifact.model.name}."
         constants = {
             "MODEL": artifact.model.path or "model.gguf",
@@ -28,10 +32,11 @@ class Python:
             "N_CTX": artifact.model.n_ctx or 4096,
             "IMAGES": artifact.task.images,
             "FIELDS": list(field_names(prompt)),
-            "MESSAGES": chat(artifact, prompt),
+            "MESSAGES": [m for m in chat(artifact, prompt) if m["role"] != "assistant"],
             "ANSWERS": answers(artifact, prompt),
             "CALIBRATION": dict(prompt.calibration),
             "GRAMMAR": "" if artifact.labels else written_grammar(artifact, prompt),
+            "START": prefill(prompt) + lead(prefill(prompt)),
             "THINKS": thinks(artifact, prompt),
             "THOUGHT_TOKENS": REASONING_TOKENS,
             "MAX_TOKENS": max_tokens(artifact, prompt),

@@ -14,8 +14,8 @@ from ..core.prompt import Prompt
 from ..core.requests import GenerateRequest, ScoreRequest
 from ..core.task import Example
 from ..evaluation.metered_engine import MeteredEngine
-from ..prompts.questions import with_fields
-from ..prompts.rendering import render
+from ..prompts.questions import prompt_of, with_fields
+from ..prompts.rendering import lead, prefill, render
 from . import text_contrast
 
 T = TypeVar("T")
@@ -84,10 +84,12 @@ class ModelEvidence:
             for e in self.examples
             if e.id not in self._heard.scores.get(one, ())
         ]
-        requests = [
-            ScoreRequest(render(prompt, self._labels, len(e.images), e.fields), e.images, words)
-            for (prompt, words), e in missing
-        ]
+        requests = []
+        for (prompt, words), e in missing:
+            start = prefill(prompt)
+            messages = render(prompt, self._labels, len(e.images), e.fields)
+            options = tuple(lead(start) + word for word in words)
+            requests.append(ScoreRequest(messages, e.images, options, start))
         answers = self._engine.score(requests) if requests else []
         for (one, e), answer in zip(missing, answers, strict=True):
             row = dict(zip(one[1], answer.logprobs, strict=True))
@@ -140,9 +142,10 @@ class ModelEvidence:
         return [{e.id: self._heard.texts[q, tokens][e.id] for e in examples} for q in questions]
 
     def _request(self, question: str, example: Example, tokens: int) -> GenerateRequest:
-        prompt = Prompt(question) if question == DESCRIBE else self._shown(Prompt(question))
+        prompt = Prompt(question) if question == DESCRIBE else self._shown(prompt_of(question))
         messages = render(prompt, images=len(example.images), fields=example.fields)
-        return GenerateRequest(messages, example.images, max_tokens=tokens, stop=("\n",))
+        stop, start = ("\n",), prefill(prompt)
+        return GenerateRequest(messages, example.images, tokens, stop, prefill=start)
 
     def _shown(self, prompt: Prompt) -> Prompt:
         """The prompt with every field of the examples in its question."""
@@ -160,5 +163,5 @@ def apart(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def _short(text: str) -> str:
-    """A short answer without its closing punctuation."""
-    return text.strip().rstrip(".!,;: ").strip()
+    """A short answer without the quotation marks, brackets and stops around it."""
+    return text.strip().strip("\"'“”[]()*").rstrip(".!,;: ").strip().strip("\"'“”[]()*")

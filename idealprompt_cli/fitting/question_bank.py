@@ -12,19 +12,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..core.interfaces import Evidence
-from ..core.prompt import Prompt
 from ..core.task import Example
+from ..prompts.questions import prompt_of
 from .answer_rules import separation
 from .questions import questions_for
 from .word_sources import Source, answer_words, known_questions, short_forms
 
 # Share of the remaining budget that a batch of questions may take.
 SCREEN_SHARE = 0.4
-# Pictures of a first round, and what a question costs over all rounds in first rounds: with half
-# of the questions on twice the pictures, every round after the first costs half of one.
+# Pictures of a first round; each later one has half of the questions on twice the pictures.
 FIRST_PICTURES = 4
 # The last questions of a batch are asked about so many pictures, and no more than that.
 FINALISTS, LAST_PICTURES = 2, 16
+# What a batch has at least, where the budget pays for that and for scoring one question.
+FEW_QUESTIONS = 6
 # How much better than chance a question has to be to be worth scoring.
 EDGE = 0.12
 
@@ -53,13 +54,16 @@ class Bank:
 
     def next(self) -> Source | None:
         """The most distinctive question not returned yet, with the words to score for it."""
-        while not self._promising() and self.left and self._affordable() > 0:
+        while not self._promising() and self.left and self._affordable()[0] > 0:
             self._screen()
         ready = sorted(self._ready(), key=lambda q: -self.ranked[q])
         if not ready or self.evidence.affordable() < len(self.evidence.examples):
             return None
         self.used.add(ready[0])
-        return Source(ready[0], answer_words(self.answers[ready[0]], self.evidence))
+        best = sorted(self.ranked, key=lambda question: -self.ranked[question])
+        others = [self.answers[question] for question in best]
+        words = answer_words(self.answers[ready[0]], self.evidence, others=others)
+        return Source(ready[0], words)
 
     def _ready(self) -> list[str]:
         return [question for question in self.ranked if question not in self.used]
@@ -68,19 +72,21 @@ class Bank:
         chance = 1 / len(self.labels)
         return any(self.ranked[q] >= chance + EDGE for q in self._ready())
 
-    def _affordable(self) -> int:
-        """Questions that the next batch may have."""
-        rounds, pictures = 1.0, FIRST_PICTURES
-        while pictures < min(LAST_PICTURES, len(self.evidence.examples)):
-            rounds, pictures = rounds + 0.5, 2 * pictures
+    def _affordable(self) -> tuple[int, int]:
+        """(questions of the next batch, pictures that its last round has)."""
         room = self.evidence.affordable() - len(self.evidence.examples)
-        return int(SCREEN_SHARE * max(0, room) / (rounds * FIRST_PICTURES))
+        most = len(self.evidence.examples)
+        usual = _batch(int(SCREEN_SHARE * room), min(LAST_PICTURES, most))
+        if usual >= FEW_QUESTIONS:
+            return usual, min(LAST_PICTURES, most)
+        # A small budget is better spent on a few questions than on none.
+        last = min(2 * FIRST_PICTURES, most)
+        return min(FEW_QUESTIONS, _batch(room, last)), last
 
     def _screen(self) -> None:
-        count = self._affordable()
+        count, last = self._affordable()
         batch, self.left = self.left[:count], self.left[count:]
         order, size = rounds_order(self.evidence.examples), FIRST_PICTURES
-        last = min(LAST_PICTURES, len(order))
         while batch:
             self._ask(batch, order[:size], order[size:])
             chance = 1 / len({example.answer for example in order[:size]})
@@ -88,7 +94,7 @@ class Bank:
             if size >= last:
                 break
             good = [question for question in batch if self.ranked[question] > 0.9 * chance]
-            batch = good[: max(FINALISTS, len(batch) // 2)]
+            batch = good[: _survivors(len(batch))]
             size *= 2
 
     def _ask(self, batch: Sequence[str], part: Sequence[Example], rest: Sequence[Example]) -> None:
@@ -99,6 +105,29 @@ class Bank:
             answers = short_forms(asked)
             self.answers[question] = answers
             self.ranked[question] = separation(answers, gold)
+
+
+def _survivors(questions: int) -> int:
+    return max(FINALISTS, questions // 2)
+
+
+def _batch(room: int, last: int) -> int:
+    """How many questions so many answers can screen, on up to `last` pictures."""
+    count = 0
+    while _price(count + 1, last) <= room:
+        count += 1
+    return count
+
+
+def _price(questions: int, last: int) -> int:
+    """Answers that the rounds for so many questions take."""
+    size = FIRST_PICTURES
+    price = questions * size
+    while size < last:
+        questions = min(questions, _survivors(questions))
+        price += questions * min(size, last - size)
+        size *= 2
+    return price
 
 
 def rounds_order(examples: Sequence[Example]) -> list[Example]:
@@ -122,7 +151,7 @@ def asked_sources(evidence: Evidence, labels: Sequence[str], asked: str = "") ->
     known = known_questions(evidence)
     yield from sorted(known, key=lambda source: -known[source])
     while (source := bank(evidence, labels, asked).next()) is not None:
-        table = evidence.word_scores([(Prompt(source.question), source.words)])[0]
+        table = evidence.word_scores([(prompt_of(source.question), source.words)])[0]
         said = {i: max(row, key=lambda word: row[word]) for i, row in table.items()}
         known[source] = separation(said, gold)
         yield source

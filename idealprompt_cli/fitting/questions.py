@@ -9,9 +9,10 @@ or Moondream have seen it; all were written without sight of any one model's tra
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ..core.task import Example, pictured
+from ..prompts.questions import form
 
 # Ordered so that the questions that most tasks turn on come first: a small budget asks these only.
 QUESTIONS: tuple[str, ...] = (
@@ -87,6 +88,39 @@ TEXT_QUESTIONS: tuple[str, ...] = (
 )
 
 
+# Fields of a form that the model is asked to fill in: general attributes again. A small model
+# continues a line that is begun for it ("type:") more readily, and in fewer words, than it answers.
+FORMS: tuple[str, ...] = (
+    "type",
+    "item",
+    "color and item",
+    "condition",
+    "color",
+    "material",
+    "use",
+    "made for",
+    "pattern",
+    "style",
+    "defect",
+    "shape",
+    "background",
+)
+
+TEXT_FORMS: tuple[str, ...] = (
+    "topic",
+    "request",
+    "problem",
+    "intent",
+    "keyword",
+    "product",
+    "tone",
+    "category",
+)
+
+# Forms and questions that take turns at the beginning come in groups of so many.
+GROUP = 4
+
+
 # Patterns for the noun that the task's own question uses ("Grade this fabric").
 _OWN_WORDS = ("What type of {noun} is it?", "What is wrong with the {noun}?")
 _NOUN = re.compile(r"\b(?:this|these|the)\s+([a-z]{3,})\b(?!\s+of\b)")
@@ -100,10 +134,19 @@ _NOT_THINGS = frozenset(
 
 
 def questions_for(examples: Iterable[Example], asked: str = "") -> tuple[str, ...]:
-    """The questions that suit the examples: about pictures, or about texts where there are none.
-    `asked` is the task's own question, whose noun some of them take up."""
+    """The wordings that suit the examples: about pictures, or about texts where there are none;
+    questions, and fields of a form (see `prompts.questions.form`). `asked` is the task's own
+    question, whose noun some of them take up."""
     if not pictured(examples):
-        return TEXT_QUESTIONS
+        return _in_turn(list(map(form, TEXT_FORMS)), TEXT_QUESTIONS)
     nouns = [noun for noun in _NOUN.findall(asked) if noun not in _NOT_THINGS]
     own = [pattern.format(noun=noun) for noun in nouns[:1] for pattern in _OWN_WORDS]
-    return (*own, *QUESTIONS)
+    return (*own, *_in_turn(list(map(form, FORMS)), QUESTIONS))
+
+
+def _in_turn(first: Sequence[str], second: Sequence[str]) -> tuple[str, ...]:
+    """A group of the first, a group of the second, and so on."""
+    found: list[str] = []
+    for start in range(0, max(len(first), len(second)), GROUP):
+        found += [*first[start : start + GROUP], *second[start : start + GROUP]]
+    return tuple(found)

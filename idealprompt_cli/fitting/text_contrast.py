@@ -22,7 +22,24 @@ GRAMMAR = frozenset(
     (
         *("a", "an", "the", "this", "that", "it", "its", "there", "s"),
         *("of", "on", "in", "at", "to", "with", "by", "from", "for", "as", "into"),
-        *("and", "or", "is", "are", "was", "be", "has", "have"),
+        *("and", "or", "is", "are", "was", "were", "be", "been", "has", "have", "had"),
+        *(
+            "i",
+            "you",
+            "he",
+            "she",
+            "we",
+            "they",
+            "me",
+            "him",
+            "us",
+            "them",
+            "i'm",
+            "you're",
+            "it's",
+        ),
+        *("my", "your", "his", "her", "our", "their", "what", "which", "who", "how"),
+        *("do", "does", "did", "can", "could", "will", "would", "may", "might"),
     )
 )
 _PRIOR_WEIGHT = 2.0

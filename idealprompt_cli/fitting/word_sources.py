@@ -6,13 +6,14 @@ worth asking is found out by `questions.bank`, on a part of the budget, once a s
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from ..core.interfaces import Evidence
-from ..core.prompt import Prompt
+from ..prompts.questions import prompt_of
 from .attribute_tables import Table, tables
 from .label_words import Marks, fit_marks
 from .text_contrast import features, terms
@@ -37,6 +38,8 @@ LOOSE = 0.04
 PARTS = 4
 # An answer of at most so many words is taken as it is.
 SHORT = 2
+# An answer that people would call one: words, or a number.
+_WORDED = re.compile(r"[^\W\d_]+(?:[ '-][^\W\d_]+)*|[0-9]{1,3}")
 # Words in a larger share of the answers than this are the question's own.
 COMMON = 0.8
 
@@ -70,7 +73,7 @@ class Source:
             return _valued(self.table, evidence, labels, limit if limit == 1 else MAX_VALUES)
         if not self.question:
             return described_marks(evidence, labels, limit)
-        fitted = fitted_words(Prompt(self.question), self.words, labels, evidence)
+        fitted = fitted_words(prompt_of(self.question), self.words, labels, evidence)
         return {v.label: v.words[:limit] for v in fitted.verbalisers} if fitted else {}
 
     def defining(self, evidence: Evidence, labels: Sequence[str], limit: int) -> Marks | None:
@@ -146,17 +149,24 @@ def short_forms(answers: Mapping[str, str]) -> dict[str, str]:
 
 
 def answer_words(
-    answers: Mapping[str, str], evidence: Evidence, limit: int = MAX_WORDS
+    answers: Mapping[str, str],
+    evidence: Evidence,
+    limit: int = MAX_WORDS,
+    others: Sequence[Mapping[str, str]] = (),
 ) -> tuple[str, ...]:
     """Words to score as answers: those given, by frequency (with the other half of yes/no), then
-    words of the model's descriptions, if there are any. Labels are not looked at, so the list is
+    words of the model's descriptions, or where there are none the answers to other questions.
+    Labels are not looked at, so the list is
     the same for every fold."""
     counts = Counter(answer for answer in short_forms(answers).values() if answer)
-    words = sorted(counts, key=lambda word: (-counts[word], word))
+    words = sorted(counts, key=lambda word: (not _WORDED.fullmatch(word), -counts[word], word))
     for yes, no in (("yes", "no"), ("Yes", "No")):
         if yes in counts or no in counts:
             return tuple(dict.fromkeys((*words, yes, no)))[:limit]
-    more = evidence.vocabulary(limit) if evidence.described() else ()
+    if evidence.described():
+        more = evidence.vocabulary(limit)
+    else:
+        more = [word for one in others for word in one.values() if _WORDED.fullmatch(word)]
     return tuple(dict.fromkeys((*words, *more)))[:limit]
 
 

@@ -27,10 +27,31 @@ def is_given(question: str) -> bool:
     return bool(placeholder_names(question)) and not _WORD.search(_MARK.sub("", question))
 
 
+# A wording of two lines that begins so asks for a form to be filled in; the second line ("type:")
+# begins the model's answer.
+FORM = "Fill in the form."
+
+
+def form(field: str) -> str:
+    """The wording that asks for one field of a form."""
+    return f"{FORM}\n{field}:"
+
+
 def asking(prompt: Prompt, question: str) -> Prompt:
     """The prompt with another question, which is plain text. The fields that the present one refers
     to precede it, each on a line of its own."""
-    return prompt.with_(question=with_fields(escape(question), placeholder_names(prompt.question)))
+    title, line, start = question.partition("\n")
+    if title == FORM and line:
+        question = title
+    else:
+        start = ""
+    names = placeholder_names(prompt.question)
+    return prompt.with_(question=with_fields(escape(question), names), answer_start=start)
+
+
+def prompt_of(question: str) -> Prompt:
+    """A prompt of a question alone."""
+    return asking(Prompt(""), question)
 
 
 def with_fields(question: str, names: tuple[str, ...]) -> str:

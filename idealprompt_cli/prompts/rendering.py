@@ -29,6 +29,17 @@ _REASONING_TEXT: Mapping[str, str] = {
 # --- what the labels are called -------------------------------------------------------------------
 
 
+def prefill(prompt: Prompt, thought: str = "") -> str:
+    """How the model's turn begins: its description and what leads to the answer, or the prompt's
+    own start."""
+    return f"{thought}{ANSWER_CUE}" if thought else prompt.answer_start
+
+
+def lead(start: str) -> str:
+    """What separates an answer from the start of the turn: " " or nothing."""
+    return " " if start and not start[-1].isspace() else ""
+
+
 def words_for(prompt: Prompt, label: str) -> tuple[str, ...]:
     """The words by which the model says a label: its verbaliser's, or the label itself."""
     for verbaliser in prompt.verbalisers:
@@ -68,6 +79,14 @@ def render(
     if prompt.role and prompt.role_channel == "system":
         return (Message("system", (prompt.role,)), user)
     return (user,)
+
+
+def whole_chat(prompt: Prompt, labels: Sequence[str] = (), images: int = 1) -> tuple[Message, ...]:
+    """The messages as people and other tools see them: the model's turn last, where the prompt
+    begins it."""
+    messages, start = render(prompt, labels, images), prefill(prompt)
+    begun = prompt.reasoning == "none" and start
+    return (*messages, Message("assistant", (start,))) if begun else messages
 
 
 def _body(
@@ -165,4 +184,5 @@ def readable(message: Message) -> str:
 def length(prompt: Prompt, labels: Sequence[str] = ()) -> int:
     """Characters of the rendered text: the shorter of two equally good prompts is preferred."""
     pieces = [piece for message in render(prompt, labels) for piece in message.content]
-    return sum(len(piece) for piece in pieces if isinstance(piece, str))
+    texts = [piece for piece in pieces if isinstance(piece, str)]
+    return sum(map(len, texts)) + len(prompt.answer_start)

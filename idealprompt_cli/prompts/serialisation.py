@@ -80,6 +80,7 @@ class PromptKeys(BaseModel):
     reasoning: Reasoning = Field(default="none", description="What to write before the answer.")
     demonstrations: tuple[ShownExample, ...] = Field(default=(), description="Worked examples.")
     output_format: str = Field(default="", description="How to write the answer.")
+    answer_start: str = Field(default="", description="How the model's answer begins.")
     image_position: ImagePosition = Field(
         default="before", description="Position of the images: before or after the text."
     )

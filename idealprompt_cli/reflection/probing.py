@@ -18,6 +18,7 @@ from ..core.task import Example
 from ..fitting.answer_rules import joint_separation, separation
 from ..fitting.text_contrast import features, marking, terms
 from ..fitting.word_sources import answer_words, short_forms
+from ..prompts.questions import prompt_of
 from .cases import Case
 
 KEPT = 4
@@ -41,7 +42,7 @@ class Probe:
 
     @property
     def prompt(self) -> Prompt:
-        return Prompt(self.question)
+        return prompt_of(self.question)
 
 
 def probes(

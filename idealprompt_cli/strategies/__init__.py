@@ -42,11 +42,11 @@ from .verbaliser_search import VerbaliserSearch
 
 STRATEGIES: Mapping[str, Strategy] = {
     "ask_anew": AskAnew(),
+    "reask": Reask(),
     "contrast_question": ContrastQuestion(),
     "rule_descriptions": RuleDescriptions(),
     "grid_question": GridQuestion(),
     "compare": Compare(),
-    "reask": Reask(),
     "label_words": LabelWords(),
     "label_descriptions": LabelDescriptions(),
     "verbaliser_search": VerbaliserSearch(),

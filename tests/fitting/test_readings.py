@@ -6,10 +6,17 @@ import random
 
 from idealprompt_cli.core.prompt import Verbaliser
 from idealprompt_cli.evaluation.calibration import mean_offsets
-from idealprompt_cli.fitting.questions import QUESTIONS, TEXT_QUESTIONS, questions_for
+from idealprompt_cli.fitting.questions import (
+    FORMS,
+    QUESTIONS,
+    TEXT_FORMS,
+    TEXT_QUESTIONS,
+    questions_for,
+)
 from idealprompt_cli.fitting.text_contrast import features
 from idealprompt_cli.fitting.verbalisers import fit_reading, fit_verbalisers, likelihood
 from idealprompt_cli.fitting.word_sources import short_forms
+from idealprompt_cli.prompts.questions import form
 
 from ..support.fake_vlm import letters_task, shop_task
 
@@ -84,5 +91,8 @@ def test_questions_take_up_the_noun_of_the_task() -> None:
         questions_for(pictures, "Grade this fabric: A, B or C.")[1]
         == "What is wrong with the fabric?"
     )
-    assert questions_for(pictures, "Look at the image. Which code?") == QUESTIONS
-    assert questions_for(texts, "Grade this letter.") == TEXT_QUESTIONS
+    assert questions_for(pictures, "Look at the image. Which code?") == questions_for(pictures)
+    assert set(questions_for(pictures)) == {*map(form, FORMS), *QUESTIONS}
+    assert set(questions_for(texts, "Grade this letter.")) == {
+        *map(form, TEXT_FORMS), *TEXT_QUESTIONS
+    }  # fmt: skip

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...core.prompt import Prompt
-from ...prompts.rendering import readable, render
+from ...prompts.rendering import readable, whole_chat
 from ...storage.predictions import per_field, per_option
 from .gather import Report
 
@@ -17,7 +17,7 @@ Change = tuple[Literal["same", "gone", "new"], str]
 
 def prompt_text(prompt: Prompt, labels: tuple[str, ...], images: int) -> str:
     """The prompt as the model gets it, in one text."""
-    messages = render(prompt, labels, images)
+    messages = whole_chat(prompt, labels, images)
     return "\n".join(f"{message.role}: {readable(message)}" for message in messages)
 
 
