@@ -22,9 +22,11 @@ from idealprompt_cli.core.requests import ScoreRequest
 from idealprompt_cli.core.task import Example, Task
 from idealprompt_cli.evaluation.budget import Budget
 from idealprompt_cli.evaluation.context import open_context
+from idealprompt_cli.evaluation.cross_fitting import Candidate, deal
 from idealprompt_cli.evaluation.evaluator import Evaluator
 from idealprompt_cli.evaluation.metered_engine import MeteredEngine
 from idealprompt_cli.evaluation.probe import probes
+from idealprompt_cli.evaluation.racing import race
 from idealprompt_cli.prompts.rendering import render
 from idealprompt_cli.prompts.serialisation import from_dict
 from idealprompt_cli.runs.alternating import alternate
@@ -75,11 +77,16 @@ def _yardstick(method: str, task: Task, budget: int, seed: int, embed: Embed) ->
 
 
 def _expert(engine: MemoEngine, task: Task, seed: int, budgets: Sequence[int]) -> list[Record]:
+    """The prompt by hand, with its label bias corrected on the training examples where that helps,
+    as it is for every candidate of a search."""
     data = yaml.safe_load((EXPERT / f"{task.name}.yaml").read_text("utf-8"))
-    prompt = from_dict(data, task.name)
-    scored = Evaluator(MeteredEngine(engine), task, metrics.get(task.metric)).evaluate(
-        prompt, task.test
-    )
+    candidate = Candidate(from_dict(data, task.name))
+    evaluator = Evaluator(MeteredEngine(engine), task, metrics.get(task.metric))
+    fold_of = {example.id: place for place, fold in enumerate(deal(task.train)) for example in
+               task.train if example.id in fold}  # fmt: skip
+    finish = race(evaluator, [candidate], None, task.train, fold_of, calibrate=True)[0]
+    prompt = finish.candidate.prompt
+    scored = evaluator.evaluate(prompt, task.test)
     tokens = engine.count_tokens(render(prompt, task.labels))
     return [
         {**_record("expert", task, seed, budget, scored.value), "prompt_tokens": tokens}
