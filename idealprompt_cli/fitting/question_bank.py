@@ -76,12 +76,13 @@ class Bank:
         """(questions of the next batch, pictures that its last round has)."""
         room = self.evidence.affordable() - len(self.evidence.examples)
         most = len(self.evidence.examples)
-        usual = _batch(int(SCREEN_SHARE * room), min(LAST_PICTURES, most))
-        if usual >= FEW_QUESTIONS:
-            return usual, min(LAST_PICTURES, most)
+        questions, last = len(self.left), min(LAST_PICTURES, most)
+        usual = _batch(questions, int(SCREEN_SHARE * room), last)
+        if usual >= min(questions, FEW_QUESTIONS):
+            return usual, last
         # A small budget is better spent on a few questions than on none.
         last = min(2 * FIRST_PICTURES, most)
-        return min(FEW_QUESTIONS, _batch(room, last)), last
+        return _batch(min(questions, FEW_QUESTIONS), room, last), last
 
     def _screen(self) -> None:
         count, last = self._affordable()
@@ -111,12 +112,10 @@ def _survivors(questions: int) -> int:
     return max(FINALISTS, questions // 2)
 
 
-def _batch(room: int, last: int) -> int:
-    """How many questions so many answers can screen, on up to `last` pictures."""
-    count = 0
-    while _price(count + 1, last) <= room:
-        count += 1
-    return count
+def _batch(questions: int, room: int, last: int) -> int:
+    """How many of the questions so many answers can screen, on up to `last` pictures."""
+    fitting = (count for count in range(questions, 0, -1) if _price(count, last) <= room)
+    return next(fitting, 0)
 
 
 def _price(questions: int, last: int) -> int:
