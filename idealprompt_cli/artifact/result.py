@@ -19,7 +19,7 @@ from ..core.results import (
     StopReason,
     Trial,
 )
-from ..prompts.rendering import words_for
+from ..prompts.rendering import whole_chat, words_for
 from .content import (
     SCHEMA,
     Artifact,

@@ -163,7 +163,7 @@ def test_promptfoo_gets_the_text_as_it_is(artifact: Artifact) -> None:
 
 def test_promptfoo_judges_what_comes_after_a_description(artifact: Artifact) -> None:
     data = yaml.safe_load(EXPORTS["promptfoo"].render(artifact, PLAIN.with_(reasoning="describe")))
-    assert "split('Answer:').pop().trim()" in data["defaultTest"]["options"]["transform"]
+    assert 'split("Answer:").pop().trim()' in data["defaultTest"]["options"]["transform"]
     assert data["defaultTest"]["assert"] == [{"type": "equals", "value": "{{expected}}"}]
 
 

@@ -58,6 +58,7 @@ PROMPTS = {
         )
     ),
     "described": COLOURS.with_(reasoning="describe"),
+    "begun": COLOURS.with_(question="Fill in the form.", answer_start="color:"),
     "calibrated": COLOURS.with_(calibration=(("D0", -1.5), ("D4", 0.75), ("D9", 1.0))),
     "long": COLOURS.with_(
         verbalisers=(
