@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from ..core.errors import ArtifactError
 from ..io.files import read_text
 from ..io.validation import validated
-from ..io.yaml import Section, parse
+from ..io.yaml import MAX_BYTES, Section, parse
 from ..io.yaml import dump as dump_yaml
 from .content import SCHEMA, Artifact
 
@@ -42,13 +42,18 @@ def read_artifact(source: str) -> Artifact:
     path = Path(source)
     if path.is_dir():
         raise ArtifactError(f"{path}: is a folder: name the YAML file that search wrote")
-    return load(read_text(path, ArtifactError), source)
+    return load(read_text(path, ArtifactError, MAX_BYTES), source)
 
 
 def _stdin() -> str:
     if sys.stdin.isatty():
         raise ArtifactError("<stdin>: is a terminal: pipe a YAML file in, or name one")
-    text = sys.stdin.read()
+    try:
+        text = sys.stdin.read(MAX_BYTES + 1)
+    except UnicodeDecodeError:
+        raise ArtifactError("<stdin>: is not UTF-8 text: pipe a YAML file in") from None
+    if len(text) > MAX_BYTES:
+        raise ArtifactError(f"<stdin>: is larger than {MAX_BYTES} bytes: no prompt is that large")
     if not text.strip():
         raise ArtifactError("<stdin>: is empty: the command before the pipe wrote no prompt")
     return text

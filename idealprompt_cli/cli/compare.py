@@ -15,8 +15,9 @@ from ..core.errors import ArtifactError, UsageError
 from ..core.prompt import Prompt
 from ..core.results import Evaluation
 from ..core.task import Example
-from ..io.files import check_writable, write_text
+from ..io.files import write_text
 from ..io.terminal import json_text
+from .outputs import check_target, is_rows
 
 if TYPE_CHECKING:
     from ..artifact import Artifact
@@ -110,8 +111,7 @@ def check_jsonl(place: str, json_wanted: bool) -> None:
     """Raise `UsageError` if two outputs go to stdout."""
     if place == "-" and json_wanted:
         raise UsageError("--json and --jsonl - both write to stdout: write one of them to a file")
-    if place not in ("", "-"):
-        check_writable(Path(place), ArtifactError)
+    check_target(place, is_rows, "a file that eval --jsonl wrote")
 
 
 def write_jsonl(place: str, report: EvalReport) -> None:

@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 
 from ..core.errors import ArtifactError
-from ..io.files import check_writable, write_text
+from ..io.files import write_text
 from ..io.terminal import json_text, printable
 from . import completion
 from .evaluate import Source, Use, choose_prompt, tell_of_prompt
+from .outputs import check_target, is_text
 from .shared_options import Debug, Json, Quiet, level_of
 
 EPILOG = """\b
@@ -48,8 +49,7 @@ def export(
 
     del debug
     target = exports.get(to)
-    if output != "-":
-        check_writable(Path(output), ArtifactError)
+    check_target(output, is_text, "an export")
     artifact = read_artifact(prompt)
     console = Console(level_of(quiet, False))
     tell_of_prompt(artifact, use, console)

@@ -27,7 +27,7 @@ Environment:
   IDEALPROMPT_MODEL, IDEALPROMPT_MMPROJ  the model's files, or hf:owner/repo[:file]
   IDEALPROMPT_SERVER                     a server on this machine in their place
   IDEALPROMPT_PRIORS                     what earlier searches have taught (JSON)
-  IDEALPROMPT_ANSWERS                    answers that runs share (folder)
+  IDEALPROMPT_ANSWERS                    answers that runs share (file)
   IDEALPROMPT_CACHE                      encoded pictures (folder)
   NO_COLOR                               no colours
 Exit codes: 0 done, 1 a stated failure, 2 usage, 3 below --min-score, 130 interrupted."""

@@ -17,12 +17,13 @@ import typer
 from ..core.errors import ArtifactError, ContextError, ImageError, UsageError
 from ..core.results import Outcome
 from ..core.task import Example
-from ..io.files import check_writable
+from ..io.files import reason
 from ..io.terminal import json_text
 from ..runs.models import named_by, opened, warn_if_other_model
 from .evaluate import Source, Use, check_stdin_once, choose_prompt, tell_of_prompt
 from .inputs import Input, answered, batches, fields_of, given, key_of, parse_fields
 from .models import ModelFlags
+from .outputs import check_target, is_answers
 from .shared_options import Talk, grouped
 from .watched_folder import Watch
 
@@ -145,7 +146,7 @@ def predict(
         raise UsageError("--json prints one object at the end: leave out --watch and -o")
     target = "" if output == "-" else output
     if target:
-        check_writable(Path(target), ArtifactError)
+        check_target(target, is_answers, "a file of answers")
     console = Console(talk.level)
     artifact = read_artifact(prompt)
     if watch is not None and artifact.task.images != 1:
@@ -156,7 +157,8 @@ def predict(
     shared = parse_fields(fields or (), needed)
     inputs = given(named, table, shared, needed)
     if watch is not None:
-        inputs = chain(inputs, (Input(name, shared) for name in Watch(watch).names()))
+        names = Watch(watch, say=console.say).names()
+        inputs = chain(inputs, (Input(name, shared) for name in names))
     inputs = (one for one in inputs if key_of(one.identity()) not in done)
     tell_of_prompt(artifact, use, console)
     files = named_by(artifact.model, flags)
@@ -216,7 +218,7 @@ def _write(lines: list[str], target: str) -> None:
                 text = "\n" * torn + "".join(f"{line}\n" for line in lines)
                 file.write(text.encode("utf-8", "backslashreplace"))
         except OSError as problem:
-            raise ArtifactError(f"{target}: cannot be written ({problem.strerror})") from None
+            raise ArtifactError(f"{target}: cannot be written ({reason(problem)})") from None
         return
     for line in lines:
         typer.echo(line)

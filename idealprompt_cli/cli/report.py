@@ -12,6 +12,7 @@ from ..core.errors import ArtifactError, UsageError
 from ..io.files import check_writable, write_bytes, write_text
 from ..io.terminal import json_text
 from ..runs.folder import last_run
+from .outputs import check_target, is_drawing, is_page, is_text
 from .shared_options import Debug, Json, Quiet, level_of
 
 if TYPE_CHECKING:
@@ -101,8 +102,10 @@ def _check(text: bool, output: str, json: bool, png: Path | None) -> None:
         )
     if json and (text or output == "-"):
         raise UsageError("--json writes to stdout alone: leave out --text and -o -")
-    if output not in ("", "-"):
-        check_writable(Path(output), ArtifactError)
+    if text:
+        check_target(output, is_text, "a report as text")
+    else:
+        check_target(output, is_page, "a page that report wrote")
 
 
 def _draw(found: Report, folder: Path) -> list[str]:
@@ -116,6 +119,9 @@ def _draw(found: Report, folder: Path) -> list[str]:
         raise ArtifactError(
             f"{found.source}: has no tree to draw, it is the artifact alone: name the run's folder"
         )
+    for name in drawn:
+        if folder.is_dir():
+            check_writable(folder / name, ArtifactError, is_drawing, "a drawing of report")
     for name, data in drawn.items():
         write_bytes(folder / name, data, ArtifactError)
     return [str(folder / name) for name in drawn]

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..core.errors import ArtifactError, UsageError
-from ..io.files import check_writable, write_text
+from ..io.files import write_text
 from ..runs.config import RunConfig, Stages
 from ..runs.folder import JOURNAL
 from .evaluate import MetricName
 from .models import ModelFlags
+from .outputs import check_target, is_artifact
 
 if TYPE_CHECKING:
     from ..runs.run import Run
@@ -116,7 +117,7 @@ def check_output(output: str, machine_readable: str) -> None:
             f"{machine_readable} and -o - both write to stdout: write the YAML to a file"
         )
     if output not in ("", "-"):
-        check_writable(Path(output), ArtifactError)
+        check_target(output, is_artifact, "a prompt that search wrote")
 
 
 def show_summary(made: Run, work: Work, output: str, written: str, shown: str, quiet: bool) -> None:

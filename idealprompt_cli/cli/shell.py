@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
@@ -18,8 +19,16 @@ from ..io.files import reason
 from ..io.terminal import json_text, one_line
 
 DEBUG = "idealprompt.debug"
+_NOT_OF_OUTPUT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
+"""Errors without a file name that have nothing to do with standard output."""
 NARROWEST_OF_CLICK = 52
 """Click formats help for at least this many columns unless it is given a width."""
+
+
+OUT_OF_MEMORY = (
+    "out of memory: close other programs, or give the model less with --memory; what a run has "
+    "computed is kept, and --resume continues it"
+)
 
 
 class Shell(TyperGroup):
@@ -53,6 +62,8 @@ class Shell(TyperGroup):
             fail("Interrupted", "interrupted", 130, as_json=self._json())
         except OSError as error:
             output_failed(error)
+        except MemoryError:
+            fail("MemoryError", OUT_OF_MEMORY, 1, as_json=self._json())
         except Exception as error:
             usage = getattr(error, "format_message", None)
             if usage is None or not self._json():
@@ -104,13 +115,16 @@ def narrowed(context: Any) -> None:
 
 
 def output_failed(error: OSError) -> None:
-    """End a command whose standard output is gone: quietly with 0 for a closed pipe, with a line
-    for a full device. Raises `error` itself where it is about a file."""
+    """End a command that the system refused something: quietly with 0 for a closed pipe, with a
+    line for a full device, or for a file whose error nobody has translated."""
     if isinstance(error, BrokenPipeError):
         silence()
         raise typer.Exit(0) from None
     if error.filename is not None:
-        raise error
+        where = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename
+        fail("FileError", f"{where}: {reason(error)}", 1, as_json=asks_for_json(sys.argv))
+    if error.errno in _NOT_OF_OUTPUT:
+        fail("SystemError", f"the system refused: {reason(error)}", 1, as_json=False)
     silence()
     fail("OutputError", f"<stdout>: cannot be written ({reason(error)})", 1, as_json=False)
 

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..core.errors import ImageError, TaskError
+from ..core.interfaces import Notice
 
 UNFINISHED = {".part", ".partial", ".tmp", ".crdownload", ".download", ".filepart"}
 State = tuple[int, int]
+_MOST_SKIPPED = 1000
 
 
 @dataclass
@@ -33,7 +35,9 @@ class Watch:
     patience: float = 30.0
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
+    say: Notice = lambda text: None
     _taken: dict[str, State] = field(default_factory=dict)
+    _skipped: set[Path] = field(default_factory=set)
     _seen: dict[str, tuple[State, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -84,8 +88,14 @@ class Watch:
                     except OSError:
                         continue  # moved away in between
                     if not stat.S_ISREG(status.st_mode):
-                        continue  # a pipe or device would block
+                        self._skip(path)  # a pipe or device would block
+                        continue
                     yield str(path), (status.st_size, status.st_mtime_ns)
+
+    def _skip(self, path: Path) -> None:
+        if path not in self._skipped and len(self._skipped) < _MOST_SKIPPED:
+            self._skipped.add(path)
+            self.say(f"{path}: is a pipe or device, not a picture: skipped.")
 
 
 def _opens(path: Path) -> bool:

@@ -22,13 +22,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from ..core.errors import ContextError, ModelError
 from ..core.interfaces import Notice
@@ -36,6 +35,8 @@ from ..core.nearest import did_you_mean
 from ..core.prompt import Message
 from ..core.requests import Generated, GenerateRequest, ModelInfo, Scored, ScoreRequest
 from ..core.task import ModelRef
+from ..io.files import read_bytes
+from ..io.yaml import MAX_BYTES, plain_data
 from .options import EngineOptions
 
 Request = ScoreRequest | GenerateRequest
@@ -67,10 +68,13 @@ class ScriptedEngine:
         _check_keys(script, _KEYS, path)
         default = script.get("default") or {}
         _check_keys(default, _DEFAULT_KEYS, path)
-        self._rules = [_rule(row, path) for row in script.get("rules") or []]
+        rules = script.get("rules") or []
+        if not isinstance(rules, list | tuple):
+            raise ModelError(f"{path}: rules should be a list, not {rules!r:.60}")
+        self._rules = [_rule(row, path) for row in rules]
         self._text = str(default.get("text", ""))
-        self._score = float(default.get("score", -5.0))
-        self._seconds = float(script.get("seconds", 0))
+        self._score = _number(default, "score", -5.0, path)
+        self._seconds = _number(script, "seconds", 0.0, path, least=0.0, most=3600.0)
         self._closed = False
         self.calls: list[Request] = []
         digest = hashlib.sha256(json.dumps(script, sort_keys=True, default=str).encode())
@@ -81,7 +85,7 @@ class ScriptedEngine:
             architecture="scripted",
             family=str(script.get("family", "scripted")),
             quantisation="none",
-            n_ctx=int(script.get("n_ctx", 4096)),
+            n_ctx=int(_number(script, "n_ctx", 4096, path, least=1, most=1 << 30)),
             path=path,
             mode="scripted",
         )
@@ -164,16 +168,13 @@ def open_scripted(ref: ModelRef | Path, _options: EngineOptions, _notice: Notice
     """Read a YAML script. Raises `ModelError` naming the file and what is wrong in it."""
     path = ref.text if isinstance(ref, ModelRef) else ref
     try:
-        script = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ModelError(f"{path}: no such file; pass the script of a scripted model") from error
+        text = read_bytes(path, ModelError, MAX_BYTES).decode("utf-8")
     except UnicodeDecodeError as error:
         raise ModelError(
             f"{path}: is neither a GGUF file nor the YAML script of a scripted model: check the "
             "path"
         ) from error
-    except (OSError, yaml.YAMLError) as error:
-        raise ModelError(f"{path}: cannot be read ({' '.join(str(error).split())})") from error
+    script = plain_data(text, str(path), ModelError)
     if not isinstance(script, dict):
         raise ModelError(f"{path}: a scripted model is a mapping with `rules`; see its manual")
     return ScriptedEngine(script, str(path))
@@ -192,10 +193,29 @@ def _rule(row: Any, path: str) -> Rule:
     )
 
 
+def _number(
+    table: Mapping[str, Any],
+    key: str,
+    default: float,
+    path: str,
+    *,
+    least: float = -math.inf,
+    most: float = math.inf,
+) -> float:
+    value = table.get(key, default)
+    try:
+        found = float(value)
+    except (TypeError, ValueError, OverflowError):
+        found = math.nan
+    if not (math.isfinite(found) and least <= found <= most):
+        raise ModelError(f"{path}: {key} is {value!r:.60}: should be a number that makes sense")
+    return found
+
+
 def _numbers(table: Any, path: str) -> dict[str, float]:
     try:
         return {str(option): float(value) for option, value in table.items()}
-    except (AttributeError, TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
         raise ModelError(f"{path}: scores map options to numbers, not {table!r}") from error
 
 

@@ -55,7 +55,7 @@ def read_bytes(path: Path, error: type[IdealPromptError], limit: int = MAX_BYTES
     return data
 
 
-def open_file(path: Path, *, pipes: bool = False) -> BinaryIO:
+def open_file(path: Path, *, pipes: bool = False) -> io.BufferedReader | io.BytesIO:
     """A file opened for reading. Raises OSError also for what is no file: reading from a device has
     no end, and a pipe that nobody writes to would be waited for without end."""
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -135,8 +135,11 @@ def write_bytes(
 
 def _refused(path: Path, problem: OSError | RuntimeError) -> str:
     """RuntimeError is what `resolve` raises for links in a circle before Python 3.13."""
-    why = reason(problem) if isinstance(problem, OSError) else "too many levels of symbolic links"
-    return f"{path}: cannot be written ({why}): make room, or name another place"
+    if not isinstance(problem, OSError):
+        return f"{path}: cannot be written (too many levels of symbolic links)"
+    full = problem.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    fix = ": make room, or name another place" if full else ""
+    return f"{path}: cannot be written ({reason(problem)}){fix}"
 
 
 def try_write(path: Path, *parts: bytes | memoryview) -> bool:

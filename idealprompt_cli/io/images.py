@@ -17,12 +17,21 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..core.errors import ImageError
+from .files import is_regular, open_file, reason
+
+FORMATS = (
+    "PNG", "JPEG", "MPO", "WEBP", "AVIF", "GIF", "BMP", "DIB", "TIFF", "PPM", "JPEG2000", "ICO",
+    "TGA", "PCX", "SGI",
+)  # fmt: skip
+"""What is decoded, by content and whatever a file is called. Formats that start another program
+(EPS: Ghostscript) or that pictures are not kept in are not among them."""
 
 MAX_PIXELS = 100_000_000
 """Decompression-bomb limit: a picture with more pixels than this is refused before decoding."""
 
 _ORIENTATION = 0x0112
 _SIDEWAYS = (5, 6, 7, 8)
+_ROWS = 256
 _DEPTHS = (255.0, 4095.0, 65535.0)
 """The greatest values of 8, 12 and 16 bits."""
 
@@ -35,8 +44,8 @@ def open_rgb(path: Path) -> Image.Image:
     """
     with _opened(path) as image:
         image.seek(0)
-        upright = ImageOps.exif_transpose(image)
-        return _to_rgb(upright)
+        ImageOps.exif_transpose(image, in_place=True)
+        return _to_rgb(image)
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -63,7 +72,7 @@ def content_hash(path: Path) -> str:
 @lru_cache(maxsize=65536)
 def _hash_file(path: str, mtime_ns: int, size: int) -> str:
     digest = hashlib.sha256()
-    with Path(path).open("rb") as file:
+    with open_file(Path(path)) as file:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
@@ -75,7 +84,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(path) as image:
+            with open_file(path) as file, Image.open(file, formats=_known()) as image:
                 _check_size(path, image.size)
                 yield image
     except ImageError:
@@ -84,6 +93,13 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise ImageError(f"{path}: too many pixels to decode safely; make it smaller") from error
     except Exception as error:  # decoders raise almost anything on broken files
         raise ImageError(_unreadable(path, error)) from error
+
+
+@lru_cache(maxsize=1)
+def _known() -> tuple[str, ...]:
+    """The formats that this Pillow can read."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def _check_size(path: Path, size: tuple[int, int]) -> None:
@@ -102,22 +118,35 @@ def _unreadable(path: Path, error: Exception) -> str:
         return f"{path}: is a folder, not a picture; name a file inside it"
     if isinstance(error, PermissionError):
         return f"{path}: cannot be read; change its permissions"
-    if path.is_file() and path.stat().st_size == 0:
+    if isinstance(error, OSError) and error.filename == str(path):
+        return f"{path}: {reason(error)}; name a picture file"
+    if is_regular(path) and path.stat().st_size == 0:
         return f"{path}: the file is empty; replace or remove it"
     if isinstance(error, UnidentifiedImageError):
         return f"{path}: not a picture in a known format; convert it to PNG or JPEG, or remove it"
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return f"{path}: the picture is damaged ({reason}); replace or remove it"
+    if isinstance(error, MemoryError):
+        return f"{path}: needs more memory to decode than there is; make it smaller"
+    what = " ".join(str(error).split()) or type(error).__name__
+    return f"{path}: the picture is damaged ({what}); replace or remove it"
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I", "F")):
         return _from_deep(image)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        with_alpha = image.convert("RGBA")
-        white = Image.new("RGBA", with_alpha.size, "white")
-        return Image.alpha_composite(white, with_alpha).convert("RGB")
+        return _over_white(image)
     return image.convert("RGB")
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    """In parts, because whole copies with transparency take four bytes for each pixel."""
+    made = Image.new("RGB", image.size)
+    width, height = image.size
+    for top in range(0, height, _ROWS):
+        part = image.crop((0, top, width, min(top + _ROWS, height))).convert("RGBA")
+        white = Image.new("RGBA", part.size, "white")
+        made.paste(Image.alpha_composite(white, part).convert("RGB"), (0, top))
+    return made
 
 
 def _from_deep(image: Image.Image) -> Image.Image:
@@ -126,13 +155,14 @@ def _from_deep(image: Image.Image) -> Image.Image:
     Integers that all fit 8 or 12 bits are taken as such: sensors' values are often stored in files
     of 16 bits as they are.
     """
-    values = np.nan_to_num(np.asarray(image).astype(np.float64))
-    top = float(values.max(initial=0.0))
-    if image.mode == "F" and top <= 1.0:
-        scaled = values * 255.0
-    elif image.mode != "F":
-        scaled = values / next(most for most in (*_DEPTHS, top) if top <= most) * 255.0
+    values = np.asarray(image)
+    top = float(np.nan_to_num(np.fmax.reduce(values, axis=None, initial=0)))
+    if image.mode == "F":
+        most = 1.0 if top <= 1.0 else 255.0
     else:
-        scaled = values
-    grey = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+        most = next(most for most in (*_DEPTHS, top) if top <= most)
+    grey = np.empty(values.shape, np.uint8)
+    for start in range(0, len(values), _ROWS):  # in parts: a copy of all in float64 is large
+        part = np.nan_to_num(values[start : start + _ROWS].astype(np.float64))
+        grey[start : start + _ROWS] = np.clip(np.rint(part / most * 255.0), 0, 255)
     return Image.fromarray(grey).convert("RGB")

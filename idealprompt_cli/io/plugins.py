@@ -45,7 +45,14 @@ def plugin(family: Family, name: str) -> Any:
     """
     for point in entry_points(group=f"idealprompt.{family}"):
         if point.name == name:
-            return point.load()
+            try:
+                return point.load()
+            except Exception as problem:  # somebody else's package
+                kind = type(problem).__name__
+                raise UsageError(
+                    f"{singular(family)} {name}: {point.value} cannot be imported ({kind}: "
+                    f"{problem})"
+                ) from None
     module, colon, attribute = name.partition(":")
     if not (colon and module and attribute) or "/" in module:
         return None

@@ -22,20 +22,35 @@ from ..core.nearest import did_you_mean
 Choice = TypeVar("Choice", bound=str)
 
 
-class _Loader(yaml.SafeLoader):
-    """Plain scalars stay text, but for null; no tags, no aliases."""
+MAX_BYTES = 2 << 20
+"""No file of ours is larger; the parser takes seconds for as much."""
+_MOST_VALUES = 100_000
+
+
+class _Bounded(yaml.SafeLoader):
+    """No aliases, and not more values than one of our files holds."""
+
+    _values = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+        if self.check_event(yaml.AliasEvent):
+            problem = "an alias (*name) is not used in our files; quote a text that starts with *"
+            raise yaml.composer.ComposerError(None, None, problem, mark)
+        self._values += 1
+        if self._values > _MOST_VALUES:
+            problem = f"more than {_MOST_VALUES:,} values"
+            raise yaml.composer.ComposerError(None, None, problem, mark)
+        return super().compose_node(parent, index)
+
+
+class _Loader(_Bounded):
+    """Plain scalars stay text, but for null; no tags."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own protocol
         key: [rule for rule in rules if rule[0] == "tag:yaml.org,2002:null"]
         for key, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            problem = "an alias (*name) is not used in our files; quote a text that starts with *"
-            raise yaml.composer.ComposerError(None, None, problem, mark)
-        return super().compose_node(parent, index)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -240,6 +255,17 @@ def parse(text: str, source: str, error: type[IdealPromptError]) -> Section:
     if not isinstance(node, yaml.MappingNode):
         raise error(f"{source}:1: should hold lines of the form 'key: value'")
     return _section(node, source, error, "")
+
+
+def plain_data(text: str, source: str, error: type[IdealPromptError]) -> Any:
+    """A YAML text with numbers and truth values as such."""
+    try:
+        return yaml.load(text, Loader=_Bounded)
+    except yaml.YAMLError as problem:
+        raise error(_syntax_message(problem, source)) from None
+    except (RecursionError, ValueError, TypeError) as problem:
+        what = "is nested too deeply" if isinstance(problem, RecursionError) else str(problem)
+        raise error(f"{source}: cannot be read ({what}): check its values") from None
 
 
 def _syntax_message(problem: yaml.YAMLError, source: str) -> str:

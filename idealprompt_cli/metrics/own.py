@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from ..core.errors import UsageError
 from ..core.interfaces import Metric
-from ..io.plugins import plugin
+from ..io.plugins import plugin, plugin_names
 from .base import BestMatch
 
 
@@ -51,7 +51,12 @@ def named(name: str, *, trusted: bool) -> Metric | None:
         raise UsageError(
             f"metric {name}: a task.yaml cannot name code; use --metric {name} to run it"
         )
-    found = plugin("metrics", name)
+    if not trusted and name in plugin_names("metrics"):
+        raise UsageError(
+            f"metric {name}: comes with an installed package, whose code a task.yaml cannot name; "
+            f"use --metric {name} to run it"
+        )
+    found = plugin("metrics", name) if trusted else None
     return None if found is None else _metric(name, found)
 
 

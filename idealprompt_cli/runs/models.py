@@ -18,7 +18,7 @@ from ..core.errors import ModelError, UsageError
 from ..core.interfaces import Accountable, Notice
 from ..core.requests import ModelInfo
 from ..core.task import ModelRef
-from ..io.files import read_text
+from ..io.files import open_file, read_text
 from ..io.hub import fetch, fetch_projector, is_reference, projector_of
 from ..storage import model_locations
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from ..engines import EngineOptions, Ref, ServerRef
 
 SERVER = "IDEALPROMPT_SERVER"
+MOST_TEMPLATE = 1 << 20
+"""Bytes of a chat template."""
 MODELS = Path(__file__).parent.parent / "models"
 
 
@@ -173,7 +175,7 @@ def _pair(model: Path, mmproj: Path | None, say: Notice) -> ModelRef | Path:
 def begins_as_gguf(path: Path) -> bool:
     """Whether a file starts with GGUF's magic bytes; True where it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return file.read(4) == b"GGUF"
     except OSError:
         return True
@@ -236,8 +238,15 @@ def engine_options(choice: ModelChoice, probe: bool = False) -> EngineOptions:
     if choice.memory:
         options = replace(options, memory=_memory(choice.memory))
     if choice.chat_template:
-        options = replace(options, chat_template=read_text(choice.chat_template, ModelError))
+        options = replace(options, chat_template=_template(choice.chat_template))
     return options
+
+
+def _template(path: Path) -> str:
+    text = read_text(path, ModelError, MOST_TEMPLATE)
+    if not text.strip():
+        raise ModelError(f"--chat-template {path}: is empty: name a file with a Jinja template")
+    return text
 
 
 def work_of(engine: Engine) -> dict[str, float]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MARK = 0x1DEA1001
 """The SQLite application id of our files."""
-_MAGIC, _MARK_AT = b"SQLite format 3\0", 68
+MAGIC, _MARK_AT = b"SQLite format 3\0", 68
 _LOGS = {
     "-wal": (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83"),
     "-journal": (b"\xd9\xd5\x05\xf9", b"\0\0\0\0"),
@@ -44,7 +44,7 @@ def check_ours(path: Path) -> None:
     beside it are SQLite's, which would be replayed into it and removed."""
     head = _start(path, 100)
     mark = int.from_bytes(head[_MARK_AT : _MARK_AT + 4], "big")
-    if head and (not head.startswith(_MAGIC) or mark != MARK):
+    if head and (not head.startswith(MAGIC) or mark != MARK):
         raise Foreign("it is not a response cache of idealprompt")
     for tail, starts in _LOGS.items():
         log = _beside(path, tail)

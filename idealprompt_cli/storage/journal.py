@@ -70,13 +70,14 @@ class Journal:
             run_dir.parent.mkdir(parents=True, exist_ok=True)
             run_dir.mkdir(exist_ok=True, mode=0o700)
             handle = _opened(path, os.O_CREAT | os.O_EXCL)
-        except FileExistsError as error:
-            raise JournalError(
-                f"{path}: this run folder is in use; give --resume or another --run-dir"
-            ) from error
         except OSError as error:
+            if run_dir.is_dir() and isinstance(error, FileExistsError):
+                raise JournalError(
+                    f"{path}: this run folder is in use; give --resume or another --run-dir"
+                ) from error
+            why = "not a directory" if isinstance(error, FileExistsError) else reason(error)
             raise JournalError(
-                f"{path}: cannot be written ({reason(error)}): name another place with --run-dir"
+                f"{path}: cannot be written ({why}): name another place with --run-dir"
             ) from error
         return Journal._with_header(path, handle, header)
 

@@ -20,7 +20,7 @@ from ..io.images import content_hash, open_rgb
 from .answer_forms import check_options, in_one_form
 from .examples import Row, find_rows, inputs_of
 from .faults import listed
-from .settings import Settings, read_settings
+from .settings import MOST_LABELS, Settings, read_settings, too_many_labels
 from .splits import Splits, split_rows
 
 MANY = 2000
@@ -86,6 +86,10 @@ def _labels(settings: Settings, rows: Sequence[Row]) -> tuple[str, ...]:
     if settings.answer != "label":
         return ()
     labels = settings.labels or tuple(sorted({answer for row in rows for answer in row.answers}))
+    if len(labels) > MOST_LABELS:
+        raise TaskError(
+            f"{settings.source}: {too_many_labels(len(labels))} (for free answers set answer: text)"
+        )
     if len(labels) < 2:
         raise TaskError(
             f"{settings.source}: the examples have only the label {labels[0]!r}: a label task "

@@ -18,7 +18,7 @@ from ..core.task import ModelRef
 from ..io.files import read_text
 from ..io.hub import is_reference
 from ..io.validation import validated
-from ..io.yaml import Section, parse
+from ..io.yaml import MAX_BYTES, Section, parse
 
 FILE = "task.yaml"
 DEFAULT_METRIC: dict[AnswerKind, str] = {
@@ -30,6 +30,9 @@ DEFAULT_METRIC: dict[AnswerKind, str] = {
     "box": "iou",
 }
 MOST_TOKENS = 1024
+MOST_CHARACTERS = 100_000
+"""In a question; no context holds a longer one."""
+MOST_LABELS = 10_000
 MOST_LINES = 50
 DEFAULT_TEST_FRACTION = 0.4
 
@@ -42,17 +45,28 @@ def normal(text: str) -> str:
 
 def _normal_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
     found = tuple(normal(label) for label in labels)
-    for position, label in enumerate(found):
+    if len(found) > MOST_LABELS:
+        raise ValueError(too_many_labels(len(found)))
+    seen: set[str] = set()
+    for label in found:
         if not label:
             raise ValueError("one label is empty: give it a name")
-        if label in found[:position]:
+        if label in seen:
             raise ValueError(f"{label!r} is named twice: delete one")
+        seen.add(label)
     return found
+
+
+def too_many_labels(count: int) -> str:
+    """What to say of more labels than a task may have."""
+    return f"{count:,} labels are more than the {MOST_LABELS:,} that a task may have: join some"
 
 
 def _question(text: str) -> str:
     if not text.strip():
         raise ValueError("is empty: write what you would ask the model")
+    if len(text) > MOST_CHARACTERS:
+        raise ValueError(f"has {len(text):,} characters: at most {MOST_CHARACTERS:,}, shorten it")
     placeholder_names(text)
     return text.strip()
 
@@ -162,7 +176,7 @@ class Settings:
 def read_settings(folder: Path) -> Settings:
     """The settings in `folder`/task.yaml. Raises `TaskError`."""
     file = _find(folder)
-    section = parse(read_text(file, TaskError), str(file), TaskError)
+    section = parse(read_text(file, TaskError, MAX_BYTES), str(file), TaskError)
     declared = validated(ADAPTER, section)
     _check_together(declared, section)
     return Settings(

@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import re
+import zipfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -211,6 +212,8 @@ def _json_array(path: Path, text: str) -> list[Object]:
         value = json.loads(text)
     except json.JSONDecodeError as problem:
         raise TaskError(f"{path}:{problem.lineno}: is not JSON ({problem.msg})") from None
+    except ValueError as problem:  # a number of thousands of digits
+        raise TaskError(f"{path}: cannot be read ({problem})") from None
     except RecursionError:
         raise TaskError(f"{path}: is nested too deeply to be a table") from None
     lists = [one for one in value.values() if _is_rows(one)] if isinstance(value, dict) else []
@@ -230,7 +233,13 @@ def _parquet(path: Path) -> list[Object]:
     except ImportError:
         raise _missing(path, "pyarrow") from None
     try:
-        rows = parquet.read_table(path).to_pylist()
+        _check_size(path, path.stat().st_size)
+        with parquet.ParquetFile(path) as file:
+            groups = (file.metadata.row_group(n) for n in range(file.metadata.num_row_groups))
+            _check_size(path, sum(group.total_byte_size for group in groups))
+            rows = file.read().to_pylist()
+    except TaskError:
+        raise
     except Exception as problem:
         raise TaskError(f"{path}: cannot be read as Parquet ({_line(problem)})") from None
     return [(row, number) for number, row in enumerate(rows, 1)]
@@ -243,9 +252,13 @@ def _xlsx(path: Path) -> list[Object]:
     except ImportError:
         raise _missing(path, "openpyxl") from None
     try:
+        with zipfile.ZipFile(path) as packed:
+            _check_size(path, sum(part.file_size for part in packed.infolist()))
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
         rows = list(book.worksheets[0].iter_rows(values_only=True))
         book.close()
+    except TaskError:
+        raise
     except Exception as problem:
         raise TaskError(f"{path}: cannot be read as XLSX ({_line(problem)})") from None
     header = [str(name) for name in rows[0] if name is not None] if rows else []
@@ -254,6 +267,12 @@ def _xlsx(path: Path) -> list[Object]:
         for line, row in enumerate(rows[1:], 2)
         if any(cell is not None for cell in row)
     ]
+
+
+def _check_size(path: Path, size: int) -> None:
+    """Raise `TaskError` for a table that is larger than `MAX_BYTES` when it is unpacked."""
+    if size > MAX_BYTES:
+        raise TaskError(f"{path}: is larger than {MAX_BYTES} bytes when unpacked: split it")
 
 
 def _number_as_written(cell: Any) -> Any:

@@ -148,6 +148,22 @@ def test_the_watched_folder(tmp_path: Path, make_picture: MakePicture) -> None:
     assert not watch._seen
 
 
+def test_pipes_in_a_watched_folder_are_skipped_with_a_notice(
+    tmp_path: Path, make_picture: MakePicture
+) -> None:
+    said = list[str]()
+    os.mkfifo(tmp_path / "a.png")
+    (tmp_path / "b.png").symlink_to("/dev/zero")
+    later = make_picture(tmp_path / "c.png")
+    watch = Watch(tmp_path, clock=lambda: time.time() + 3600, say=said.append)
+    assert watch.ready() == [str(later)]
+    assert watch.ready() == []
+    assert [text.split(":")[0] for text in sorted(said)] == [
+        str(tmp_path / "a.png"),
+        str(tmp_path / "b.png"),
+    ]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_watching_ends_cleanly(prompt: Path, folder: Path, number: signal.Signals) -> None:
     watched = folder.parent / "watched"

@@ -115,7 +115,7 @@ def test_damaged_memory_is_one_line_and_measured_again(
     with opened(ref, tmp_path, said) as engine:
         assert settings(engine).source == "measured"
     assert len(said) == 1
-    file.write_text("{broken")
+    file.write_text('{"idealprompt machine": broken')
     for source in ("measured", "kept"):
         with opened(ref, tmp_path, said) as engine:
             assert settings(engine).source == source

@@ -125,7 +125,7 @@ def test_memory_survives_damage(tmp_path: Path) -> None:
     memory.put("1", "a", "b")
     assert memory.get("a", "b") == "1"
     assert memory.get("a", "c") is None
-    (tmp_path / "new" / "machine.json").write_text("{broken")
+    (tmp_path / "new" / "machine.json").write_text('{"idealprompt machine": broken')
     assert memory.get("a", "b") is None
     memory.put("2", "a", "b")
     assert memory.get("a", "b") == "2"

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from idealprompt_cli.engines.llama_cpp.caching.disk_cache import (
 )
 from idealprompt_cli.engines.llama_cpp.native.sequence_state import SequenceState
 from idealprompt_cli.io.files import TEMPORARY
+from idealprompt_cli.io.locks import try_lock
 
 from ..support.tiny_models import write_pair
 
@@ -86,10 +86,10 @@ def test_what_dead_writers_left_is_swept(tmp_path: Path) -> None:
     old, new = folder / f"{TEMPORARY}old", folder / f"{TEMPORARY}new"
     for path in (old, new):
         path.write_bytes(b"half")
-    an_age_ago = time.time() - 10_000
-    os.utime(old, (an_age_ago, an_age_ago))
-    for index in range(1, 7):
-        store.put(str(index), embedding(index))
+    with new.open("rb") as writer:
+        assert try_lock(writer.fileno())
+        for index in range(1, 7):
+            store.put(str(index), embedding(index))
     assert not old.exists()
     assert new.exists(), "somebody may be writing it now"
 

@@ -90,7 +90,7 @@ def test_render() -> None:
         ("rules: [{scores: {a: b}}]", "scores map options to numbers"),
         ("rules: [3]", "expected a mapping"),
         ("- a", "mapping with `rules`"),
-        ("a: [", "cannot be read"),
+        ("a: [", "is not valid YAML"),
     ],
 )
 def test_bad_scripts_are_one_line(tmp_path: Path, text: str, message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 
 from idealprompt_cli.core.errors import ImageError
 from idealprompt_cli.io import images
+from idealprompt_cli.io.images import FORMATS, content_hash, image_size, open_rgb
 
 
 def grey_of(path: Path) -> int:
@@ -146,3 +148,60 @@ def test_content_hash_follows_the_content(tmp_path: Path) -> None:
     assert images.content_hash(first) == images.content_hash(second)
     Image.new("RGB", (6, 5), "blue").save(second)
     assert images.content_hash(first) != images.content_hash(second)
+
+
+EPS = b"""%!PS-Adobe-3.0 EPSF-3.0
+%%BoundingBox: 0 0 10 10
+%%EndComments
+%%EOF
+"""
+
+
+@pytest.mark.parametrize("name", ["a.eps", "a.png", "a.jpg"])
+def test_only_the_meant_formats_are_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Ghostscript is a program of its own: Pillow would start it for EPS, whatever the suffix."""
+
+    def started(*args: object, **options: object) -> None:
+        raise AssertionError(args)
+
+    monkeypatch.setattr("subprocess.Popen", started)
+    path = tmp_path / name
+    path.write_bytes(EPS)
+    with pytest.raises(ImageError, match="not a picture in a known format"):
+        open_rgb(path)
+    with pytest.raises(ImageError, match="not a picture in a known format"):
+        image_size(path)
+
+
+def test_no_format_that_runs_a_program_or_holds_no_picture_is_in_the_list() -> None:
+    assert not set(FORMATS) & {"EPS", "WMF", "PSD", "HDF5", "GRIB", "BUFR", "MPEG", "FITS", "PCD"}
+
+
+def test_content_and_not_the_name_decides(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 3), "red").save(tmp_path / "a.png")
+    (tmp_path / "a.png").rename(tmp_path / "a.eps")
+    assert open_rgb(tmp_path / "a.eps").size == (4, 3)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device"])
+def test_pipes_and_devices_are_refused_at_once(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a.png"
+    if kind == "fifo":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    for read in (open_rgb, image_size, content_hash):
+        with pytest.raises(ImageError, match=r"a\.png: is a (pipe|device), not a file"):
+            read(path)
+
+
+def test_a_large_deep_picture_is_scaled_as_a_small_one(tmp_path: Path) -> None:
+    values = (np.arange(700 * 3, dtype=np.uint16) * 31).reshape(700, 3)
+    Image.fromarray(values).save(tmp_path / "deep.png")
+    grey = np.rint(values.astype(np.float64) / 65535 * 255).astype(np.uint8)
+    assert np.array_equal(np.asarray(open_rgb(tmp_path / "deep.png"))[:, :, 0], grey)
+    clear = Image.new("RGBA", (3, 700), (255, 0, 0, 128))
+    clear.save(tmp_path / "clear.png")
+    assert open_rgb(tmp_path / "clear.png").getcolors() == [(2100, (255, 127, 127))]

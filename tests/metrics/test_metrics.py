@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -204,7 +205,10 @@ def test_a_metric_by_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugged\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[idealprompt.metrics]\nhalf = plugged:grade\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert get("half", trusted=False).grade("a", ["b"]) == 0.5
+    with pytest.raises(UsageError, match=r"a task\.yaml cannot name; use --metric half"):
+        get("half", trusted=False)
+    assert "plugged" not in sys.modules
+    assert get("half").grade("a", ["b"]) == 0.5
     with pytest.raises(UsageError, match="did you mean half"):
         get("hlf")
 

@@ -33,7 +33,7 @@ def test_found_again(tmp_path: Path) -> None:
     assert stat.S_IMODE(index.stat().st_mode) == 0o600
     files[1].unlink()
     assert model_locations.find("f1") == ()
-    index.write_text('{"f1": 3, "f2": [1], "f3": [')
+    index.write_text('{"idealprompt models": 1, "f1": 3, "f2": [1], "f3": [')
     assert model_locations.find("f2") == ()
     model_locations.remember("f3", files[:1])
     assert model_locations.find("f3") == files[:1]

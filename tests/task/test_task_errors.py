@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -213,3 +214,29 @@ def test_broken_link(make_task: MakeTask) -> None:
     (folder / "A" / "gone.png").symlink_to(folder / "nowhere.png")
     with pytest.raises(TaskError, match="no such picture"):
         load_task(folder)
+
+
+def test_giants_are_refused_early(make_task: MakeTask, tmp_path: Path) -> None:
+    started = time.monotonic()
+    for number, (text, message) in enumerate(
+        (
+            ("question: " + "word " * 2_000_000, "larger than 2097152 bytes"),
+            ("question: " + "word " * 50_000, "250,000|249,999 characters: at most 100,000"),
+            (
+                "question: q\nlabels: [" + ", ".join(map(str, range(200_000))) + "]",
+                "100,000 values",
+            ),
+            ("question: q\nlabels: [" + ", ".join(map(str, range(10_001))) + "]", "10,001 labels"),
+        )
+    ):
+        with pytest.raises(TaskError, match=message):
+            load_task(make_task(text, per_label=1, name=str(number)))
+    assert time.monotonic() - started < 60
+
+
+def test_too_many_labels_of_a_table(tmp_path: Path) -> None:
+    (tmp_path / "task.yaml").write_text("question: 'Which is {title}?'\n")
+    rows = "".join(f"text {number},label {number}\n" for number in range(10_001))
+    (tmp_path / "metadata.csv").write_text("title,label\n" + rows)
+    with pytest.raises(TaskError, match="10,001 labels are more than the 10,000"):
+        load_task(tmp_path)

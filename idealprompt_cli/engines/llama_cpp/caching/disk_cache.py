@@ -12,13 +12,13 @@ import os
 import struct
 import time
 from dataclasses import dataclass
-from io import BufferedReader
+from io import BufferedReader, BytesIO
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from ....io.files import TEMPORARY, try_write
+from ....io.files import open_file, remove_leftovers, try_write
 from ..native.sequence_state import SequenceState, allocate, from_disk
 from ..native.vision import Embedding
 from ..scheduling.request_plan import Key
@@ -28,7 +28,6 @@ _HEADER = struct.Struct("<8s16sQII")
 _SUFFIX = ".bin"
 _SWEEP_TO = 0.8
 _LARGEST = 0.25
-_STALE_SECONDS = 3600
 Bytes = npt.NDArray[np.uint8]
 
 
@@ -57,10 +56,10 @@ class DiskCache:
         """An entry as it was put, or None if it is missing or damaged."""
         path = self._path(kind, model, name)
         try:
-            with path.open("rb") as file:
+            with open_file(path) as file:
                 found = _read(file)
             if found is None:
-                path.unlink(missing_ok=True)
+                _remove(path)
             else:
                 os.utime(path)
         except OSError:
@@ -86,7 +85,7 @@ class DiskCache:
         return self._root / f"{kind}-{model}" / f"{name}{_SUFFIX}"
 
     def _sweep(self) -> None:
-        """Remove the oldest entries, and leftovers of killed writers."""
+        """Remove the oldest entries, and leftovers of killed writers in folders of other models."""
         files = sorted(self._files())
         used = sum(size for _, size, _ in files)
         for _, size, path in files:
@@ -95,13 +94,8 @@ class DiskCache:
             if _remove(path):
                 used -= size
         self._used = used
-        for path in self._root.glob(f"*/{TEMPORARY}*"):
-            try:
-                stale = time.time() - path.stat().st_mtime > _STALE_SECONDS
-            except OSError:
-                continue
-            if stale:
-                _remove(path)
+        for folder in self._root.glob("*"):
+            remove_leftovers(folder)
 
     def _files(self) -> list[tuple[float, int, Path]]:
         """(last use, bytes, path) of all entries; files that vanish meanwhile are skipped."""
@@ -179,7 +173,7 @@ def _digest(body: Bytes) -> bytes:
     return hashlib.blake2b(body.data, digest_size=16).digest()
 
 
-def _read(file: BufferedReader) -> Entry | None:
+def _read(file: BufferedReader | BytesIO) -> Entry | None:
     """An entry, None if it is damaged."""
     header = file.read(_HEADER.size)
     if len(header) < _HEADER.size:
@@ -194,8 +188,12 @@ def _read(file: BufferedReader) -> Entry | None:
 
 
 def _remove(path: Path) -> bool:
+    """Remove an entry; a file that does not start like one is not ours and stays."""
     try:
-        path.unlink(missing_ok=True)
+        with open_file(path) as file:
+            ours = _MAGIC.startswith(file.read(len(_MAGIC)))
+        if ours:
+            path.unlink(missing_ok=True)
     except OSError:
         return False
-    return True
+    return ours

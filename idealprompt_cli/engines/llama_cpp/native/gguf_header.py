@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ....core.errors import ModelError
+from ....io.files import is_regular, open_file
 
 _SCALARS = {
     0: "B",
@@ -50,6 +51,7 @@ _MOST = {
 }
 """Metadata of either part -> the greatest value that is believed."""
 _MOST_DIMENSIONS, _MOST_DEPTH = 8, 4
+_MOST_CHARACTERS = 1 << 26
 _WHOLE = 64 << 20
 _SAMPLES, _SAMPLE = 64, 1 << 16
 Value = str | int | float | bool
@@ -82,15 +84,16 @@ class Header:
 def read_header(path: Path, what: str) -> Header:
     """Read and check a file; `what` names its part ("text model") in errors. `ModelError` if it
     is missing, not GGUF, or shorter than its tensors."""
-    if not path.is_file():
-        kind = "is a folder, not a file" if path.is_dir() else "no such file"
+    if not is_regular(path):
+        kind = "is no file" if path.exists() else "no such file"
+        kind = "is a folder, not a file" if path.is_dir() else kind
         raise ModelError(f"{path}: {kind}; pass the {what}'s GGUF file")
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             header = _Reader(file, path, what).header()
     except PermissionError as error:
         raise ModelError(f"{path}: cannot be read; change its permissions") from error
-    except (EOFError, struct.error, MemoryError, OverflowError, ValueError) as error:
+    except (EOFError, OSError, struct.error, MemoryError, OverflowError, ValueError) as error:
         raise ModelError(
             f"{path}: the {what} is truncated or damaged in its header; download it again"
         ) from error
@@ -207,7 +210,7 @@ class _Reader:
 
     def _string(self) -> str:
         length = self._one("Q")
-        if length > 1 << 28:
+        if length > _MOST_CHARACTERS:
             raise EOFError
         data = self._file.read(length)
         if len(data) < length:

@@ -11,9 +11,12 @@ import platform
 from functools import lru_cache
 from pathlib import Path
 
+from ....core.errors import ModelError
 from ....core.interfaces import Notice
-from ....io.files import try_write
+from ....io.files import open_file, read_text, try_write
 
+_MARK = "idealprompt machine"
+"""A key of our files: others are not replaced."""
 _reported: set[Path] = set()
 
 
@@ -30,18 +33,32 @@ class MachineFacts:
 
     def put(self, value: str, *key: str) -> None:
         """Keep a fact; a second process's fact written at the same moment may be lost."""
-        facts = {**self._read(), _name(key): value}
+        known = self._read()
+        if known or self._replaceable():
+            self._write({**known, _MARK: "1", _name(key): value})
+
+    def _write(self, facts: dict[str, object]) -> None:
         text = json.dumps(facts, indent=1, sort_keys=True)
         try_write(self._path, text.encode())
 
-    def _read(self) -> dict[str, object]:
+    def _replaceable(self) -> bool:
+        """Whether there is no file, or a damaged one of ours."""
         try:
-            facts = json.loads(self._path.read_text(encoding="utf-8"))
+            with open_file(self._path) as file:
+                return _MARK.encode() in file.read(1 << 16)
+        except FileNotFoundError:
+            return True
         except OSError:
+            return False
+
+    def _read(self) -> dict[str, object]:
+        if not self._path.exists():
             return {}
-        except ValueError:
+        try:
+            facts = json.loads(read_text(self._path, ModelError))
+        except (ModelError, ValueError, RecursionError):
             facts = None
-        if isinstance(facts, dict):
+        if isinstance(facts, dict) and _MARK in facts:
             return facts
         if self._notice and self._path not in _reported:
             _reported.add(self._path)
