@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,21 +26,24 @@ Which = Literal["baseline", "winner"]
 
 @dataclass(frozen=True)
 class Kept:
-    """One answer: of which prompt, on which split, and where its pictures were."""
+    """One answer: of which prompt, on which split, where its pictures were, and its texts."""
 
     split: Split
     which: Which
     outcome: Outcome
     images: tuple[Path, ...]
+    fields: Mapping[str, str] = field(default_factory=dict)
 
 
 def of_run(result: RunResult) -> list[Kept]:
     """Baseline and winner on the selection part, and on the test part where it was read."""
-    images = {e.id: e.images for e in (*result.task.train, *result.task.test)}
+    task = result.task
+    examples = (*task.train, *task.validation, *task.test)
+    seen = {e.id: (e.images, e.fields) for e in examples}
     parts: list[tuple[Split, Any]] = [("train", result.selection), ("test", result.test)]
     pairs: tuple[Which, ...] = ("baseline", "winner")
     return [
-        Kept(split, which, outcome, images.get(outcome.example_id, ()))
+        Kept(split, which, outcome, *seen.get(outcome.example_id, ((), {})))
         for split, scores in parts
         if scores is not None
         for which in pairs
@@ -166,6 +169,7 @@ def save(folder: Path, result: RunResult) -> None:
                 "prompt": kept.which,
                 **data_of(kept.outcome),
                 "images": [str(path.resolve()) for path in kept.images],
+                **({"fields": dict(kept.fields)} if kept.fields else {}),
             },
             ensure_ascii=False,
         )
@@ -198,6 +202,6 @@ def _kept(line: str, where: str) -> Kept:
             data.get("reasoning", ""),
         )
         images = tuple(Path(name) for name in data["images"])
-        return Kept(data["split"], data["prompt"], outcome, images)
+        return Kept(data["split"], data["prompt"], outcome, images, data.get("fields", {}))
     except (ValueError, KeyError, TypeError):
         raise JournalError(f"{where}: is no outcome: run search with --resume to make it") from None

@@ -182,7 +182,7 @@ def test_the_trail_of_reflection() -> None:
     trail = (*artifact.trail[:-1], replace(artifact.trail[-1], edit=edit))
     prompt = artifact.prompt.with_(calibration=(("K7", 0.5), ("yes", -0.25)))
     page = html(Report(replace(artifact, trail=trail, prompt=prompt), "run"))
-    assert "to tell A from B Fixed 2, broke 0 pictures" in page
+    assert "to tell A from B Fixed 2, broke 0 examples" in page
     assert "K7 +0.50, yes -0.25." in page
 
 

@@ -12,10 +12,17 @@ from rich.table import Table
 from rich.text import Text
 
 from ...core.results import Evaluation
-from ...storage.predictions import LabelScore, confusion, per_field, per_label, per_option, worst
+from ...storage.predictions import (
+    LabelScore,
+    confusion,
+    per_field,
+    per_label,
+    per_option,
+    worst,
+)
+from ..confusion_matrix import confusion_lines
+from ..wrong_answers import ranking, wrong_lines
 from .base import EvalReport
-
-MOST_COLUMNS = 10
 
 
 def show_parts(console: Console, report: EvalReport) -> None:
@@ -30,11 +37,12 @@ def show_parts(console: Console, report: EvalReport) -> None:
 
 
 def _show_labels(console: Console, evaluation: Evaluation, labels: tuple[str, ...]) -> None:
-    """Precision and recall, with the confusion matrix beside them if it fits."""
+    """Precision and recall, and the confusion matrix."""
     _show(console, _by_label(per_label(evaluation.outcomes, labels)))
-    if 2 < len(labels) <= MOST_COLUMNS:
-        console.print(Text("Answers (columns) by right label (rows):"), soft_wrap=True)
-        _show(console, _matrix(evaluation, labels))
+    if len(labels) > 2:
+        console.print(Text("Confusion matrix (rows: right label, columns: answer):"))
+        for line in confusion_lines(labels, confusion(evaluation.outcomes, labels), console.width):
+            console.print(Text(line), soft_wrap=True)
 
 
 def _table(*headings: str) -> Table:
@@ -67,13 +75,6 @@ def _by_label(scores: Sequence[LabelScore]) -> Table:
     return table
 
 
-def _matrix(evaluation: Evaluation, labels: tuple[str, ...]) -> Table:
-    table = _table("", *labels)
-    for label, row in zip(labels, confusion(evaluation.outcomes, labels), strict=True):
-        table.add_row(Text(label), *(str(count) if count else "." for count in row))
-    return table
-
-
 def show_comparisons(console: Console, report: EvalReport) -> None:
     """The other prompts, each with the paired test."""
     if not report.against:
@@ -103,11 +104,8 @@ def show_worst(console: Console, report: EvalReport) -> None:
     wrong = worst(report.evaluation.outcomes, report.worst)
     if not wrong:
         return
-    written = not wrong[0].probabilities
-    console.print(Text("Worst answers:" if written else "Most confident wrong answers:"))
-    for one in wrong:
-        share = one.probabilities.get(one.predicted)
-        sure = "" if share is None else f" ({100 * share:.0f} %)"
-        said = one.predicted or "(nothing)"
-        line = f"  {one.example_id}: {said}{sure}, right is {one.gold}"
+    task = report.task
+    fields = {e.id: e.fields for e in (*task.train, *task.validation, *task.test)}
+    console.print(Text(f"{ranking(bool(task.labels))}:"))
+    for line in wrong_lines((one, fields.get(one.example_id, {})) for one in wrong):
         console.print(Text(line), soft_wrap=True)

@@ -110,7 +110,10 @@ def data(report: Report) -> dict[str, Any]:
             for node in report.nodes
         ],
         "part": report.split(),
-        "wrong": [outcomes.data_of(kept.outcome) for kept in report.worst(ALL)],
+        "wrong": [
+            {**outcomes.data_of(kept.outcome), "fields": dict(kept.fields)}
+            for kept in report.worst(ALL)
+        ],
     }
 
 
@@ -133,7 +136,9 @@ def without_examples(report: Report) -> Report:
             reasoning="",
         )
 
-    kept = tuple(replace(one, outcome=hidden(one.outcome), images=()) for one in report.kept)
+    kept = tuple(
+        replace(one, outcome=hidden(one.outcome), images=(), fields={}) for one in report.kept
+    )
     work = tuple(
         replace(
             one,

@@ -12,6 +12,7 @@ from ...core.errors import ImageError
 from ...core.results import Outcome
 from ...io.images import open_rgb
 from ...storage.predictions import Kept, confusion
+from ..wrong_answers import quoted
 from .comparison import changes, parts, prompt_text
 from .gather import ALL, Report
 from .svg import curve_svg, interval_svg, tree_svg
@@ -110,6 +111,7 @@ def _worst(report: Report, kept: Kept, images: bool) -> dict[str, Any]:
         "sure": _sure(one),
         "before": before.predicted if before else "",
         "reasoning": one.reasoning,
+        "texts": quoted(kept.fields),
         "pictures": [url for path in kept.images if images and (url := thumbnail(path))],
     }
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
 
 from ...artifact import Artifact, Score
 from ...io.terminal import printable
 from ...prompts.readability import readability
 from ...storage.predictions import confusion
+from ..confusion_matrix import confusion_lines
+from ..wrong_answers import ranking, wrong_lines
 from .comparison import changes, parts, prompt_text
 from .gather import ALL, Report
 from .reflection_work import lines as work_lines
@@ -115,8 +116,11 @@ def _matrices(report: Report, width: int) -> list[str]:
         return []
     counts = confusion(report.outcomes("winner"), labels)
     part = "held-out" if report.split() == "test" else "selection"
-    head = f"Adapted prompt on the {part} examples (rows: right, columns: answered):"
-    return [*_folded(head, width), *matrix_lines(labels, counts)]
+    head = (
+        f"Confusion matrix of the adapted prompt on the {part} examples (rows: right label, "
+        "columns: answer):"
+    )
+    return [*_folded(head, width), *confusion_lines(labels, counts, width)]
 
 
 def _parts(report: Report) -> list[str]:
@@ -131,28 +135,11 @@ def _parts(report: Report) -> list[str]:
     ]
 
 
-def matrix_lines(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> list[str]:
-    """A confusion matrix; long labels are cut."""
-    names = [label if len(label) <= 14 else label[:13] + "…" for label in labels]
-    cell = max(4, *(len(name) + 2 for name in names))
-    lines = ["  " + " " * cell + "".join(f"{name:>{cell}}" for name in names)]
-    for name, row in zip(names, counts, strict=True):
-        lines.append(f"  {name:<{cell}}" + "".join(f"{count:>{cell}}" for count in row))
-    return lines
-
-
 def _worst(report: Report) -> list[str]:
     worst = report.worst(WORST)
     if not worst:
         return []
-    kind = "Most confident wrong answers" if report.artifact.labels else "Worst answers"
     wrong = len(report.worst(ALL))
-    lines = [f"{kind}{f' ({len(worst)} of {wrong})' if wrong > len(worst) else ''}:"]
-    for kept in worst:
-        one = kept.outcome
-        share = one.probabilities.get(one.predicted)
-        sure = "" if share is None else f" ({100 * share:.0f} %)"
-        lines.append(
-            f"  {one.example_id}: {one.predicted or '(nothing)'}{sure}, right is {one.gold}"
-        )
-    return lines
+    shown = f" ({len(worst)} of {wrong})" if wrong > len(worst) else ""
+    lines = wrong_lines((kept.outcome, kept.fields) for kept in worst)
+    return [f"{ranking(bool(report.artifact.labels))}{shown}:", *lines]
