@@ -18,7 +18,6 @@ from ..io.terminal import json_text, printable
 from ..runs.config import RunConfig
 from ..runs.models import choose, engine_options
 from .advice import advice
-from .forecast import Speeds, forecast, measure
 from .models import ModelFlags
 from .search import BudgetText
 from .shared_options import Json, Talk, grouped
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from ..core.task import Task
     from ..engines import Ref
     from ..ui.console import Console
+    from .speeds import Speeds
 
 EPILOG = """\b
 Examples:
@@ -87,6 +87,7 @@ def _model(
 ) -> Report:
     """The report's parts on the model, its speed and the search."""
     from ..engines import ServerRef, engine_for, open_engine
+    from .speeds import measure
 
     named = task.model if task else None
     chosen = choose(flags, named, console.say)
@@ -100,7 +101,7 @@ def _model(
         loaded = time.perf_counter() - start
         fault = engine.check() if isinstance(engine, Accountable) else ""
         with tempfile.TemporaryDirectory() as folder:
-            speeds = measure(engine, Path(folder), pictures=_takes_pictures(engine, task))
+            speeds = measure(engine, Path(folder), task)
         report: Report = {"model": _described(engine, chosen, fault)}
         report["speed"] = {"load_seconds": round(loaded, 2), **speeds.as_dict()}
         if task is not None:
@@ -110,14 +111,9 @@ def _model(
         engine.close()
 
 
-def _takes_pictures(engine: Engine, task: Task | None) -> bool:
-    """Whether the speed on pictures is of interest: to the task, or to a model that sees."""
-    if task is not None:
-        return any(one.images for one in (*task.train, *task.validation, *task.test))
-    return engine.info().details.get("projector") != "none"
-
-
 def _search(task: Task, budget: str, engine: Engine, speeds: Speeds) -> dict[str, Any]:
+    from .forecast import forecast
+
     limit = RunConfig(budget=budget).budget_for(task)
     return {"task": task.name, **forecast(task, limit, engine, speeds)}
 

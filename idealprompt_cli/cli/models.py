@@ -52,7 +52,7 @@ NCtx = Annotated[
         min=0,
         metavar="N",
         show_default=False,
-        help="Context in tokens. Default: up to 4096.",
+        help="Context in tokens. Default: as needed.",
     ),
 ]
 Memory = Annotated[

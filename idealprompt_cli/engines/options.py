@@ -89,17 +89,17 @@ class EngineOptions:
     `threads` 0, `n_ubatch` (micro-batch) 0 and `flash` (attention) "auto" are set by a short
     measurement that is kept; `tune` "off" takes defaults instead, "again" repeats the measurement.
     `gpu_layers` counts the layers computed on a GPU, -1 for all of them, if the library was built
-    for one. `n_ctx` 0 means the smaller of the model's training context and 4096; `slots` 0 means
-    as many sequences as are useful and fit (at most 32). `image_min_tokens` and `image_max_tokens`
-    bound the tokens of a picture where the model takes any resolution; 0 keeps the model's own
-    minimum, and for the maximum the smaller of its own and half of the context. `memory` bounds the
-    bytes of weights, working memory and caches in RAM; 0 takes half of the free memory.
-    `kv_bytes`, `state_bytes` and `embedding_bytes` set its parts (sequences, saved prefixes, image
-    embeddings), -1 derives them. `disk_bytes` bounds the disk cache (0 disables it). `backend`
-    "reference" never uses the batched backend; `tolerance` is how far the two may differ in the
-    self-check (natural log). `kernels` "safe" turns off the special weight layouts that crash on
-    some CPUs, "all" keeps them without a probe; `probe` runs the crash probe again. `timeout` is
-    the seconds that a server may take for an answer.
+    for one. `n_ctx` 0 means as many as the pictures and prompts need, up to the model's training
+    context and the memory; `slots` 0 means as many sequences as are useful and fit (at most 32).
+    `image_min_tokens` and `image_max_tokens` bound the tokens of a picture where the model takes
+    any resolution; 0 keeps the model's own minimum, and for the maximum the smaller of its own and
+    half of the context. `memory` bounds the bytes of weights, working memory and caches in RAM; 0
+    takes half of the free memory. `kv_bytes`, `state_bytes` and `embedding_bytes` set its parts
+    (sequences, saved prefixes, image embeddings), -1 derives them. `disk_bytes` bounds the disk
+    cache (0 disables it). `backend` "reference" never uses the batched backend; `tolerance` is how
+    far the two may differ in the self-check (natural log). `kernels` "safe" turns off the special
+    weight layouts that crash on some CPUs, "all" keeps them without a probe; `probe` runs the crash
+    probe again. `timeout` is the seconds that a server may take for an answer.
     """
 
     threads: int = 0

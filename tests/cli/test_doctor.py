@@ -5,22 +5,29 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from idealprompt_cli.cli.advice import advice
-from idealprompt_cli.cli.forecast import Speeds, forecast
+from idealprompt_cli.cli.forecast import OWN_SECONDS, OWN_START, WRITTEN_SHARE, forecast
+from idealprompt_cli.cli.speeds import PictureSpeed, Speeds, measure
 from idealprompt_cli.cli.system import machine
+from idealprompt_cli.core.requests import Generated, GenerateRequest, Scored, ScoreRequest
+from idealprompt_cli.core.task import Example, Task
 from idealprompt_cli.evaluation.budget import Budget
 
 from ..conftest import SCRIPT, call
 from ..support.fake_vlm import FakeVlm, letters_task, shop_task
 from ..support.tiny_models import write_pair
 
-SPEEDS = Speeds(picture=2.0, encoding=1.5, call=0.1, token=0.01, written=0.02)
+SPEEDS = Speeds(
+    (PictureSpeed((224, 224), 2.0, 1.5),), call=0.1, token=0.01, answer=0.2, description=0.5
+)
 
 
 class Knowing(FakeVlm):
@@ -50,10 +57,62 @@ def test_a_forecast_adds_up() -> None:
     assert found["encoding_seconds"] == pytest.approx(56 * 1.5)
     tokens = found["tokens_per_evaluation"]
     assert tokens == 2 * len(["Which", "code", "is", "it,", "K7", "or", "M2?"])
-    each = tokens * 0.01 + 0.25 * 12 * 0.02
+    asked = 0.1 + tokens / 2 * 0.01 + OWN_SECONDS
+    each = (1 - WRITTEN_SHARE) * asked + WRITTEN_SHARE * (0.2 + OWN_SECONDS)
     assert found["seconds_per_evaluation"] == pytest.approx(each, rel=1e-3)
-    assert found["seconds"] == pytest.approx(56 * 2.0 + (800 + 80) * each, abs=0.1)
+    work = 800 * each + 16 * 0.3 + 80 * asked
+    assert found["seconds"] == pytest.approx(OWN_START + 56 * 2.0 + work, abs=0.1)
     assert found["in_words"].startswith("about 5 min: 56 pictures to encode (84 s)")
+
+
+def test_pictures_of_other_sizes_cost_in_proportion() -> None:
+    small, large = PictureSpeed((10, 10), 1.0, 0.5), PictureSpeed((30, 10), 3.0, 1.5)
+    speeds = replace(SPEEDS, pictures=(small, large))
+    assert speeds.picture(200).seconds == pytest.approx(2.0)
+    assert speeds.picture(200).encoding == pytest.approx(1.0)
+    assert speeds.picture(1).seconds == 0.25
+    assert SPEEDS.picture(10**7) == SPEEDS.pictures[0]
+    same = replace(large, seconds=1.0, encoding=0.5)
+    assert replace(SPEEDS, pictures=(small, same)).picture(10**6).seconds == 1.0
+
+
+def test_the_largest_and_the_median_picture_are_measured(tmp_path: Path) -> None:
+    sizes = [(8, 8), (16, 16), (16, 16), (32, 32), (400, 300)]
+    examples = []
+    for number, size in enumerate(sizes):
+        path = tmp_path / f"{number}.png"
+        Image.new("RGB", size, "teal").save(path)
+        examples.append(Example(path.name, (path,), "yes", "made"))
+    labels = ("yes", "no")
+    task = Task("t", tmp_path, "Is it?", labels, "accuracy", tuple(examples), tuple(examples))
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    engine = Seeing()
+    speeds = measure(engine, copies, task)
+    assert [one.size for one in speeds.pictures] == [(16, 16), (400, 300)]
+    assert not {path.read_bytes() for path in engine.seen if path.parent == copies} & {
+        one.images[0].read_bytes() for one in examples
+    }
+    shown = speeds.as_dict()
+    assert shown["new_picture_pixels"] == "16x16"
+    assert shown["largest_picture_pixels"] == "400x300"
+    assert speeds.together == 5
+    assert forecast(task, Budget(100), engine, speeds)["pictures"] == 5
+
+
+class Seeing(FakeVlm):
+    """Takes files as pictures."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[Path] = set()
+
+    def score(self, requests: Sequence[ScoreRequest]) -> list[Scored]:
+        self.seen |= {image for request in requests for image in request.images}
+        return [Scored((-1.0,) * len(request.options)) for request in requests]
+
+    def generate(self, requests: Sequence[GenerateRequest]) -> list[Generated]:
+        return [Generated("a thing", 3) for _ in requests]
 
 
 def test_pictures_encoded_before_cost_no_encoding() -> None:
@@ -134,7 +193,7 @@ def test_a_real_model_is_explained(folder: Path, tmp_path: Path) -> None:
     assert "weights" in model["memory"]
     assert data["speed"]["new_picture_seconds"] > 0
     assert data["speed"]["prompt_tokens_per_second"] > 0
-    assert data["search"]["pictures_encoded_before"] == 0
+    assert data["search"]["pictures_encoded_before"] == 8  # those that were timed
     shown = call(*words, "--memory", "64MiB").stdout
     assert "memory: at most about 64MiB" in shown
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from idealprompt_cli.core.task import ModelRef
 from idealprompt_cli.engines import EngineOptions
 from idealprompt_cli.engines.llama_cpp.engine import LlamaCppEngine, open_llama_cpp
 
-from ..support.tiny_models import write_pair
+from ..support.tiny_models import SPECS, write_pair
 
 PICTURE_TOKENS = 64
 
@@ -67,3 +69,27 @@ def test_the_error_names_the_picture(tmp_path: Path, photograph: Path) -> None:
         pytest.raises(ContextError, match=r"large\.png: .*1600x1200 pixels, \d+ tokens.*smaller"),
     ):
         engine.score([ask(photograph)])
+
+
+def test_the_context_is_as_large_as_the_pictures_need(tmp_path: Path, photograph: Path) -> None:
+    """Several pictures that do not fit the usual 4,096 tokens, without --n-ctx; and more of them
+    than the model was trained for."""
+    shape = replace(SPECS["qwen2vl"].shape, context=8192)
+    pair = write_pair("qwen2vl", tmp_path, shape=shape)
+    options = EngineOptions(threads=1, cache_dir=tmp_path)
+    with open_llama_cpp(ModelRef(*pair), options, pytest.fail) as engine:
+        assert engine.info().n_ctx == 4096
+        each = tokens(engine, photograph)
+        assert engine.info().n_ctx == 4096
+
+        def pictures(count: int) -> ScoreRequest:
+            slots = (ImageSlot(),) * count
+            message = Message("user", (*slots, "Which is it?"))
+            return ScoreRequest((message,), (photograph,) * count, ("red", "hat"))
+
+        many = 4096 // each + 2
+        (answer,) = engine.score([pictures(many)])
+        assert sum(map(math.exp, answer.logprobs)) < 1
+        assert 4096 < engine.info().n_ctx <= 8192
+        with pytest.raises(ContextError, match=r"large\.png.*largest context here holds 8192"):
+            engine.score([pictures(3 * many)])

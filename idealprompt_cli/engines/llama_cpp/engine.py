@@ -192,22 +192,36 @@ class LlamaCppEngine:
             need = self._loaded.embeddings.measure(job.prefix)[0] + len(job.plan.suffix) + more
             if need > n_ctx:
                 raise ContextError(self._too_long(job.prefix, need))
+            self._loaded.needed = max(self._loaded.needed, need)
 
     def _too_long(self, prefix: Prefix, need: int) -> str:
         """What does not fit, and what helps; names the picture with the most tokens."""
-        holds = f"{need} tokens and the context holds {self._loaded.n_ctx}"
-        larger = f"--n-ctx {-(-need // 256) * 256}"
+        holds = f"{need} tokens and {self._limit()}"
+        larger = self._larger(need)
         if not prefix.images:
-            return f"a prompt needs {holds}; shorten the prompt, or use {larger}"
+            return (
+                f"a prompt needs {holds}; shorten the prompt{f', or use {larger}' * bool(larger)}"
+            )
         measure = self._loaded.embeddings.measure
         sizes = {image: measure(make_prefix(("",), (image,)))[0] for image in prefix.images}
         image = max(sizes, key=lambda image: sizes[image])
         width, height = image_size(image)
+        options = " or ".join(filter(None, ("--image-max-tokens", larger)))
         return (
             f"{image}: a prompt with this picture ({width}x{height} pixels, {sizes[image]} tokens) "
-            f"needs {holds}; make it smaller, shorten the prompt, or use --image-max-tokens or "
-            f"{larger}"
+            f"needs {holds}; make it smaller, shorten the prompt, or use {options}"
         )
+
+    def _limit(self) -> str:
+        holds = "the context" if self._loaded.options.n_ctx else "the largest context here"
+        return f"{holds} holds {self._loaded.n_ctx}"
+
+    def _larger(self, need: int) -> str:
+        """The option that makes room for `need` tokens, "" where none does."""
+        loaded, cells = self._loaded, -(-need // 256) * 256
+        if loaded.options.n_ctx:
+            return f"--n-ctx {cells}"
+        return "a larger --memory" if cells <= loaded.model.n_ctx_train else ""
 
     def _count(
         self,

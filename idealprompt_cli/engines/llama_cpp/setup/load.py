@@ -36,7 +36,8 @@ _ANY_RESOLUTION = ("qwen2", "qwen3vl", "glm4v", "glm5v", "ling3vl", "kimik25", "
 
 @dataclass
 class Loaded:
-    """A model with everything that its backends share."""
+    """A model with everything that its backends share. `n_ctx` is the most tokens that a prompt may
+    have; `needed` are those of the longest one so far."""
 
     ref: ModelRef
     options: EngineOptions
@@ -58,6 +59,7 @@ class Loaded:
     memory: memory_budget.MemoryPlan
     limits: ContextLimits
     template_form: str
+    needed: int = 0
 
     def info(self, mode: str) -> ModelInfo:
         """The answer of `Engine.info`."""
@@ -71,7 +73,7 @@ class Loaded:
             architecture=arch,
             family=f"{arch}{'+' if projector else ''}{projector}-{files.size_class(n_params)}",
             quantisation=self.model.quantisation(),
-            n_ctx=self.n_ctx,
+            n_ctx=self._used_context(),
             path=str(self.ref.text),
             mmproj=str(self.ref.mmproj or ""),
             mode=mode,
@@ -91,6 +93,13 @@ class Loaded:
                 "llama_cpp_python": native.build(),
             },
         )
+
+    def _used_context(self) -> int:
+        """Tokens of a context that holds every prompt so far, and prompts of usual length."""
+        if self.options.n_ctx:
+            return self.n_ctx
+        usual = _context_size(self.model, self.options)
+        return min(self.n_ctx, max(usual, _rounded(self.needed)))
 
     def gpu_offload(self) -> bool:
         """Whether layers are computed on a GPU."""
@@ -150,6 +159,7 @@ def load(ref: ModelRef, options: EngineOptions, notice: Notice) -> Loaded:
             stack.callback(vision.close)
             n_ubatch = max(n_ubatch, vision.longest_whole())
         plan = memory_budget.divide(options, model, text, mmproj, n_ubatch)
+        n_ctx = _longest(model, options, n_ctx, plan.kv)
         embeddings, states = _disk(ref, options, fingerprint, chosen.flash, image_tokens)
         loaded = Loaded(
             ref=ref,
@@ -233,8 +243,21 @@ def _named(image_tokens: tuple[int, int]) -> str:
 
 
 def _context_size(model: native.TextModel, options: EngineOptions) -> int:
-    wanted = options.n_ctx or min(_DEFAULT_CTX, model.n_ctx_train or _DEFAULT_CTX)
-    return -(-wanted // 256) * 256  # the library rounds up to this itself
+    """Tokens of a context for prompts of usual length."""
+    return _rounded(options.n_ctx or min(_DEFAULT_CTX, model.n_ctx_train or _DEFAULT_CTX))
+
+
+def _longest(model: native.TextModel, options: EngineOptions, usual: int, kv_bytes: int) -> int:
+    """Tokens of the longest prompt that may be asked: contexts are made as large as the task's
+    pictures and texts need, up to what the model was trained with and the memory holds."""
+    if options.n_ctx:
+        return usual
+    held = kv_bytes // max(1, model.kv_bytes_per_token()) // 256 * 256
+    return max(usual, min(held, model.n_ctx_train // 256 * 256))
+
+
+def _rounded(n_ctx: int) -> int:
+    return -(-n_ctx // 256) * 256  # the library rounds up to this itself
 
 
 def open_ref(ref: ModelRef | Path, notice: Notice) -> ModelRef:
