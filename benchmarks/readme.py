@@ -44,7 +44,7 @@ SHOWN = {
 
 def figures() -> str:
     report = json.loads((RESULTS / "samples.json").read_text(encoding="utf-8"))
-    rows = ["| task | test pictures | seed prompt | search | expert by hand | evaluations |"]
+    rows = ["| task | test images | seed prompt | search | expert by hand | evaluations |"]
     rows.append("|---|---|---|---|---|---|")
     for name, entry in report["tasks"].items():
         run = entry["runs"][0]

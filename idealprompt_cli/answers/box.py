@@ -17,7 +17,7 @@ class Box:
     """Written under a grammar, so that every answer has its four numbers."""
 
     name = "box"
-    summary = "a box [left, top, right, bottom] around something in the picture"
+    summary = "a box [left, top, right, bottom] around something in the image"
 
     def gold(self, text: str, schema: AnswerSchema) -> str:
         del schema

@@ -24,7 +24,7 @@ class Json:
     """Written under a grammar, so that every answer can be read and has all fields."""
 
     name = "json"
-    summary = "a JSON object with the same fields for every picture"
+    summary = "a JSON object with the same fields for every image"
 
     def gold(self, text: str, schema: AnswerSchema) -> str:
         value = _parsed(text)

@@ -1,4 +1,4 @@
-"""Free text: what is written on the picture, a caption, a name, a few lines."""
+"""Free text: what is written on the image, a caption, a name, a few lines."""
 
 from __future__ import annotations
 

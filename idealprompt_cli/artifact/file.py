@@ -27,7 +27,7 @@ _COMMENTS = {
     "scores": "The metric with its 95 % interval. selection: the examples that the search chose by,"
     " so the winner's score is optimistic. test: examples that it never saw."
     " majority: what always answering the commonest training label scores."
-    " probe: a linear classifier on the model's picture embeddings, cross-validated in selection.",
+    " probe: a linear classifier on the model's image embeddings, cross-validated in selection.",
     "cost": "One evaluation is one prompt on one example.",
     "trail": "The edits that led from the seed prompt to the winner.",
     "baseline_name": "What the winner is compared with.",

@@ -55,7 +55,7 @@ def _backend(model: dict[str, Any]) -> list[str]:
     reason = model.get("batched_backend_off")
     if not reason:
         return []
-    return [f"the batched backend is off ({reason}): every prompt computes its picture again"]
+    return [f"the batched backend is off ({reason}): every prompt computes its image again"]
 
 
 def _noise(machine: dict[str, Any], model: dict[str, Any]) -> list[str]:
@@ -75,6 +75,6 @@ def _length(search: dict[str, Any]) -> list[str]:
     if search.get("seconds", 0.0) < _SLOW_SECONDS:
         return []
     return [
-        "the search is long: a smaller --budget, fewer pixels per picture or a smaller model "
+        "the search is long: a smaller --budget, fewer pixels per image or a smaller model "
         "shorten it; it can be broken off and continued with --resume"
     ]

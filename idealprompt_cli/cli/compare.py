@@ -1,4 +1,4 @@
-"""The longer part of `eval`: other prompts on the same pictures, and a line per example."""
+"""The longer part of `eval`: other prompts on the same images, and a line per example."""
 
 from __future__ import annotations
 

@@ -183,7 +183,7 @@ def tell_of_prompt(artifact: Artifact, which: Which, console: Console) -> None:
 def _recorded(
     artifact: Artifact, task: Task, model: ModelInfo, split: Split, named: str
 ) -> float | None:
-    """The artifact's own figure for the same prompt, pictures and model, if it has one."""
+    """The artifact's own figure for the same prompt, images and model, if it has one."""
     same = artifact.task.fingerprint == task.fingerprint
     if not same or split != "test" or artifact.model.fingerprint != model.fingerprint:
         return None

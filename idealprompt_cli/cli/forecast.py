@@ -1,8 +1,8 @@
 """What a search will cost here, before it starts, from a few timed calls (see `speeds.py`).
 
-The seed prompt, with each example's pictures and texts, is what is timed. What a search does beside
+The seed prompt, with each example's images and texts, is what is timed. What a search does beside
 is taken from searches on the sample tasks: prompts grow to twice the seed prompt's length, a third
-of the evaluations are answers that the model writes, first a description of each training picture,
+of the evaluations are answers that the model writes, first a description of each training image,
 and our own work takes half a second and two milliseconds for each evaluation.
 `python -m benchmarks.forecast` compares estimates with searches.
 """
@@ -28,7 +28,7 @@ LENGTHENING = 2.0
 FIELDS_READ = 32
 """Examples whose fields are counted in tokens."""
 SIZES_READ = 1000
-"""Pictures whose sizes are read, evenly over all."""
+"""Images whose sizes are read, evenly over all."""
 OWN_START, OWN_SECONDS = 0.5, 0.002
 """Our own work: once, and for each evaluation."""
 
@@ -51,12 +51,12 @@ def forecast(task: Task, budget: Budget, engine: Engine, speeds: Speeds) -> dict
     seconds = OWN_START + encoding + reading + work
     if pictures:
         words = (
-            f"{len(pictures) - known} pictures to encode ({_clock(encoding)}), {words} "
+            f"{len(pictures) - known} images to encode ({_clock(encoding)}), {words} "
             f"({_clock(seconds - encoding)})"
         )
     return {
-        "pictures": len(pictures),
-        "pictures_encoded_before": known,
+        "images": len(pictures),
+        "images_encoded_before": known,
         "encoding_seconds": round(encoding, 1),
         "evaluations": evaluations,
         "evaluations_of_the_final_test": final,
@@ -80,8 +80,8 @@ def _lengths(task: Task, engine: Engine) -> tuple[int, float]:
 
 
 def _new_pictures(pictures: Sequence[Path], known: int, speeds: Speeds) -> tuple[float, float]:
-    """Seconds of encoding the pictures that are not encoded yet, and of all the rest that a search
-    does once for each picture."""
+    """Seconds of encoding the images that are not encoded yet, and of all the rest that a search
+    does once for each image."""
     if not pictures or not speeds.pictures:
         return 0.0, 0.0
     if len(speeds.pictures) == 1:

@@ -26,9 +26,9 @@ PREVIEW_LENGTH = 60
 EPILOG = """\b
 Examples:
   idealprompt init photos                     photos/good/*.jpg, photos/bad/*.jpg
-  idealprompt init my_task --from labels.csv  links to the pictures (--copy: copies)
+  idealprompt init my_task --from labels.csv  links to the images (--copy: copies)
   idealprompt init seams --from photos --question "Is the seam good or bad?"
-  idealprompt init fits --from items.csv --question "Does '{title}' fit the picture?"
+  idealprompt init fits --from items.csv --question "Does '{title}' fit the image?"
   idealprompt init bills --from bills.csv --label-column vendor --label-column total
   idealprompt init shop --from styles.csv --image-template "images/{id}.jpg" \\
       --label-column category --skip-missing --train 32 --test 200
@@ -48,7 +48,7 @@ Question = Annotated[
         help="What to ask; {column} stands for that column's text. Default: made of the labels.",
     ),
 ]
-Copy = Annotated[bool, typer.Option("--copy", help="Copy the pictures instead of linking them.")]
+Copy = Annotated[bool, typer.Option("--copy", help="Copy the images instead of linking them.")]
 LabelFrom = Annotated[
     str,
     typer.Option(
@@ -57,13 +57,13 @@ LabelFrom = Annotated[
         autocompletion=completion.places,
     ),
 ]
-FileColumn = Annotated[str, typer.Option(metavar="NAME", help="The table's column of pictures.")]
+FileColumn = Annotated[str, typer.Option(metavar="NAME", help="The table's column of images.")]
 Template = Annotated[
     str,
     typer.Option(
         "--image-template",
         metavar="TEXT",
-        help="Where a row's picture is, such as images/{id}.jpg, relative to the table.",
+        help="Where a row's image is, such as images/{id}.jpg, relative to the table.",
     ),
 ]
 LabelColumns = Annotated[
@@ -93,7 +93,7 @@ Answer = Annotated[
 ]
 SkipMissing = Annotated[
     bool,
-    typer.Option("--skip-missing", help="Leave out rows without picture or answer; count them."),
+    typer.Option("--skip-missing", help="Leave out rows without image or answer; count them."),
 ]
 Train = Annotated[int, typer.Option(min=0, metavar="N", help="Training examples to draw.")]
 Test = Annotated[int, typer.Option(min=0, metavar="M", help="Held-out examples to draw.")]
@@ -137,9 +137,9 @@ def init(
 ) -> None:
     """Make a task folder from labelled examples.
 
-    They may be in class folders, in a table, or have file names that carry the label; pictures,
+    They may be in class folders, in a table, or have file names that carry the label; images,
     texts or both. Shows how each column or name is used and how many examples each label
-    has, and writes a commented task.yaml. The pictures stay where they are.
+    has, and writes a commented task.yaml. The images stay where they are.
     """
     from ..task.importers import Hints, Sampling, find, plan, write
     from ..ui.console import Console
@@ -220,7 +220,7 @@ def _data(found: Found, draft: Draft, task: Task | None) -> dict[str, Any]:
         "train": len(task.train) if task else None,
         "validation": len(task.validation) if task else None,
         "test": len(task.test) if task else None,
-        "pictures": pictures,
+        "images": pictures,
         "written": [str(draft.folder / name) for name, _ in draft.texts] if task else [],
     }
 
@@ -245,7 +245,7 @@ def _text(found: Found, data: dict[str, Any]) -> str:
         return "\n".join(lines)
     between = f", {data['validation']} validation" if data["validation"] else ""
     lines.append(f"{data['train']} training{between} and {data['test']} held-out examples")
-    lines.append(f"pictures: {data['pictures']}; written: {', '.join(data['written'])}")
+    lines.append(f"images: {data['images']}; written: {', '.join(data['written'])}")
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""What `predict` answers for: pictures, folders, fields, rows of tables and JSON Lines."""
+"""What `predict` answers for: images, folders, fields, rows of tables and JSON Lines."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _IDENTITY = ("image", "row", "input")
 
 @dataclass(frozen=True)
 class Input:
-    """One example to answer for. `image` holds the pictures' paths joined by ";", `row` is the
+    """One example to answer for. `image` holds the images' paths joined by ";", `row` is the
     number of its line in a table or stream (0 for none), `error` says why it cannot be used."""
 
     image: str = ""
@@ -44,7 +44,7 @@ class Input:
         return found
 
     def example(self, images: int) -> Example:
-        """The example for a prompt that takes `images` pictures. Raises `ImageError`."""
+        """The example for a prompt that takes `images` images. Raises `ImageError`."""
         from ..io.images import image_size
 
         if self.error:
@@ -53,8 +53,8 @@ class Input:
         names = [name for name in ((self.image,) if one else self.image.split(";")) if name]
         if len(names) != images and (names or not self.fields):
             raise ImageError(
-                f"{self.image or 'this input'}: the prompt takes {images} picture(s) and this has "
-                f"{len(names)}: join pictures that belong together with ;"
+                f"{self.image or 'this input'}: the prompt takes {images} image(s) and this has "
+                f"{len(names)}: join images that belong together with ;"
             )
         paths = tuple(Path(name.strip()) for name in names)
         for path in paths:
@@ -105,7 +105,7 @@ def given(
 
 
 def _of_path(name: str, fields: Mapping[str, str], names: Sequence[str]) -> Iterator[Input]:
-    """The picture of that name, or the pictures of a folder and its sub-folders."""
+    """The image of that name, or the images of a folder and its sub-folders."""
     from ..task.examples import is_picture_name
 
     if not Path(name).is_dir():
@@ -119,7 +119,7 @@ def _of_path(name: str, fields: Mapping[str, str], names: Sequence[str]) -> Iter
         and not any(part.startswith(".") for part in path.relative_to(name).parts)
     )
     if not pictures:
-        yield Input(name, error=f"{name}: the folder has no pictures")
+        yield Input(name, error=f"{name}: the folder has no images")
     for path in pictures:
         yield _checked(Input(str(path), fields), names)
 
@@ -144,7 +144,7 @@ def _of_lines(
 
 
 def _of_table(table: Path, fields: Mapping[str, str], names: Sequence[str]) -> Iterator[Input]:
-    """A table's rows; pictures are relative to its folder."""
+    """A table's rows; images are relative to its folder."""
     from ..task.table_reader import read_table
 
     read = read_table(table, guess_encoding=True)

@@ -19,7 +19,7 @@ from .shell import Command, Shell, asks_for_json, fail, output_failed, silence
 
 EPILOG = """\b
 Start here:
-  idealprompt init photos                       a task folder from labelled pictures
+  idealprompt init photos                       a task folder from labelled images
   idealprompt search photos -o prompt.yaml      adapt the prompt
   idealprompt predict prompt.yaml photo.jpg     use it
   idealprompt COMMAND --help                    options and examples of each command
@@ -28,7 +28,7 @@ Environment:
   IDEALPROMPT_SERVER                     a server on this machine in their place
   IDEALPROMPT_PRIORS                     what earlier searches have taught (JSON)
   IDEALPROMPT_ANSWERS                    answers that runs share (file)
-  IDEALPROMPT_CACHE                      encoded pictures (folder)
+  IDEALPROMPT_CACHE                      encoded images (folder)
   NO_COLOR                               no colours
 Exit codes: 0 done, 1 a stated failure, 2 usage, 3 below --min-score, 130 interrupted."""
 
@@ -55,7 +55,7 @@ Version = Annotated[
 
 @app.callback()
 def _top(version: Version = False) -> None:
-    """Adapt prompts to quantised vision-language models, on the device, on private pictures."""
+    """Adapt prompts to quantised vision-language models, on the device, on private images."""
     del version
 
 

@@ -66,7 +66,7 @@ Memory = Annotated[
 ImageMinTokens = Annotated[
     int,
     typer.Option(
-        min=0, metavar="N", show_default=False, help="Least tokens of a picture. Default: its own."
+        min=0, metavar="N", show_default=False, help="Least tokens of an image. Default: its own."
     ),
 ]
 ImageMaxTokens = Annotated[
@@ -75,7 +75,7 @@ ImageMaxTokens = Annotated[
         min=0,
         metavar="N",
         show_default=False,
-        help="Most tokens of a picture, for models that take any resolution. "
+        help="Most tokens of an image, for models that take any resolution. "
         "Default: at most half of the context.",
     ),
 ]

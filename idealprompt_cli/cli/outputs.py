@@ -28,7 +28,7 @@ def is_page(head: bytes) -> bool:
 
 
 def is_drawing(head: bytes) -> bool:
-    """Pictures of `report --png`, which name their maker."""
+    """Images of `report --png`, which name their maker."""
     return head.startswith(b"\x89PNG") and b"idealprompt" in head
 
 

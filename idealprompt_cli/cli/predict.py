@@ -1,4 +1,4 @@
-"""`idealprompt predict`: answers for new pictures, one JSON object a line."""
+"""`idealprompt predict`: answers for new images, one JSON object a line."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ Examples:
   idealprompt predict prompt.yaml --watch inbox -o answers.jsonl --min-probability 0.8
 Each line is a JSON object: image, row or input (what it is about), then label, probability,
 probabilities and seconds, or error. Written answers: answer (or labels) and seconds.
-Pictures that belong together are joined: 'front.jpg;back.jpg'. A line on stdin is a path, or an
+Images that belong together are joined: 'front.jpg;back.jpg'. A line on stdin is a path, or an
 object such as {"image": "photo.jpg", "title": "A red mug"}."""
 
 Images = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="IMAGE|FOLDER|-...",
-        help="Pictures, folders of pictures, or - for paths or JSON Lines from stdin.",
+        help="Images, folders of images, or - for paths or JSON Lines from stdin.",
         show_default=False,
     ),
 ]
@@ -77,7 +77,7 @@ WatchFolder = Annotated[
     typer.Option(
         "--watch",
         metavar="FOLDER",
-        help="Answer for the pictures in this folder and for those that come; Ctrl-C ends.",
+        help="Answer for the images in this folder and for those that come; Ctrl-C ends.",
     ),
 ]
 MinProbability = Annotated[
@@ -132,7 +132,7 @@ def predict(
 ) -> None:
     """Answer for new inputs with an adapted prompt.
 
-    Inputs are pictures, text fields or both; the answers are JSON Lines. An input that cannot be
+    Inputs are images, text fields or both; the answers are JSON Lines. An input that cannot be
     used gets a line with its error; the others are answered, and the exit code is 1.
     """
     from ..artifact import read_artifact
@@ -140,7 +140,7 @@ def predict(
 
     named = images or []
     if not (named or fields or table or watch):
-        raise UsageError("name pictures, a folder, --table, --input or --watch, or - for stdin")
+        raise UsageError("name images, a folder, --table, --input or --watch, or - for stdin")
     check_stdin_once(prompt, named)
     if json and (watch is not None or output != "-"):
         raise UsageError("--json prints one object at the end: leave out --watch and -o")
@@ -150,7 +150,7 @@ def predict(
     console = Console(talk.level)
     artifact = read_artifact(prompt)
     if watch is not None and artifact.task.images != 1:
-        raise UsageError("--watch takes pictures one by one, and this prompt is for several")
+        raise UsageError("--watch takes images one by one, and this prompt is for several")
     done = answered(target)
     _, chosen = choose_prompt(artifact, use)
     needed = fields_of(chosen, prompt)
@@ -229,7 +229,7 @@ def _write(lines: list[str], target: str) -> None:
 
 
 def _answers(asking: Asking, inputs: list[Input]) -> list[dict[str, Any]]:
-    """One object per input, in order. What cannot be read is reported; where a picture turns out to
+    """One object per input, in order. What cannot be read is reported; where an image turns out to
     be damaged only while the model is asked, each is asked about alone."""
     lines: dict[int, dict[str, Any]] = {}
     examples: dict[int, Example] = {}

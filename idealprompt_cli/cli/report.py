@@ -23,7 +23,7 @@ Examples:
   idealprompt report --text
   idealprompt report runs/my_task-20250101-120000 -o report.html
   idealprompt report runs/my_task-20250101-120000 --text
-  idealprompt report runs/my_task-20250101-120000 --png pictures
+  idealprompt report runs/my_task-20250101-120000 --png drawings
 The page is one file: no scripts, no network. With --no-images it names no example."""
 
 Run = Annotated[
@@ -44,7 +44,7 @@ Png = Annotated[
 AsText = Annotated[bool, typer.Option("--text", help="Print it as text instead.")]
 NoImages = Annotated[
     bool,
-    typer.Option("--no-images", help="No pictures, names or texts of examples: to share."),
+    typer.Option("--no-images", help="No images, names or texts of examples: to share."),
 ]
 
 
@@ -58,7 +58,7 @@ def report(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Show a run as a page, as text or as pictures.
+    """Show a run as a page, as text or as drawings.
 
     Verdict, scores, what changed, the tree, the confusions, the worst examples. A run's folder
     holds all of it, an artifact alone only the first part. Needs no model.
@@ -109,11 +109,11 @@ def _check(text: bool, output: str, json: bool, png: Path | None) -> None:
 
 
 def _draw(found: Report, folder: Path) -> list[str]:
-    """Write the pictures, for which a run's folder is needed; their names."""
+    """Write the drawings, for which a run's folder is needed; their names."""
     from ..ui.report import drawings
 
     if folder.is_file():
-        raise ArtifactError(f"{folder}: is a file: name a folder for the pictures")
+        raise ArtifactError(f"{folder}: is a file: name a folder for the drawings")
     drawn = drawings(found)
     if not drawn:
         raise ArtifactError(

@@ -36,7 +36,7 @@ NoPriors = Annotated[
 ]
 NoProbe = Annotated[
     bool,
-    typer.Option("--no-probe", help="Do not report a linear probe on the same pictures."),
+    typer.Option("--no-probe", help="Do not report a linear probe on the same images."),
 ]
 ProposerName = Annotated[
     str,

@@ -1,8 +1,8 @@
-"""How fast the opened model is, from a few timed calls on the task's own pictures and texts.
+"""How fast the opened model is, from a few timed calls on the task's own images and texts.
 
-Pictures are timed as copies whose files differ from the originals, so that no cache knows them: one
+Images are timed as copies whose files differ from the originals, so that no cache knows them: one
 of median size and the largest. Prompts are timed on several examples at a time, as a search asks
-them. Without a task, a small picture of noise stands in, or text alone for a model without eyes.
+them. Without a task, a small image of noise is used, or text alone for a model without a projector.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 TOGETHER = 8
 """Examples in one call at most."""
 PATIENCE = 20.0
-"""Seconds that encoding the pictures of the timed call may take."""
+"""Seconds that encoding the images of the timed call may take."""
 LEAST = 1e-6
 Clock = Callable[[], float]
 _PLAIN_SIZE = (224, 224)
@@ -40,7 +40,7 @@ _QUESTIONS = ("What is shown?", "What colour is it?", "What is around it, and ho
 
 @dataclass(frozen=True)
 class PictureSpeed:
-    """Seconds that a new picture of (width, height) `size` takes, `encoding` by the vision model
+    """Seconds that a new image of (width, height) `size` takes, `encoding` by the vision model
     included."""
 
     size: tuple[int, int]
@@ -73,7 +73,7 @@ class Speeds:
     together: int = 1
 
     def picture(self, pixels: int) -> PictureSpeed:
-        """What a picture of so many pixels takes: between and beside the two measured sizes in
+        """What an image of so many pixels takes: between and beside the two measured sizes in
         proportion, at least a quarter of the median one."""
         first, last = self.pictures[0], self.pictures[-1]
         if last.pixels == first.pixels:
@@ -88,7 +88,7 @@ class Speeds:
 
     def as_dict(self) -> dict[str, object]:
         """For the report, with the names that a reader looks for."""
-        names = ("new_picture", "largest_picture")
+        names = ("new_image", "largest_image")
         found: dict[str, object] = {}
         for name, one in zip(names, self.pictures, strict=False):
             found |= {f"{name}_{key}": value for key, value in one.as_dict().items()}
@@ -105,7 +105,7 @@ class Speeds:
 def measure(
     engine: Engine, folder: Path, task: Task | None = None, clock: Clock = time.perf_counter
 ) -> Speeds:
-    """Time new pictures, prompts of two lengths, and writing. `folder` is for copies of pictures;
+    """Time new images, prompts of two lengths, and writing. `folder` is for copies of images;
     `clock` returns seconds. Raises `ImageError` or `ModelError`."""
     task = task or _made_up(engine, folder)
     timed = _Timed(engine, task, clock)
@@ -122,20 +122,20 @@ def measure(
 
 
 def by_size(examples: Sequence[Example]) -> tuple[Example, Example]:
-    """The examples whose pictures have the median and the greatest number of pixels. Raises
+    """The examples whose images have the median and the greatest number of pixels. Raises
     `ImageError`."""
     ranked = sorted(examples, key=lambda one: sum(map(pixels, one.images)))
     return ranked[len(ranked) // 2], ranked[-1]
 
 
 def pixels(image: Path) -> int:
-    """Pixels of a picture. Raises `ImageError`."""
+    """Pixels of an image. Raises `ImageError`."""
     width, height = image_size(image)
     return width * height
 
 
 def _made_up(engine: Engine, folder: Path) -> Task:
-    """A task of one small picture; where the model takes none, of one sentence."""
+    """A task of one small image; where the model takes none, of one sentence."""
     import numpy as np
     from PIL import Image
 
@@ -157,7 +157,7 @@ class _Timed:
     clock: Clock
 
     def new_picture(self, example: Example, folder: Path) -> PictureSpeed:
-        """The time of an example's pictures when they are new, for one of them."""
+        """The time of an example's images when they are new, for one of them."""
         copies = tuple(_copy(image, folder) for image in example.images)
         one, before = replace(example, images=copies), self._encode_seconds()
         new = self._ask([one], "Now answer:")
@@ -169,7 +169,7 @@ class _Timed:
 
     def prompts(self, examples: Sequence[Example]) -> tuple[float, float]:
         """Seconds of the seed prompt on one of the examples, and of each further token, with the
-        pictures encoded before."""
+        images encoded before."""
         self._ask(examples, "Begin.")
         count = len(examples)
         short = min(self._ask(examples, "Answer:"), self._ask(examples, "Your answer:")) / count
@@ -210,7 +210,7 @@ class _Timed:
 
 
 def _copy(image: Path, folder: Path) -> Path:
-    """The same picture in a file that no cache knows: with bytes after its end, which decoders
+    """The same image in a file that no cache knows: with bytes after its end, which decoders
     ignore, or saved again."""
     copy = folder / f"{secrets.token_hex(4)}{image.suffix}"
     try:

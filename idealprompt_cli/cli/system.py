@@ -24,7 +24,7 @@ _INSTRUCTION_SETS = (
 
 
 def machine(cache: Path) -> dict[str, Any]:
-    """Versions, processor, memory; `cache` is the folder where encoded pictures are kept."""
+    """Versions, processor, memory; `cache` is the folder where encoded images are kept."""
     from ..engines.options import available_cores
 
     return {

@@ -1,4 +1,4 @@
-"""The pictures of a watched folder: those that are there, and those that come."""
+"""The images of a watched folder: those that are there, and those that come."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOST_SKIPPED = 1000
 
 @dataclass
 class Watch:
-    """The pictures in a folder and its sub-folders, each once.
+    """The images in a folder and its sub-folders, each once.
 
     A file that is still being written is not taken yet: it is taken when it has not changed for
     `settle` seconds and can be opened, or when it has not changed for `patience` seconds, whatever
@@ -95,7 +95,7 @@ class Watch:
     def _skip(self, path: Path) -> None:
         if path not in self._skipped and len(self._skipped) < _MOST_SKIPPED:
             self._skipped.add(path)
-            self.say(f"{path}: is a pipe or device, not a picture: skipped.")
+            self.say(f"{path}: is a pipe or device, not an image: skipped.")
 
 
 def _opens(path: Path) -> bool:

@@ -96,7 +96,7 @@ class Metric(Protocol):
 
 
 class Evidence(Protocol):
-    """What the model itself says of the examples that a strategy may be inspired by.
+    """What the model itself says about the examples that may inspire a strategy.
 
     Implemented by `evidence.py`; answers are generated once and kept. Examples that inspire a
     draft are reported, so that the evaluator can leave them out of its score.
@@ -150,7 +150,7 @@ class StrategyContext:
     """What a strategy may look at: never the test split.
 
     `incumbent` is the parent's evaluation. `versions` counts the different texts that the parent
-    has over the folds: asking the model anew for each costs so many times more.
+    has over the folds: asking the model again for each costs that many times more.
     """
 
     task: Task

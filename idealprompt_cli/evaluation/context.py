@@ -44,7 +44,7 @@ class RunContext:
         return self.engine.account
 
     def notify(self, event: Event) -> None:
-        """Tell the observer."""
+        """Send an event to the observer."""
         self.observer.notify(event)
 
     @contextmanager

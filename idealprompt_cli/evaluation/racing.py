@@ -31,9 +31,9 @@ LEAST = 4
 @dataclass(frozen=True)
 class Rules:
     """How hard a race is: the size of the first block, and how sure one must be that a challenger
-    cannot win (against the incumbent; against the leader, None for not at all). `hopeless` says of
-    the answers so far that more of them cannot help, whatever they are. `calibrate`: correct label
-    bias as part of the score."""
+    cannot win (against the incumbent; against the leader, None for not at all). `hopeless` says
+    whether more answers, whatever they are, cannot help. `calibrate`: correct label bias as part
+    of the score."""
 
     first_block: int = FIRST_BLOCK
     level: float = 0.9
@@ -115,7 +115,7 @@ class Race:
         return Finish(candidate, runner.state, evaluation, note, cut)
 
     def _calibrate(self, runners: Sequence[Runner]) -> None:
-        """Fit each one's offsets anew to the answers that it has by now."""
+        """Fit each one's offsets again to the answers that it has by now."""
         if not self.rules.calibrate or self.evaluator.task.answer != "label":
             return
         by_id = {example.id: example for example in self.examples}

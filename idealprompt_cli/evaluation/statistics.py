@@ -257,7 +257,7 @@ def beside_probe(probe: Probe | None, winner: Evaluation) -> str:
     score = probe.test or probe.selection
     low, high = 100 * score.interval.low, 100 * score.interval.high
     return (
-        f" A {probe.name} on the same pictures reaches {100 * score.value:.1f} % "
+        f" A {probe.name} on the same images reaches {100 * score.value:.1f} % "
         f"[{low:.0f}, {high:.0f}]; the prompt {100 * winner.value:.1f} %."
     )
 

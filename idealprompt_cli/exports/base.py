@@ -118,7 +118,7 @@ def chat(
     field: str = "{{{{{name}}}}}",
     escape: Callable[[str], str] = str,
 ) -> list[Any]:
-    """OpenAI-style messages. `image` and `field` are the patterns of a picture's and a field's
+    """OpenAI-style messages. `image` and `field` are the patterns of an image's and a field's
     placeholder; `escape` makes other text safe for what fills them in."""
     number = 0
     found = []
@@ -169,7 +169,7 @@ def field_names(prompt: Prompt) -> tuple[str, ...]:
 
 
 def plain_text(artifact: Artifact, prompt: Prompt, field: str = "{{{name}}}") -> tuple[str, str]:
-    """The system text ("" for none) and the user's, without the pictures. How the answer begins,
+    """The system text ("" for none) and the user's, without the images. How the answer begins,
     where the prompt begins it, is asked for in words."""
     texts = {"system": "", "user": "", "assistant": ""}
     for message in contents(artifact, prompt, field):

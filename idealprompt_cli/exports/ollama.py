@@ -58,7 +58,7 @@ def _modelfile(artifact: Artifact) -> str:
 
 
 def _messages(artifact: Artifact, prompt: Prompt) -> list[dict[str, Any]]:
-    """Ollama's messages: text in one piece, pictures beside it."""
+    """Ollama's messages: text in one piece, images beside it."""
     number = 0
     found = []
     for message in contents(artifact, prompt):

@@ -181,7 +181,7 @@ def _temporary(folder: Path) -> tuple[BinaryIO, Path]:
         handle, name = tempfile.mkstemp(prefix=TEMPORARY, dir=folder)
         with contextlib.suppress(OSError):  # a file system without locks
             try_lock(handle)
-        if Path(name).exists():  # else it was taken for a leftover before it was locked
+        if Path(name).exists():  # else removed as a leftover before it was locked
             return os.fdopen(handle, "wb"), Path(name)
         os.close(handle)
 

@@ -113,21 +113,21 @@ def _check_size(path: Path, size: tuple[int, int]) -> None:
 
 def _unreadable(path: Path, error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
-        return f"{path}: no such picture; check the path"
+        return f"{path}: no such image; check the path"
     if isinstance(error, IsADirectoryError):
-        return f"{path}: is a folder, not a picture; name a file inside it"
+        return f"{path}: is a folder, not an image; name a file inside it"
     if isinstance(error, PermissionError):
         return f"{path}: cannot be read; change its permissions"
     if isinstance(error, OSError) and error.filename == str(path):
-        return f"{path}: {reason(error)}; name a picture file"
+        return f"{path}: {reason(error)}; name an image file"
     if is_regular(path) and path.stat().st_size == 0:
         return f"{path}: the file is empty; replace or remove it"
     if isinstance(error, UnidentifiedImageError):
-        return f"{path}: not a picture in a known format; convert it to PNG or JPEG, or remove it"
+        return f"{path}: not an image in a known format; convert it to PNG or JPEG, or remove it"
     if isinstance(error, MemoryError):
         return f"{path}: needs more memory to decode than there is; make it smaller"
     what = " ".join(str(error).split()) or type(error).__name__
-    return f"{path}: the picture is damaged ({what}); replace or remove it"
+    return f"{path}: the image is damaged ({what}); replace or remove it"
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -20,7 +20,7 @@ class Anls(BestMatch):
     1905.13648)."""
 
     name = "anls"
-    summary = "average normalised Levenshtein similarity, for text read from pictures"
+    summary = "average normalised Levenshtein similarity, for text read from images"
     kinds = ("text",)
 
     def compare(self, predicted: str, right: str) -> float:

@@ -170,11 +170,11 @@ def _demonstrations(prompt: Prompt, images: int) -> str:
 
 
 def readable(message: Message) -> str:
-    """A message's content for people: a picture's place is `[picture]`, apart from the text."""
+    """A message's content for people: an image's place is `[image]`, apart from the text."""
     text, after_picture = "", False
     for piece in message.content:
         picture = isinstance(piece, ImageSlot)
-        shown = "[picture]" if isinstance(piece, ImageSlot) else piece
+        shown = "[image]" if isinstance(piece, ImageSlot) else piece
         touching = text and shown and not text[-1].isspace() and not shown[0].isspace()
         text += (" " if touching and (picture or after_picture) else "") + shown
         after_picture = picture

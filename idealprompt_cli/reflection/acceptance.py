@@ -1,4 +1,4 @@
-"""Whether an edit is better than the incumbent, judged on examples that did not inspire it.
+"""The acceptance test of an edit: better than the incumbent on examples that did not inspire it.
 
 A one-sided sign-flip permutation test (Fisher 1935) on paired differences of (score + squashed
 margin) / 2: with few examples the score alone moves in steps too coarse to test. Edits tried
@@ -48,8 +48,10 @@ class Judgement:
     fixed: tuple[str, ...]
     broke: tuple[str, ...]
 
-    def better(self, level: float, least: float = 0.0) -> bool:
-        """Whether it passes at a level, with a mean gain in score of at least `least`."""
+    def accepted(self, level: float, *, free: bool = False) -> bool:
+        """The acceptance test, at a level; `free` edits, which only offset labels, must also gain
+        at least `FREE_GAIN` and two examples."""
+        least = max(FREE_GAIN, 2 / max(1, self.n)) - 1e-9 if free else 0.0
         return self.n > 0 and self.gain >= least and self.p_value <= level
 
 
@@ -126,11 +128,6 @@ def worst_first(outcomes: Sequence[Outcome]) -> list[str]:
         piles.setdefault(o.gold, []).append(o.example_id)
     longest = max((len(pile) for pile in piles.values()), default=0)
     return [pile[row] for row in range(longest) for pile in piles.values() if row < len(pile)]
-
-
-def least_gain(n: int, free: bool) -> float:
-    """The gain that an edit scored on `n` examples must show; `free`: it only offsets labels."""
-    return max(FREE_GAIN, 2 / max(1, n)) - 1e-9 if free else 0.0
 
 
 def level(round_number: int, alpha: float = ALPHA) -> float:

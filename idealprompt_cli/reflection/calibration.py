@@ -71,7 +71,7 @@ def calibrations(
 _WHY: Mapping[str, str] = {
     "mean": "brings the labels' mean probability to their share",
     "labels": "offsets that make the known labels likeliest",
-    "blank": "corrects what the model answers for a picture without content",
+    "blank": "corrects what the model answers for an image without content",
 }
 
 

@@ -15,7 +15,7 @@ from ..core.results import Evaluation, Outcome, Trial
 from ..evaluation.cross_fitting import Candidate, Fold, derive
 from ..evaluation.racing import Finish
 from ..prompts.serialisation import to_dict
-from .acceptance import Judgement, least_gain
+from .acceptance import Judgement
 from .cases import Confusion, ranked
 
 
@@ -97,8 +97,9 @@ class Tried:
 
     @property
     def passed(self) -> bool:
-        least = least_gain(self.judgement.n, self.proposal.kind.startswith("calibration"))
-        return self.finish.state == "complete" and self.judgement.better(self.level, least)
+        """Whether all examples were scored and the acceptance test is met."""
+        free = self.proposal.kind.startswith("calibration")
+        return self.finish.state == "complete" and self.judgement.accepted(self.level, free=free)
 
     def report(self, parent: Prompt) -> EditReport:
         """Its entry in the artifact's trail."""

@@ -30,7 +30,7 @@ from .policies import Arm, Fresh, Move, Node
 
 # Budgets, in prompts scored in full, from which on describing every picture first pays: below that
 # a few questions are asked instead.
-WORTH_DESCRIBING = 4
+DESCRIBING_PAYS = 4
 
 
 @dataclass
@@ -66,7 +66,7 @@ class Drafter:
         """Have the pictures described, where that leaves enough to score a prompt: most strategies
         read the descriptions, which also say which of them are worth a try."""
         read = any(strategy.reads_descriptions for strategy in strategies)
-        plenty = self.context.account.affordable() >= WORTH_DESCRIBING * len(self.evidence.examples)
+        plenty = self.context.account.affordable() >= DESCRIBING_PAYS * len(self.evidence.examples)
         if read and plenty and len(self.context.task.labels) > 1:
             try:
                 self.evidence.descriptions()

@@ -60,7 +60,7 @@ class TrialRecorder:
         self.context.journal.append_trial(trial)
 
     def report(self, trial: Trial, best: Trial) -> None:
-        """Tell the observer of a trial."""
+        """Report a trial to the observer."""
         account = self.context.account
         self.context.notify(TrialDone(trial, best, account.describe(), account.fraction()))
 

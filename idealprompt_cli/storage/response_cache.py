@@ -132,8 +132,8 @@ class ResponseCache:
 def open_cache(
     path: Path, info: ModelInfo, say: Notice, extra: str = "", limit: int = LIMIT_BYTES
 ) -> ResponseCache | None:
-    """The cache of a model's answers at `path`, or None where none can be kept there (`say` is
-    told why). A file that outgrew `limit` bytes loses the older half of its rows first."""
+    """The cache of a model's answers at `path`, or None where none can be kept there (`say`
+    gets the reason). A file that outgrew `limit` bytes loses the older half of its rows first."""
     try:
         import sqlite3
     except ImportError:  # pragma: no cover

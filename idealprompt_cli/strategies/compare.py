@@ -1,4 +1,4 @@
-"""Have two things in a picture compared, each said before the verdict."""
+"""Have two things in an image compared, each said before the verdict."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ PATTERNS: tuple[tuple[str, Reasoning], ...] = (
 class Compare(Strategy):
     """Whether two things are alike is no word of a description and hard to say at once: a small
     model that names both first has it before its eyes. Of two labels one is then "same" and the
-    other "different"; which is which is read from the labelled pictures."""
+    other "different"; which is which is read from the labelled images."""
 
     name = "compare"
-    summary = "compare two things in the picture by an aspect, each named before the verdict"
+    summary = "compare two things in the image by an aspect, each named before the verdict"
     source = "multimodal chain of thought, arXiv 2302.00923, on relations"
     needs_images = True
     reads_descriptions = True

@@ -22,7 +22,7 @@ TEXT_CUES = (
 
 
 class Cues(Strategy):
-    """One sentence that draws attention to a part of the picture or an attribute of it."""
+    """One sentence that draws attention to a part of the image or an attribute of it."""
 
     name = "cues"
     summary = "say what to look at"

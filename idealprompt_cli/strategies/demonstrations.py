@@ -11,7 +11,7 @@ from ..fitting.word_sources import Source, outlook, sources
 
 
 class Demonstrations(Strategy):
-    """Shows one made-up description per label with its answer. No training picture and no sentence
+    """Shows one made-up description per label with its answer. No training image and no sentence
     about one is copied in: the descriptions are composed of distinctive phrases."""
 
     name = "demonstrations"

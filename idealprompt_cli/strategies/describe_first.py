@@ -13,11 +13,11 @@ class DescribeFirst(Strategy):
     words next to the definitions."""
 
     name = "describe_first"
-    summary = "describe the picture first, then answer"
+    summary = "describe the image first, then answer"
     source = "multimodal chain of thought, arXiv 2302.00923"
 
     def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
         return prompt.reasoning == "none"
 
     def propose(self, prompt: Prompt, context: StrategyContext) -> Sequence[Draft]:
-        return [Draft(prompt.with_(reasoning="describe"), "describes the picture first")]
+        return [Draft(prompt.with_(reasoning="describe"), "describes the image first")]

@@ -1,4 +1,4 @@
-"""Say what kind of pictures these are."""
+"""Say what kind of images these are."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class DomainContext(Strategy):
     """Names the domain, once in general and once by the words that most descriptions share."""
 
     name = "domain_context"
-    summary = "say what kind of pictures these are"
+    summary = "say what kind of images these are"
     source = "data-set summaries in proposed instructions (MIPRO), arXiv 2406.11695"
 
     def applies(self, prompt: Prompt, context: StrategyContext) -> bool:

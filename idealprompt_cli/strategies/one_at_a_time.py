@@ -17,7 +17,7 @@ MAX_VALUES = 6
 class OneAtATime(Strategy):
     """A small model that is to weigh two things at once weighs one: the prompt goes through the
     attributes that the labels rest on, one by one, before it asks. What these are is read from
-    the labels, but the cue names all their values, so it says nothing of any one picture."""
+    the labels, but the cue names all their values, so it says nothing of any one image."""
 
     name = "one_at_a_time"
     summary = "go through the attributes that matter one at a time before the question"

@@ -27,7 +27,7 @@ SHARE = 0.3
 
 
 class AskAnew(Strategy):
-    """Asks generic questions about a few pictures and takes those whose answers come nearest to the
+    """Asks generic questions about a few images and takes those whose answers come nearest to the
     right ones; the user's own question is replaced, so the metric has the last word."""
 
     name = "ask_anew"
@@ -59,7 +59,7 @@ def pool() -> tuple[str, ...]:
 
 
 def ranked(evidence: Evidence, asked: Sequence[str], ids: Sequence[str]) -> list[str]:
-    """The questions, best first, by the pictures `ids` that the evidence has."""
+    """The questions, best first, by the images `ids` that the evidence has."""
     part = evidence.excluding([one.id for one in evidence.examples if one.id not in ids])
     gold = {example.id: example.answer for example in part.examples}
     if not gold or not asked:

@@ -15,7 +15,7 @@ from ..prompts.questions import asking, replaceable
 
 class Reask(Strategy):
     """Finds the generic questions whose short answers tell the labels apart, and reads the answers
-    through verbalisers fitted on all pictures. The parts that explain the private labels are
+    through verbalisers fitted on all images. The parts that explain the private labels are
     dropped: nothing mentions them any more."""
 
     name = "reask"

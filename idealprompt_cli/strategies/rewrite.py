@@ -19,9 +19,9 @@ TOKENS = 48
 
 class Rewrite(Strategy):
     """A model's own wording of a question lies nearer to what it was trained on. What it writes is
-    held to one sentence by a grammar, keeps the labels, and quotes nothing of a training picture.
+    held to one sentence by a grammar, keeps the labels, and quotes nothing of a training image.
     A question that differs between folds is left alone: its one rewording would carry what was
-    learnt on some pictures over to the others."""
+    learnt on some images over to the others."""
 
     name = "rewrite"
     summary = "let a model that can write word the question differently"

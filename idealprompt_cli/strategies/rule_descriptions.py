@@ -23,7 +23,7 @@ class RuleDescriptions(Strategy):
     """No single list of words says a label that is set apart by one attribute from this neighbour
     and by another from that one; a rule of clauses joined by "and" does. It comes from a table of
     two attributes, or where the descriptions speak of none from words. Looking a rule up is easier
-    in words than in a picture, so it is also tried with a description written first."""
+    in words than in an image, so it is also tried with a description written first."""
 
     name = "rule_descriptions"
     summary = "define labels that rest on several attributes by clauses joined with 'and'"

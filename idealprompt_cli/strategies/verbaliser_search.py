@@ -17,7 +17,7 @@ MAX_WORDS = 48
 
 class VerbaliserSearch(Strategy):
     """The words that a model prefers for an image may identify its label even if the question makes
-    little sense to it: scores a word list on every picture and fits which word means which label.
+    little sense to it: scores a word list on every image and fits which word means which label.
     """
 
     name = "verbaliser_search"
@@ -42,8 +42,8 @@ class VerbaliserSearch(Strategy):
 
 
 def _words(prompt: Prompt, context: StrategyContext) -> tuple[str, ...]:
-    """The present words, the model's short answers to the question on a few pictures, words of
-    its descriptions, and the labels themselves. Which label a picture has is not looked at."""
+    """The present words, the model's short answers to the question on a few images, words of
+    its descriptions, and the labels themselves. Which label an image has is not looked at."""
     present = [word for v in prompt.verbalisers for word in v.words]
     asked = context.evidence.sample(3).ask([prompt.question])[0]
     answers = Counter(short_forms(asked).values())

@@ -62,7 +62,7 @@ def find_rows(folder: Path, settings: Settings, *, any_answer: bool = False) -> 
         rows = list(_rows_in(folder, folder, None, settings, any_answer))
     if not rows:
         raise TaskError(
-            f"{folder}: holds no examples: put pictures into one sub-folder per label, or list "
+            f"{folder}: holds no examples: put images into one sub-folder per label, or list "
             "them in a metadata.csv with the columns file_name and label"
         )
     rows = _with_own_ids(rows)
@@ -177,7 +177,7 @@ def _class_rows(root: Path, part: Path, split: Split | None, settings: Settings)
                 "examples in a metadata.csv with that column, or double braces that are text",
             )
         if not pictures and normal(folder.name) in settings.labels:
-            raise TaskError(f"{folder}: holds no pictures: add some, or delete the label")
+            raise TaskError(f"{folder}: holds no images: add some, or delete the label")
         for path in pictures:
             source = f"{part}: class folder {folder.name}/"
             yield Row(_relative(root, path), (path,), (normal(folder.name),), source, split)

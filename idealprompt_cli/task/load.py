@@ -111,7 +111,7 @@ def _check_labels(labels: Sequence[str], splits: Splits, settings: Settings) -> 
 def _check_model(settings: Settings, rows: Sequence[Row]) -> None:
     pictures = any(row.images for row in rows)
     if pictures and settings.model is not None and settings.model.mmproj is None:
-        raise settings.fail("model", "needs mmproj beside it: a picture model is two GGUF files")
+        raise settings.fail("model", "needs mmproj beside it: an image model is two GGUF files")
 
 
 def _report_fields(settings: Settings, rows: Sequence[Row], notify: Notice) -> None:
@@ -125,7 +125,7 @@ def _report_fields(settings: Settings, rows: Sequence[Row], notify: Notice) -> N
             notify(f"{{{name}}} is empty in {empty} of {len(rows)} examples.")
     bare = sum(not row.images for row in rows)
     if 0 < bare < len(rows):
-        notify(f"{bare} of {len(rows)} examples have no picture.")
+        notify(f"{bare} of {len(rows)} examples have no image.")
 
 
 def _contents_of(rows: Sequence[Row], notify: Notice) -> dict[Path, str]:
@@ -137,7 +137,7 @@ def _contents_of(rows: Sequence[Row], notify: Notice) -> dict[Path, str]:
     paths = list(dict.fromkeys(image for row in rows for image in row.images))
     for number, path in enumerate(paths):
         if number and number % MANY == 0:
-            notify(f"Checked {number} of {len(paths)} pictures.")
+            notify(f"Checked {number} of {len(paths)} images.")
         try:
             found[path] = content_hash(path)
             if found[path] not in sound:

@@ -121,7 +121,7 @@ def _check_key(
     guess = nearest(accepted[0], others)
     fix = f"rename {guess!r}?" if guess else "add or rename one"
     if FILE_KEY in accepted:
-        fix += " (without pictures, name a column in the question, such as {text})"
+        fix += " (without images, name a column in the question, such as {text})"
     raise TaskError(f"{source}: no {' or '.join(accepted)} among {', '.join(keys)}: {fix}")
 
 

@@ -58,7 +58,7 @@ def _normal_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def too_many_labels(count: int) -> str:
-    """What to say of more labels than a task may have."""
+    """The message about more labels than a task may have."""
     return f"{count:,} labels are more than the {MOST_LABELS:,} that a task may have: join some"
 
 
@@ -249,7 +249,7 @@ def _model(declared: TaskSettings, section: Section, folder: Path) -> ModelRef |
     if not declared.model and not declared.mmproj:
         return None
     if not declared.model:
-        raise section.fail("mmproj", "needs model beside it: a picture model is two GGUF files")
+        raise section.fail("mmproj", "needs model beside it: an image model is two GGUF files")
     for key in ("model", "mmproj"):
         if is_reference(getattr(declared, key)):
             raise section.fail(

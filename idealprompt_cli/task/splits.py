@@ -86,7 +86,7 @@ def _alike(group: Group) -> list[Group]:
 
 
 def _kind(row: Row) -> str:
-    return "picture" if row.images else "text"
+    return "image" if row.images else "text"
 
 
 def _check_conflicts(groups: Sequence[Group]) -> None:
@@ -130,7 +130,7 @@ def _check_leaks(groups: Sequence[Group], notify: Notice) -> None:
     faults.check()
     if shared:
         notify(
-            f"Warning: {shared} picture(s) are in more than one split, with other texts: held-out "
+            f"Warning: {shared} image(s) are in more than one split, with other texts: held-out "
             "scores may be too good."
         )
 

@@ -90,7 +90,7 @@ class Answers(list[Outcome]):
         ]
         more = len(self) - len(rows)
         note = f"<p>and {more} more</p>" if more else ""
-        return _table(("", "picture", "answer", "probability"), rows) + note
+        return _table(("", "image", "answer", "probability"), rows) + note
 
 
 def adapted(artifact: Artifact) -> Adapted:

@@ -133,7 +133,7 @@ def test_doctor(folder: Path) -> None:
     data = json.loads(call("doctor", "-m", SCRIPT, "--json").stdout)
     assert data["model"]["name"] == "pretend"
     assert data["machine"]["cpus"] >= 1
-    assert "new_picture_seconds" in data["speed"]
+    assert "new_image_seconds" in data["speed"]
     text = call("doctor", "-m", SCRIPT).stdout
     assert "  engine: scripted" in text
 

@@ -53,7 +53,7 @@ class Knowing(FakeVlm):
 def test_a_forecast_adds_up() -> None:
     task = shop_task(16, 40)
     found = forecast(task, Budget(evaluations=800), FakeVlm(), SPEEDS)
-    assert found["pictures"] == 56
+    assert found["images"] == 56
     assert found["encoding_seconds"] == pytest.approx(56 * 1.5)
     tokens = found["tokens_per_evaluation"]
     assert tokens == 2 * len(["Which", "code", "is", "it,", "K7", "or", "M2?"])
@@ -62,7 +62,7 @@ def test_a_forecast_adds_up() -> None:
     assert found["seconds_per_evaluation"] == pytest.approx(each, rel=1e-3)
     work = 800 * each + 16 * 0.3 + 80 * asked
     assert found["seconds"] == pytest.approx(OWN_START + 56 * 2.0 + work, abs=0.1)
-    assert found["in_words"].startswith("about 5 min: 56 pictures to encode (84 s)")
+    assert found["in_words"].startswith("about 5 min: 56 images to encode (84 s)")
 
 
 def test_pictures_of_other_sizes_cost_in_proportion() -> None:
@@ -94,10 +94,10 @@ def test_the_largest_and_the_median_picture_are_measured(tmp_path: Path) -> None
         one.images[0].read_bytes() for one in examples
     }
     shown = speeds.as_dict()
-    assert shown["new_picture_pixels"] == "16x16"
-    assert shown["largest_picture_pixels"] == "400x300"
+    assert shown["new_image_pixels"] == "16x16"
+    assert shown["largest_image_pixels"] == "400x300"
     assert speeds.together == 5
-    assert forecast(task, Budget(100), engine, speeds)["pictures"] == 5
+    assert forecast(task, Budget(100), engine, speeds)["images"] == 5
 
 
 class Seeing(FakeVlm):
@@ -115,11 +115,11 @@ class Seeing(FakeVlm):
         return [Generated("a thing", 3) for _ in requests]
 
 
-def test_pictures_encoded_before_cost_no_encoding() -> None:
+def test_images_encoded_before_cost_no_encoding() -> None:
     task = shop_task(16, 40)
     every, none = (forecast(task, Budget(1), Knowing(k), SPEEDS) for k in (0, 56))
     assert every["seconds"] - none["seconds"] == pytest.approx(56 * 1.5, abs=0.2)
-    assert none["pictures_encoded_before"] == 56
+    assert none["images_encoded_before"] == 56
 
 
 def test_budgets_of_time_and_tokens_are_evaluations_too() -> None:
@@ -171,7 +171,7 @@ def test_facts_of_the_machine(tmp_path: Path) -> None:
 def test_a_task_gets_an_estimate(folder: Path) -> None:
     data = json.loads(call("doctor", folder, "-m", SCRIPT, "--budget", "500", "--json").stdout)
     assert data["search"]["evaluations"] == 500
-    assert data["search"]["pictures"] == 20
+    assert data["search"]["images"] == 20
     assert data["suggestions"] == [] or "busy" in data["suggestions"][0]
     text = call("doctor", folder, "-m", SCRIPT).stdout
     assert "  in words: about " in text
@@ -191,9 +191,9 @@ def test_a_real_model_is_explained(folder: Path, tmp_path: Path) -> None:
     assert any(reason.startswith("threads 1") for reason in model["chosen_because"])
     assert model["projector"] == "janus_pro"
     assert "weights" in model["memory"]
-    assert data["speed"]["new_picture_seconds"] > 0
+    assert data["speed"]["new_image_seconds"] > 0
     assert data["speed"]["prompt_tokens_per_second"] > 0
-    assert data["search"]["pictures_encoded_before"] == 8  # those that were timed
+    assert data["search"]["images_encoded_before"] == 8  # those that were timed
     shown = call(*words, "--memory", "64MiB").stdout
     assert "memory: at most about 64MiB" in shown
 
@@ -208,14 +208,14 @@ def test_a_text_only_model_needs_no_picture(tmp_path: Path, monkeypatch: Any) ->
     result = call("doctor", "intents", *words)
     assert result.exit_code == 0, result.stderr
     data = json.loads(result.stdout)
-    assert data["search"]["pictures"] == 0
+    assert data["search"]["images"] == 0
     assert re.fullmatch(
         r"about .*: \d+ evaluations of about \d+ tokens", data["search"]["in_words"]
     )
-    assert "new_picture_seconds" not in data["speed"]
+    assert "new_image_seconds" not in data["speed"]
     assert data["speed"]["prompt_tokens_per_second"] > 0
     alone = json.loads(call("doctor", *words[:4], "--json").stdout)
-    assert "new_picture_seconds" not in alone["speed"]
+    assert "new_image_seconds" not in alone["speed"]
 
 
 def test_fields_count_in_a_forecast() -> None:

@@ -60,7 +60,7 @@ def test_a_text_model_and_a_task_with_pictures(folder: Path) -> None:
     assert embedded is not None
     Path("model.gguf").symlink_to(embedded.text)
     message = complaint("search", folder, "-m", "model.gguf")
-    assert "takes no pictures; name one with --mmproj" in message
+    assert "takes no images; name one with --mmproj" in message
 
 
 def test_no_model_at_all(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +73,7 @@ def test_a_truncated_picture(folder: Path) -> None:
     Image.effect_noise((64, 64), 50).save(path)
     path.write_bytes(path.read_bytes()[:2000])
     message = complaint("search", folder, "-m", SCRIPT)
-    assert message.startswith(f"error: {path}: the picture is damaged")
+    assert message.startswith(f"error: {path}: the image is damaged")
 
 
 def test_an_unknown_key(folder: Path) -> None:

@@ -108,7 +108,7 @@ def test_predict_as_one_object(folder: Path) -> None:
     assert call("search", folder, "-m", SCRIPT, "-q", "-o", "p.yaml").exit_code == 0
     words = ("predict", "p.yaml", folder / "A/0.png", "gone.png", "-m", SCRIPT, "-q", "--json")
     result = call(*words)
-    assert result.exit_code == 1, "one picture is missing"
+    assert result.exit_code == 1, "one image is missing"
     data = json.loads(result.stdout)
     assert data["failed"] == 1
     assert [one["image"] for one in data["answers"]] == [str(folder / "A/0.png"), "gone.png"]

@@ -89,7 +89,7 @@ def test_a_linear_probe_is_reported_unless_it_is_declined(
     made = call("search", folder, "-m", pair[0], "-o", "p.yaml", "--budget", "30")
     assert made.exit_code == 0, made.stderr
     assert "\nlinear probe " in made.stdout
-    assert "A linear probe on the same pictures reaches" in made.stdout
+    assert "A linear probe on the same images reaches" in made.stdout
     scores = yaml.safe_load(Path("p.yaml").read_text())["scores"]
     assert scores["probe"]["test"]["n"] == scores["winner"]["test"]["n"]
     made = call("search", folder, "-m", pair[0], "-o", "q.yaml", "--budget", "30", "--no-probe")

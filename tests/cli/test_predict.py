@@ -39,14 +39,14 @@ def test_predict(prompt: Path, folder: Path) -> None:
 
 def test_predict_goes_on_past_a_bad_picture(prompt: Path, folder: Path) -> None:
     bad = folder / "bad.png"
-    bad.write_text("no picture")
+    bad.write_text("no image")
     names = [folder / "A/0.png", "none.png", bad, folder / "B/0.png"]
     result = call("predict", prompt, "-", stdin="".join(f"{name}\n" for name in names))
     assert result.exit_code == 1
     lines = [json.loads(line) for line in result.stdout.splitlines()]
     assert [line.get("label") for line in lines] == ["A", None, None, "B"]
-    assert "no such picture" in lines[1]["error"]
-    assert "not a picture" in lines[2]["error"]
+    assert "no such image" in lines[1]["error"]
+    assert "not an image" in lines[2]["error"]
 
 
 def test_predict_answers_a_slow_pipe_at_once(prompt: Path, folder: Path) -> None:
@@ -69,7 +69,7 @@ def test_predict_for_several_pictures_at_a_time(prompt: Path, folder: Path) -> N
     result = call("predict", prompt, pair, folder / "A/0.png", "-q")
     lines = [json.loads(line) for line in result.stdout.splitlines()]
     assert lines[0]["label"] == "A"
-    assert "the prompt takes 2 picture(s) and this has 1" in lines[1]["error"]
+    assert "the prompt takes 2 image(s) and this has 1" in lines[1]["error"]
 
 
 def test_predict_abstains(prompt: Path, folder: Path) -> None:
@@ -87,7 +87,7 @@ def test_predict_abstains(prompt: Path, folder: Path) -> None:
 def test_predict_needs_an_image(prompt: Path) -> None:
     result = call("predict", prompt)
     assert result.exit_code == 2
-    assert "name pictures, a folder, --table, --input or --watch, or - for stdin" in result.stderr
+    assert "name images, a folder, --table, --input or --watch, or - for stdin" in result.stderr
     assert "no such folder" in call("predict", prompt, "--watch", "none").stderr
 
 
@@ -128,7 +128,7 @@ def test_the_watched_folder(tmp_path: Path, make_picture: MakePicture) -> None:
     clock.write(watched / "notes.txt", b"x")
     for _ in range(5):
         clock.now += 1
-        assert watch.ready() == [], "half a picture is waited for"
+        assert watch.ready() == [], "half an image is waited for"
     clock.write(watched / "new.png", whole)
     assert watch.ready() == []
     clock.now += 1
@@ -204,8 +204,8 @@ def test_watching_ends_cleanly(prompt: Path, folder: Path, number: signal.Signal
 
 
 def test_predict_a_folder(prompt: Path, folder: Path) -> None:
-    (folder / "A/.hidden.png").write_text("not a picture")
-    (folder / "A/notes.txt").write_text("not a picture")
+    (folder / "A/.hidden.png").write_text("not an image")
+    (folder / "A/notes.txt").write_text("not an image")
     result = call("predict", prompt, folder / "A", folder / "B/1.png", "-q")
     assert result.exit_code == 0, result.stderr
     lines = [json.loads(line) for line in result.stdout.splitlines()]
@@ -216,7 +216,7 @@ def test_predict_a_folder(prompt: Path, folder: Path) -> None:
     assert empty.exit_code == 1
     assert json.loads(empty.stdout) == {
         "image": "empty",
-        "error": "empty: the folder has no pictures",
+        "error": "empty: the folder has no images",
     }
 
 
@@ -226,7 +226,7 @@ def test_predict_a_table_and_json_lines(prompt: Path, folder: Path) -> None:
     assert (table.exit_code, table.stdout) == (1, "")
     lines = [json.loads(line) for line in Path("answers.jsonl").read_text().splitlines()]
     assert [(line["row"], line.get("label")) for line in lines] == [(2, "A"), (3, None), (4, "B")]
-    assert "no such picture" in lines[1]["error"]
+    assert "no such image" in lines[1]["error"]
     call("predict", prompt, "--table", folder / "rows.csv", "-q", "-o", "answers.jsonl")
     more = Path("answers.jsonl").read_text().splitlines()[len(lines) :]
     assert [json.loads(line)["row"] for line in more] == [3], "only the row without an answer"

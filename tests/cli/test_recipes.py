@@ -81,7 +81,7 @@ def test_does_the_title_fit_the_picture(make_picture: MakePicture) -> None:
     for number, path in enumerate(sorted(Path().glob("*.png"))):
         title = "a red cup" if number % 2 else "a blue cup"
         lines.append((path.name, title, "yes" if path.name.startswith(title[2:5]) else "no"))
-    asked = "Does the title '{title}' fit the picture?"
+    asked = "Does the title '{title}' fit the image?"
     run("init", "fits", "--from", table("t.csv", ("file", "title", "fits"), lines),
         "--question", asked)  # fmt: skip
     rules: list[dict[str, object]] = [
@@ -123,7 +123,7 @@ def test_a_table_of_44446_products_with_ids() -> None:
     task = load_task(Path("shop"))
     assert (len(task.train), len(task.test)) == (32, 200)
     assert task.metric == "balanced_accuracy"
-    assert "36326 rows name a picture that is not there and are left out" in out
+    assert "36326 rows name an image that is not there and are left out" in out
     assert {one.answer for one in task.train} == set(task.labels)
 
 

@@ -101,7 +101,7 @@ def test_another_machine(task: Path) -> None:
 def test_a_server_without_pictures(task: Path, server: str, behaviour: Behaviour) -> None:
     behaviour.vision = False
     message = complaint(call("search", task, "--server", server))
-    assert message.endswith("the model toy takes no pictures: start llama-server with --mmproj")
+    assert message.endswith("the model toy takes no images: start llama-server with --mmproj")
 
 
 def test_a_server_that_is_lost_in_the_middle(task: Path, server: str, behaviour: Behaviour) -> None:

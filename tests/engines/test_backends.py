@@ -304,7 +304,7 @@ def test_bad_requests_are_clear(
         engines["batched"].score([ScoreRequest(base.messages, (pictures[0],) * 2, OPTIONS)])
     with pytest.raises(ModelError, match="option"):
         engines["batched"].score([ScoreRequest(base.messages, base.images, ("red", ""))])
-    with pytest.raises(ImageError, match="no such picture"):
+    with pytest.raises(ImageError, match="no such image"):
         engines["batched"].score([ask("describe", tmp_path / "gone.png")])
     assert engines["batched"].score([]) == []
 

@@ -89,7 +89,7 @@ def test_what_it_says_of_itself(theirs: Engine, server: str) -> None:
     assert (info.engine, info.path, info.mode) == ("http", server, "exact")
     assert info.architecture
     assert info.n_ctx > 0
-    assert info.details["pictures"] == "yes"
+    assert info.details["images"] == "yes"
 
 
 def test_tokens_are_counted_alike(ours: Engine, theirs: Engine) -> None:

@@ -135,7 +135,7 @@ def least_memory(ref: ModelRef, cache: Path) -> int:
 def test_little_memory_changes_no_answer(tmp_path: Path) -> None:
     ref = ModelRef(*write_pair("janus", tmp_path))
     images = new_pictures(tmp_path, 3, 12)
-    questions = ("What?", "What is in the picture?", "describe " * 40)
+    questions = ("What?", "What is in the image?", "describe " * 40)
     requests = [ScoreRequest(ask(q), (i,), ("red", "a cup")) for q in questions for i in images]
     writing = [GenerateRequest(ask("?"), (image,), 4) for image in images]
     with budget(ref, tmp_path / "rich", 1 << 30) as rich:

@@ -83,7 +83,7 @@ def test_no_examples_are_refused() -> None:
         probe.probes(rows, labels, rows[:0], [])
 
 
-class Telling:
+class Revealing:
     """Embeddings that show the label in the pictures' names, as far as `signal` goes."""
 
     def __init__(self, examples: Sequence[Example], signal: float) -> None:
@@ -105,7 +105,7 @@ def test_a_task_s_probe_is_cross_validated_and_tested(
     signal: float, least: float, most: float
 ) -> None:
     task = shop_task(24, 40)
-    engine = Telling((*task.train, *task.test), signal)
+    engine = Revealing((*task.train, *task.test), signal)
     assert isinstance(engine, Embeds)
     found = probe.fit_probe(task, metrics.get("accuracy"), engine)
     assert found is not None
@@ -117,7 +117,7 @@ def test_a_task_s_probe_is_cross_validated_and_tested(
 
 def test_tasks_without_labels_or_pictures_have_no_probe() -> None:
     task = shop_task(12, 12)
-    engine, metric = Telling((*task.train, *task.test), 1.0), metrics.get("accuracy")
+    engine, metric = Revealing((*task.train, *task.test), 1.0), metrics.get("accuracy")
     assert probe.fit_probe(replace(task, labels=()), metric, engine) is None
     bare = replace(task.train[0], images=())
     assert probe.fit_probe(replace(task, train=(bare, *task.train[1:])), metric, engine) is None
@@ -125,7 +125,7 @@ def test_tasks_without_labels_or_pictures_have_no_probe() -> None:
 
 def test_without_a_test_split_the_cross_validated_score_is_all() -> None:
     task = replace(shop_task(12, 12), test=())
-    found = probe.fit_probe(task, metrics.get("accuracy"), Telling(task.train, 8.0))
+    found = probe.fit_probe(task, metrics.get("accuracy"), Revealing(task.train, 8.0))
     assert found is not None
     assert found.test is None
     assert found.selection.value > 0.9

@@ -176,7 +176,7 @@ def test_promptfoo_is_yaml(artifact: Artifact) -> None:
 def test_the_command(prompt: Path) -> None:
     result = call("export", prompt, "--to", "text", "-q")
     assert result.exit_code == 0, result.stderr
-    assert result.stdout.startswith("user: [picture] ")
+    assert result.stdout.startswith("user: [image] ")
     assert call("export", prompt, "--to", "gbnf", "-o", "g.gbnf", "-q").stdout == ""
     assert Path("g.gbnf").read_text().startswith("root ::= ")
     wrong = call("export", prompt, "--to", "olama")
@@ -185,7 +185,7 @@ def test_the_command(prompt: Path) -> None:
     listed = call("export", "--help").stdout
     assert all(name in listed for name in EXPORTS)
     piped = call("export", "-", "--to", "text", "--use", "baseline", stdin=prompt.read_text())
-    assert piped.stdout == "user: [picture] Which code?\n"
+    assert piped.stdout == "user: [image] Which code?\n"
 
 
 FIELDS = Prompt("Does {title} by {the maker} fit {{it}}?", context="Not a {placeholder}.")

@@ -118,16 +118,16 @@ def test_misfortunes(tmp_path: Path) -> None:
     (tmp_path / "empty.png").touch()
     (tmp_path / "words.jpg").write_text("not a picture at all")
     for name, reason in (
-        ("gone.png", "no such picture"),
+        ("gone.png", "no such image"),
         ("empty.png", "empty"),
-        ("words.jpg", "not a picture"),
+        ("words.jpg", "not an image"),
         (".", "folder"),
     ):
         with pytest.raises(ImageError, match=reason):
             images.open_rgb(tmp_path / name)
-    with pytest.raises(ImageError, match="no such picture"):
+    with pytest.raises(ImageError, match="no such image"):
         images.content_hash(tmp_path / "gone.png")
-    with pytest.raises(ImageError, match="no such picture"):
+    with pytest.raises(ImageError, match="no such image"):
         images.image_size(tmp_path / "gone.png")
 
 
@@ -169,9 +169,9 @@ def test_only_the_meant_formats_are_decoded(
     monkeypatch.setattr("subprocess.Popen", started)
     path = tmp_path / name
     path.write_bytes(EPS)
-    with pytest.raises(ImageError, match="not a picture in a known format"):
+    with pytest.raises(ImageError, match="not an image in a known format"):
         open_rgb(path)
-    with pytest.raises(ImageError, match="not a picture in a known format"):
+    with pytest.raises(ImageError, match="not an image in a known format"):
         image_size(path)
 
 

@@ -181,10 +181,10 @@ def test_people_read_a_prompt_as_the_model_gets_it() -> None:
         return readable(render(Prompt(asked, **parts), (), images)[-1])  # type: ignore[arg-type]
 
     assert read("Does '{title}' fit?", 0) == "Does '{title}' fit?"
-    assert read("{title}'s maker?", 2) == "[picture] [picture] {title}'s maker?"
-    assert read("Fits {title}", 1, image_position="after") == "Fits {title} [picture]"
+    assert read("{title}'s maker?", 2) == "[image] [image] {title}'s maker?"
+    assert read("Fits {title}", 1, image_position="after") == "Fits {title} [image]"
     assert readable(Message("user", ("Two  blanks.\n", ImageSlot(), "\nEnd."))) == (
-        "Two  blanks.\n[picture]\nEnd."
+        "Two  blanks.\n[image]\nEnd."
     )
 
 

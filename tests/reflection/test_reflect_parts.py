@@ -108,7 +108,7 @@ def test_under_chance_an_edit_is_rarely_accepted() -> None:
     for _ in range(300):
         old = [outcome(str(i), "AB"[i % 2], rng.uniform(0.05, 0.95)) for i in range(12)]
         new = [outcome(str(i), "AB"[i % 2], rng.uniform(0.05, 0.95)) for i in range(12)]
-        accepted += judge(old, new).better(0.05)
+        accepted += judge(old, new).accepted(0.05)
     assert accepted <= 300 * 0.08
 
 
@@ -119,7 +119,7 @@ def test_inspiring_examples_are_left_out_of_the_test() -> None:
     assert (both.n, outside.n) == (6, 3)
     assert both.p_value < outside.p_value == 1.0
     assert outside.fixed == ("0", "1", "2")
-    assert not outside.better(0.5)
+    assert not outside.accepted(0.5)
 
 
 def test_edits_that_do_the_same_cost_one_correction() -> None:
@@ -143,7 +143,7 @@ def test_together_under_chance_an_edit_is_rarely_accepted() -> None:
         return [outcome(str(i), "AB"[i % 2], rng.uniform(0.05, 0.95)) for i in range(10)]
 
     accepted = sum(
-        any(j.better(0.1) for j in judge_all(drawn(), [Challenge(drawn()) for _ in range(6)]))
+        any(j.accepted(0.1) for j in judge_all(drawn(), [Challenge(drawn()) for _ in range(6)]))
         for _ in range(200)
     )
     assert accepted <= 200 * 0.15

@@ -123,6 +123,6 @@ def run_result(*, winner: Prompt | None = None, tested: bool = True) -> RunResul
         cost=Cost(96, 4321, 12.3456),
         stop="evaluations",
         seed=3,
-        verdict="Better by 44 points on 9 held-out pictures: 95 % sure? No.",
+        verdict="Better by 44 points on 9 held-out examples: 95 % sure? No.",
         recommended="baseline",
     )

@@ -56,7 +56,7 @@ def test_pictures_with_texts_and_without(tmp_path: Path, make_picture: MakePictu
         ("1.png", "", 1),
         ("2.png", "c", 1),
     ]
-    assert heard == ["{Title} is empty in 1 of 5 examples.", "1 of 5 examples have no picture."]
+    assert heard == ["{Title} is empty in 1 of 5 examples.", "1 of 5 examples have no image."]
 
 
 def test_a_question_for_each_row(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_a_question_for_each_row(tmp_path: Path) -> None:
         ("{}?", "task.yaml:1: question: has a '{}' that names no field: double braces that are"),
         ("{text", "task.yaml:1: question: has a '{' that names no field"),
         ('as JSON: {{"a": {text}}', "has a '}' that names no field"),
-        ("What is it?", ":1: no file_name among text, label: add or rename one (without pictures"),
+        ("What is it?", ":1: no file_name among text, label: add or rename one (without images"),
     ],
 )
 def test_placeholders_are_checked(tmp_path: Path, question: str, problem: str) -> None:

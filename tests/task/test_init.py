@@ -55,7 +55,7 @@ def test_class_folders_from_elsewhere_are_linked(tmp_path: Path, make_picture: M
     task = load_task(tmp_path / "task")
     assert task.question == "Good, or bad: 'x'?"
     assert task.train[0].images[0].is_symlink()
-    assert "pictures: 10 links" in result.stdout
+    assert "images: 10 links" in result.stdout
     assert "EDIT" not in (tmp_path / "task/task.yaml").read_text()
 
 
@@ -122,7 +122,7 @@ def test_a_table_with_columns_of_any_name(tmp_path: Path, make_picture: MakePict
     assert result.exit_code == 0, result.stderr
     data = json.loads(result.stdout)
     assert data["labels"] == {"ok": 4, "scrap": 4}
-    assert data["label"] == "columns 'Image' (picture) and 'class' (label)"
+    assert data["label"] == "columns 'Image' (image) and 'class' (label)"
     assert (tmp_path / "task/metadata.csv").read_text().startswith("file_name,label\n")
     words = ("init", tmp_path / "t", "--from", tmp_path / "log.csv")
     missing = call(*words, "--label-column", "klass")
@@ -130,7 +130,7 @@ def test_a_table_with_columns_of_any_name(tmp_path: Path, make_picture: MakePict
     assert "no column 'klass' among number, Image, class: did you mean class?" in missing.stderr
     (tmp_path / "log.csv").write_text("image,class\nnone.png,a\n")
     gone = call(*words)
-    assert "log.csv:2: 'none.png': no such picture" in gone.stderr
+    assert "log.csv:2: 'none.png': no such image" in gone.stderr
 
 
 def test_columns_are_known_by_what_is_in_them(tmp_path: Path, make_picture: MakePicture) -> None:
@@ -140,13 +140,13 @@ def test_columns_are_known_by_what_is_in_them(tmp_path: Path, make_picture: Make
     log.write_text("Foto,Güte\n" + "".join(f"{file},{grade}\n" for file, grade, _ in rows))
     result = call("init", task, "--from", log, "--json")
     assert result.exit_code == 0, result.stderr
-    assert json.loads(result.stdout)["label"] == "columns 'Foto' (picture) and 'Güte' (label)"
+    assert json.loads(result.stdout)["label"] == "columns 'Foto' (image) and 'Güte' (label)"
     log.write_text(
         "Foto,Güte,Nr\n"
         + "".join(f"{file},{grade},{n}\n" for n, (file, grade, _) in enumerate(rows))
     )
     numbered = call("init", tmp_path / "numbered", "--from", log, "--json")
-    assert json.loads(numbered.stdout)["label"] == "columns 'Foto' (picture) and 'Güte' (label)"
+    assert json.loads(numbered.stdout)["label"] == "columns 'Foto' (image) and 'Güte' (label)"
     log.write_text("Foto,Güte,Tag\n" + "".join(",".join(row) + "\n" for row in rows))
     several = call("init", tmp_path / "other", "--from", log)
     assert "none of the columns Güte, Tag is evidently the answer: name it" in several.stderr
@@ -188,7 +188,7 @@ def test_the_result_can_be_searched(
     [
         (["a.png;K7", "b.png;M2", "a.png;M2"], "l.csv:4: 'a.png' is listed twice (first: "),
         (["a.png;K7", "b.png;K7"], "l.csv: every example has the label 'K7' (by columns"),
-        (["a.png;K7", "bad.png;M2"], "bad.png: not a picture in a known format"),
+        (["a.png;K7", "bad.png;M2"], "bad.png: not an image in a known format"),
     ],
 )
 def test_what_cannot_be_used_leaves_nothing_behind(

@@ -61,11 +61,11 @@ def test_ids_missing_pictures_and_a_sample(tmp_path: Path, make_picture: MakePic
     sample = ("--train", 10, "--test", 20, "--min-per-label", 2, "--seed", 5)
     out = made(tmp_path / "task", table, *TEMPLATE, "--skip-missing", *sample)
     for line in (
-        "label by columns 'images/{id}.jpg' (picture) and 'label' (label)",
-        "  500 rows name a picture that is not there and are left out",
+        "label by columns 'images/{id}.jpg' (image) and 'label' (label)",
+        "  500 rows name an image that is not there and are left out",
         "  1 rows with NA for an answer are left out",
         "  1 rows have no answer and are left out",
-        "  9 pictures in the same folders have no row that is used",
+        "  9 images in the same folders have no row that is used",
         "  1 labels with fewer than 2 examples are left out (1 examples): rare",
         "  30 of 51 examples are drawn (seed 5)",
         "  columns that are not used: colour",
@@ -85,8 +85,8 @@ def test_without_skip_missing_every_fault_is_listed(
     pictures(tmp_path, 3, make_picture)
     table = write_csv(tmp_path / "shop.csv", [*rows(30), (1, "x", "")], HEADER)
     message = refused(tmp_path / "task", table, *TEMPLATE)
-    assert message.startswith(f"error: {table}:5: 'images/3.jpg': no such picture: fix the name")
-    assert message.count("no such picture") == 20
+    assert message.startswith(f"error: {table}:5: 'images/3.jpg': no such image: fix the name")
+    assert message.count("no such image") == 20
     assert "and 8 more (28 in all)" in message
 
 
@@ -103,7 +103,7 @@ def test_texts_alone(tmp_path: Path) -> None:
     table = write_csv(tmp_path / "t.csv", lines, ("text", "intent", "number"))
     out = made(tmp_path / "task", table)
     assert "columns 'text' (text) and 'intent' (label)" in out
-    assert "pictures: none" in out
+    assert "images: none" in out
     task = load_task(tmp_path / "task")
     assert (task.question, task.fields) == ("{text}\nWhich is it, A or B?", ("text",))
     assert (tmp_path / "task/metadata.csv").read_text().startswith("text,label\ntext 0,A\n")
@@ -158,7 +158,7 @@ def test_a_question_with_a_field(tmp_path: Path, make_picture: MakePicture) -> N
     lines = [(f"images/{n}.jpg", f"cup {n}", "yes" if n % 2 else "no") for n in range(8)]
     table = write_csv(tmp_path / "fits.csv", lines, ("photo", "title", "fits"))
     out = made(tmp_path / "task", table, "--question", "Does {title} fit? {{sure}}")
-    assert "'photo' (picture), 'title' (text) and 'fits' (label)" in out
+    assert "'photo' (image), 'title' (text) and 'fits' (label)" in out
     assert load_task(tmp_path / "task").fields == ("title",)
     wrong = refused(tmp_path / "other", table, "--question", "Does {titel} fit?")
     assert "no column 'titel' among photo, title, fits: did you mean title?" in wrong
@@ -391,7 +391,7 @@ def test_any_text_survives(
 
 def test_a_failure_leaves_no_folder(tmp_path: Path, make_picture: MakePicture) -> None:
     pictures(tmp_path, 4, make_picture)
-    (tmp_path / "images/1.jpg").write_text("not a picture")
+    (tmp_path / "images/1.jpg").write_text("not an image")
     lines = [(f"images/{n}.jpg", "AB"[n % 2]) for n in range(4)]
     table = write_csv(tmp_path / "t.csv", lines, ("image", "label"))
     result = call("init", tmp_path / "new/deep/task", "--from", table)
@@ -406,7 +406,7 @@ def test_messages_name_the_users_own_lines(tmp_path: Path, make_picture: MakePic
     lines = [(f"images/{n}.jpg", "AB"[n % 2]) for n in range(4)]
     table = write_csv(tmp_path / "t.csv", lines, ("image", "label"))
     message = refused(tmp_path / "task", table)
-    assert message.startswith(f"error: {table}:5: pictures/images/3.jpg is the same picture as")
+    assert message.startswith(f"error: {table}:5: pictures/images/3.jpg is the same image as")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")

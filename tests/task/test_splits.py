@@ -102,7 +102,7 @@ def test_the_same_picture_in_two_splits_with_other_texts_is_a_warning(
     (tmp_path / "task.yaml").write_text("question: '{q}'\n")
     heard: list[str] = []
     assert sizes(load_task(tmp_path, notify=heard.append)) == (2, 0, 1)
-    assert heard[0].startswith("Warning: 1 picture(s) are in more than one split, with other texts")
+    assert heard[0].startswith("Warning: 1 image(s) are in more than one split, with other texts")
 
 
 # --- samples of many -----------------------------------------------------------------------------

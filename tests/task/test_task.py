@@ -122,7 +122,7 @@ def test_copies_of_a_picture_stay_on_one_side(make_task: MakeTask) -> None:
     for number in range(6):
         assert sides[f"{number}.png"] == sides[f"copy{number}.png"]
     assert heard == [
-        "6 picture(s) are there more than once, such as A/0.png and A/copy0.png; each copy counts"
+        "6 image(s) are there more than once, such as A/0.png and A/copy0.png; each copy counts"
     ]
 
 

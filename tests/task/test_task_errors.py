@@ -78,13 +78,13 @@ def test_no_task_yaml(tmp_path: Path, make_picture: MakePicture) -> None:
 
 def test_no_examples(tmp_path: Path) -> None:
     (tmp_path / "task.yaml").write_text("question: q\n")
-    assert complaint(tmp_path).startswith("DIR: holds no examples: put pictures into one sub-fol")
+    assert complaint(tmp_path).startswith("DIR: holds no examples: put images into one sub-fol")
 
 
 def test_an_empty_class_folder(make_task: MakeTask) -> None:
     folder = make_task("question: q\nlabels: [A, B, C]\n")
     (folder / "C").mkdir()
-    assert complaint(folder) == "DIR/C: holds no pictures: add some, or delete the label"
+    assert complaint(folder) == "DIR/C: holds no images: add some, or delete the label"
 
 
 def test_one_label_only(make_task: MakeTask) -> None:
@@ -100,20 +100,20 @@ def test_a_truncated_picture(make_task: MakeTask) -> None:
         Image.effect_noise((64, 64), 50).save(path)
         path.write_bytes(path.read_bytes()[:2000])
     message = complaint(folder)
-    assert message.startswith("DIR/A/0.png: the picture is damaged")
-    assert "\n  DIR/B/0.png: the picture is damaged" in message
+    assert message.startswith("DIR/A/0.png: the image is damaged")
+    assert "\n  DIR/B/0.png: the image is damaged" in message
 
 
 def test_a_file_that_is_no_picture(make_task: MakeTask) -> None:
     folder = make_task()
-    (folder / "A" / "scan.pdf").write_text("no picture")
-    assert complaint(folder).startswith("DIR/A/scan.pdf: not a picture in a known format")
+    (folder / "A" / "scan.pdf").write_text("no image")
+    assert complaint(folder).startswith("DIR/A/scan.pdf: not an image in a known format")
 
 
 def test_the_same_picture_under_two_labels(make_task: MakeTask) -> None:
     folder = make_task()
     shutil.copy(folder / "A" / "0.png", folder / "B" / "copy.png")
-    assert "is the same picture as A/0.png but 'B' instead of 'A'" in complaint(folder)
+    assert "is the same image as A/0.png but 'B' instead of 'A'" in complaint(folder)
 
 
 def split_task(folder: Path, make_picture: MakePicture) -> Path:
@@ -126,7 +126,7 @@ def split_task(folder: Path, make_picture: MakePicture) -> Path:
 def test_the_same_picture_in_train_and_test(tmp_path: Path, make_picture: MakePicture) -> None:
     folder = split_task(tmp_path, make_picture)
     shutil.copy(folder / "train/A/x.png", folder / "test/A/y.png")
-    assert "test/A/y.png is the same picture as train/A/x.png" in complaint(folder)
+    assert "test/A/y.png is the same image as train/A/x.png" in complaint(folder)
 
 
 def test_a_label_in_test_only(tmp_path: Path, make_picture: MakePicture) -> None:
@@ -212,7 +212,7 @@ def test_a_table_that_is_not_utf8(tmp_path: Path) -> None:
 def test_broken_link(make_task: MakeTask) -> None:
     folder = make_task()
     (folder / "A" / "gone.png").symlink_to(folder / "nowhere.png")
-    with pytest.raises(TaskError, match="no such picture"):
+    with pytest.raises(TaskError, match="no such image"):
         load_task(folder)
 
 

@@ -199,7 +199,7 @@ def test_the_time_left_follows_the_speed_of_the_last_minutes() -> None:
 
 def test_counting(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, stream = Clock(), io.StringIO()
-    with Console(stream=stream).counting("test pictures", 40, clock) as add:
+    with Console(stream=stream).counting("test images", 40, clock) as add:
         clock.now = 5.0
         add(8)
         clock.now = 60.0
@@ -207,17 +207,17 @@ def test_counting(monkeypatch: pytest.MonkeyPatch) -> None:
         counter = getattr(add, "__self__")  # noqa: B009
         counter.tick()
         counter.tick()
-    assert stream.getvalue() == "  test pictures: 10 of 40 answers, about 3 min left\n"
+    assert stream.getvalue() == "  test images: 10 of 40 answers, about 3 min left\n"
     monkeypatch.setenv("TERM", "xterm")
     terminal = Terminal()
     console = Console(stream=terminal)
-    with console.counting("test pictures", 4) as add:
+    with console.counting("test images", 4) as add:
         add(4)
         console.write("A notice.")
     shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", terminal.getvalue())
     assert "A notice." in shown
     assert "100%" not in shown, "full before it is done"
-    with Console(-1, stream).counting("test pictures", 4) as add:
+    with Console(-1, stream).counting("test images", 4) as add:
         add(4)
 
 

@@ -36,7 +36,7 @@ def test_the_table() -> None:
     assert lines[0] == "codes: accuracy   selection (6 examples)   held-out test (9 examples)"
     assert lines[2] == "seed prompt        33.3 %  [21.0, 43.3]     33.3 %  [21.0, 43.3]"
     assert lines[3] == "adapted prompt     83.3 %  [71.0, 93.3]     77.8 %  [65.4, 87.8]"
-    assert "Better by 44 points on 9 held-out pictures: 95 % sure? No." in lines
+    assert "Better by 44 points on 9 held-out examples: 95 % sure? No." in lines
     assert any(line.startswith("Recommended: the seed prompt, which eval and") for line in lines)
     assert "[bold]not markup[/bold]" in text
     assert "  striped, stripes = K7" in lines

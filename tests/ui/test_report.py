@@ -212,7 +212,7 @@ def test_labels_are_cut_where_another_stands_to_their_right_and_behind_a_word() 
     drawn = tree_svg(many, (0, 4))
     width = int(re.search(r'width="(\d+)"', drawn)[1])  # type: ignore[index]
     places = re.findall(r'<text x="([\d.]+)"[^>]*>([^<]*)', drawn)
-    assert all(float(x) + 6.3 * len(words) <= width for x, words in places), "inside the picture"
+    assert all(float(x) + 6.3 * len(words) <= width for x, words in places), "inside the image"
 
 
 def test_changes_put_together_are_both_texts() -> None:
@@ -267,7 +267,7 @@ def test_drawings(run: Path) -> None:
     assert alone.exit_code == 1
     assert "has no tree to draw, it is the artifact alone" in alone.stderr
     into = call("report", run, "--png", "r.html")
-    assert into.stderr == "error: r.html: is a file: name a folder for the pictures\n"
+    assert into.stderr == "error: r.html: is a file: name a folder for the drawings\n"
 
 
 def test_png_without_the_extra_is_one_line(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,8 +82,8 @@ class HttpEngine:
             slots = sum(not isinstance(p, str) for m in request.messages for p in m.content)
             if slots != len(request.images):
                 raise ModelError(
-                    f"a prompt has {slots} picture slots and was given {len(request.images)} "
-                    "pictures; give it one for each"
+                    f"a prompt has {slots} image slots and was given {len(request.images)} "
+                    "images; give it one for each"
                 )
             if slots and self._server.vision is False:
                 fix = (
@@ -92,7 +92,7 @@ class HttpEngine:
                     else "choose a model that does with --server-model"
                 )
                 raise ModelError(
-                    f"{self._server.url}: the model {self._server.model} takes no pictures: {fix}"
+                    f"{self._server.url}: the model {self._server.model} takes no images: {fix}"
                 )
 
 

@@ -57,7 +57,7 @@ class Server:
             details={
                 "server": f"{self.kind} {self.version}".strip(),
                 "parameters": str(self.n_params or ""),
-                "pictures": vision,
+                "images": vision,
                 "side_by_side": str(self.slots),
                 "template": _digest_of(str(self.props.get("chat_template") or "")),
             },

@@ -170,8 +170,8 @@ class LlamaCppEngine:
     def _prefix(self, plan: Plan, images: tuple[Path, ...], known: dict[object, Prefix]) -> Prefix:
         if len(images) != len(plan.prefix):
             raise ModelError(
-                f"a prompt has {len(plan.prefix)} picture slots and was given {len(images)} "
-                "pictures; give it one for each"
+                f"a prompt has {len(plan.prefix)} image slots and was given {len(images)} "
+                "images; give it one for each"
             )
         if images:
             self._loaded.embeddings.vision()  # raises for a text-only model
@@ -208,7 +208,7 @@ class LlamaCppEngine:
         width, height = image_size(image)
         options = " or ".join(filter(None, ("--image-max-tokens", larger)))
         return (
-            f"{image}: a prompt with this picture ({width}x{height} pixels, {sizes[image]} tokens) "
+            f"{image}: a prompt with this image ({width}x{height} pixels, {sizes[image]} tokens) "
             f"needs {holds}; make it smaller, shorten the prompt, or use {options}"
         )
 

@@ -2,7 +2,7 @@
 
 At a node s with room r = 1 - merit(s) an arm (strategy) a has the value
 
-    Q(s, a) + c * r * P(a | s) * sqrt(1 + N(s)) / (1 + N(s, a))
+    Q(s, a) + exploration * r * P(a | s) * sqrt(1 + N(s)) / (1 + N(s, a))
 
 (Rosin 2011; Silver et al. 2016). Q is the mean of the best and the average paired gain backed up
 from below the arm; before the first visit it is the gain that is believed, p(a) * r. P is p
@@ -32,10 +32,11 @@ BEST_SHARE = 0.95
 
 @dataclass(frozen=True)
 class Puct:
-    """The learnt policy. Up to `width` moves are chosen per step, so that their drafts are scored
-    in one engine call; a move that was chosen but not scored yet counts as a visit without gain
-    (virtual loss), which spreads them. Of a new arm as many drafts are scored as a part of what is
-    left of the budget allows, one at least and `first_drafts` at most."""
+    """The learnt policy. `exploration` is the PUCT constant (c in the papers). Up to `width` moves
+    are chosen per step, so that their drafts are scored in one engine call; a move that was chosen
+    but not scored yet counts as a visit without gain (virtual loss), which spreads them. Of a new
+    arm as many drafts are scored as a part of what is left of the budget allows, one at least and
+    `first_drafts` at most."""
 
     beliefs: Beliefs = field(default_factory=Beliefs)
     exploration: float = 0.6

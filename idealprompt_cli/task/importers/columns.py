@@ -197,8 +197,8 @@ def _text_fields(table: Table, taken: Sequence[str], pictures: bool) -> tuple[st
     if by_name or len(left) == 1:
         return (by_name or left[0],)
     raise TaskError(
-        f"{table.path}:1: no column holds pictures that are there, and none is evidently the text: "
-        "name it with --field, or the pictures with --file-column or --image-template "
+        f"{table.path}:1: no column holds images that are there, and none is evidently the text: "
+        "name it with --field, or the images with --file-column or --image-template "
         f"({_samples(table, left)})"
     )
 

@@ -25,7 +25,7 @@ def find(source: Path, hints: Hints) -> Found:
         raise TaskError(f"{source}: no such file or folder: name where the labelled examples are")
     if not source.is_file() and not source.is_dir():
         raise TaskError(
-            f"{source}: is a pipe or device: save the table as a file, because pictures are found "
+            f"{source}: is a pipe or device: save the table as a file, because images are found "
             "relative to it"
         )
     found = read_examples(source, hints) if source.is_file() else _folder(source, hints)
@@ -85,7 +85,7 @@ def _pictures_without_a_row(found: Found) -> str:
         for path in folder.iterdir()
         if path not in named and is_picture_name(path.name) and path.is_file()
     )
-    return f"{count} pictures in the same folders have no row that is used" if count else ""
+    return f"{count} images in the same folders have no row that is used" if count else ""
 
 
 # --- folders -------------------------------------------------------------------------------------

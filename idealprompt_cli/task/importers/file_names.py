@@ -55,7 +55,7 @@ def read_labels(stems: Sequence[str], place: str, where: str) -> Guess:
     if not fitting:
         raise TaskError(
             f"{where}: the file names (such as {stems[0]}) contain no recognisable label: put "
-            "the pictures into one folder per label, list them in a CSV, or say --label-from "
+            "the images into one folder per label, list them in a CSV, or say --label-from "
             f"{'|'.join(PLACES)}"
         )
     best = _labels(stems, fitting[0])

@@ -84,8 +84,8 @@ def _has_header(path: Path, hints: Hints) -> Any:
 
 def _how(roles: Roles) -> str:
     """The choice of columns in words."""
-    parts = [f"{roles.file!r} (picture)"] if roles.file else []
-    parts += [f"{roles.template!r} (picture)"] if roles.template else []
+    parts = [f"{roles.file!r} (image)"] if roles.file else []
+    parts += [f"{roles.template!r} (image)"] if roles.template else []
     parts += [f"{name!r} (text)" for name in roles.fields]
     parts += [f"{', '.join(repr(name) for name in roles.labels)} (label)"]
     parts += [f"{roles.split!r} (split)"] if roles.split else []
@@ -130,7 +130,7 @@ class _Reading:
         fields = {name: as_text(record.values.get(name)) for name in self.roles.fields}
         if not images and not any(fields.values()):
             self._leave_out(
-                record, "picture and text are empty: fill one in", "have neither picture nor text"
+                record, "image and text are empty: fill one in", "have neither image nor text"
             )
             return None
         return Labelled(images, answers, self._split(record), fields, record.source)
@@ -164,8 +164,8 @@ class _Reading:
             if path is None:
                 self._leave_out(
                     record,
-                    f"{name!r}: no such picture: fix the name",
-                    "name a picture that is not there",
+                    f"{name!r}: no such image: fix the name",
+                    "name an image that is not there",
                 )
                 return None
             found.append(path)

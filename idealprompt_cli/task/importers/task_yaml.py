@@ -84,7 +84,7 @@ def _by_annotators(found: Found) -> bool:
 
 def task_yaml(folder: Path, found: Found, question: str, *, guessed: bool) -> Written:
     """The commented settings."""
-    who = "sees the picture" if any(row.images for row in found.rows) else "reads the text"
+    who = "sees the image" if any(row.images for row in found.rows) else "reads the text"
     edit = (
         f"# EDIT THIS: what would you ask somebody who {who}? The search starts here.\n"
         if guessed
@@ -117,7 +117,7 @@ def _by(found: Found) -> str:
 
 _METRICS: Mapping[AnswerKind, str] = {
     "label": "accuracy, macro_f1 or balanced_accuracy (labels of unequal number)",
-    "labels": "multilabel_f1, or accuracy (all labels of a picture right)",
+    "labels": "multilabel_f1, or accuracy (all labels of an image right)",
     "text": "normalised_match, exact_match, vqa_accuracy, anls, 1-cer, 1-wer, bleu or rouge_l",
     "number": "numeric, or with a tolerance numeric:0.5 or numeric:5%",
     "json": "json_fields (share of fields right), or exact_match (all of them)",

@@ -108,7 +108,7 @@ class ImageEmbeddings:
         """The projector. Raises `ModelError` for a text-only model."""
         if self._loaded is None:
             raise ModelError(
-                "the model is open without a vision projector and takes no pictures; name one with "
+                "the model is open without a vision projector and takes no images; name one with "
                 "--mmproj"
             )
         return self._loaded

@@ -190,7 +190,7 @@ class Context:
             )
         clock.image_tokens += chunk.n_tokens
         if code != 0:
-            raise ModelError(f"a picture could not be decoded (code {code}){native_detail()}")
+            raise ModelError(f"an image could not be decoded (code {code}){native_detail()}")
         return new_pos.value
 
     def check_whole(self, vision: Vision, chunk: Chunk) -> None:
@@ -198,8 +198,8 @@ class Context:
         micro-batch (the library would abort the process)."""
         if chunk.tokens is None and chunk.n_tokens > self.n_ubatch and vision.non_causal(chunk):
             raise ModelError(
-                f"a picture of {chunk.n_tokens} tokens must be computed as a whole, and the "
-                f"micro-batch holds {self.n_ubatch}; use a smaller picture"
+                f"an image of {chunk.n_tokens} tokens must be computed as a whole, and the "
+                f"micro-batch holds {self.n_ubatch}; use a smaller image"
             )
 
     def last_logits(self) -> Floats:

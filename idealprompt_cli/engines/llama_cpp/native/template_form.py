@@ -23,7 +23,7 @@ class TemplateForm:
     """`user_list`: the user's content is a list of typed parts, else a string; `other_list`: that
     of the other roles. `system`: the template has a system role. `image` is what it prints for a
     picture, "" where pictures must be marked in the text. `bridge` follows the opened turn: it
-    closes a thought, or names the channel of the answer. `separator` and `closing` are what stands
+    closes a thought, or names the channel of the answer. `separator` and `closing` are the text
     before and after an answer; `thinking`: the template is made for models that think first."""
 
     user_list: bool
@@ -39,7 +39,7 @@ class TemplateForm:
         """One line for the user."""
         content = "list content" if self.user_list else "string content"
         system = "system role" if self.system else "no system role"
-        images = ", pictures as parts" if self.image else ""
+        images = ", images as parts" if self.image else ""
         return f"{content}, {system}{images}{', thinking off' if self.thinking else ''}"
 
 

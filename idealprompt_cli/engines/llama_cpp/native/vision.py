@@ -112,7 +112,7 @@ class Vision:
                 names = ", ".join(str(p.path) for p in parts if isinstance(p, Picture))
                 raise ImageError(
                     f"{names}: the model's image processor rejects it{native_detail()}; "
-                    "use a larger picture or less extreme proportions"
+                    "use a larger image or less extreme proportions"
                 )
             seen: Counter[str] = Counter()
             size = mtmd.mtmd_input_chunks_size(output)
@@ -143,7 +143,7 @@ class Vision:
             clock.images_encoded += taken
             clock.encode_seconds += time.perf_counter() - started
             if code != 0:
-                raise ModelError(f"a picture could not be encoded{native_detail()}")
+                raise ModelError(f"an image could not be encoded{native_detail()}")
             return [self._output(batch, chunk) for chunk in chunks[:taken]]
         finally:
             mtmd.mtmd_batch_free(batch)

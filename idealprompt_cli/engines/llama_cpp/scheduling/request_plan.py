@@ -178,7 +178,7 @@ class Planner:
         fields = self._count_fields(tail[:end_of_fields], whole) if end_of_fields else 0
         suffix = whole[fields:]
         if not suffix:
-            raise ModelError("the chat template puts nothing after the picture to answer from")
+            raise ModelError("the chat template puts nothing after the image to answer from")
         tokens = self._tokenise_options(tail, whole, [separator + escape(o) for o in options])
         if _any_prefix(tokens):
             end = self._end_token(chat.closing)

@@ -44,7 +44,7 @@ class MemoryPlan:
             "working memory": self.work,
             "sequences": self.kv,
             "saved prefixes": self.states,
-            "encoded pictures": self.embeddings,
+            "encoded images": self.embeddings,
         }
         inside = ", ".join(f"{name} {in_words(size)}" for name, size in parts.items())
         return f"at most about {in_words(self.total)}: {inside}"
