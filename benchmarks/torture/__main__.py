@@ -1,84 +1,90 @@
 """`python -m benchmarks.torture`: kills, hostile inputs, and what they did.
 
-    python -m benchmarks.torture --kills 100 --inputs 4000 --minutes 10
+    python -m benchmarks.torture                           # `make torture`: ten minutes
+    python -m benchmarks.torture --kills 1000 --inputs 20000 --minutes 60 --resume
     python -m benchmarks.torture --case artifact 17        # repeat one case and show its output
 
-Writes `benchmarks/results/torture.json`; ends with 1 if there was a fault. Nothing outside a
-temporary folder is touched.
+Writes `benchmarks/results/torture.json`; ends with 1 if there was a fault. `--resume` adds to what
+is there, after it has repeated the cases that showed a fault. Nothing outside a temporary folder is
+touched.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
-import os
 import sys
 import tempfile
 import time
-from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
 from . import inputs, kills
-from .command import preload
-from .grounds import make
+from .command import preload, warm_up
+from .grounds import Grounds, copied, make, memory_folder
+from .record import Record
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "torture.json"
+SLICE = 200
+"""Cases and kills between two writes of the results."""
+WARM = (
+    ("priors", "list"),
+    ("search", "folders", "-m", "script.yaml", "--budget", "60", "--reflect", "-q"),
+    ("eval", "prompt.yaml", "folders", "-m", "script.yaml", "-q"),
+    ("reflect", "prompt.yaml", "folders", "-m", "script.yaml", "--budget", "60", "-q"),
+    ("predict", "prompt.yaml", "folders/A/0.png", "-m", "script.yaml"),
+    ("report", "run", "--text"),
+    ("export", "prompt.yaml", "--to", "openai"),
+)
 
 
 def main() -> None:
     options = _options()
     preload()
-    with tempfile.TemporaryDirectory() as text:
+    with tempfile.TemporaryDirectory(dir=memory_folder()) as text:
         grounds = make(Path(text) / "grounds")
+        warm = copied(grounds, Path(text) / "warm")
+        warm_up(WARM, warm.root, warm.environment)
         if options.case:
             done, fault = inputs.one(grounds, options.case[0], int(options.case[1]), options.seed)
             print(json.dumps({**asdict(done), "fault": fault}, indent=1, ensure_ascii=False))
             sys.exit(bool(fault))
-        end = time.monotonic() + 60 * options.minutes
-        half = end - 30 * options.minutes
-        killed = kills.campaign(
-            grounds, options.kills, options.seed, lambda: half - time.monotonic()
-        )
-        workers = os.cpu_count() or 1
-        jobs = [(grounds, options.inputs, options.seed, end, (n, workers)) for n in range(workers)]
-        with multiprocessing.get_context("fork").Pool(workers) as pool:
-            parts = pool.starmap(_part, jobs)
-    asked: Counter[str] = sum((part.asked for part in parts), Counter())
-    faults = [asdict(fault) for part in parts for fault in part.faults]
-    result = {
-        "seed": options.seed,
-        "kills": {"by command": killed.killed, "lost": killed.lost, "twice": killed.paid_twice},
-        "inputs": {
-            "by target": dict(asked),
-            "faults": faults,
-            "slowest seconds": round(max(part.seconds for part in parts), 2),
-            "peak MiB": round(max(part.peak for part in parts) / 2**20),
-        },
-    }
-    options.output.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
-    kinds = dict(Counter(fault["fault"] for fault in faults))
-    print(
-        f"{sum(killed.killed.values())} kills: {len(killed.lost)} lost, "
-        f"{len(killed.paid_twice)} paid twice; {asked.total()} inputs: {len(faults)} faults {kinds}"
-    )
-    sys.exit(bool(killed.lost or killed.paid_twice or faults))
+        record = Record.read(options.output, options.seed) if options.resume else Record()
+        _run(grounds, options, record)
+    print(record.summary())
+    sys.exit(bool(record.faults))
 
 
-def _part(*job: object) -> inputs.Inputs:
-    grounds, count, seed, end, part = job
-    left = lambda: end - time.monotonic()  # type: ignore[operator]  # noqa: E731
-    return inputs.campaign(grounds, count, seed, left, part)  # type: ignore[arg-type]
+def _run(grounds: Grounds, options: argparse.Namespace, record: Record) -> None:
+    """Slices of kills and inputs in turn, until both counts are reached or the time is over."""
+    end = time.monotonic() + 60 * options.minutes
+    left = lambda: end - time.monotonic()  # noqa: E731
+    for target, number in record.cases_with_faults():
+        done, fault = inputs.one(grounds, target, number, options.seed)
+        record.repeated(target, number, done, fault)
+    while left() > 0:
+        wanted = options.kills - record.kills, options.inputs - record.inputs
+        if max(wanted) <= 0:
+            break
+        if wanted[0] > 0:
+            seed = options.seed * 1_000_003 + record.kills
+            record.add_kills(kills.campaign(grounds, min(wanted[0], SLICE // 4), seed, left))
+            record.write(options.output, options.seed)
+        if wanted[1] > 0:
+            first = record.inputs
+            last = min(options.inputs, first + 4 * SLICE)
+            record.add_inputs(inputs.campaign(grounds, first, last, options.seed, left))
+        record.write(options.output, options.seed)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--inputs", type=int, default=4000)
+    parser.add_argument("--inputs", type=int, default=2000)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, default=RESULTS)
+    parser.add_argument("--resume", action="store_true")
     parser.add_argument("--case", nargs=2, metavar=("TARGET", "NUMBER"))
     return parser.parse_args()
 

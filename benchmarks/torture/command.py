@@ -7,7 +7,9 @@ the child alone.
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
+import math
 import os
 import pkgutil
 import resource
@@ -15,17 +17,20 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+
+import typer.main
 
 import idealprompt_cli
 
 EXITS = (0, 1, 2, 3, 130)
 """The exit codes that the documentation names."""
 
-UNEXPECTED = ("Traceback", "internal error", "a fault in idealprompt")
-"""What is on stderr if an unexpected exception ended the command."""
+UNEXPECTED = ("Traceback", "internal error", "Fatal Python error")
+"""What is on stderr if an unexpected exception ended the command; `cli.main` writes the second."""
 
 GIB = 1 << 30
 
@@ -36,6 +41,29 @@ def preload() -> None:
         if not module.name.endswith(("__main__", "crash_probe", "dspy")):
             with contextlib.suppress(ImportError):
                 importlib.import_module(module.name)
+    typer.main.get_command = cache(typer.main.get_command)  # type: ignore[assignment]
+
+
+def warm_up(commands: Sequence[Sequence[str]], folder: Path, env: Mapping[str, str]) -> None:
+    """Run commands here, so that each forked child finds what they build once (validators)."""
+    from typer.testing import CliRunner
+
+    from idealprompt_cli.cli.main import app
+
+    before, here = dict(os.environ), Path.cwd()
+    os.environ.update(env)
+    os.chdir(folder)
+    try:
+        for words in commands:
+            done = CliRunner().invoke(app, list(words))
+            if done.exit_code:
+                raise SystemExit(f"{' '.join(words)}: {done.output}")
+    finally:
+        os.chdir(here)
+        os.environ.clear()
+        os.environ.update(before)
+    gc.collect()
+    gc.freeze()
 
 
 @dataclass(frozen=True)
@@ -72,14 +100,18 @@ def run(
     *,
     seconds: float = 30.0,
     address_space: int = 0,
+    before: Callable[[], None] = lambda: None,
+    kill_after: float = math.inf,
 ) -> Done:
-    """Run `idealprompt WORDS` with `folder` as working directory; killed after `seconds`."""
+    """Run `idealprompt WORDS` with `folder` as working directory. It is given up after `seconds`,
+    and killed on purpose after `kill_after` (the code is -9 then). `before` runs in the child."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         start = time.monotonic()
         child = os.fork()
         if child == 0:
-            _child(words, folder, env or {}, (out.fileno(), err.fileno()), address_space)
-        code, peak = _wait(child, start + seconds)
+            files = (out.fileno(), err.fileno())
+            _child(words, folder, env or {}, files, address_space, before)
+        code, peak = _wait(child, start + seconds, start + kill_after)
         took = time.monotonic() - start
         texts = []
         for file in (out, err):
@@ -89,7 +121,12 @@ def run(
 
 
 def _child(
-    words: Sequence[str], folder: Path, env: Mapping[str, str], files: tuple[int, int], space: int
+    words: Sequence[str],
+    folder: Path,
+    env: Mapping[str, str],
+    files: tuple[int, int],
+    space: int,
+    before: Callable[[], None],
 ) -> None:
     """The forked half: never returns."""
     code = 1
@@ -103,6 +140,7 @@ def _child(
             resource.setrlimit(resource.RLIMIT_AS, (space, space))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         sys.argv = ["idealprompt", *words]
+        before()
         from idealprompt_cli.cli.main import main
 
         main()
@@ -122,9 +160,13 @@ def _child(
         os._exit(code)
 
 
-def _wait(child: int, end: float) -> tuple[int | None, int]:
+def _wait(child: int, end: float, kill_at: float) -> tuple[int | None, int]:
     """Exit code (None: killed at `end`) and peak resident set of a child."""
+    killed = False
     while time.monotonic() < end:
+        if not killed and time.monotonic() >= kill_at:
+            os.kill(child, signal.SIGKILL)
+            killed = True
         found, status, usage = os.wait4(child, os.WNOHANG)
         if found:
             return os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024

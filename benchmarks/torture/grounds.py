@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
+import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +49,7 @@ class Grounds:
             "IDEALPROMPT_ANSWERS": str(self.root / "answers.sqlite"),
             "IDEALPROMPT_PRIORS": str(self.root / "priors.json"),
             "IDEALPROMPT_TUNE": "off",
+            "OMP_NUM_THREADS": "1",
             "HOME": str(self.root / "home"),
         }
 
@@ -57,7 +61,9 @@ def make(root: Path) -> Grounds:
     _task(root / "folders")
     _table(root / "table")
     (root / "script.yaml").write_text(yaml.safe_dump(SCRIPT))
-    (root / "canary.txt").write_text("a file of somebody else\n")
+    (root / "foreign.txt").write_text("a file of somebody else\n")
+    with contextlib.closing(sqlite3.connect(root / "foreign.sqlite")) as base, base:
+        base.execute("CREATE TABLE mine (x)")
     for name in ("model.gguf", "mmproj.gguf"):
         shutil.copyfile(DEMO / name, root / name)
     (root / "template.jinja").write_text(
@@ -66,9 +72,26 @@ def make(root: Path) -> Grounds:
     )
     words = ["search", "folders", "-m", "script.yaml", "--budget", "200", "--run-dir", "run"]
     done = run([*words, "-o", "prompt.yaml", "-q"], root, grounds.environment)
-    if done.code:
-        raise SystemExit(f"the valid search failed: {done.stderr}")
+    words = ["predict", "prompt.yaml", "folders/A/0.png", "-m", "model.gguf", "--mmproj"]
+    seen = run([*words, "mmproj.gguf", "-q"], root, grounds.environment, seconds=300)
+    if done.code or seen.code:
+        raise SystemExit(f"a valid command failed: {done.stderr}{seen.stderr}")
     return grounds
+
+
+def copied(grounds: Grounds, root: Path) -> Grounds:
+    """A copy of the grounds; the models, which are large, are links."""
+    models = ("model.gguf", "mmproj.gguf")
+    shutil.copytree(grounds.root, root, symlinks=True, ignore=shutil.ignore_patterns(*models))
+    for name in models:
+        (root / name).symlink_to(grounds.root / name)
+    return Grounds(root)
+
+
+def memory_folder() -> str | None:
+    """A folder in memory, where there is one: syncing to a disk takes most of a short run."""
+    shared = Path("/dev/shm")
+    return str(shared) if os.access(shared, os.W_OK) else None
 
 
 def _task(folder: Path, per_label: int = 8) -> None:
@@ -87,7 +110,8 @@ def _table(folder: Path, per_label: int = 8) -> None:
     for label, colour in COLOURS.items():
         (folder / label).mkdir(parents=True)
         for number in range(per_label):
-            Image.new("RGB", (32, 32), colour).save(folder / label / f"{number}.jpg")
+            shade = tuple(min(255, part + 5 * number) for part in colour)
+            Image.new("RGB", (32, 32), shade).save(folder / label / f"{number}.jpg")
             split = "test" if number % 3 == 0 else "train"
             rows.append(f"{label}/{number}.jpg,{label},{split},cup {number}")
     (folder / "metadata.csv").write_text("\n".join(rows) + "\n")

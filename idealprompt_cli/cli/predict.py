@@ -17,7 +17,7 @@ import typer
 from ..core.errors import ArtifactError, ContextError, ImageError, UsageError
 from ..core.results import Outcome
 from ..core.task import Example
-from ..io.files import reason
+from ..io.files import append_text
 from ..io.terminal import json_text
 from ..runs.models import named_by, opened, warn_if_other_model
 from .evaluate import Source, Use, check_stdin_once, choose_prompt, tell_of_prompt
@@ -212,13 +212,7 @@ def _answer_together(asking: Asking, inputs: Iterator[Input], target: str) -> bo
 
 def _write(lines: list[str], target: str) -> None:
     if target:
-        try:
-            with Path(target).open("ab+") as file:
-                torn = file.tell() > 0 and (file.seek(-1, 2), file.read(1))[1] != b"\n"
-                text = "\n" * torn + "".join(f"{line}\n" for line in lines)
-                file.write(text.encode("utf-8", "backslashreplace"))
-        except OSError as problem:
-            raise ArtifactError(f"{target}: cannot be written ({reason(problem)})") from None
+        append_text(Path(target), "".join(f"{line}\n" for line in lines), ArtifactError)
         return
     for line in lines:
         typer.echo(line)

@@ -133,6 +133,53 @@ def write_bytes(
         raise error(_refused(path, problem)) from None
 
 
+def append_text(path: Path, text: str, error: type[IdealPromptError]) -> None:
+    """Add lines to a file; what a killed process left of a last line is cut off first."""
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+    try:
+        handle = os.open(path, flags, 0o666)
+        try:
+            size = _end_of_lines(handle)
+            append(handle, text.encode("utf-8", "backslashreplace"), size)
+        finally:
+            os.close(handle)
+    except OSError as problem:
+        raise error(_refused(path, problem)) from None
+
+
+def append(handle: int, data: bytes, size: int | None) -> None:
+    """Write all of `data` to an open file of `size` bytes (None: no regular file). Where the system
+    refuses, the file is as it was before. Raises OSError."""
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(handle, rest) :]
+    except OSError:
+        if size is not None:
+            with contextlib.suppress(OSError):
+                os.ftruncate(handle, size)
+        raise
+
+
+def _end_of_lines(handle: int) -> int | None:
+    """Cut an open file after its last whole line; its size then, None for a pipe or device."""
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    end = size = status.st_size
+    while end:
+        start = max(0, end - (1 << 16))
+        os.lseek(handle, start, os.SEEK_SET)
+        found = os.read(handle, end - start).rfind(b"\n")
+        if found >= 0:
+            end = start + found + 1
+            break
+        end = start
+    if end < size:
+        os.ftruncate(handle, end)
+    return end
+
+
 def _refused(path: Path, problem: OSError | RuntimeError) -> str:
     """RuntimeError is what `resolve` raises for links in a circle before Python 3.13."""
     if not isinstance(problem, OSError):

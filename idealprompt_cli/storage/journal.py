@@ -22,7 +22,7 @@ from ..core.interfaces import Notice
 from ..core.requests import ModelInfo
 from ..core.results import Trial
 from ..core.task import Task
-from ..io.files import PRIVATE, open_file, reason
+from ..io.files import PRIVATE, append, open_file, reason
 from ..io.locks import try_lock
 from .records import (
     VERSION,
@@ -129,9 +129,7 @@ class Journal:
     def _write(self, data: bytes) -> None:
         size = os.fstat(self._handle).st_size
         try:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(self._handle, rest) :]
+            append(self._handle, data, size)
             os.fsync(self._handle)
         except OSError as error:
             with contextlib.suppress(OSError):

@@ -13,12 +13,15 @@ from typing import Any
 from ....core.prompt import Content, FieldText, ImageSlot, Message
 from .jinja import JinjaTemplate, Turn
 from .template_form import content, find_form
+from .template_process import IsolatedTemplate
 from .tokenizer import BREAK
 
 SLOT = "\ue0f1"
 """Marks a picture's place in rendered text; removed from all other text."""
 _MARK = "\ue0f3"
 """Marks the end of the fields that belong to the prefix (see `Rendered.fields`)."""
+BARE = "{{ messages[0]['content'] }}"
+"""The template of the crash probe, which has no use for the model's own."""
 _RESERVED = {ord(letter): None for letter in (SLOT, _MARK, BREAK)}
 
 Escape = Callable[[str], str]
@@ -41,8 +44,9 @@ class ChatTemplate:
     """A model's chat template. Raises `ModelError` if it is not valid Jinja or drops the user's
     text."""
 
-    def __init__(self, source: str, bos: str, eos: str) -> None:
-        self._template = JinjaTemplate(source, bos, eos)
+    def __init__(self, source: str, bos: str, eos: str, trusted: bool = True) -> None:
+        """One that is not `trusted` is rendered in a process of its own."""
+        self._template = (JinjaTemplate if trusted else IsolatedTemplate)(source, bos, eos)
         self.form = find_form(self._template)
 
     def render(self, messages: Sequence[Message], escape: Escape = str) -> Rendered:
@@ -83,9 +87,9 @@ class ChatTemplate:
 
 
 @lru_cache(maxsize=8)
-def load_template(source: str, bos: str, eos: str) -> ChatTemplate:
-    """Compile once per text."""
-    return ChatTemplate(source, bos, eos)
+def load_template(source: str, bos: str, eos: str, trusted: bool = False) -> ChatTemplate:
+    """Compile once per text. Only a template that came with this package is `trusted`."""
+    return ChatTemplate(source, bos, eos, trusted or source == BARE)
 
 
 def _last_field(messages: Sequence[Message]) -> tuple[int, int] | None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import datetime
 import json
 import re
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import jinja2
@@ -54,9 +55,12 @@ class JinjaTemplate:
         environment.filters["tojson"] = _tojson
         try:
             self._template = environment.from_string(source)
-        except jinja2.TemplateError as error:
+        except MemoryError:
+            raise
+        except Exception as error:  # deep nesting ends the parser or the compiler in many ways
+            why = str(error) or type(error).__name__
             raise ModelError(
-                f"the model's chat template is not valid ({error}); pass one with --chat-template"
+                f"the model's chat template is not valid ({why}); pass one with --chat-template"
             ) from error
         tokens = {"bos_token": bos, "eos_token": eos}
         self._variables = {**_NO_TOOLS, **_NO_THINKING, **_effort(source), **tokens}
@@ -64,8 +68,12 @@ class JinjaTemplate:
     def render(self, turns: list[Turn], opened: bool, **variables: Any) -> str:
         """The conversation, with the assistant's turn opened at its end or not. Raises `ModelError`
         if the template rejects it."""
+        return "".join(self.parts(turns, opened, **variables))
+
+    def parts(self, turns: list[Turn], opened: bool, **variables: Any) -> Iterator[str]:
+        """The same piece by piece."""
         try:
-            return self._template.render(
+            yield from self._template.generate(
                 messages=turns,
                 add_generation_prompt=opened,
                 raise_exception=_raise_exception,
@@ -74,6 +82,8 @@ class JinjaTemplate:
             )
         except TemplateRejection as error:
             raise ModelError(f"the chat template rejects this conversation: {error}") from error
+        except MemoryError:
+            raise
         except Exception as error:  # a template is a program: it may fail in any way
             raise ModelError(
                 f"the chat template fails ({type(error).__name__}: {error}); "

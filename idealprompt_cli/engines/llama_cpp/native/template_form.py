@@ -9,6 +9,9 @@ from typing import Any
 
 from ....core.errors import ModelError
 from .jinja import JinjaTemplate, Turn
+from .template_process import IsolatedTemplate
+
+Template = JinjaTemplate | IsolatedTemplate
 
 _SYSTEM, _USER, _ANSWER = "\ue0f2sys\ue0f2", "\ue0f2usr\ue0f2", "\ue0f2ans\ue0f2"
 _THOUGHT, _MORE = "\ue0f2tht\ue0f2", "\ue0f2mor\ue0f2"
@@ -48,7 +51,7 @@ def content(text: str, as_list: bool) -> Any:
     return [{"type": "text", "text": text}] if as_list else text
 
 
-def find_form(template: JinjaTemplate) -> TemplateForm:
+def find_form(template: Template) -> TemplateForm:
     """The form of a template. Raises `ModelError` if it drops the user's text."""
     image = _image(template)
     user_list = bool(image) or not _shows(template, [_turn("user", _USER, False)], _USER)
@@ -76,7 +79,7 @@ def _turn(role: str, text: str, as_list: bool, **more: str) -> Turn:
     return {"role": role, "content": content(text, as_list), **more}
 
 
-def _shows(template: JinjaTemplate, turns: list[Turn], *texts: str) -> bool:
+def _shows(template: Template, turns: list[Turn], *texts: str) -> bool:
     """Whether the rendered conversation has each text once, and no printed list."""
     rendered = template.rendered(turns, opened=turns[-1]["role"] == "user")
     return all(rendered.count(text) == 1 and not _printed(rendered, text) for text in texts)
@@ -87,7 +90,7 @@ def _printed(rendered: str, text: str) -> bool:
     return f"'text': '{text}" in rendered or f'"text": "{text}' in rendered
 
 
-def _image(template: JinjaTemplate) -> str:
+def _image(template: Template) -> str:
     """What the template prints for a picture between two texts, "" where it does not take typed
     parts in their order."""
     parts = [{"type": "text", "text": _USER}, {"type": "image"}, {"type": "text", "text": _MORE}]
@@ -97,9 +100,7 @@ def _image(template: JinjaTemplate) -> str:
     return text[text.index(_USER) + len(_USER) : max(0, text.index(_MORE))].strip()
 
 
-def _answer_form(
-    template: JinjaTemplate, user: Turn, other_list: bool
-) -> tuple[str, str, str, bool]:
+def _answer_form(template: Template, user: Turn, other_list: bool) -> tuple[str, str, str, bool]:
     """(bridge, separator, closing, thinking) of the assistant's turn."""
     opened = template.render([user], opened=True)
     finished = template.rendered([user, _turn("assistant", _ANSWER, other_list)], opened=False)
@@ -116,13 +117,13 @@ def _answer_form(
     return bridge, between[len(bridge) :], closing, thinking or bool(_OPENING.search(between))
 
 
-def _thinks(template: JinjaTemplate, user: Turn, end: str) -> bool:
+def _thinks(template: Template, user: Turn, end: str) -> bool:
     """Whether the opened turn differs with thinking switched on."""
     on = template.rendered([user], True, enable_thinking=True, thinking=True, reasoning=True)
     return _USER in on and on[on.rindex(_USER) :] != end
 
 
-def _close_thought(template: JinjaTemplate, user: Turn, other_list: bool, opened: str) -> str:
+def _close_thought(template: Template, user: Turn, other_list: bool, opened: str) -> str:
     """What closes the thought that the opened turn ends in, "" where it ends in none. The
     template's own form of a turn with a thought shows both, else the tag that was opened."""
     thoughts = dict.fromkeys(("reasoning_content", "reasoning", "thinking"), _THOUGHT)

@@ -26,7 +26,7 @@ AMX = frozenset({"amx_int8", "amx_tile", "amx_bf16"})
 _TIMEOUT_SECONDS = 900
 SWITCH = "IDEALPROMPT_PROBE"
 """Environment variable; "off" loads new pairs without a child process."""
-_PACKAGE = Path(__file__).resolve().parents[3]
+PACKAGE = Path(__file__).resolve().parents[3]
 STATED = 3
 """Exit status of a child that stated an error."""
 
@@ -36,7 +36,7 @@ def needs_safe_kernels(ref: ModelRef, fingerprint: str, options: EngineOptions) 
     run, unless a verdict is kept. Raises `EngineCrash` if the model crashes with either kernels."""
     if options.kernels != "auto":
         return options.kernels == "safe"
-    if not (options.probe or AMX & cpu_flags() or _is_new_pair(ref)):
+    if not (options.probe or AMX & cpu_flags() or _is_new(ref)):
         return False
     facts = MachineFacts(options.cache_folder())
     key = ("kernels", fingerprint, native.version(), str(options.gpu_layers))
@@ -47,11 +47,12 @@ def needs_safe_kernels(ref: ModelRef, fingerprint: str, options: EngineOptions) 
     return verdict == "safe"
 
 
-def _is_new_pair(ref: ModelRef) -> bool:
-    """Whether a text model has a projector that did not come with this package."""
-    if ref.mmproj is None or os.environ.get(SWITCH) == "off":
+def _is_new(ref: ModelRef) -> bool:
+    """Whether a file of the model did not come with this package."""
+    if os.environ.get(SWITCH) == "off":
         return False
-    return not all(path.resolve().is_relative_to(_PACKAGE) for path in (ref.text, ref.mmproj))
+    files = (ref.text, ref.mmproj) if ref.mmproj else (ref.text,)
+    return not all(path.resolve().is_relative_to(PACKAGE) for path in files)
 
 
 def _try(ref: ModelRef, options: EngineOptions) -> str:

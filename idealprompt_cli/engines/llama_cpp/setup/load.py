@@ -24,7 +24,7 @@ from ..native.tokenizer import Vocabulary
 from ..native.vision import Vision
 from ..scheduling.request_plan import Planner
 from . import autotune, memory_budget
-from .crash_probe import needs_safe_kernels
+from .crash_probe import PACKAGE, needs_safe_kernels
 
 _MOST_SLOTS = 32
 _LIMIT_SLOTS = 256  # LLAMA_MAX_SEQ
@@ -201,7 +201,12 @@ def _template(
         raise ModelError(
             f"{ref.text}: the model has no chat template; pass one with --chat-template"
         )
-    return load_template(source, vocab.text(vocab.bos), vocab.text(vocab.eos))
+    own = ref.text.resolve().is_relative_to(PACKAGE) and not options.chat_template
+    where = "--chat-template" if options.chat_template else ref.text
+    try:
+        return load_template(source, vocab.text(vocab.bos), vocab.text(vocab.eos), own)
+    except ModelError as error:
+        raise ModelError(f"{where}: {error}") from error
 
 
 def _disk(

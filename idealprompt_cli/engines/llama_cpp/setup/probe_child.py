@@ -15,6 +15,7 @@ from pathlib import Path
 from ....core.errors import ModelError
 from ....core.task import ModelRef
 from ...options import EngineOptions
+from ..native.chat_template import BARE
 from ..native.vision import Picture, Vision
 from .crash_probe import STATED
 from .load import Loaded, load
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
         n_ctx=512,
         disk_bytes=0,
         tune="off",
-        chat_template="{{ messages[0]['content'] }}",
+        chat_template=BARE,
     )
     try:
         _compute(ModelRef(Path(text), Path(mmproj) if mmproj else None), options)
