@@ -30,8 +30,8 @@ Examples:
   idealprompt init seams --from photos --question "Is the seam good or bad?"
   idealprompt init fits --from items.csv --question "Does '{title}' fit the image?"
   idealprompt init bills --from bills.csv --label-column vendor --label-column total
-  idealprompt init shop --from styles.csv --image-template "images/{id}.jpg" \\
-      --label-column category --skip-missing --train 32 --test 200
+  idealprompt init shop --from styles.csv --image-template "images/{id}.jpg" \
+--label-column category --skip-missing --train 32 --test 200
 Nothing is overwritten; --dry-run shows what would be written."""
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The task folder to make.")]
@@ -236,7 +236,7 @@ def _text(found: Found, data: dict[str, Any]) -> str:
     lines.append("such as")
     step = max(1, len(found.rows) // PREVIEW)
     for row in found.rows[::step][:PREVIEW]:
-        shown = [*(path.name for path in row.images), *row.fields.values()]
+        shown = [*(_shown(path, found.root) for path in row.images), *row.fields.values()]
         lines.append(f"  {_short(' + '.join(shown))}  ->  {_short(' | '.join(row.answers))}")
     lines.append(f"question: {data['question']}")
     lines.append(f"metric: {data['metric']}{_why(found, data['metric'])}")
@@ -247,6 +247,11 @@ def _text(found: Found, data: dict[str, Any]) -> str:
     lines.append(f"{data['train']} training{between} and {data['test']} held-out examples")
     lines.append(f"images: {data['images']}; written: {', '.join(data['written'])}")
     return "\n".join(lines)
+
+
+def _shown(path: Path, root: Path) -> str:
+    """A picture as it lies in the user's own folder."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
 def _labels(counts: dict[str, int]) -> list[str]:

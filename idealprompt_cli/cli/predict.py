@@ -42,9 +42,9 @@ Examples:
   idealprompt predict prompt.yaml --table rows.csv
   find photos -name '*.jpg' | idealprompt predict prompt.yaml - > answers.jsonl
   idealprompt predict prompt.yaml --watch inbox -o answers.jsonl --min-probability 0.8
-Each line is a JSON object: image, row or input (what it is about), then label, probability,
+Each line is a JSON object: image, row or input (what it is about), then label, probability, \
 probabilities and seconds, or error. Written answers: answer (or labels) and seconds.
-Images that belong together are joined: 'front.jpg;back.jpg'. A line on stdin is a path, or an
+Images that belong together are joined: 'front.jpg;back.jpg'. A line on stdin is a path, or an \
 object such as {"image": "photo.jpg", "title": "A red mug"}."""
 
 Images = Annotated[

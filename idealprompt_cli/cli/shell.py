@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import sys
-import textwrap
 import traceback
 from collections.abc import Sequence
 from typing import Any
@@ -21,6 +21,8 @@ from ..io.terminal import json_text, one_line
 DEBUG = "idealprompt.debug"
 _NOT_OF_OUTPUT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
 """Errors without a file name that have nothing to do with standard output."""
+_WORD = re.compile(r"(?:[^\s\"']|\"[^\"]*\"|'[^']*')+")
+"""A word of a shell command; quoted text is a word."""
 NARROWEST_OF_CLICK = 52
 """Click formats help for at least this many columns unless it is given a width."""
 
@@ -168,15 +170,21 @@ def _folded(line: str, width: int) -> list[str]:
     if len(line) <= width:
         return [line]
     indent = " " * (len(line) - len(line.lstrip()))
-    text, gap, remark = line.strip().partition("   ")
-    command = text.startswith(("idealprompt ", "find "))
-    pieces = textwrap.wrap(
-        indent + text,
-        width - 2 if command else width,
-        subsequent_indent=f"{indent}  ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    if command:
-        pieces[:-1] = [f"{piece} \\" for piece in pieces[:-1]]
-    return pieces + (_folded(f"{indent}    {remark.strip()}", width) if gap else [])
+    text, *remark = re.split(r" {2,}", line.strip(), maxsplit=1)
+    if text.startswith(("idealprompt ", "find ")):
+        pieces = [f"{piece} \\" for piece in _wrapped(_WORD.findall(text), indent, width - 2)]
+        pieces[-1] = pieces[-1].removesuffix(" \\")
+    else:
+        pieces = _wrapped(text.split(), indent, width)
+    return pieces + [piece for one in remark for piece in _folded(f"{indent}    {one}", width)]
+
+
+def _wrapped(words: Sequence[str], indent: str, width: int) -> list[str]:
+    """Words in lines, those after the first indented further."""
+    lines = [indent + words[0]]
+    for word in words[1:]:
+        if len(lines[-1]) + 1 + len(word) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(f"{indent}{'  ' if indent else ''}{word}")
+    return lines

@@ -14,7 +14,11 @@ from ..core.results import Cost, StopReason
 
 _EVALUATIONS = re.compile(r"(\d+)\Z")
 _TOKENS = re.compile(r"(\d+(?:\.\d+)?)([kM]?)tok(?:ens?)?\Z")
-_TIME = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?\Z")
+_NUMBER = r"(\d+(?:\.\d+)?)"
+_TIME = re.compile(
+    rf"(?:{_NUMBER}(?:h|hrs?|hours?))?(?:{_NUMBER}(?:m|mins?|minutes?))?"
+    rf"(?:{_NUMBER}(?:s|secs?|seconds?))?\Z"
+)
 _SCALE = {"": 1, "k": 1_000, "M": 1_000_000}
 
 
@@ -36,7 +40,8 @@ class Budget:
 
     @staticmethod
     def parse(text: str) -> Budget:
-        """A budget from "300", "10m", "1h30m", "200ktok" or several of them joined by commas.
+        """A budget from "300", "10m", "10min", "1h30m", "200ktok" or several of them joined by
+        commas.
 
         Raises UsageError for anything else, for zero and for a kind that is given twice.
         """
@@ -125,18 +130,16 @@ def _parse_one(piece: str, text: str) -> tuple[str, float]:
 
 
 def _hint(piece: str) -> str:
-    """ " (try 10m)" for a unit that people write out, such as 10min or 2 hours."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]+)", piece, re.IGNORECASE)
+    """ " (try 300)" for a unit that is none: 300 evals; or in capitals: 10M."""
+    match = re.fullmatch(rf"{_NUMBER}([a-z]+)", piece, re.IGNORECASE)
     if match is None:
         return ""
     unit = match[2].lower()
-    names = {"min": "m", "minute": "m", "sec": "s", "second": "s", "hour": "h", "hr": "h"}
-    short = names.get(unit.removesuffix("s"), "")
-    if unit.startswith("tok"):
-        short = "tok"
-    elif unit.startswith(("eval", "call", "prompt")):
+    if unit.startswith(("eval", "call", "prompt")):
         return f" (try {match[1]})"
-    return f" (try {match[1]}{short})" if short else ""
+    lower = f"{match[1]}{unit}"
+    known = _TIME.match(lower) or _TOKENS.match(lower)
+    return f" (try {lower})" if known else ""
 
 
 def _clock(seconds: float) -> str:

@@ -31,7 +31,8 @@ NOT_PICTURES = {
 @dataclass(frozen=True)
 class Row:
     """An example as found; `split` is None where the folder names none. `answers` are all that
-    count as right, the preferred one first."""
+    count as right, the preferred one first; `unused` are columns with texts that the question does
+    not refer to."""
 
     id: str
     images: tuple[Path, ...]
@@ -40,6 +41,7 @@ class Row:
     split: Split | None
     fields: Mapping[str, str] = field(default_factory=dict)
     line: int = 0
+    unused: tuple[str, ...] = ()
 
     @property
     def answer(self) -> str:
@@ -138,7 +140,7 @@ def _table_row(root: Path, table: Path, entry: Entry, split: Split | None) -> Ro
     if not images:
         place = _relative(root, table.parent / f"line-{entry.line:06}")
     answers = tuple(normal(one) for one in entry.answers)
-    return Row(place, images, answers, entry.source, split, entry.fields, entry.line)
+    return Row(place, images, answers, entry.source, split, entry.fields, entry.line, entry.unused)
 
 
 def _resolve(folder: Path, name: str, source: str) -> Path:

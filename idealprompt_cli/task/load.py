@@ -119,6 +119,9 @@ def _report_fields(settings: Settings, rows: Sequence[Row], notify: Notice) -> N
     for name in settings.declared.inputs:
         if name not in used:
             notify(f"The input {name!r} is declared, but the question never uses {{{name}}}.")
+    for name in dict.fromkeys(one for row in rows for one in row.unused):
+        if name not in settings.declared.inputs:
+            notify(f"The column {name!r} is not used: write {{{name}}} in the question to show it.")
     for name in used:
         empty = sum(not row.fields[name] for row in rows)
         if empty:

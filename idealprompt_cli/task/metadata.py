@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +19,10 @@ from .table_reader import Table, as_text, read_table
 FILE_KEY, SPLIT_KEY = "file_name", "split"
 ANSWER_KEYS = ("label", "answer", "answers")
 Kind = AnswerKind | Literal["any"]
+TEXT_COLUMNS = (
+    "question", "text", "title", "sentence", "review", "body", "description", "name", "caption",
+)  # fmt: skip
+"""Usual names of columns that hold texts to ask about, the likeliest first."""
 KEYS = (FILE_KEY, *ANSWER_KEYS, SPLIT_KEY)
 
 
@@ -34,7 +38,8 @@ class Columns:
 @dataclass(frozen=True)
 class Entry:
     """One row; `files` are as written (none for an example without a picture). `answers` are all
-    that count as right, the preferred one first."""
+    that count as right, the preferred one first. `unused` are columns that are probably texts to
+    ask about, and that the question does not refer to."""
 
     files: tuple[str, ...]
     answers: tuple[str, ...]
@@ -42,6 +47,7 @@ class Entry:
     split: Split | None
     source: str
     line: int
+    unused: tuple[str, ...] = ()
 
 
 def read_metadata(path: Path, columns: Columns, *, kind: Kind) -> list[Entry]:
@@ -52,17 +58,26 @@ def read_metadata(path: Path, columns: Columns, *, kind: Kind) -> list[Entry]:
     table = read_table(path)
     keys = {name: _key(name) for name in table.columns}
     _check_keys(table, list(keys.values()), columns)
+    unused = _unused(table, columns)
     faults = Faults()
     entries = []
     for record in table.records:
         values = {keys[name]: value for name, value in record.values.items()}
         try:
-            entries.append(_entry(values, record.source, record.line, path, columns, kind))
+            entry = _entry(values, record.source, record.line, path, columns, kind)
+            entries.append(replace(entry, unused=unused))
         except TaskError as problem:
             faults.add(str(problem))
     faults.check()
     _check_splits(entries)
     return entries
+
+
+def _unused(table: Table, columns: Columns) -> tuple[str, ...]:
+    used = (*columns.inputs, *columns.answers, *KEYS)
+    return tuple(
+        name for name in table.columns if name.lower() in TEXT_COLUMNS and name not in used
+    )
 
 
 def _entry(

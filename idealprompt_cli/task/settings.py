@@ -225,7 +225,10 @@ def _check_together(declared: TaskSettings, section: Section) -> None:
         if set(label) & set(",;|[") or label.lower() == NONE:
             raise section.fail("labels", f"{label!r}: no , ; | or [ and no {NONE}: name it so")
     if declared.fields and answer != "json":
-        raise section.fail("fields", "are for answer: json: add that, or delete them")
+        raise section.fail(
+            "fields",
+            "are for answer: json: add that, or delete them (columns to ask about are inputs)",
+        )
     if "fields" in section and not declared.fields:
         raise section.fail("fields", "names none: write name: text, or delete it")
     if declared.max_lines > 1 and answer != "text":

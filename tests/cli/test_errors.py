@@ -103,8 +103,8 @@ def test_a_prompt_longer_than_the_context(folder: Path) -> None:
     ("words", "message"),
     [
         (("--budget", "lots"), "'lots' is not a valid budget: write 300"),
-        (("--budget", "10min"), "'10min' is not a valid budget (try 10m): write 300"),
-        (("--budget", "2hours"), "'2hours' is not a valid budget (try 2h)"),
+        (("--budget", "10Min"), "'10Min' is not a valid budget (try 10min): write 300"),
+        (("--budget", "300 evals"), "'300evals' is not a valid budget (try 300)"),
         (("--budget", "3"), "budget"),
         (("--metric", "accurracy"), "unknown metric 'accurracy': did you mean accuracy?"),
         (("--strategy", "roles"), "did you mean"),

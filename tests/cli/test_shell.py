@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
+
+from idealprompt_cli.cli.main import app
+from idealprompt_cli.cli.shell import format_epilog
 
 from ..conftest import SCRIPT, call
 from .test_help import COMMANDS
@@ -96,3 +101,37 @@ def test_help_fits_40_columns(words: tuple[str, ...], monkeypatch: pytest.Monkey
     text = call(*words, "--help").stdout
     assert "Usage:" in text
     assert [line for line in text.splitlines() if len(line.rstrip()) > 40] == []
+
+
+@pytest.mark.parametrize("width", [40, 60, 78, 200])
+def test_folded_examples_are_still_the_commands(width: int) -> None:
+    """A reader can paste a folded example: it differs in the ends of lines alone."""
+    for words in COMMANDS:
+        command = command_of(words)
+        lines: list[str] = []
+        format_epilog(command.epilog, Written(lines, width))
+        shown = re.sub(r" \\\n\s*", " ", "".join(lines))
+        for line in command.epilog.splitlines():
+            if line.startswith("  idealprompt "):
+                example = re.split(" {2,}", line.strip())[0]
+                assert f"  {example}\n" in shown or f"  {example}  " in shown, shown
+
+
+class Written:
+    """What `format_epilog` needs of a formatter."""
+
+    def __init__(self, lines: list[str], width: int) -> None:
+        self.lines, self.width = lines, width
+
+    def write_paragraph(self) -> None:
+        self.lines.append("\n")
+
+    def write(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def command_of(words: tuple[str, ...]) -> Any:
+    found: Any = get_command(app)
+    for word in words:
+        found = found.commands[word]
+    return found

@@ -97,6 +97,21 @@ def test_declared_inputs_that_are_not_used(tmp_path: Path) -> None:
     assert heard == ["The input 'title' is declared, but the question never uses {title}."]
 
 
+def test_a_column_of_texts_that_is_not_used(tmp_path: Path, make_picture: MakePicture) -> None:
+    heard: list[str] = []
+    lines = [f"{n}.png,{'ab'[n % 2]},Which is it?,1" for n in range(6)]
+    for number in range(6):
+        make_picture(tmp_path / "t" / f"{number}.png", number)
+    table = "\n".join(["file_name,label,Question,shelf", *lines])
+    folder = make(tmp_path / "t", "question: A or b?\n", table)
+    load_task(folder, notify=heard.append)
+    said = "The column 'Question' is not used: write {Question} in the question to show it."
+    assert heard == [said]
+    heard.clear()
+    load_task(make(tmp_path / "t", "question: '{Question}'\n", table), notify=heard.append)
+    assert heard == []
+
+
 def test_class_folders_have_no_fields(tmp_path: Path, make_picture: MakePicture) -> None:
     make_picture(tmp_path / "A" / "a.png", 1)
     make_picture(tmp_path / "B" / "b.png", 2)

@@ -29,6 +29,7 @@ def test_class_folders_where_they_are(tmp_path: Path, make_picture: MakePicture)
     assert result.exit_code == 0, result.stderr
     assert "10 examples, label by the folders' names" in result.stdout
     assert "  K7      5\n  M2      5\n" in result.stdout
+    assert "  K7/0.png  ->  K7\n" in result.stdout, "the folder that the label is read from"
     assert "6 training and 4 held-out examples" in result.stdout
     assert "Edit the question in" in result.stderr
     assert sorted(path.name for path in folder.iterdir()) == ["K7", "M2", "task.yaml"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -56,6 +57,23 @@ def test_the_table_on_a_narrow_screen(width: int) -> None:
     assert table[5].startswith("adapted prompt" if width == 60 else "adapted  ")
     assert table[5].endswith("83.3 %         77.8 %")
     assert "…" not in "".join(table)
+
+
+@pytest.mark.parametrize("tested", [True, False])
+def test_verdict_and_evaluation_fit_40_columns(tested: bool) -> None:
+    narrow = Screen(40)
+    words = "The winner beats the seed prompt: 91.7 % [83, 96] against 26.4 % [18, 38]."
+    artifact = replace(from_run(run_result(tested=tested)), verdict=words)
+    shown = get("table").run(artifact, "out.yaml", narrow).splitlines()
+    assert max(len(line) for line in shown if "seed prompt" in line) <= 40
+    assert "The winner beats the seed prompt: 91.7 %" in shown
+    report = replace(REPORT, worst=3)
+    text = get("table").evaluation(report, narrow)
+    assert max(map(len, text.splitlines())) <= 40
+    assert "  K7: 3 of 3 right, answered 4 times;\n    precision 75 %, recall 100 %" in text
+    assert "Confusion matrix (rows: right label,\ncolumns: answer):" in text
+    wide = get("table").evaluation(report, Screen(100))
+    assert "label   examples   right   answered   precision   recall" in wide
 
 
 def test_what_sharing_spared_is_shown() -> None:

@@ -11,6 +11,7 @@ from ...core.errors import TaskError, UsageError
 from ...core.nearest import did_you_mean
 from ...core.placeholders import placeholder_names
 from ..examples import is_picture_name
+from ..metadata import TEXT_COLUMNS
 from ..similar_names import same_but_for_spelling
 from ..split_names import split_of
 from ..table_reader import Record, Table, as_text
@@ -22,9 +23,6 @@ FILE_COLUMNS = (
 LABEL_COLUMNS = (
     "label", "labels", "answer", "answers", "class", "category", "target", "intent", "y", "caption",
     "text", "code",
-)  # fmt: skip
-TEXT_COLUMNS = (
-    "question", "text", "title", "sentence", "review", "body", "description", "name", "caption",
 )  # fmt: skip
 SPLIT_COLUMNS = ("split", "set", "partition", "subset", "fold")
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")

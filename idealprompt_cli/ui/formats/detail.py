@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Sequence
 from typing import Literal
 
@@ -24,6 +25,25 @@ from ..confusion_matrix import confusion_lines
 from ..wrong_answers import ranking, wrong_lines
 from .base import EvalReport
 
+NARROW = 80
+"""Columns below which lines of text are folded here; others are left to the terminal."""
+
+
+def say(console: Console, text: str, style: str = "") -> None:
+    """A line of text, which a narrow screen gets in lines of whole words under its indent."""
+    lines = [text]
+    if console.width < NARROW:
+        indent = " " * (len(text) - len(text.lstrip()))
+        lines = textwrap.wrap(
+            text,
+            console.width,
+            subsequent_indent=f"{indent}  " if indent else "",
+            break_on_hyphens=False,
+            break_long_words=False,
+        )
+    for line in lines:
+        console.print(Text(line, style=style), soft_wrap=True)
+
 
 def show_parts(console: Console, report: EvalReport) -> None:
     """The score by label or by field, whatever the answers are made of."""
@@ -31,18 +51,19 @@ def show_parts(console: Console, report: EvalReport) -> None:
     if task.labels:
         _show_labels(console, evaluation, task.labels)
     elif task.answer_schema.options:
-        _show(console, _by_label(per_option(evaluation.outcomes, task.answer_schema.options)))
+        _show_scores(console, per_option(evaluation.outcomes, task.answer_schema.options))
     elif task.answer_schema.fields:
         _show(console, _by_field(evaluation, [field.name for field in task.answer_schema.fields]))
 
 
 def _show_labels(console: Console, evaluation: Evaluation, labels: tuple[str, ...]) -> None:
     """Precision and recall, and the confusion matrix."""
-    _show(console, _by_label(per_label(evaluation.outcomes, labels)))
+    _show_scores(console, per_label(evaluation.outcomes, labels))
     if len(labels) > 2:
-        console.print(Text("Confusion matrix (rows: right label, columns: answer):"))
-        for line in confusion_lines(labels, confusion(evaluation.outcomes, labels), console.width):
-            console.print(Text(line), soft_wrap=True)
+        say(console, "Confusion matrix (rows: right label, columns: answer):")
+        counts = confusion(evaluation.outcomes, labels)
+        for line in confusion_lines(labels, counts, console.width):
+            say(console, line)
 
 
 def _table(*headings: str) -> Table:
@@ -55,9 +76,13 @@ def _table(*headings: str) -> Table:
 
 def _show(console: Console, table: Table) -> None:
     """The columns closer together where they would not fit otherwise."""
-    if Console(file=io.StringIO(), width=1000).measure(table).maximum > console.width:
+    if not _fits(console, table):
         table.padding = (0, 0)
     console.print(table)
+
+
+def _fits(console: Console, table: Table) -> bool:
+    return Console(file=io.StringIO(), width=1000).measure(table).maximum <= console.width
 
 
 def _by_field(evaluation: Evaluation, names: Sequence[str]) -> Table:
@@ -65,6 +90,20 @@ def _by_field(evaluation: Evaluation, names: Sequence[str]) -> Table:
     for one in per_field(evaluation.outcomes, names):
         table.add_row(Text(one.name), str(one.n), str(one.right), f"{100 * one.share:.0f} %")
     return table
+
+
+def _show_scores(console: Console, scores: Sequence[LabelScore]) -> None:
+    """A table of labels, or where it does not fit a sentence for each."""
+    table = _by_label(scores)
+    if _fits(console, table):
+        console.print(table)
+        return
+    for one in scores:
+        say(
+            console,
+            f"  {one.label}: {one.right} of {one.n} right, answered {one.answered} times; "
+            f"precision {100 * one.precision:.0f} %, recall {100 * one.recall:.0f} %",
+        )
 
 
 def _by_label(scores: Sequence[LabelScore]) -> Table:
@@ -95,8 +134,10 @@ def show_comparisons(console: Console, report: EvalReport) -> None:
         )
     _show(console, table)
     if any(other.comparison.reliable for other in report.against):
-        text = "p <= 0.05: better than chance would have it (exact paired test, same examples)."
-        console.print(Text(text), soft_wrap=True)
+        say(
+            console,
+            "p <= 0.05: better than chance would have it (exact paired test, same examples).",
+        )
 
 
 def show_worst(console: Console, report: EvalReport) -> None:
@@ -108,4 +149,4 @@ def show_worst(console: Console, report: EvalReport) -> None:
     fields = {e.id: e.fields for e in (*task.train, *task.validation, *task.test)}
     console.print(Text(f"{ranking(bool(task.labels))}:"))
     for line in wrong_lines((one, fields.get(one.example_id, {})) for one in wrong):
-        console.print(Text(line), soft_wrap=True)
+        say(console, line)

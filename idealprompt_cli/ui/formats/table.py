@@ -18,7 +18,7 @@ from ...io.terminal import printable, printable_values
 from ...prompts.readability import readability
 from ...prompts.rendering import readable
 from .base import EvalReport, Screen, Work
-from .detail import show_comparisons, show_parts, show_worst
+from .detail import say, show_comparisons, show_parts, show_worst
 
 _PARTS = {"selection": "selection", "test": "held-out test"}
 _FLATTERS = (
@@ -41,10 +41,10 @@ class TableFormat:
         console.print(_scores(artifact, screen.width))
         if artifact.scores.winner.test:
             for line in textwrap.wrap(_FLATTERS, min(screen.width, 72)):
-                _say(console, line)
+                say(console, line)
         _heading(console, artifact.verdict)
         if artifact.recommended == "baseline":
-            _say(
+            say(
                 console,
                 f"Recommended: the {artifact.baseline_name}, which eval and predict use unless "
                 "--use winner is given.",
@@ -52,13 +52,13 @@ class TableFormat:
         _heading(console, "The adapted prompt, as the model gets it:")
         _messages(console, artifact.messages)
         _words(console, artifact)
-        _say(console, readability(artifact.prompt, artifact.labels).describe())
+        say(console, readability(artifact.prompt, artifact.labels).describe())
         console.print()
         if written:
-            _say(console, printable(f"Written to {written}"))
-        _say(console, f"Cost: {_cost(artifact.cost)}; stopped because {artifact.stopped_because}.")
+            say(console, printable(f"Written to {written}"))
+        say(console, f"Cost: {_cost(artifact.cost)}; stopped because {artifact.stopped_because}.")
         if work and work.get("tokens_saved", 0) > 0:
-            _say(console, _saving(work))
+            say(console, _saving(work))
         return _finish(console)
 
     def evaluation(self, report: EvalReport, screen: Screen) -> str:
@@ -78,11 +78,11 @@ class TableFormat:
             f"{evaluation.n} {report.split} examples: {_percent(score)}",
         )
         if report.recorded is not None:
-            _say(console, f"The artifact recorded {100 * report.recorded:.1f} %.")
+            say(console, f"The artifact recorded {100 * report.recorded:.1f} %.")
         show_parts(console, report)
         show_comparisons(console, report)
         show_worst(console, report)
-        _say(console, f"Cost: {_cost(evaluation.cost)}, {_each(evaluation)}")
+        say(console, f"Cost: {_cost(evaluation.cost)}, {_each(evaluation)}")
         return _finish(console)
 
 
@@ -113,14 +113,9 @@ def _finish(console: Console) -> str:
     return "\n".join(line.rstrip() for line in file.getvalue().rstrip().split("\n"))
 
 
-def _say(console: Console, text: str) -> None:
-    """A line of text; lines longer than the screen are left to the terminal to fold."""
-    console.print(Text(text), soft_wrap=True)
-
-
 def _heading(console: Console, text: str) -> None:
     console.print()
-    console.print(Text(text, style="bold"), soft_wrap=True)
+    say(console, text, "bold")
 
 
 def _scores(artifact: Artifact, width: int) -> Table:
