@@ -3,7 +3,8 @@
 Searches the tasks of the set "priors" (`benchmarks.tasks`: none is a sample or held apart) with
 the pool's order shuffled and several policies, so that every strategy is tried early and late, and
 adds up what they taught in `idealprompt_cli/priors/start.json`. Runs and answers are kept in
-`.work/`, so it can be broken off and called again, with more seeds too. The file holds strategy
+`.work/`, so it can be interrupted and called again, with more seeds too. Lessons that
+`python -m benchmarks.real lessons` kept there count too. The file holds strategy
 names, kinds of tasks and numbers; a test proves that nothing of a task is in it.
 """
 
@@ -29,9 +30,9 @@ BUDGETS = (200, 500)
 BOX = "start"
 
 
-def rows_of(lines: Path, model: str) -> list[list[Any]]:
-    """All lessons of the runs that were kept for a model."""
-    return [row for record in kept(lines) if record["model"] == model for row in record["lessons"]]
+def rows_of(lines: Path) -> list[list[Any]]:
+    """All lessons of the runs that were kept, whichever model they are of."""
+    return [row for record in kept(lines) for row in record["lessons"]]
 
 
 def made(rows: list[list[Any]]) -> Priors:
@@ -70,8 +71,8 @@ def main() -> None:
                     keep(lines, [{**dict(zip(head, place, strict=True)), "lessons": taught}])
                     print(*place[1:], len(taught), flush=True)
     engine.close()
-    write_text(options.out, dump(Memory(BOX, made(rows_of(lines, name)))), PriorsError)
-    print(f"{options.out}: {json.dumps({'lessons': len(rows_of(lines, name))})}")
+    write_text(options.out, dump(Memory(BOX, made(rows_of(lines)))), PriorsError)
+    print(f"{options.out}: {json.dumps({'lessons': len(rows_of(lines))})}")
 
 
 if __name__ == "__main__":

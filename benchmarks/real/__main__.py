@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.compare import collect
 
 from . import __doc__ as about
-from . import compare, report
+from . import compare, lessons, report
 from .catalogue import TASKS
 from .sources import MissingData
 from .write import DATA, write_task
@@ -47,6 +47,11 @@ def main() -> int:
     writing.add_argument("--seed", type=int, default=0)
     comparing = commands.add_parser("compare", help="run methods on written tasks")
     compare.add_arguments(comparing)
+    learning = commands.add_parser("lessons", help="keep what searches on dev tasks teach")
+    compare.add_arguments(learning)
+    widening = commands.add_parser("bf16", help="write a text model's weights in bfloat16")
+    widening.add_argument("source", type=Path)
+    widening.add_argument("out", type=Path)
     reporting = commands.add_parser("report", help="put the tables of the runs into the README")
     reporting.add_argument("--runs", type=Path, help="read these runs (real.jsonl) first")
     options = parser.parse_args()
@@ -56,6 +61,13 @@ def main() -> int:
         return report.write_report()
     if options.command == "compare":
         return compare.compare(options)
+    if options.command == "lessons":
+        return lessons.learn(options)
+    if options.command == "bf16":
+        from .bf16 import to_bf16  # needs the package gguf
+
+        to_bf16(options.source, options.out)
+        return 0
     if options.command == "list":
         list_tasks()
         return 0
