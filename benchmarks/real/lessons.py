@@ -18,7 +18,7 @@ from idealprompt_cli.task import load_task
 from .catalogue import TASKS
 from .compare import Call, Opened, chosen
 
-METHODS = ("puct", "random")
+METHODS = ("puct",)
 
 
 def learn(options: argparse.Namespace) -> int:

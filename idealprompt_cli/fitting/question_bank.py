@@ -62,8 +62,9 @@ class Bank:
         self.used.add(ready[0])
         best = sorted(self.ranked, key=lambda question: -self.ranked[question])
         others = [self.answers[question] for question in best]
-        words = answer_words(self.answers[ready[0]], self.evidence, others=others)
-        return Source(ready[0], words)
+        words = answer_words(own := self.answers[ready[0]], self.evidence, others=others)
+        answered = len(set(words) & {*own.values()})
+        return Source(ready[0], words, answered)
 
     def _ready(self) -> list[str]:
         return [question for question in self.ranked if question not in self.used]

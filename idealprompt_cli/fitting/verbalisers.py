@@ -7,7 +7,7 @@ probability (the sum over its words) is high on the examples that carry it.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,8 @@ SWEEPS = 3
 NOISE = 0.03
 # What a word must add to the summed log-likelihood to be worth its place.
 WORD_PRICE = 1.2
+# The same for a word that the model did not answer with: of many such words some fit by chance.
+FOREIGN_PRICE = 3.0
 _NOBODY = -1
 _LEAST = -1e4
 # What offsets must add to the summed log-likelihood for each label.
@@ -38,9 +40,10 @@ def fit_verbalisers(
     labels: Sequence[str],
     start: Sequence[Verbaliser] = (),
     limit: int = MAX_WORDS,
+    foreign: Collection[str] = (),
 ) -> tuple[Verbaliser, ...] | None:
     """The verbaliser of every label, at most `limit` words each, the likeliest first; None if a
-    label gets no word.
+    label gets no word. `foreign` are words that the model did not answer with.
 
     `scores[example][word]` is log p(word | prompt, example); examples without gold are not used.
     Words begin at the label that `start` gives them (none given: at the label in whose examples
@@ -58,7 +61,9 @@ def fit_verbalisers(
         return None
     answers = np.array([labels.index(gold[example]) for example in ids])
     owner = _given(words, labels, start) if start else _likeliest(chances, answers, len(labels))
-    owner = _ascend(chances, answers, _filled(chances, answers, owner, len(labels)), len(labels))
+    prices = np.array([FOREIGN_PRICE if word in foreign else WORD_PRICE for word in words])
+    owner = _filled(chances, answers, owner, len(labels))
+    owner = _ascend(chances, answers, owner, prices, len(labels))
     if set(range(len(labels))) - set(owner.tolist()):
         return None
     means = chances.mean(axis=0)
@@ -96,7 +101,12 @@ class Reading:
     calibration: tuple[tuple[str, float], ...] = ()
 
 
-def fit_reading(scores: Scores, gold: Mapping[str, str], labels: Sequence[str]) -> Reading | None:
+def fit_reading(
+    scores: Scores,
+    gold: Mapping[str, str],
+    labels: Sequence[str],
+    foreign: Collection[str] = (),
+) -> Reading | None:
     """Words and, where they pay, offsets; None where a label gets no word.
 
     A language model says some words more readily than others, whatever it is shown. So words are
@@ -106,9 +116,10 @@ def fit_reading(scores: Scores, gold: Mapping[str, str], labels: Sequence[str]) 
     than `OFFSET_PRICE` for each label.
     """
     ids = [example for example in scores if example in gold]
-    plain = fit_verbalisers(scores, gold, labels)
+    plain = fit_verbalisers(scores, gold, labels, foreign=foreign)
     best = (Reading(plain), likelihood(scores, gold, labels, plain)) if plain else None
-    for words in (plain, fit_verbalisers(centred(scores, ids), gold, labels)):
+    unbiased = fit_verbalisers(centred(scores, ids), gold, labels, foreign=foreign)
+    for words in (plain, unbiased):
         if words is None:
             continue
         offsets = _offsets(scores, gold, ids, words)
@@ -137,23 +148,31 @@ def _offsets(
 
 
 def fitted_words(
-    prompt: Prompt, words: Sequence[str], labels: Sequence[str], evidence: Evidence
+    prompt: Prompt,
+    words: Sequence[str],
+    labels: Sequence[str],
+    evidence: Evidence,
+    foreign: Collection[str] = (),
 ) -> Reading | None:
     """How a prompt's answers are read, fitted on the evidence; None where nothing can be fitted."""
 
     def fit() -> Reading | None:
         scores = evidence.word_scores([(prompt, words)])[0]
         gold = {example.id: example.answer for example in evidence.examples}
-        return fit_reading(scores, gold, labels)
+        return fit_reading(scores, gold, labels, foreign)
 
-    return evidence.once(f"words {prompt} {words} {labels}", fit)
+    return evidence.once(f"words {prompt} {words} {labels} {sorted(foreign)}", fit)
 
 
 def refit_words(
-    prompt: Prompt, words: Sequence[str], labels: Sequence[str], evidence: Evidence
+    prompt: Prompt,
+    words: Sequence[str],
+    labels: Sequence[str],
+    evidence: Evidence,
+    foreign: Collection[str] = (),
 ) -> Prompt | None:
     """`prompt` with words (and offsets) fitted on the evidence; None where nothing can be."""
-    fitted = fitted_words(prompt, tuple(words), tuple(labels), evidence)
+    fitted = fitted_words(prompt, tuple(words), tuple(labels), evidence, foreign)
     if fitted is None:
         return None
     return prompt.with_(verbalisers=fitted.verbalisers, calibration=fitted.calibration)
@@ -202,12 +221,14 @@ def _means(chances: np.ndarray, answers: np.ndarray, count: int) -> np.ndarray:
     return np.stack([chances[answers == place].mean(axis=0) for place in range(count)])
 
 
-def _ascend(chances: np.ndarray, answers: np.ndarray, owner: np.ndarray, count: int) -> np.ndarray:
+def _ascend(
+    chances: np.ndarray, answers: np.ndarray, owner: np.ndarray, prices: np.ndarray, count: int
+) -> np.ndarray:
     """Moves words one at a time to the label (or to none) where the penalised likelihood is
     highest, in at most `SWEEPS` sweeps."""
     owner, rows = owner.copy(), np.arange(len(answers))
     mass = np.stack([chances[:, owner == place].sum(axis=1) for place in range(count)], axis=1)
-    best = _fit(mass[rows, answers], mass.sum(axis=1), count) - WORD_PRICE * (owner >= 0).sum()
+    best = _fit(mass[rows, answers], mass.sum(axis=1), count) - prices[owner >= 0].sum()
     for _ in range(SWEEPS):
         before = best
         for word, column in enumerate(chances.T):
@@ -216,8 +237,10 @@ def _ascend(chances: np.ndarray, answers: np.ndarray, owner: np.ndarray, count: 
                 continue  # a label must keep a word
             if at >= 0:
                 mass[:, at] -= column
-            place, value = _best_place(mass, column, answers, rows, count)
-            value -= WORD_PRICE * ((owner >= 0).sum() - (at >= 0))
+            owner[word] = _NOBODY
+            place, value = _best_place(mass, column, answers, rows, count, prices[word])
+            value -= prices[owner >= 0].sum()
+            owner[word] = at
             if value > best + 1e-9:
                 owner[word], best, at = place, value, place
             if at >= 0:
@@ -228,14 +251,19 @@ def _ascend(chances: np.ndarray, answers: np.ndarray, owner: np.ndarray, count: 
 
 
 def _best_place(
-    mass: np.ndarray, column: np.ndarray, answers: np.ndarray, rows: np.ndarray, count: int
+    mass: np.ndarray,
+    column: np.ndarray,
+    answers: np.ndarray,
+    rows: np.ndarray,
+    count: int,
+    price: float,
 ) -> tuple[int, float]:
     """The label that a word (its chances are `column`) is best added to, or nobody, with the
     likelihood, less the price of the word."""
     own, total = mass[rows, answers], mass.sum(axis=1)
     values = [_fit(own, total, count)]
     values += [
-        _fit(own + column * (answers == place), total + column, count) - WORD_PRICE
+        _fit(own + column * (answers == place), total + column, count) - price
         for place in range(count)
     ]
     place = int(np.argmax(values))

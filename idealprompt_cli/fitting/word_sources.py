@@ -47,11 +47,18 @@ COMMON = 0.8
 @dataclass(frozen=True)
 class Source:
     """A question with the words to look for in its answer, or an attribute that the descriptions
-    speak of, or neither: then all words of the descriptions."""
+    speak of, or neither: then all words of the descriptions. The first `answered` of the words are
+    what the question was answered with."""
 
     question: str = ""
     words: tuple[str, ...] = ()
+    answered: int = 0
     table: Table | None = None
+
+    @property
+    def foreign(self) -> frozenset[str]:
+        """Words that the question was not answered with."""
+        return frozenset(self.words[self.answered :]) - {"yes", "no", "Yes", "No"}
 
     @property
     def where(self) -> str:
@@ -73,7 +80,8 @@ class Source:
             return _valued(self.table, evidence, labels, limit if limit == 1 else MAX_VALUES)
         if not self.question:
             return described_marks(evidence, labels, limit)
-        fitted = fitted_words(prompt_of(self.question), self.words, labels, evidence)
+        asked = prompt_of(self.question)
+        fitted = fitted_words(asked, self.words, labels, evidence, self.foreign)
         return {v.label: v.words[:limit] for v in fitted.verbalisers} if fitted else {}
 
     def defining(self, evidence: Evidence, labels: Sequence[str], limit: int) -> Marks | None:
@@ -156,8 +164,7 @@ def answer_words(
 ) -> tuple[str, ...]:
     """Words to score as answers: those given, by frequency (with the other half of yes/no), then
     words of the model's descriptions, or where there are none the answers to other questions.
-    Labels are not looked at, so the list is
-    the same for every fold."""
+    Labels are not looked at, so the list is the same for every fold."""
     counts = Counter(answer for answer in short_forms(answers).values() if answer)
     words = sorted(counts, key=lambda word: (not _WORDED.fullmatch(word), -counts[word], word))
     for yes, no in (("yes", "no"), ("Yes", "No")):

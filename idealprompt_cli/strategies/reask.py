@@ -63,4 +63,6 @@ def spoken(prompt: Prompt, said: Mapping[str, str]) -> float:
 def _refit(
     prompt: Prompt, evidence: Evidence, *, source: Source, labels: Sequence[str]
 ) -> Prompt | None:
-    return refit_words(bare(prompt, source.question), source.words, labels, evidence)
+    return refit_words(
+        bare(prompt, source.question), source.words, labels, evidence, source.foreign
+    )
