@@ -12,6 +12,7 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from idealprompt_cli import metrics, strategies
@@ -23,7 +24,7 @@ from idealprompt_cli.evaluation.budget import Budget
 from idealprompt_cli.evaluation.context import open_context
 from idealprompt_cli.evaluation.evaluator import Evaluator
 from idealprompt_cli.evaluation.metered_engine import MeteredEngine
-from idealprompt_cli.priors import START, TRUST, Beliefs, kind_of, load
+from idealprompt_cli.priors import Beliefs, kind_of, load
 from idealprompt_cli.prompts.rendering import render
 from idealprompt_cli.search.policies import BestFirst, Policy, Puct
 from idealprompt_cli.search.tree_search import SearchSettings, search
@@ -42,9 +43,9 @@ POLICIES: Mapping[str, Make] = {
     "best-first": lambda _: BestFirst,
     "puct": lambda _: Puct,
     "puct+priors": lambda _: Puct,
-    "puct+priors-full": lambda _: Puct,
 }
-PRIORS = {"puct+priors": TRUST, "puct+priors-full": 1.0}
+# What `python -m benchmarks.priors` has learned on tasks that no comparison uses.
+LEARNED = Path(__file__).resolve().parent / "results" / "priors.json"
 ANYTIME = ("seed", "gepa", "gepa+pool", "mipro")
 METHODS = ("seed", *POLICIES, "gepa", "gepa+pool", "mipro")
 
@@ -128,9 +129,8 @@ def searched(
 ) -> RunResult:
     """One run of a policy inside the package's own search."""
     beliefs = Beliefs()
-    if method in PRIORS:
-        shipped = load(START).priors.beliefs(engine.info(), kind_of(task))
-        beliefs = Beliefs().over(shipped, PRIORS[method])
+    if method == "puct+priors":
+        beliefs = load(LEARNED).priors.beliefs(engine.info(), kind_of(task))
     context = open_context(
         task, engine, metrics.get(task.metric), Budget(evaluations=budget), seed=seed
     )

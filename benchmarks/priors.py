@@ -1,8 +1,8 @@
-"""Generate the built-in priors: `python -m benchmarks.priors`.
+"""Learn priors for the comparison: `python -m benchmarks.priors`.
 
 Searches the tasks of the set "priors" (`benchmarks.tasks`: none is a sample or held apart) with
 the pool's order shuffled and several policies, so that every strategy is tried early and late, and
-adds up what they taught in `idealprompt_cli/priors/start.json`. Runs and answers are kept in
+adds up what they taught in `results/priors.json`. Runs and answers are kept in
 `.work/`, so it can be interrupted and called again, with more seeds too. Lessons that
 `python -m benchmarks.real lessons` kept there count too. The file holds strategy
 names, kinds of tasks and numbers; a test proves that nothing of a task is in it.
@@ -18,10 +18,10 @@ from typing import Any
 from idealprompt_cli import strategies
 from idealprompt_cli.core.errors import PriorsError
 from idealprompt_cli.io.files import write_text
-from idealprompt_cli.priors import START, Key, Memory, Priors, dump, lessons
+from idealprompt_cli.priors import Key, Memory, Priors, dump, lessons
 
 from .compare import WORK, keep, kept, opened, tasks_of
-from .contest import searched
+from .contest import LEARNED, searched
 
 METHODS = ("puct", "random")
 # A few small budgets and a larger one: what pays first, and what pays later.
@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--tasks", nargs="+", default=["priors"])
     parser.add_argument("--work", type=Path, default=WORK)
-    parser.add_argument("--out", type=Path, default=START)
+    parser.add_argument("--out", type=Path, default=LEARNED)
     options = parser.parse_args()
     part, parts = (int(number) for number in options.shard.split("/"))
     lines = options.work / "priors.jsonl"

@@ -1,4 +1,4 @@
-"""What the search learns on the dev tasks, for the built-in priors (`benchmarks.priors`).
+"""What the search learns on the dev tasks, for the priors of `benchmarks.priors`.
 
     python -m benchmarks.real lessons FOLDER --model M --mmproj P --work WORK --budgets 200 500
     python -m benchmarks.priors --work WORK

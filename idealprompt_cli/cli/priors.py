@@ -34,7 +34,6 @@ app = typer.Typer(
 LIST_EPILOG = """\b
 Examples:
   idealprompt priors list
-  idealprompt priors list --packaged
   idealprompt priors list --json | jq '.lessons[0]'"""
 EXPORT_EPILOG = """\b
 Example:
@@ -52,29 +51,23 @@ Target = Annotated[str, typer.Argument(metavar="FILE|-", help="Where to write.")
 Given = Annotated[Path, typer.Argument(metavar="FILE", help="A priors file.")]
 Several = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Priors files.")]
 Output = Annotated[str, typer.Option("--output", "-o", metavar="FILE|-", help="Where to write.")]
-Packaged = Annotated[
-    bool, typer.Option("--packaged", help="What the package comes with, in place of your own.")
-]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it.")]
 
 
 @app.command("list", epilog=LIST_EPILOG, cls=Command)
-def list_(packaged: Packaged = False, json: Json = False) -> None:
+def list_(json: Json = False) -> None:
     """Show how often each strategy was used, and what share of the missing score it won."""
-    from ..priors import START, default_path, load
+    from ..priors import default_path, load
 
-    path = START if packaged else default_path()
+    path = default_path()
     rows = _rows(load(path).priors.total())
-    start = _count(load(START).priors)
     if json:
-        typer.echo(json_text({"file": str(path), "lessons": rows, "packaged": start}))
+        typer.echo(json_text({"file": str(path), "lessons": rows}))
         return
     if rows:
         _show(rows)
     else:
         typer.echo(f"{path}: nothing learnt yet")
-    if start and not packaged:
-        typer.echo(f"Searches also use the {start:,} uses that the package comes with: --packaged")
 
 
 def _show(rows: list[dict[str, Any]]) -> None:

@@ -2,8 +2,6 @@
 
 from .memory import ANY, Belief, Beliefs, Key, Priors, Tally, kind_of, lessons
 from .store import (
-    START,
-    TRUST,
     Memory,
     beliefs_for,
     default_path,
@@ -17,8 +15,6 @@ from .store import (
 
 __all__ = [
     "ANY",
-    "START",
-    "TRUST",
     "Belief",
     "Beliefs",
     "Key",

@@ -66,11 +66,6 @@ class Belief:
     def mean(self, base: float) -> float:
         return self.keep * base + self.share
 
-    def over(self, other: Belief, trust: float) -> Belief:
-        """This belief, based on what `other` says for a part of `trust`."""
-        keep = self.keep * (1 - trust + trust * other.keep)
-        return Belief(keep, self.keep * trust * other.share + self.share, self.n or other.n)
-
 
 @dataclass(frozen=True)
 class Beliefs:
@@ -82,20 +77,6 @@ class Beliefs:
     def of(self, parent: str, strategy: str) -> Belief:
         row = self.table.get(parent, {})
         return row.get(strategy) or self.table.get(ANY, {}).get(strategy) or Belief()
-
-    def over(self, other: Beliefs, trust: float) -> Beliefs:
-        """These beliefs; where nothing is known here, `other`, trusted by so much, in [0, 1]."""
-        names = {name for table in (self.table, other.table) for row in table.values()
-                 for name in row}  # fmt: skip
-        return Beliefs(
-            {
-                parent: {
-                    name: self.of(parent, name).over(other.of(parent, name), trust)
-                    for name in sorted(names)
-                }
-                for parent in sorted({*self.table, *other.table})
-            }
-        )
 
     def to_record(self) -> dict[str, Any]:
         """Plain data; floats keep every bit through JSON."""

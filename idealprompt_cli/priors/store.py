@@ -26,11 +26,6 @@ from .memory import Beliefs, Priors, from_dict, kind_of, lessons, to_dict
 SCHEMA, VERSION = "idealprompt-priors", 1
 LOCK_SECONDS = 10.0
 ENV = "IDEALPROMPT_PRIORS"
-# What the package ships: learned on tasks other than the sample tasks. It may be missing.
-START = Path(__file__).with_name("start.json")
-# How far it is trusted, against the order of the pool; a user's own lessons count on top, in full.
-# What that is worth, and what it costs: benchmarks/README.md.
-TRUST = 0.5
 
 
 @dataclass(frozen=True)
@@ -107,10 +102,9 @@ def reset(path: Path) -> bool:
 
 
 def beliefs_for(task: Task, model: ModelInfo, path: Path | None = None) -> Beliefs:
-    """What this user's memory and the packaged one say for a run."""
-    own, start = load(path or default_path()).priors, load(START).priors
-    kind = kind_of(task)
-    return own.beliefs(model, kind).over(start.beliefs(model, kind), TRUST)
+    """What this user's memory says for a run. The package brings none: priors learned on our own
+    tasks never made a search better on others (benchmarks/README.md)."""
+    return load(path or default_path()).priors.beliefs(model, kind_of(task))
 
 
 def learn(result: RunResult, path: Path | None = None) -> int:

@@ -63,9 +63,7 @@ def test_a_missed_threshold_keeps_the_result(folder: Path) -> None:
     assert "below --min-score 1" in result.stderr
 
 
-@pytest.mark.parametrize(
-    "words", [["--help"], ["doctor", "--help"], ["priors", "list", "--packaged"]]
-)
+@pytest.mark.parametrize("words", [["--help"], ["doctor", "--help"], ["priors", "list", "--help"]])
 def test_a_closed_pipe_ends_quietly(words: list[str]) -> None:
     read, write = os.pipe()
     os.close(read)
@@ -87,7 +85,7 @@ def test_predict_into_head(folder: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
-@pytest.mark.parametrize("words", [["--help"], ["priors", "list", "--packaged"]])
+@pytest.mark.parametrize("words", [["--help"], ["priors", "list", "--help"]])
 def test_a_full_device_is_one_line(words: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
         result = subprocess.run([*PROGRAM, *words], stdout=full, stderr=subprocess.PIPE, text=True)
