@@ -159,9 +159,11 @@ def _text(messages: Sequence[Message]) -> str:
 
 
 def _seen(request: ScoreRequest | GenerateRequest) -> dict[str, str]:
-    """What the picture shows, or without one, what the example's text fields speak of."""
+    """What the picture shows (nothing, for one without content), or without one, what the example's
+    text fields speak of."""
     if request.images:
-        return dict(zip(WORLD, request.images[0].stem.split("_")[1:], strict=True))
+        shown = request.images[0].stem.split("_")[1:]
+        return dict(zip(WORLD, shown, strict=True)) if shown else {}
     fields = (p for m in request.messages for p in m.content if isinstance(p, FieldText))
     words = set(re.findall(r"\w+", " ".join(fields)))
     found = {name: next((v for v in values if v in words), "") for name, values in WORLD.items()}
