@@ -2,6 +2,7 @@
 
 Each block is between `<!-- NAME -->` and `<!-- /NAME -->`; a test fails when one is stale.
 
+- `photographs`: the table of `results/real.json`
 - `figures`: the table of `results/samples.json`
 - `transcript`: the output of `make -s demo` on a fresh checkout, from `results/demo.txt`
 - `verdict`: the scores, the verdict and the prompt of that output
@@ -19,6 +20,7 @@ from pathlib import Path
 from benchmarks import reflect_table
 from benchmarks.engine import store, table
 from benchmarks.markdown import filled, with_interval
+from benchmarks.real import report as real_report
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -95,7 +97,14 @@ def reflection() -> str:
     return reflect_table.tables(json.loads((RESULTS / "reflect.json").read_text(encoding="utf-8")))
 
 
+def photographs() -> str:
+    """The real tasks, for the first page."""
+    runs = json.loads((RESULTS / "real.json").read_text(encoding="utf-8"))
+    return real_report.figures(runs)
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
+    "photographs": photographs,
     "figures": figures,
     "transcript": transcript,
     "verdict": verdict,

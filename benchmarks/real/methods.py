@@ -121,8 +121,9 @@ def text_requests(task: Task, examples: Sequence[Example]) -> list[ScoreRequest]
 
 NAMES: Mapping[str, Any] = {
     "seed": "seed prompt", "expert": "expert prompt (by hand)", "majority": "majority vote",
-    "probe": "linear probe", "nearest-mean": "nearest class mean", "puct": "ours, no priors",
-    "puct+priors": "ours", "search+reflect": "search and reflection", "best-first": "best first",
+    "probe": "linear probe", "nearest-mean": "nearest class mean", "puct": "ours (search)",
+    "puct+priors": "search with priors of other tasks", "search+reflect": "search and reflection",
+    "best-first": "best first",
     "beam": "beam", "random": "random", "gepa": "GEPA, same model writes",
     "gepa+pool": "GEPA, our pool", "mipro": "MIPROv2",
 }  # fmt: skip

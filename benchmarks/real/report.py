@@ -1,11 +1,12 @@
-"""Tables of the comparison on real tasks, for `benchmarks/README.md`.
+"""Tables and curves of the comparison on real tasks, for `benchmarks/README.md` and `README.md`.
 
-python -m benchmarks.real report
+python -m benchmarks.real report --runs WORK/real.jsonl
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from benchmarks.markdown import filled, percent
 from benchmarks.ranking import Run, compared, curves
+from idealprompt_cli.evaluation.statistics import wilson
 
 from .catalogue import TASKS
 from .methods import METHODS, NAMES
@@ -20,16 +22,66 @@ from .methods import METHODS, NAMES
 HERE = Path(__file__).resolve().parent.parent
 RESULTS = HERE / "results" / "real.json"
 README = HERE / "README.md"
+PLOT = HERE / "plots" / "real.png"
+OURS = "puct"
 PAIRS = (
-    ("puct", "seed"), ("puct", "probe"), ("puct+priors", "puct"), ("search+reflect", "puct"),
-    ("puct", "expert"), ("puct", "gepa"), ("puct", "mipro"),
+    (OURS, "seed"), (OURS, "expert"), (OURS, "probe"), (OURS, "majority"),
+    ("puct+priors", OURS), ("search+reflect", OURS), (OURS, "best-first"), (OURS, "beam"),
+    (OURS, "random"), (OURS, "gepa"), (OURS, "gepa+pool"), (OURS, "mipro"),
 )  # fmt: skip
+
+
+def budgets_of(runs: Sequence[Run]) -> list[int]:
+    return sorted({int(budget) for run in runs for budget in run["points"]})
+
+
+def mean_at(runs: Sequence[Run], method: str, budget: int, task: str = "") -> float:
+    """Mean held-out score of a method at a budget, first over the seeds of a task, then over tasks;
+    NaN where it was not run on all the tasks of `runs`."""
+    names = [task] if task else sorted({run["task"] for run in runs})
+    means = []
+    for name in names:
+        found = [
+            run["points"][str(budget)]["test"] for run in runs
+            if run["method"] == method and run["task"] == name and str(budget) in run["points"]
+        ]  # fmt: skip
+        means.append(float(np.mean(found)) if found else math.nan)
+    return float(np.mean(means)) if means else math.nan
+
+
+def figures(runs: Sequence[Run]) -> str:
+    """For the first page: a line per task, with 95 % intervals over the held-out examples; in bold
+    where the interval lies above the seed prompt's."""
+    largest = budgets_of(runs)[-1]
+    lines = [
+        "| task | examples | seed prompt | ours, 300 evaluations | ours, 800 | expert by hand "
+        "| linear probe | majority |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name in [name for name in TASKS if any(run["task"] == name for run in runs)]:
+        task = TASKS[name]
+        seed = mean_at(runs, "seed", largest, name)
+        ceiling = wilson(seed * task.test, task.test)[1]
+        cells = [f"`{name}` ({task.part})", f"{task.train} + {task.test}", f"{percent(seed, 0)} %"]
+        for budget in (300, 800):
+            value = mean_at(runs, OURS, budget, name)
+            if math.isnan(value):
+                cells.append("")
+                continue
+            low, high = wilson(value * task.test, task.test)
+            text = f"{percent(value, 0)} % [{percent(low, 0)}, {percent(high, 0)}]"
+            cells.append(f"**{text}**" if low > ceiling else text)
+        for method in ("expert", "probe", "majority"):
+            value = mean_at(runs, method, largest, name)
+            cells.append("" if math.isnan(value) else f"{percent(value, 0)} %")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def task_table(runs: Sequence[Run]) -> str:
     """A line per task and method: the mean over seeds at each budget; lines without a run left
     out."""
-    budgets = curves(runs, "seed").budgets
+    budgets = budgets_of(runs)
     lines = [f"| task | method | seeds | {' | '.join(map(str, budgets))} |"]
     lines.append("|---" * (len(budgets) + 3) + "|")
     for task in [name for name in TASKS if any(run["task"] == name for run in runs)]:
@@ -37,50 +89,105 @@ def task_table(runs: Sequence[Run]) -> str:
         for method in METHODS:
             here = [run for run in own if run["method"] == method]
             if here:
-                means = [
-                    [run["points"][str(b)]["test"] for run in here if str(b) in run["points"]]
-                    for b in budgets
-                ]
-                cells = [percent(float(np.mean(m)), 0) if m else "" for m in means]
+                cells = [percent(mean_at(here, method, budget, task), 0) for budget in budgets]
                 lines.append(f"| {task} | {NAMES[method]} | {len(here)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def means_table(runs: Sequence[Run]) -> str:
+    """A line per method: the mean over the dev tasks, the held tasks, at each budget."""
+    budgets = budgets_of(runs)
+    parts = {part: [r for r in runs if TASKS[r["task"]].part == part] for part in ("dev", "held")}
+    head = [f"{part}, {budget}" for part in parts for budget in budgets]
+    lines = [f"| method | {' | '.join(head)} |", "|---" * (len(head) + 1) + "|"]
+    for method in METHODS:
+        cells = [
+            percent(mean_at(own, method, budget), 0) if own else ""
+            for own in parts.values() for budget in budgets
+        ]  # fmt: skip
+        if any(cells):
+            lines.append(f"| {NAMES[method]} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def pairs_table(runs: Sequence[Run]) -> str:
     """Differences of two methods over the tasks and seeds that both have, in points, with 95 %
     intervals."""
-    budgets = curves(runs, "seed").budgets
+    budgets = budgets_of(runs)
     lines = [f"| difference in points | {' | '.join(map(str, budgets))} | tasks |"]
     lines.append("|---" * (len(budgets) + 2) + "|")
     for ours, theirs in PAIRS:
+        if not all(any(run["method"] == one for run in runs) for one in (ours, theirs)):
+            continue
         mine, other = curves(runs, ours).scores, curves(runs, theirs).scores
         both = ~(np.isnan(mine) | np.isnan(other))
         tasks = both.any(axis=(1, 2))
-        if tasks.sum() < 3:
-            continue
         cells = []
         for place in range(len(budgets)):
+            some = both[:, :, place].any(axis=1)
+            if some.sum() < 3:
+                cells.append("")
+                continue
             gap = compared(
-                np.where(both, mine, np.nan)[tasks, :, place],
-                np.where(both, other, np.nan)[tasks, :, place],
+                np.where(both, mine, np.nan)[some, :, place],
+                np.where(both, other, np.nan)[some, :, place],
             )
             cells.append(f"{100 * gap.value:+.1f} [{100 * gap.low:+.0f}, {100 * gap.high:+.0f}]")
-        lines.append(
-            f"| {NAMES[ours]} minus {NAMES[theirs]} | {' | '.join(cells)} | {tasks.sum()} |"
-        )
+        if any(cells):
+            names = f"{NAMES[ours]} minus {NAMES[theirs]}"
+            lines.append(f"| {names} | {' | '.join(cells)} | {tasks.sum()} |")
     return "\n".join(lines)
 
 
+def plot(runs: Sequence[Run], out: Path = PLOT) -> None:
+    """Mean held-out score against evaluations, a panel for the dev and one for the held tasks."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot
+
+    budgets = budgets_of(runs)
+    figure, axes = pyplot.subplots(1, 2, figsize=(11, 4.4), sharey=True)
+    for axis, part in zip(axes, ("dev", "held"), strict=True):
+        own = [run for run in runs if TASKS[run["task"]].part == part]
+        for place, method in enumerate(METHODS):
+            points = [(b, 100 * mean_at(own, method, b)) for b in budgets]
+            known = [point for point in points if not math.isnan(point[1])]
+            if known:
+                flat = method in ("seed", "expert", "majority", "probe", "nearest-mean")
+                axis.plot(
+                    *zip(*known, strict=True), label=NAMES[method], marker="" if flat else "o",
+                    color="black" if method == OURS else f"C{place % 10}",
+                    linestyle=":" if flat else "-", linewidth=2.4 if method == OURS else 1.3,
+                )  # fmt: skip
+        axis.set_xscale("log")
+        axis.set_xticks(budgets, [str(budget) for budget in budgets])
+        axis.minorticks_off()
+        axis.set_xlabel("evaluations")
+        axis.set_title(f"{part} tasks")
+        axis.grid(alpha=0.25)
+    axes[0].set_ylabel("accuracy on held-out examples, %")
+    axes[1].legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1.0))
+    figure.tight_layout()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(out, dpi=110)
+    pyplot.close(figure)
+
+
 def report(path: Path = RESULTS) -> str:
-    """The part of the README that is made from the results."""
+    """The part of the benchmarks' README that is made from the results."""
     runs = json.loads(path.read_text("utf-8"))
-    pictures = [run for run in runs if TASKS[run["task"]].source != "banking77"]
-    return "\n\n".join((task_table(runs), "Picture tasks, paired:", pairs_table(pictures)))
+    held = [run for run in runs if TASKS[run["task"]].part == "held"]
+    parts = [means_table(runs), "All tasks, paired:", pairs_table(runs)]
+    if held:
+        parts += ["Held tasks, paired:", pairs_table(held)]
+    return "\n\n".join((*parts, "Each task:", task_table(runs)))
 
 
 def write_report() -> int:
-    """Put the tables between the README's marks."""
+    """Put the tables between the README's marks, and draw the curves."""
     made = report()
     README.write_text(filled(README.read_text("utf-8"), "real", made), encoding="utf-8")
+    plot(json.loads(RESULTS.read_text("utf-8")))
     print(made)
     return 0

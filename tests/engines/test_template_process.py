@@ -17,7 +17,7 @@ from idealprompt_cli.engines.llama_cpp.native.template_process import (
     TemplateLimit,
 )
 
-from .test_chat_template import CHATML, GEMMA
+from ..support.tiny_models import CHATML, GEMMA
 
 SLOW = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
 DOUBLING = (
