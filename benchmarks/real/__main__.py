@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.compare import collect
 
 from . import __doc__ as about
-from . import compare, lessons, report
+from . import checks, compare, lessons, report
 from .catalogue import TASKS
 from .sources import MissingData
 from .write import DATA, write_task
@@ -49,6 +49,9 @@ def main() -> int:
     compare.add_arguments(comparing)
     learning = commands.add_parser("lessons", help="keep what searches on dev tasks teach")
     compare.add_arguments(learning)
+    checking = commands.add_parser("checks", help="verdicts, few examples, random labels")
+    compare.add_arguments(checking)
+    checking.add_argument("--parts", nargs="+", choices=checks.PARTS, default=list(checks.PARTS))
     widening = commands.add_parser("bf16", help="write a text model's weights in bfloat16")
     widening.add_argument("source", type=Path)
     widening.add_argument("out", type=Path)
@@ -63,6 +66,8 @@ def main() -> int:
         return compare.compare(options)
     if options.command == "lessons":
         return lessons.learn(options)
+    if options.command == "checks":
+        return checks.check(options)
     if options.command == "bf16":
         from .bf16 import to_bf16  # needs the package gguf
 

@@ -16,6 +16,7 @@ from benchmarks.markdown import filled, percent
 from benchmarks.ranking import Run, compared, curves
 from idealprompt_cli.evaluation.statistics import wilson
 
+from . import checks
 from .catalogue import TASKS
 from .methods import METHODS, NAMES
 
@@ -181,6 +182,8 @@ def report(path: Path = RESULTS) -> str:
     parts = [means_table(runs), "All tasks, paired:", pairs_table(runs)]
     if held:
         parts += ["Held tasks, paired:", pairs_table(held)]
+    if checks.RESULTS.is_file():
+        parts.append(checks.summary(json.loads(checks.RESULTS.read_text("utf-8"))))
     return "\n\n".join((*parts, "Each task:", task_table(runs)))
 
 

@@ -1,0 +1,149 @@
+"""Whether the search's claims hold on real tasks: verdicts, few examples, random labels.
+
+    python -m benchmarks.real checks FOLDER --model M --mmproj P --work WORK --tasks all
+
+- verdict: what the tool says of the winner on the held-out examples, with the winner itself;
+- few: searches with 4, 8, 16 and 32 of the training examples;
+- random: labels shuffled in both splits: any reliable gain is a false positive.
+
+Searches are those of `compare` without priors, so answers that it kept in WORK cost nothing. Runs
+are appended to WORK/checks.jsonl and can be interrupted; at the end all are written to
+`results/real_checks.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.compare import keep, kept
+from benchmarks.contest import searched
+from benchmarks.memo import MemoEngine
+from benchmarks.reflect import fewer, with_shuffled_labels
+from idealprompt_cli import metrics
+from idealprompt_cli.core.errors import UsageError
+from idealprompt_cli.core.task import Task
+from idealprompt_cli.evaluation.evaluator import Evaluator
+from idealprompt_cli.evaluation.held_out import held_out_test
+from idealprompt_cli.evaluation.metered_engine import MeteredEngine
+from idealprompt_cli.io.files import write_text
+from idealprompt_cli.prompts.readability import readability
+from idealprompt_cli.prompts.rendering import readable, whole_chat
+from idealprompt_cli.task import load_task
+
+from .catalogue import TASKS
+from .compare import Call, Opened, chosen
+
+RESULTS = Path(__file__).resolve().parent.parent / "results" / "real_checks.json"
+SIZES = (4, 8, 16, 32)
+RANDOM_SEEDS = 20
+PARTS = ("verdict", "few", "random")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One search: of a part, with an arm's name, on a task that was changed accordingly."""
+
+    part: str
+    arm: str
+    task: Task
+    seed: int
+    budget: int
+
+
+def checks_of(part: str, task: Task, budgets: tuple[int, ...], seeds: list[int]) -> Iterator[Check]:
+    if part == "random":
+        for seed in range(RANDOM_SEEDS):
+            yield Check(part, "shuffled", with_shuffled_labels(task, seed), seed, budgets[0])
+        return
+    for seed in seeds:
+        for budget in budgets if part == "verdict" else budgets[-1:]:
+            if part == "verdict":
+                yield Check(part, "all", task, seed, budget)
+            else:
+                for size in SIZES:
+                    yield Check(part, str(size), fewer(task, size, seed), seed, budget)
+
+
+def checked(engine: MemoEngine, check: Check) -> dict[str, Any]:
+    """The search's result as the tool reports it."""
+    task = check.task
+    result = searched("puct", engine, task, check.seed, check.budget)
+    evaluator = Evaluator(MeteredEngine(engine), task, metrics.get(task.metric))
+    result = held_out_test(result, evaluator)
+    assert result.test is not None
+    prompt = result.winner
+    return {
+        "baseline": round(result.test.baseline.value, 4),
+        "winner": round(result.test.winner.value, 4),
+        "p": result.test.comparison.p_value,
+        "recommended": result.recommended,
+        "verdict": result.verdict,
+        "prompt": [f"{m.role}: {readable(m)}" for m in whole_chat(prompt, task.labels)],
+        "words": {v.label: list(v.words) for v in prompt.verbalisers},
+        "readability": readability(prompt, task.labels).score,
+    }
+
+
+def check(options: argparse.Namespace) -> int:
+    call = Call(
+        options.folder, options.work, options.model, options.mmproj, "", (),
+        tuple(options.budgets), options.threads,
+    )  # fmt: skip
+    lines, opened = options.work / "checks.jsonl", dict[bool, Opened]()
+    head = ("part", "arm", "task", "seed", "budget")
+    done = {tuple(record[key] for key in head) for record in kept(lines)}
+    for name in chosen(options.tasks):
+        task = load_task(options.folder / name)
+        pictures = TASKS[name].source != "banking77"
+        if pictures not in opened:
+            opened[pictures] = Opened(call, pictures)
+        for part in options.parts:
+            for one in checks_of(part, task, call.budgets, options.seeds):
+                place = (one.part, one.arm, name, one.seed, one.budget)
+                if place in done:
+                    continue
+                record = checked(opened[pictures].memo, one)
+                keep(lines, [{**dict(zip(head, place, strict=True)), **record}])
+                print(
+                    *place, record["baseline"], record["winner"], record["recommended"], flush=True
+                )
+    records = sorted(kept(lines), key=lambda r: [str(r[key]) for key in head])
+    text = ",\n".join(json.dumps(record, ensure_ascii=False) for record in records)
+    write_text(RESULTS, f"[\n{text}\n]\n", UsageError)
+    return 0
+
+
+def summary(records: list[dict[str, Any]]) -> str:
+    """The three tables, in Markdown."""
+    parts = {part: [r for r in records if r["part"] == part] for part in PARTS}
+    tables = []
+    if parts["random"]:
+        false = sum(r["recommended"] == "winner" for r in parts["random"])
+        tables.append(f"Random labels: {false} of {len(parts['random'])} runs claim a gain.")
+    if parts["few"]:
+        rows = []
+        for size in SIZES:
+            own = [r for r in parts["few"] if r["arm"] == str(size)]
+            score = 100 * sum(r["winner"] for r in own) / max(1, len(own))
+            gain = 100 * sum(r["winner"] - r["baseline"] for r in own) / max(1, len(own))
+            rows.append((str(size), f"{score:.0f} %", f"{gain:+.1f}"))
+        tables.append(_table(("training examples", "held-out score", "gain in points"), rows))
+    if parts["verdict"]:
+        head = ("task", "evaluations", "seed prompt", "winner", "p", "recommended")
+        rows = [
+            (r["task"], str(r["budget"]), f"{100 * r['baseline']:.0f} %",
+             f"{100 * r['winner']:.0f} %", f"{r['p']:.0e}", r["recommended"])
+            for r in parts["verdict"]
+        ]  # fmt: skip
+        tables.append(_table(head, rows))
+    return "\n\n".join(tables)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(row)} |" for row in (head, *rows)]
+    return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]])
