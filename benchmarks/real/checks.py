@@ -2,7 +2,7 @@
 
     python -m benchmarks.real checks FOLDER --model M --mmproj P --work WORK --tasks all
 
-- verdict: what the tool says of the winner on the held-out examples, with the winner itself;
+- verdict: what the tool reports about the winner on the held-out examples, with the winner itself;
 - few: searches with 4, 8, 16 and 32 of the training examples;
 - random: labels shuffled in both splits: any reliable gain is a false positive.
 
