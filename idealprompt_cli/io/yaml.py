@@ -66,7 +66,6 @@ class _Dumper(yaml.SafeDumper):
 
 
 _NUMBER_LIKE = re.compile(r"[-+.]?[0-9][0-9a-zA-Z_.:+-]*$|[-+]?\.(inf|nan)$", re.IGNORECASE)
-
 _OTHER_BREAK = re.compile("[\r\x85\u2028\u2029]")
 
 
@@ -101,10 +100,8 @@ def dump(data: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Section:
-    """A mapping of a YAML file, with what is needed to report errors in it.
-
-    `line` is 0 where the data does not come from a file; errors then name the path alone.
-    """
+    """A mapping of a YAML file, with what its errors name; `line` is 0 where the data does not come
+    from a file, and errors name the path alone."""
 
     values: Mapping[str, Any]
     lines: Mapping[str, int]

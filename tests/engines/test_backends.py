@@ -300,7 +300,7 @@ def test_bad_requests_are_clear(
     engines: dict[str, LlamaCppEngine], pictures: list[Path], tmp_path: Path
 ) -> None:
     base = ask("describe", pictures[0])
-    with pytest.raises(ModelError, match="1 picture slots and was given 2"):
+    with pytest.raises(ModelError, match="1 image slots and was given 2"):
         engines["batched"].score([ScoreRequest(base.messages, (pictures[0],) * 2, OPTIONS)])
     with pytest.raises(ModelError, match="option"):
         engines["batched"].score([ScoreRequest(base.messages, base.images, ("red", ""))])

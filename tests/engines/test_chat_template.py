@@ -165,5 +165,5 @@ def test_prefix_options_are_closed(vocabulary: Vocabulary) -> None:
 
 def test_template_without_an_opening_is_refused(vocabulary: Vocabulary) -> None:
     bare = template("{{ messages[0]['content'] }}")
-    with pytest.raises(ModelError, match="nothing after the picture"):
+    with pytest.raises(ModelError, match="nothing after the image"):
         Planner(bare, vocabulary).plan((Message("user", ("a", ImageSlot())),), "")

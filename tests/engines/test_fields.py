@@ -147,7 +147,7 @@ def test_reserved_characters_in_a_field_disappear() -> None:
 def test_a_text_model_takes_no_pictures(engine: LlamaCppEngine, picture: Path) -> None:
     with pytest.raises(ModelError, match="takes no images; name one with --mmproj"):
         engine.score([ask("a cup", "What?", picture)])
-    with pytest.raises(ModelError, match="takes no pictures"):
+    with pytest.raises(ModelError, match="takes no images"):
         engine.encoded([picture])
     assert engine.check() == ""
 

@@ -10,11 +10,10 @@ import pytest
 from idealprompt_cli.core.errors import ContextError, ModelError, ServerError, UsageError
 from idealprompt_cli.core.interfaces import Engine
 from idealprompt_cli.core.requests import GenerateRequest, ScoreRequest
-from idealprompt_cli.engines import EngineOptions, ServerRef, open_engine
 
 from ..conftest import MakePicture
-from ..support.toy_server import TOY, VOCABULARY, Behaviour, serving
-from .test_http_engine import ask, before, near
+from ..support.toy_server import TOY, VOCABULARY, Behaviour
+from .test_http_engine import ask, before, near, opening
 
 Open = Callable[..., Engine]
 ALL = len(VOCABULARY)
@@ -33,17 +32,8 @@ def notices() -> list[str]:
 
 @pytest.fixture
 def opened(behaviour: Behaviour, notices: list[str]) -> Iterator[Open]:
-    engines: list[Engine] = []
-    with serving(behaviour) as url:
-
-        def make(model: str = "", **options: str) -> Engine:
-            made = EngineOptions(timeout=20.0, **options)  # type: ignore[arg-type]
-            engines.append(open_engine("http", ServerRef(url, model), made, notices.append))
-            return engines[-1]
-
+    with opening(behaviour, notices) as make:
         yield make
-        for engine in engines:
-            engine.close()
 
 
 @pytest.fixture
@@ -197,7 +187,7 @@ def test_it_is_too_long(opened: Open, behaviour: Behaviour, picture: Path) -> No
 
 def test_a_model_without_eyes(opened: Open, behaviour: Behaviour, picture: Path) -> None:
     behaviour.kind, behaviour.vision = "ollama", False
-    with pytest.raises(ModelError, match="takes no pictures: choose a model that does"):
+    with pytest.raises(ModelError, match="takes no images: choose a model that does"):
         scores(opened(), picture, *OPTIONS)
 
 

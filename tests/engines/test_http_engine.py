@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -40,19 +41,26 @@ def notices() -> list[str]:
     return []
 
 
-@pytest.fixture
-def opened(behaviour: Behaviour, notices: list[str]) -> Iterator[Open]:
+@contextlib.contextmanager
+def opening(behaviour: Behaviour, notices: list[str]) -> Iterator[Open]:
+    """Opens engines of a server with this behaviour, and closes them."""
     engines: list[Engine] = []
     with serving(behaviour) as url:
 
-        def make(model: str = "", timeout: float = 20.0) -> Engine:
-            options = EngineOptions(timeout=timeout)
-            engines.append(open_engine("http", ServerRef(url, model), options, notices.append))
+        def make(model: str = "", timeout: float = 20.0, **options: Any) -> Engine:
+            made = EngineOptions(timeout=timeout, **options)
+            engines.append(open_engine("http", ServerRef(url, model), made, notices.append))
             return engines[-1]
 
         yield make
         for engine in engines:
             engine.close()
+
+
+@pytest.fixture
+def opened(behaviour: Behaviour, notices: list[str]) -> Iterator[Open]:
+    with opening(behaviour, notices) as make:
+        yield make
 
 
 @pytest.fixture
@@ -139,7 +147,7 @@ def test_pictures_and_text_alone(opened: Open, pictures: list[Path]) -> None:
     scored = engine.score([two, none])
     assert scored[0].logprobs[0] == near(TOY.score(before("Same?", *pictures[:2]), "red"))
     assert scored[1].logprobs[0] == near(TOY.score(before("Well?"), "red"))
-    with pytest.raises(ModelError, match="2 picture slots and was given 1"):
+    with pytest.raises(ModelError, match="2 image slots and was given 1"):
         engine.score([ScoreRequest(ask("Same?", 2), (pictures[0],), OPTIONS)])
 
 
@@ -275,7 +283,7 @@ def test_redirects_are_refused(opened: Open, behaviour: Behaviour) -> None:
 def test_no_pictures(opened: Open, behaviour: Behaviour, pictures: list[Path]) -> None:
     behaviour.vision = False
     engine = opened()
-    with pytest.raises(ModelError, match="takes no pictures: start llama-server with --mmproj"):
+    with pytest.raises(ModelError, match="takes no images: start llama-server with --mmproj"):
         engine.score([ScoreRequest(ask("Q?"), (pictures[0],), OPTIONS)])
     assert engine.score([ScoreRequest(ask("Q?", 0), (), OPTIONS)])
 
