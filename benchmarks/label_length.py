@@ -32,7 +32,11 @@ from idealprompt_cli.core.results import Outcome
 from idealprompt_cli.core.task import Example, Task
 from idealprompt_cli.engines import EngineOptions
 from idealprompt_cli.engines.llama_cpp.engine import LlamaCppEngine, open_llama_cpp
-from idealprompt_cli.engines.llama_cpp.scheduling.request_plan import ScoreJob, make_prefix
+from idealprompt_cli.engines.llama_cpp.scheduling.request_plan import (
+    ScoreJob,
+    beginnings,
+    make_prefix,
+)
 from idealprompt_cli.evaluation.calibration import best_calibration, shifted_logs
 from idealprompt_cli.prompts.rendering import render, words_for
 from idealprompt_cli.prompts.serialisation import from_dict
@@ -162,21 +166,6 @@ def scored(
         ]
         for way in WAYS
     }
-
-
-def beginnings(options: Sequence[tuple[int, ...]]) -> tuple[tuple[int, ...], ...]:
-    """Of each option the shortest beginning that no other one has."""
-    return tuple(
-        option[
-            : 1 + max((_alike(option, other) for other in options if other != option), default=0)
-        ]
-        for option in options
-    )
-
-
-def _alike(a: tuple[int, ...], b: tuple[int, ...]) -> int:
-    pairs = zip(a, b, strict=False)
-    return next((i for i, (x, y) in enumerate(pairs) if x != y), min(len(a), len(b)) - 1)
 
 
 def by_label(

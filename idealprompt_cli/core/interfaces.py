@@ -74,6 +74,17 @@ class Accountable(Protocol):
 
 
 @runtime_checkable
+class Distinguishes(Protocol):
+    """What an engine may offer besides: it knows which beginning of an option distinguishes it."""
+
+    def beginnings(
+        self, messages: tuple[Message, ...], prefill: str, options: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        """Of each option the shortest text that begins it and no other one, and whose tokens begin
+        the option's; the options as they are where one of them begins another."""
+
+
+@runtime_checkable
 class Embeds(Protocol):
     """What an engine may offer besides: its view of pictures, for classifiers beside prompts."""
 

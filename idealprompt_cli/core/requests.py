@@ -15,19 +15,23 @@ class ScoreRequest:
     """Ask for log p(option | messages, images, prefill) of each option.
 
     `prefill` is assistant text that already precedes the option (a description written
-    first). `images` fill the `ImageSlot`s in order.
+    first). `images` fill the `ImageSlot`s in order. Without `whole`, only the shortest beginning of
+    each option that no other one has is scored, so that a long option is at no disadvantage; an
+    engine that cannot may score whole options.
     """
 
     messages: tuple[Message, ...]
     images: tuple[Path, ...]
     options: tuple[str, ...]
     prefill: str = ""
+    whole: bool = True
 
 
 @dataclass(frozen=True)
 class Scored:
-    """`logprobs[i]` is the summed natural-log probability of `options[i]`'s tokens; where one
-    option's tokens are a prefix of another's, the end-of-turn token is scored after each.
+    """`logprobs[i]` is the summed natural-log probability of `options[i]`'s tokens (those of its
+    beginning, where the request is not for `whole` options); where one option's tokens are a prefix
+    of another's, the end-of-turn token is scored after each.
     `tokens` counts the positions that had to be computed for this request (shared ones are
     attributed to the first request that needed them)."""
 

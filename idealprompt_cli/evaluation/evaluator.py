@@ -205,13 +205,14 @@ def _choose(
     costs: Sequence[Cost],
     labels: Sequence[str],
 ) -> list[tuple[Outcome, Cost]]:
-    """Labels by the probability of their words."""
+    """Labels by the probability of their words: of the shortest beginnings that differ, so that a
+    long label is at no disadvantage (`python -m benchmarks.label_length`)."""
     requests = []
     for (prompt, example), thought in zip(pairs, thoughts, strict=True):
         messages = render(prompt, labels, len(example.images), example.fields)
         start = prefill(prompt, thought)
         options = tuple(lead(start) + word for word in option_words(prompt, labels))
-        requests.append(ScoreRequest(messages, example.images, options, start))
+        requests.append(engine.choice(messages, example.images, options, start))
     answers = engine.scores_with_cost(requests)
     results = []
     for pair, thought, spent, (scored, cost) in zip(pairs, thoughts, costs, answers, strict=True):

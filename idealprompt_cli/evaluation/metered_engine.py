@@ -11,9 +11,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Protocol, TypeVar
 
-from ..core.interfaces import Engine
+from ..core.interfaces import Distinguishes, Engine
 from ..core.prompt import Message
 from ..core.requests import Generated, GenerateRequest, ModelInfo, Scored, ScoreRequest
 from ..core.results import Cost
@@ -157,6 +158,21 @@ class MeteredEngine:
     ) -> list[tuple[Generated, Cost]]:
         """Like `scores_with_cost`, for generation."""
         return self._answered(self._writing, requests, evaluations)
+
+    def choice(
+        self,
+        messages: tuple[Message, ...],
+        images: tuple[Path, ...],
+        options: tuple[str, ...],
+        prefill: str = "",
+    ) -> ScoreRequest:
+        """The request that compares options by their shortest beginnings that differ, so that a
+        long one is at no disadvantage. Where the engine knows these as texts, they are the
+        request's options, and requests with different options share their scores."""
+        if isinstance(self.inner, Distinguishes) and prefix_free(options):
+            short = self.inner.beginnings(messages, prefill, options)
+            return ScoreRequest(messages, images, short, prefill)
+        return ScoreRequest(messages, images, options, prefill, whole=False)
 
     # --- inside -----------------------------------------------------------------------------------
 

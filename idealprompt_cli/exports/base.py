@@ -1,8 +1,9 @@
 """What the exports share: messages, answer words, a grammar and a JSON schema of the answers.
 
-`eval` compares the probabilities of whole answers. Another tool writes an answer token by token; a
-grammar or schema restricts it to the same answers, greedily. Where two answers begin alike, or a
-label has several words, the results can differ; `python -m benchmarks.exports` measures how often.
+`eval` compares the probabilities of the answers' shortest beginnings that differ. Another tool
+writes an answer token by token; a grammar or schema restricts it to the same answers, greedily.
+Where two answers begin alike, or a label has several words, the results can differ; `python -m
+benchmarks.exports` measures how often.
 """
 
 from __future__ import annotations

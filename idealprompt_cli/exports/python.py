@@ -16,7 +16,7 @@ SCRIPT = Path(__file__).with_name("python_script.txt")
 
 
 class Python:
-    """Labels are compared by the log-probability of their whole words, calibration included, so the
+    """Labels are compared by the log-probability of their beginnings, calibration included, so the
     script agrees with eval; the constants at its top are filled in here."""
 
     name = "python"

@@ -18,10 +18,12 @@ from ..io.images import content_hash
 
 
 def score_key(request: ScoreRequest) -> str:
-    """Where one option begins another one, an engine also scores the end of the turn, so that the
-    answer depends on the company: then the options are part of the key."""
-    company = () if prefix_free(request.options) else request.options
-    return _digest("score", request.messages, request.images, request.prefill, company)
+    """Where one option begins another one, an engine also scores the end of the turn, and where
+    only beginnings are scored, how long they are depends on the company: then the options are part
+    of the key."""
+    kind = "score" if request.whole else "score beginnings"
+    company = () if request.whole and prefix_free(request.options) else request.options
+    return _digest(kind, request.messages, request.images, request.prefill, company)
 
 
 def text_key(request: GenerateRequest) -> str:

@@ -26,6 +26,9 @@ from .splits import Splits, split_rows
 MANY = 2000
 """Pictures whose check takes so long that it reports on the way."""
 
+_LONG, _TIMES = 16, 4
+"""Labels differ widely in length from so many letters on, and so many times the shortest one."""
+
 
 def load_task(folder: Path, *, metric: str = "", notify: Notice = lambda text: None) -> Task:
     """The task in `folder`, with `metric` in place of the one it names, if given.
@@ -40,6 +43,7 @@ def load_task(folder: Path, *, metric: str = "", notify: Notice = lambda text: N
     contents = _contents_of(rows, notify)
     splits = split_rows(rows, contents, settings, notify)
     _check_labels(labels, splits, settings)
+    _report_lengths(labels, notify)
     _report_fields(settings, rows, notify)
     chosen = metric or settings.metric
     return Task(
@@ -106,6 +110,23 @@ def _check_labels(labels: Sequence[str], splits: Splits, settings: Settings) -> 
                 "labels",
                 f"no training example has the label {label!r}: add examples of it, or delete it",
             )
+
+
+def _report_lengths(labels: Sequence[str], notify: Notice) -> None:
+    """Report labels of widely differing lengths, and how they are compared."""
+    if not labels:
+        return
+    short, long = min(labels, key=len), max(labels, key=len)
+    if len(long) < max(_LONG, _TIMES * len(short)):
+        return
+    nested = next(((a, b) for a in labels for b in labels if a != b and b.startswith(a)), None)
+    compared = "they are compared by their shortest beginnings that differ."
+    if nested:
+        compared = (
+            "{!r} begins {!r}, so they are compared as a whole, which favours short labels: "
+            "rename one of the two.".format(*nested)
+        )
+    notify(f"Labels differ widely in length ({short!r}, {long!r}): {compared}")
 
 
 def _check_model(settings: Settings, rows: Sequence[Row]) -> None:

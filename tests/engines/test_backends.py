@@ -19,6 +19,7 @@ from idealprompt_cli.core.task import ModelRef
 from idealprompt_cli.engines import EngineOptions
 from idealprompt_cli.engines.llama_cpp.backends import batched
 from idealprompt_cli.engines.llama_cpp.engine import LlamaCppEngine, open_llama_cpp
+from idealprompt_cli.engines.llama_cpp.scheduling.request_plan import beginnings
 
 from ..support.tiny_models import SPECS, write_pair
 
@@ -366,3 +367,50 @@ def test_every_architecture(name: str, tmp_path: Path, pictures: list[Path]) -> 
         assert again.max() < 1e-3
         texts = [[g.text for g in engine.generate(writing)] for engine in (quick, plain)]
         assert texts[0] == texts[1]
+
+
+def test_beginnings_are_scored_like_options_cut_there(tmp_path: Path, pictures: list[Path]) -> None:
+    """Both backends; and a longer ending changes nothing."""
+    for backend in ("auto", "reference"):
+        with open_tiny(tmp_path, backend=backend) as engine:
+            whole = ask(QUESTIONS[0], pictures[0])
+            long = replace(whole, options=("red as the picture shows", *OPTIONS[1:]), whole=False)
+            full = ask(QUESTIONS[0], pictures[0])
+            short, after = engine.score([replace(whole, whole=False), long])
+            assert short.logprobs == pytest.approx(after.logprobs, abs=1e-3)
+            (cut,) = engine.score([full])
+            assert short.logprobs[3] >= cut.logprobs[3]
+            assert short.logprobs[0] >= cut.logprobs[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([(1, 2, 3), (1, 2, 4), (5, 6)], [(1, 2, 3), (1, 2, 4), (5,)]),
+        ([(1, 9), (1, 2, 9), (3, 9)], [(1, 9), (1, 2), (3,)]),
+        ([(7, 8)], [(7, 8)]),
+        ([(1, 2, 3, 4), (1, 2, 5, 6, 7)], [(1, 2, 3), (1, 2, 5)]),
+    ],
+)
+def test_shortest_beginnings(
+    options: list[tuple[int, ...]], expected: list[tuple[int, ...]]
+) -> None:
+    assert list(beginnings(options)) == expected
+
+
+def test_beginnings_as_texts_keep_their_scores(tmp_path: Path, pictures: list[Path]) -> None:
+    """Asked as options of their own, they share answers with other questions about them."""
+    long = ("red as the image shows", *OPTIONS[1:])
+    request = ask(QUESTIONS[1], pictures[1])
+    with open_tiny(tmp_path) as engine:
+        short = engine.beginnings(request.messages, "", long)
+        assert all(option.startswith(cut) for option, cut in zip(long, short, strict=True))
+        assert len(set(short)) == len(long)
+        assert len(short[0]) < len(long[0])
+        as_texts, as_flag = engine.score(
+            [replace(request, options=short), replace(request, options=long, whole=False)]
+        )
+        assert (np.array(as_texts.logprobs) <= np.array(as_flag.logprobs) + 1e-3).all()
+        assert as_texts.logprobs[0] == pytest.approx(as_flag.logprobs[0], abs=1e-3)
+        nested = ("red", "red hat", "blue")
+        assert engine.beginnings(request.messages, "", nested) == nested

@@ -80,6 +80,18 @@ def test_where_nothing_can_be_listed_the_rest_counts_as_sure() -> None:
     assert tried.totals() == (-1.0, -2.0)
 
 
+def test_beginnings_end_where_no_other_option_goes_on_alike() -> None:
+    tried = Prefixes(("not red at all", "not blue", "green as grass"), whole=False)
+    tried.learn("", [("not", {"not": -1.0, "green": -2.0})])
+    assert tried.missing() == "not"
+    tried.learn("not", [(" red", {" red": -0.5, " blue": -0.25})])
+    assert tried.missing() is None
+    assert tried.totals() == (-1.5, -1.25, -2.0)
+    assert [tried.beginning(i) for i in range(3)] == ["not red", "not blue", "green"]
+    same = Prefixes(("red", "red or blue"), whole=False)
+    assert [same.beginning(i) for i in range(2)] == ["red", "red or"]
+
+
 # --- grammars -------------------------------------------------------------------------------------
 
 JSON = r"""

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from idealprompt_cli.core.prompt import Prompt
+from idealprompt_cli.core.prompt import Message, Prompt
 from idealprompt_cli.core.requests import GenerateRequest, ScoreRequest
 from idealprompt_cli.evaluation.budget import Budget, OutOfBudget
 from idealprompt_cli.evaluation.metered_engine import MeteredEngine
 from idealprompt_cli.prompts.rendering import render
 from idealprompt_cli.storage.journal import Journal
 from idealprompt_cli.storage.records import Header
-from idealprompt_cli.storage.request_keys import prefix_free
+from idealprompt_cli.storage.request_keys import prefix_free, score_key
 
 from ..support.fake_vlm import FakeVlm, picture
 
@@ -116,3 +117,13 @@ def test_pictures_are_known_by_content(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"the same picture")
         metered.score([ScoreRequest(render(Prompt("q")), (tmp_path / name,), ("a", "b"))])
     assert engine.calls == 1
+
+
+def test_beginnings_are_kept_with_their_company() -> None:
+    """How much of an option is scored depends on the others, except for whole options."""
+    whole = ScoreRequest((Message("user", ("Which?",)),), (), ("red", "blue"))
+    others = replace(whole, options=("red", "rest"))
+    assert score_key(whole) == score_key(others)
+    beginnings = replace(whole, whole=False)
+    assert score_key(beginnings) != score_key(whole)
+    assert score_key(beginnings) != score_key(replace(others, whole=False))

@@ -217,3 +217,20 @@ def test_another_metric_gives_another_fingerprint(make_task: MakeTask) -> None:
     task = load_task(folder, metric="macro_f1")
     assert task.metric == "macro_f1"
     assert task.fingerprint != load_task(folder).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("long", "said"),
+    [
+        ("Bring it back to the shop", "compared by their shortest beginnings that differ"),
+        ("A as the picture shows it", "'A' begins 'A as the picture shows it', so they are"),
+        ("Bad", ""),
+    ],
+)
+def test_labels_of_very_different_lengths(make_task: MakeTask, long: str, said: str) -> None:
+    folder = make_task()
+    (folder / "B").rename(folder / long)
+    heard: list[str] = []
+    load_task(folder, notify=heard.append)
+    notices = [line for line in heard if line.startswith("Labels differ widely")]
+    assert [said in line for line in notices] == [True] * bool(said)

@@ -118,7 +118,7 @@ class ChatServer:
     # --- scores from lists ------------------------------------------------------------------------
 
     def _listed(self, worker: Worker, request: ScoreRequest) -> Scored:
-        prefixes, cost = Prefixes(request.options), 0
+        prefixes, cost = Prefixes(request.options, request.whole), 0
         while (before := prefixes.missing()) is not None:
             if before and not self._chat.abilities.continues:
                 self._notify_once(
@@ -137,7 +137,8 @@ class ChatServer:
         totals, bounds = list(prefixes.totals()), prefixes.unlisted()
         if self._chat.server.kind == "vllm":
             for i in (i for i, bound in enumerate(bounds) if bound):
-                totals[i], spent = self._by_prompt_logprobs(worker, request, request.options[i])
+                option = request.options[i] if request.whole else prefixes.beginning(i)
+                totals[i], spent = self._by_prompt_logprobs(worker, request, option)
                 cost += spent
         elif all(bounds):  # nothing is listed: the server's own choice comes first
             chosen = self._choice(worker, request)

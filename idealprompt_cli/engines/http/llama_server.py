@@ -64,13 +64,10 @@ class LlamaServer:
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Scored]:
         """Log-probabilities of each request's options."""
-        plans = [self._planner.plan(r.messages, r.prefill, r.options) for r in requests]
-        closed = [
-            self._closed(plan) for plan in plans
-        ]  # before the workers start: they must not share this connection
+        plans = [self._planner.plan(r.messages, r.prefill, r.options, r.whole) for r in requests]
 
         def one(worker: Worker, index: int) -> Scored:
-            return self._score(worker, requests[index], plans[index], closed[index])
+            return self._score(worker, requests[index], plans[index])
 
         return self._pool.run(_groups(requests, plans), one, len(requests))
 
@@ -86,14 +83,10 @@ class LlamaServer:
     def close(self) -> None:
         self._pool.close()
 
-    def _closed(self, plan: Plan) -> bool:
-        """Whether the plan's options end with the end-of-turn token."""
-        lasts = {option[-1] for option in plan.options}
-        return len(lasts) == 1 and self._vocabulary.ends(lasts.pop())
-
-    def _score(self, worker: Worker, request: ScoreRequest, plan: Plan, closed: bool) -> Scored:
+    def _score(self, worker: Worker, request: ScoreRequest, plan: Plan) -> Scored:
         forced, cost = ForcedScores(plan.options), 0
         while (path := forced.next()) is not None:
+            closed = path[-1] == plan.end
             answer = self._ask(worker, request, plan, forcing(path, closed))
             forced.learn(path, map(_shown, answer.get("completion_probabilities", [])))
             cost += _computed(answer)

@@ -8,6 +8,7 @@ as likely as the last one that is.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -21,9 +22,11 @@ Top = Mapping[str, float]
 @dataclass
 class Prefixes:
     """The prefixes over one request's options. `tops` holds the lists so far, by the text before
-    (leading blanks aside: a chat template may end with one or not)."""
+    (leading blanks aside: a chat template may end with one or not). Without `whole`, an option is
+    followed until no other one continues in the same way."""
 
     options: Sequence[str]
+    whole: bool = True
     tops: dict[str, Top] = field(default_factory=dict)
     _closed: set[str] = field(default_factory=set)
 
@@ -59,6 +62,13 @@ class Prefixes:
         """Which options hold a token that was not listed, so that their score is a bound."""
         return tuple(self._follow(option.strip())[2] for option in self.options)
 
+    def beginning(self, index: int) -> str:
+        """The first words of an option, as many as no other one begins with."""
+        option = self.options[index]
+        ends = (found.end() for found in re.finditer(r"\S+", option))
+        own = (end for end in ends if not self._others(option.strip(), option[:end].strip()))
+        return option[: next(own, len(option))]
+
     def _follow(self, option: str) -> tuple[float, str | None, bool]:
         """(log-probability so far, text after which a list is missing, met an unlisted token)."""
         total, before = 0.0, ""
@@ -71,7 +81,14 @@ class Prefixes:
                 return total + min(top.values(), default=0.0) - UNLISTED, None, True
             total += top[token]
             before += token.lstrip() if not before else token
+            if not self.whole and not self._others(option, before):
+                return total, None, False
         return self._ended(option, total)
+
+    def _others(self, option: str, before: str) -> bool:
+        """Whether another option begins with `before`."""
+        others = (one.strip() for one in self.options if one.strip() != option)
+        return any(other.startswith(before) for other in others)
 
     def _ended(self, option: str, total: float) -> tuple[float, str | None, bool]:
         """Where a longer option begins with this one: times the probability of not continuing to

@@ -43,6 +43,7 @@ class LlamaCppEngine:
         self._totals = _Totals()
         self._backends = Backends(loaded, notice)
         self._closed = False
+        self._beginnings: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {}
         reference = weakref.ref(self)
         self._at_exit = lambda: _close_if_alive(reference)
         atexit.register(self._at_exit)
@@ -74,7 +75,8 @@ class LlamaCppEngine:
         prefixes: dict[object, Prefix] = {}
         jobs = []
         for request in requests:
-            plan = self._loaded.planner.plan(request.messages, request.prefill, request.options)
+            asked = (request.messages, request.prefill, request.options, request.whole)
+            plan = self._loaded.planner.plan(*asked)
             jobs.append(ScoreJob(self._prefix(plan, request.images, prefixes), plan))
         extra = [max((len(option) for option in job.plan.options), default=1) - 1 for job in jobs]
         self._check_room(jobs, extra)
@@ -84,6 +86,16 @@ class LlamaCppEngine:
         self._count(jobs, inner, sum(answer.tokens for answer in answers), started)
         self._totals.evaluations += len(jobs)
         return answers
+
+    def beginnings(
+        self, messages: tuple[Message, ...], prefill: str, options: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        """Of each option the shortest text that begins it and no other one (see `Distinguishes`).
+        Kept by prefill and options."""
+        key = (prefill, options)
+        if key not in self._beginnings:
+            self._beginnings[key] = self._loaded.planner.beginnings(messages, prefill, options)
+        return self._beginnings[key]
 
     def generate(self, requests: Sequence[GenerateRequest]) -> list[Generated]:
         """Greedy continuations. Raises as `score` does; a bad grammar is a `ModelError`."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
@@ -93,9 +93,9 @@ def make_prefix(
 class Plan:
     """A request without its pictures. `prefix` holds the text before each picture (one item per
     picture, breaks included), `tail` the text after the last one; `fields` and `suffix` are its
-    tokens, those of the prefix and the others. `options[i]` are the tokens scored for option i, the
-    end of the turn included where one option begins another. `separator` is what the template puts
-    before an answer."""
+    tokens, those of the prefix and the others. `options[i]` are the tokens scored for option i;
+    where one option begins another, `end` is the token that ends a turn, after each of them (-1
+    otherwise). `separator` is what the template puts before an answer."""
 
     prefix: tuple[str, ...]
     tail: str
@@ -103,6 +103,7 @@ class Plan:
     suffix: tuple[int, ...]
     options: tuple[tuple[int, ...], ...] = ()
     separator: str = ""
+    end: int = -1
 
     @property
     def n_decoded(self) -> int:
@@ -150,16 +151,48 @@ class Planner:
         self._options: dict[tuple[str, str], tuple[int, ...]] = {}
 
     def plan(
-        self, messages: tuple[Message, ...], prefill: str, options: tuple[str, ...] = ()
+        self,
+        messages: tuple[Message, ...],
+        prefill: str,
+        options: tuple[str, ...] = (),
+        whole: bool = True,
     ) -> Plan:
         """The plan of a request. Raises `ModelError` if the template rejects it."""
-        key = (messages, prefill, options)
+        key = (messages, prefill, options, whole)
         plan = self._kept.get(key)
         if plan is None:
-            plan = self._kept[key] = self._make(messages, prefill, options)
+            plan = self._make(messages, prefill, options)
+            if not whole:
+                plan = replace(plan, options=beginnings(plan.options))
+            self._kept[key] = plan
             if len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
         return plan
+
+    def beginnings(
+        self, messages: tuple[Message, ...], prefill: str, options: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        """Of each option the shortest text that begins it and no other one, and is tokenised as
+        there; the options as they are where one of them begins another."""
+        plan = self.plan(messages, prefill, options)
+        if plan.end >= 0:
+            return options
+        lengths = map(len, beginnings(plan.options))
+        parts = zip(options, plan.options, lengths, strict=True)
+        return tuple(self._cut(plan, *part) for part in parts)
+
+    def _cut(self, plan: Plan, option: str, tokens: tuple[int, ...], least: int) -> str:
+        """The shortest beginning of an option that is tokenised as `least` or more of its
+        `tokens`."""
+        separator, escape = plan.separator, self._vocabulary.escape
+        cuts = [option[:end] for end in range(1, len(option)) if option[:end].strip()]
+        cuts = [cut for cut in cuts if cut == cut.rstrip()]
+        texts = [separator + escape(cut) for cut in cuts]
+        made = self._tokenise_options(plan.tail, plan.fields + plan.suffix, texts)
+        for cut, found in zip(cuts, made, strict=True):
+            if len(found) >= least and found == tokens[: len(found)]:
+                return cut
+        return option
 
     def _make(self, messages: tuple[Message, ...], prefill: str, options: tuple[str, ...]) -> Plan:
         escape = self._vocabulary.escape
@@ -180,10 +213,12 @@ class Planner:
         if not suffix:
             raise ModelError("the chat template puts nothing after the image to answer from")
         tokens = self._tokenise_options(tail, whole, [separator + escape(o) for o in options])
+        end = -1
         if _any_prefix(tokens):
             end = self._end_token(chat.closing)
             tokens = [(*option, end) for option in tokens]
-        return Plan(tuple(segments[:-1]), tail, whole[:fields], suffix, tuple(tokens), separator)
+        own = (whole[:fields], suffix, tuple(tokens))
+        return Plan(tuple(segments[:-1]), tail, *own, separator, end)
 
     def _count_fields(self, text: str, whole: tuple[int, ...]) -> int:
         """How many tokens of the tail belong to its first part, `text`: those that the two begin
@@ -229,6 +264,23 @@ class Planner:
         if tokens and self._vocabulary.ends(tokens[0]):
             return tokens[0]
         return self._vocabulary.eot
+
+
+def beginnings(options: Sequence[tuple[int, ...]]) -> tuple[tuple[int, ...], ...]:
+    """Of each option (none begins another) the shortest beginning that no other one has, at least
+    one token."""
+    if len(options) < 2:
+        return tuple(options)
+    ordered = sorted(set(options))
+    alike = [0, *(_common(a, b) for a, b in pairwise(ordered)), 0]
+    length = {option: 1 + max(alike[i], alike[i + 1]) for i, option in enumerate(ordered)}
+    return tuple(option[: length[option]] for option in options)
+
+
+def _common(a: Sequence[int], b: Sequence[int]) -> int:
+    """How many leading tokens are the same."""
+    pairs = enumerate(zip(a, b, strict=False))
+    return next((i for i, (x, y) in pairs if x != y), min(len(a), len(b)))
 
 
 def _any_prefix(options: list[tuple[int, ...]]) -> bool:
