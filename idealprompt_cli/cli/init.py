@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +17,7 @@ from .shared_options import Debug, Json, Quiet, level_of
 
 if TYPE_CHECKING:
     from ..core.task import Task
-    from ..task.importers import Draft, Found
+    from ..task.importers import Draft, Found, Labelled
 
 PREVIEW = 3
 LABELS_SHOWN = 20
@@ -234,8 +234,7 @@ def _text(found: Found, data: dict[str, Any]) -> str:
     lines += _KINDS.get(found.kind, [])
     lines += [f"  {name}: {kind}" for name, kind in data["fields"].items()]
     lines.append("such as")
-    step = max(1, len(found.rows) // PREVIEW)
-    for row in found.rows[::step][:PREVIEW]:
+    for row in _preview(found.rows):
         shown = [*(_shown(path, found.root) for path in row.images), *row.fields.values()]
         lines.append(f"  {_short(' + '.join(shown))}  ->  {_short(' | '.join(row.answers))}")
     lines.append(f"question: {data['question']}")
@@ -247,6 +246,15 @@ def _text(found: Found, data: dict[str, Any]) -> str:
     lines.append(f"{data['train']} training{between} and {data['test']} held-out examples")
     lines.append(f"images: {data['images']}; written: {', '.join(data['written'])}")
     return "\n".join(lines)
+
+
+def _preview(rows: Sequence[Labelled]) -> list[Labelled]:
+    """A few rows, of different answers where there are some."""
+    step = max(1, len(rows) // PREVIEW)
+    spread = [*rows[::step][:PREVIEW], *rows]
+    different = {row.answer: row for row in reversed(spread)}
+    chosen = [row for row in spread if different[row.answer] is row]
+    return list({id(row): row for row in [*chosen, *spread]}.values())[:PREVIEW]
 
 
 def _shown(path: Path, root: Path) -> str:

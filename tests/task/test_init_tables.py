@@ -63,8 +63,8 @@ def test_ids_missing_pictures_and_a_sample(tmp_path: Path, make_picture: MakePic
     for line in (
         "label by columns 'images/{id}.jpg' (image) and 'label' (label)",
         "  500 rows name an image that is not there and are left out",
-        "  1 rows with NA for an answer are left out",
-        "  1 rows have no answer and are left out",
+        "  1 row with NA for an answer is left out",
+        "  1 row has no answer and is left out",
         "  9 images in the same folders have no row that is used",
         "  1 labels with fewer than 2 examples are left out (1 examples): rare",
         "  30 of 51 examples are drawn (seed 5)",

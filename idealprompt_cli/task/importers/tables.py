@@ -92,6 +92,24 @@ def _how(roles: Roles) -> str:
     return "columns " + " and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
 
 
+def _counted(text: str, count: int) -> str:
+    """A note with its number, in the singular for one."""
+    if count == 1:
+        for many, one in _SINGULAR:
+            text = text.replace(many, one, 1)
+    return text.format(count=count)
+
+
+_SINGULAR = (
+    ("rows have ", "row has "),
+    ("rows name ", "row names "),
+    ("rows repeat ", "row repeats "),
+    ("rows with ", "row with "),
+    ("names match ", "name matches "),
+    (" are left out", " is left out"),
+)
+
+
 @dataclass
 class _Reading:
     """One pass over the rows: collects faults and counts what is left out."""
@@ -111,7 +129,7 @@ class _Reading:
         return self._without_repeats(found)
 
     def notes(self) -> list[str]:
-        return [text.format(count=count) for text, count in self.counted.items()]
+        return [_counted(text, count) for text, count in self.counted.items()]
 
     def _with_answers(self) -> Iterator[tuple[Record, Any]]:
         """Rows with their cell of answers; several columns make one JSON object."""
