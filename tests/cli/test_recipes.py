@@ -110,6 +110,57 @@ def test_texts_alone() -> None:
     assert json.loads(lines_out)["label"] == "K7"
 
 
+def test_texts_with_images_and_without(make_picture: MakePicture) -> None:
+    lines = []
+    for number in range(24):
+        make_picture(Path(f"{number}.png"), number)
+        kind = ("lost", "late")[number % 2]
+        lines.append((f"{number}.png" if number % 3 else "", f"{kind} card {number}", kind))
+    words = ("--question", "{text}. Lost or late?")
+    run("init", "mixed", "--from", table("t.csv", ("file", "text", "label"), lines), *words)
+    rules: list[dict[str, object]] = [
+        {"when": f"{kind} card", "scores": {kind: -0.1, other: -2.0}}
+        for kind, other in (("lost", "late"), ("late", "lost"))
+    ]
+    model(rules, text="a card", score=-5.0)
+    artifact = to_report("mixed", "--strategy", "cues")
+    assert artifact["scores"]["baseline"]["test"]["value"] == 1.0  # type: ignore[index]
+    shown = {bool(one.images) for one in load_task(Path("mixed")).train}
+    assert shown == {True, False}
+
+
+# --- labels and splits without an option ---------------------------------------------------------
+
+
+def sizes(task: str) -> tuple[tuple[str, ...], int, int, int]:
+    found = load_task(Path(task))
+    return found.labels, len(found.train), len(found.validation), len(found.test)
+
+
+def test_class_folders(make_picture: MakePicture) -> None:
+    for number in range(20):
+        make_picture(Path("photos", ("good", "bad")[number % 2], f"{number}.png"), number)
+    run("init", "photos")
+    assert sizes("photos") == (("bad", "good"), 12, 0, 8)
+
+
+def test_folders_that_another_tool_split(make_picture: MakePicture) -> None:
+    for number in range(24):
+        part = ("train", "train", "val", "test")[number // 2 % 4]
+        make_picture(Path("data", part, ("good", "bad")[number % 2], f"{number}.png"), number)
+    run("init", "data")
+    assert sizes("data") == (("bad", "good"), 12, 6, 6)
+
+
+def test_a_table_with_ids(make_picture: MakePicture) -> None:
+    for number in range(100, 120):
+        make_picture(Path("images", f"{number}.png"), number)
+    rows = [(number, ("good", "bad")[number % 2]) for number in range(100, 120)]
+    run("init", "seams", "--from", table("log.csv", ("id", "verdict"), rows))
+    assert sizes("seams") == (("bad", "good"), 12, 0, 8)
+    assert all(one.images for one in load_task(Path("seams")).train)
+
+
 # --- real tables ---------------------------------------------------------------------------------
 
 

@@ -79,6 +79,46 @@ def test_ids_missing_pictures_and_a_sample(tmp_path: Path, make_picture: MakePic
     assert load_task(tmp_path / "again").fingerprint == task.fingerprint
 
 
+@pytest.mark.parametrize(
+    ("place", "template"),
+    [("images/{}.png", "images/{id}.png"), ("{}.png", "{id}.png"), ("a {{b}}/{}.png", None)],
+)
+def test_ids_are_found_without_an_option(
+    tmp_path: Path, make_picture: MakePicture, place: str, template: str | None
+) -> None:
+    for number in range(10, 22):
+        make_picture(tmp_path / place.format(number), number)
+    make_picture(tmp_path / "thumbs" / "11.png", 11)
+    rows = [f"{number},{number % 2},{'AB'[number % 2]},2020" for number in range(10, 25)]
+    (tmp_path / "t.csv").write_text("\n".join(["id,odd,label,year", *rows]))
+    missing = call("init", tmp_path / "task", "--from", tmp_path / "t.csv")
+    assert missing.exit_code == 1
+    assert f"{place.format(22)}': no such image" in missing.stderr
+    made = call("init", tmp_path / "task", "--from", tmp_path / "t.csv", "--skip-missing")
+    assert made.exit_code == 0, made.stderr
+    assert "3 rows name an image that is not there and are left out" in made.stdout
+    assert template is None or f"'{template}' (image)" in made.stdout
+    task = load_task(tmp_path / "task")
+    assert task.labels == ("A", "B")
+    assert len(task.train) + len(task.test) == 12
+    assert all(one.images for one in task.train)
+
+
+@pytest.mark.parametrize("pictures", [["0.png", "1.png"], ["x.png", "y.png", "z.png"]])
+def test_labels_and_texts_are_no_ids(
+    tmp_path: Path, make_picture: MakePicture, pictures: list[str]
+) -> None:
+    """Labels that are names of images repeat too often, and texts are no names."""
+    for number, name in enumerate(pictures):
+        make_picture(tmp_path / name, number)
+    rows = [f"text {number},{number % 2}" for number in range(12)]
+    (tmp_path / "t.csv").write_text("\n".join(["text,label", *rows]))
+    made = call("init", tmp_path / "task", "--from", tmp_path / "t.csv")
+    assert made.exit_code == 0, made.stderr
+    assert load_task(tmp_path / "task").fields == ("text",)
+    assert "images: none" in made.stdout
+
+
 def test_without_skip_missing_every_fault_is_listed(
     tmp_path: Path, make_picture: MakePicture
 ) -> None:

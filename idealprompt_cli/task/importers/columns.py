@@ -15,6 +15,7 @@ from ..metadata import TEXT_COLUMNS
 from ..similar_names import same_but_for_spelling
 from ..split_names import split_of
 from ..table_reader import Record, Table, as_text
+from .ids import find_template
 from .options import Hints
 
 FILE_COLUMNS = (
@@ -51,11 +52,14 @@ def choose(table: Table, hints: Hints) -> Roles:
     template = _template(table, hints)
     split = _split_column(table)
     file = "" if template else _file_column(table, hints)
-    pictures = bool(file or template)
     asked = tuple(hints.fields) or placeholder_names(hints.question)
+    if not (file or template):
+        named = (split, *asked, *hints.label_columns)
+        template = find_template(table, [name for name in table.columns if name not in named])
+    pictures = bool(file or template)
     for name in asked:
         _known(name, table, "--field" if hints.fields else "--question")
-    taken = (file, split, *asked)
+    taken = (file, split, *asked, *placeholder_names(template))
     labels = _label_columns(table, hints, taken, pictures)
     fields = asked or _text_fields(table, (*taken, *labels), pictures)
     used = {file, split, *labels, *fields, *placeholder_names(template)}
