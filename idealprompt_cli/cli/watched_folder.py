@@ -72,6 +72,8 @@ class Watch:
         if before != state:
             self._seen[name] = (state, now)
             return False
+        if now < since:  # the clock was set back
+            self._seen[name] = (state, now)
         quiet = now - since
         return quiet >= self.patience or (quiet >= self.settle and _opens(Path(name)))
 

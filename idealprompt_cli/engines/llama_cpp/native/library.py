@@ -6,6 +6,7 @@ unless all three log callbacks are set and kept alive.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
 import importlib
@@ -23,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ....core.errors import ModelError
+from ....io.terminal import one_line
 
 Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
@@ -30,6 +32,8 @@ _ERROR_LEVEL = 4  # ggml.h: NONE 0, DEBUG 1, INFO 2, WARN 3, ERROR 4, CONT 5
 _errors: deque[str] = deque(maxlen=20)
 _keep_alive: list[Any] = []
 _lock = threading.Lock()
+abort_with_line = True
+"""False before the library is loaded: a failed assertion ends the process by SIGABRT."""
 
 
 @dataclass
@@ -96,8 +100,33 @@ def library() -> Library:
         llama.llama_log_set(callback, nothing)
         mtmd.mtmd_log_set(callback, nothing)
         mtmd.mtmd_helper_log_set(callback, nothing)
+        _state_aborts(llama)
         llama.llama_backend_init()
         return Library(llama, mtmd)
+
+
+def _state_aborts(llama: Any) -> None:
+    """Have a failed assertion of the library end the process with a line and exit code 1, where the
+    library can be told so; it would print a place in its source and dump core."""
+    setter = getattr(getattr(llama, "_lib", None), "ggml_set_abort_callback", None)
+    if setter is None or not abort_with_line:
+        return
+    kind = ctypes.CFUNCTYPE(None, ctypes.c_char_p)
+    callback = kind(_on_abort)
+    setter.argtypes, setter.restype = [kind], ctypes.c_void_p
+    setter(callback)
+    _keep_alive.append(callback)
+
+
+def _on_abort(message: bytes | None) -> None:
+    why = one_line((message or b"").decode("utf-8", "replace").rpartition("/")[2])
+    text = (
+        f"error: llama.cpp gave up ({why}): there is too little memory, or the model file is "
+        "damaged; what a run has computed is kept, and --resume continues it\n"
+    )
+    with contextlib.suppress(OSError):
+        os.write(2, text.encode())
+    os._exit(1)
 
 
 def _on_log(level: int, text: bytes, _user: object) -> None:

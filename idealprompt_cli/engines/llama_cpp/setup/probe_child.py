@@ -15,6 +15,7 @@ from pathlib import Path
 from ....core.errors import ModelError
 from ....core.task import ModelRef
 from ...options import EngineOptions
+from ..native import library
 from ..native.chat_template import BARE
 from ..native.vision import Picture, Vision
 from .crash_probe import STATED
@@ -25,6 +26,7 @@ from .self_check import write_picture
 def main(arguments: Sequence[str]) -> int:
     """Exit status: 0, or `STATED`."""
     _disable_core_dumps()
+    library.abort_with_line = False
     text, mmproj, kernels, gpu_layers = arguments
     options = EngineOptions(
         gpu_layers=int(gpu_layers),
