@@ -1,5 +1,6 @@
-"""Whole commands under a poor system: little memory, few files, a full disk, no home folder, another
-user, several runs at a time. Each ends with normal work, or one line that says what is missing."""
+"""Commands in a poor system: little memory, few files, a full disk, no home folder, another
+user, several runs at a time. Each ends with normal work or with a line that says what is missing.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +8,12 @@ import json
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -149,9 +152,24 @@ def test_without_home(folder: Path) -> None:
     assert not Path("~").exists()
 
 
+@pytest.fixture
+def shared(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder that every user can read, with the task and a home in it. pytest's own are closed to
+    others."""
+    with tempfile.TemporaryDirectory() as text:
+        place = Path(text)
+        place.chmod(0o755)
+        shutil.copytree(folder, place / "task")
+        shutil.copyfile(SCRIPT, place / "script.yaml")
+        (place / "home").mkdir()
+        os.chown(place / "home", 54321, 54321)
+        monkeypatch.chdir(place)
+        yield place
+
+
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can become another")
 @pytest.mark.parametrize("home", ["none", "own"])
-def test_another_user_in_a_read_only_folder(folder: Path, home: str) -> None:
+def test_another_user_in_a_read_only_folder(shared: Path, home: str) -> None:
     """Everything is imported before the user changes, who may not read this Python."""
     code = (
         "import codecs, os, sys; from benchmarks.torture.command import preload; preload()\n"
@@ -160,22 +178,17 @@ def test_another_user_in_a_read_only_folder(folder: Path, home: str) -> None:
         "os.setgroups([]); os.setgid(54321); os.setuid(54321)\n"
         "sys.argv = ['idealprompt', *sys.argv[1:]]; main()"
     )
-    shared = folder.parent
-    for path in (shared, *shared.parents):
-        if path.stat().st_mode & 0o005 != 0o005 and path.is_relative_to("/tmp"):
-            path.chmod(path.stat().st_mode | 0o055)
-    (shared / "home").mkdir()
-    os.chown(shared / "home", 54321, 54321)
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     for name in ("IDEALPROMPT_CACHE", "IDEALPROMPT_ANSWERS", "IDEALPROMPT_PRIORS", *NO_HOME):
         env.pop(name, None)
     if home == "own":
         env["HOME"] = str(shared / "home")
+    words = ["search", "task", "-m", "script.yaml", "--budget", "100", "-q"]
 
-    def run(*words: str) -> tuple[int, str]:
+    def run(*more: str) -> tuple[int, str]:
         return ended(
             subprocess.Popen(
-                [sys.executable, "-c", code, *words],
+                [sys.executable, "-c", code, *words, *more],
                 env=env,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -183,18 +196,21 @@ def test_another_user_in_a_read_only_folder(folder: Path, home: str) -> None:
             )
         )
 
-    found, said = run(*SEARCH)
+    found, said = run()
     assert found in (1, 2)
     assert ("set HOME" if home == "none" else "name another place with --run-dir") in said
     if home == "own":
-        found, said = run(*SEARCH, "--run-dir", str(shared / "home" / "run"))
+        found, said = run("--run-dir", str(shared / "home" / "run"))
         assert found == 0, said
     assert not (shared / "~").exists()
 
 
 def test_four_searches_share_one_cache_and_one_priors_store(folder: Path, memory: Path) -> None:
     alone = memory.with_name("alone.json")
-    env = {"IDEALPROMPT_PRIORS": str(alone), "IDEALPROMPT_ANSWERS": str(alone.with_suffix(".sqlite"))}
+    env = {
+        "IDEALPROMPT_PRIORS": str(alone),
+        "IDEALPROMPT_ANSWERS": str(alone.with_suffix(".sqlite")),
+    }
     assert ended(started(*SEARCH, "--run-dir", "alone", env=env))[0] == 0
     runs = [
         started(*SEARCH, "--seed", str(seed), "--run-dir", f"run-{seed}") for seed in (0, 0, 1, 2)

@@ -103,15 +103,17 @@ def run(
     before: Callable[[], None] = lambda: None,
     kill_after: float = math.inf,
 ) -> Done:
-    """Run `idealprompt WORDS` with `folder` as working directory. It is given up after `seconds`,
-    and killed on purpose after `kill_after` (the code is -9 then). `before` runs in the child."""
+    """Run `idealprompt WORDS` with `folder` as working directory. It is given up after `seconds`
+    (in proportion more where more processes are ready than there are processors), and killed on
+    purpose after `kill_after` (the code is -9 then). `before` runs in the child."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         start = time.monotonic()
         child = os.fork()
         if child == 0:
             files = (out.fileno(), err.fileno())
             _child(words, folder, env or {}, files, address_space, before)
-        code, peak = _wait(child, start + seconds, start + kill_after)
+        share = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+        code, peak = _wait(child, start + seconds * share, start + kill_after)
         took = time.monotonic() - start
         texts = []
         for file in (out, err):
