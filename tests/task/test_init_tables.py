@@ -104,6 +104,28 @@ def test_ids_are_found_without_an_option(
     assert all(one.images for one in task.train)
 
 
+def test_values_that_are_no_split_are_one_fault_each(tmp_path: Path) -> None:
+    rows = [f"text {n},{'AB'[n % 2]},{('train', 'bench', 'b')[n % 3]}" for n in range(30)]
+    (tmp_path / "t.csv").write_text("\n".join(["text,label,split", *rows]))
+    made = call("init", tmp_path / "task", "--from", tmp_path / "t.csv")
+    assert made.exit_code == 1
+    assert made.stderr.splitlines() == [
+        f"error: {tmp_path}/t.csv:3: split is 'bench' in 10 rows: should be train, val or test; a "
+        "column that is no split needs another name",
+        f"  {tmp_path}/t.csv:4: split is 'b' in 10 rows: should be train, val or test; a column "
+        "that is no split needs another name",
+    ]
+
+
+def test_class_folders_that_lie_deeper(tmp_path: Path, make_picture: MakePicture) -> None:
+    for number in range(8):
+        make_picture(tmp_path / "data/all" / "AB"[number % 2] / f"{number}.png", number)
+    made = call("init", tmp_path / "task", "--from", tmp_path / "data")
+    assert made.exit_code == 1
+    assert f"for the folders inside: --from {tmp_path}/data/all" in made.stderr
+    assert call("init", tmp_path / "task", "--from", tmp_path / "data/all").exit_code == 0
+
+
 @pytest.mark.parametrize("pictures", [["0.png", "1.png"], ["x.png", "y.png", "z.png"]])
 def test_labels_and_texts_are_no_ids(
     tmp_path: Path, make_picture: MakePicture, pictures: list[str]

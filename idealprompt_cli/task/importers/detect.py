@@ -38,10 +38,19 @@ def find(source: Path, hints: Hints) -> Found:
     if found.kind == "label" and len(labels) == 1:
         raise TaskError(
             f"{source}: every example has the label {labels[0]!r} (by {found.how}): a label task "
-            "needs two or more (--label-column names another column, --answer text takes free "
-            "answers)"
+            f"needs two or more ({_other_labels(found)})"
         )
     return found
+
+
+def _other_labels(found: Found) -> str:
+    """Where there may be more labels than one."""
+    if found.form != "class folders":
+        return "--label-column names another column, --answer text takes free answers"
+    inside = folders_in(found.source)
+    if len(inside) == 1 and len(folders_in(inside[0])) > 1:
+        return f"for the folders inside: --from {inside[0]}"
+    return "put the images of each label into a folder of its own"
 
 
 def _with_answers(found: Found, hints: Hints) -> Found:

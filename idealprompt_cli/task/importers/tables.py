@@ -119,10 +119,12 @@ class _Reading:
     hints: Hints
     faults: Faults = field(default_factory=Faults)
     counted: Counter[str] = field(default_factory=Counter)
+    no_splits: dict[str, list[str]] = field(default_factory=dict)
 
     def rows(self) -> list[Labelled]:
         """The examples that can be used. Raises `TaskError` for those that should be and cannot."""
         found = [row for record in self._with_answers() if (row := self._row(*record))]
+        self._check_splits()
         self.faults.check()
         if not found:
             raise TaskError(f"{self.table.path}: no row can be used: {'; '.join(self.notes())}")
@@ -215,8 +217,17 @@ class _Reading:
         cell = as_text(record.values.get(self.roles.split)) if self.roles.split else ""
         split = split_of(cell)
         if cell and split is None:
-            self.faults.add(f"{record.source}: {self.roles.split} is {cell!r}: {SHOULD_BE}")
+            self.no_splits.setdefault(cell, []).append(record.source)
         return split
+
+    def _check_splits(self) -> None:
+        """A fault for each value that names no split, however many rows have it."""
+        for cell, sources in self.no_splits.items():
+            rows = "" if len(sources) == 1 else f" in {len(sources)} rows"
+            self.faults.add(
+                f"{sources[0]}: {self.roles.split} is {cell!r}{rows}: {SHOULD_BE}; a column that "
+                "is no split needs another name"
+            )
 
     def _without_repeats(self, rows: Sequence[Labelled]) -> list[Labelled]:
         """Rows that are not the same as an earlier one; the same with another answer is a fault."""
