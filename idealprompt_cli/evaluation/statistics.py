@@ -239,6 +239,11 @@ def verdict(
     if unchanged:
         kept = "Nothing was changed" if baseline == "given prompt" else "No better prompt was found"
         text = f"{kept}: the {baseline} scores {_percent(split.winner)} on {n} {where} examples."
+    elif test.reliable and not _rises(split):
+        text = (
+            f"No reliable gain: more examples are right, but {split.winner.metric} is no higher "
+            f"({figures}). Keep the {baseline}."
+        )
     elif test.reliable and (majority is None or majority.beaten):
         text = f"The winner beats the {baseline}: {figures}."
     elif test.reliable:
@@ -273,7 +278,13 @@ def _never_answered(winner: Evaluation, labels: Sequence[str]) -> str:
 def recommended(split: SplitScores) -> Literal["winner", "baseline"]:
     """The winner only where its gain is reliable, over the majority vote too."""
     beaten = split.majority is None or split.majority.beaten
-    return "winner" if split.comparison.reliable and beaten else "baseline"
+    return "winner" if split.comparison.reliable and beaten and _rises(split) else "baseline"
+
+
+def _rises(split: SplitScores) -> bool:
+    """Whether the metric itself is higher. The paired test counts examples, and a metric that is no
+    mean of grades may fall while more of them are right."""
+    return split.winner.value > split.baseline.value
 
 
 def _percent(evaluation: Evaluation) -> str:

@@ -21,6 +21,7 @@ ANSWER_KEYS = ("label", "answer", "answers")
 Kind = AnswerKind | Literal["any"]
 TEXT_COLUMNS = (
     "question", "text", "title", "sentence", "review", "body", "description", "name", "caption",
+    "input", "prompt",
 )  # fmt: skip
 """Usual names of columns that hold texts to ask about, the likeliest first."""
 KEYS = (FILE_KEY, *ANSWER_KEYS, SPLIT_KEY)

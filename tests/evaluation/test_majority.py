@@ -49,6 +49,18 @@ def test_always_answering_the_commonest_label_is_no_reliable_gain() -> None:
     assert text.endswith("It never answers A, B.")
 
 
+def test_more_right_examples_are_no_gain_where_the_metric_does_not_rise() -> None:
+    split = split_of(["A"] * 40, ["C"] * 40, "balanced_accuracy")
+    assert split.comparison.reliable
+    assert split.winner.value == split.baseline.value
+    assert recommended(split) == "baseline"
+    text = verdict(split, "held-out", TASK.labels)
+    assert text.startswith(
+        "No reliable gain: more examples are right, but balanced_accuracy is no higher (33.3 %"
+    )
+    assert "beats the seed prompt" not in text
+
+
 def test_a_prompt_that_is_right_beats_both() -> None:
     split = split_of(["C"] * 40, [example.answer for example in EXAMPLES])
     assert split.majority is not None

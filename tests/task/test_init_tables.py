@@ -104,6 +104,20 @@ def test_ids_are_found_without_an_option(
     assert all(one.images for one in task.train)
 
 
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [("question", "answer"), ("question", "__expected"), ("input", "ideal"), ("prompt", "output")],
+)
+def test_tables_of_other_tools(tmp_path: Path, text: str, answer: str) -> None:
+    """The usual columns of DSPy, promptfoo and evaluation sets."""
+    rows = [f"{n},What is {n}?,{'AB'[n % 2]}" for n in range(12)]
+    (tmp_path / "t.csv").write_text("\n".join([f"nr,{text},{answer}", *rows]))
+    made = call("init", tmp_path / "task", "--from", tmp_path / "t.csv")
+    assert made.exit_code == 0, made.stderr
+    task = load_task(tmp_path / "task")
+    assert (task.fields, task.labels) == ((text,), ("A", "B"))
+
+
 def test_values_that_are_no_split_are_one_fault_each(tmp_path: Path) -> None:
     rows = [f"text {n},{'AB'[n % 2]},{('train', 'bench', 'b')[n % 3]}" for n in range(30)]
     (tmp_path / "t.csv").write_text("\n".join(["text,label,split", *rows]))
