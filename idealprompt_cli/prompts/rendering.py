@@ -181,6 +181,12 @@ def readable(message: Message) -> str:
     return text
 
 
+def calibration_text(prompt: Prompt) -> str:
+    """What corrects the label bias of a prompt, which its text does not show; "" for nothing."""
+    offsets = ", ".join(f"{label} {offset:+.2f}" for label, offset in prompt.calibration)
+    return f"Calibration, added to the labels' log-probabilities: {offsets}." if offsets else ""
+
+
 def length(prompt: Prompt, labels: Sequence[str] = ()) -> int:
     """Characters of the rendered text: the shorter of two equally good prompts is preferred."""
     pieces = [piece for message in render(prompt, labels) for piece in message.content]

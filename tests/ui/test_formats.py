@@ -76,6 +76,12 @@ def test_verdict_and_evaluation_fit_40_columns(tested: bool) -> None:
     assert "label   examples   right   answered   precision   recall" in wide
 
 
+def test_calibration_is_shown() -> None:
+    prompt = Prompt("Which?", calibration=(("K7", 0.5), ("yes", -0.25)))
+    text = get("table").run(from_run(run_result(winner=prompt)), "", Screen())
+    assert "Calibration, added to the labels' log-probabilities: K7 +0.50, yes -0.25." in text
+
+
 def test_what_sharing_spared_is_shown() -> None:
     artifact = from_run(run_result())
     work = {"tokens": 2500.0, "tokens_without_sharing": 10_000.0, "tokens_saved": 7500.0}

@@ -22,8 +22,8 @@ FILE_COLUMNS = (
     "file_name", "filename", "file", "image", "image_path", "path", "picture", "img", "images",
 )  # fmt: skip
 LABEL_COLUMNS = (
-    "label", "labels", "answer", "answers", "class", "category", "target", "intent", "y", "expected",
-    "__expected", "ideal", "output", "caption", "text", "code",
+    "label", "labels", "answer", "answers", "class", "category", "target", "intent", "y",
+    "expected", "__expected", "ideal", "output", "caption", "text", "code",
 )  # fmt: skip
 SPLIT_COLUMNS = ("split", "set", "partition", "subset", "fold")
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")

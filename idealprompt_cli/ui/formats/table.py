@@ -16,7 +16,7 @@ from ...core.prompt import Message
 from ...core.results import Cost, Evaluation
 from ...io.terminal import printable, printable_values
 from ...prompts.readability import readability
-from ...prompts.rendering import readable
+from ...prompts.rendering import calibration_text, readable
 from .base import EvalReport, Screen, Work
 from .detail import say, show_comparisons, show_parts, show_worst
 
@@ -52,6 +52,8 @@ class TableFormat:
         _heading(console, "The adapted prompt, as the model gets it:")
         _messages(console, artifact.messages)
         _words(console, artifact)
+        if artifact.prompt.calibration:
+            say(console, calibration_text(artifact.prompt))
         say(console, readability(artifact.prompt, artifact.labels).describe())
         console.print()
         if written:

@@ -11,6 +11,7 @@ from ...artifact import Score
 from ...core.errors import ImageError
 from ...core.results import Outcome
 from ...io.images import open_rgb
+from ...prompts.rendering import calibration_text
 from ...storage.predictions import Kept, confusion
 from ..wrong_answers import quoted
 from .comparison import changes, parts, prompt_text
@@ -50,6 +51,7 @@ def _values(report: Report, images: bool) -> dict[str, Any]:
         "rows": _score_rows(report),
         "changes": changes(*texts),
         "words": [v for v in artifact.prompt.verbalisers if v.words != (v.label,)],
+        "calibration": calibration_text(artifact.prompt),
         "tree": Markup(tree_svg(report.nodes, path)),
         "curve": Markup(curve_svg(report.nodes, report.curve())),
         "counts": {state: states.count(state) for state in ("complete", "pruned", "failed")},

@@ -7,6 +7,7 @@ import textwrap
 from ...artifact import Artifact, Score
 from ...io.terminal import printable
 from ...prompts.readability import readability
+from ...prompts.rendering import calibration_text
 from ...storage.predictions import confusion
 from ..confusion_matrix import confusion_lines
 from ..wrong_answers import ranking, wrong_lines
@@ -95,6 +96,8 @@ def _prompt(report: Report, width: int) -> list[str]:
     ]
     words = [v for v in artifact.prompt.verbalisers if v.words != (v.label,)]
     lines += [f"  {', '.join(entry.words)} = {entry.label}" for entry in words]
+    if artifact.prompt.calibration:
+        lines += _hung([f"  {calibration_text(artifact.prompt)}"], width)
     sentence = readability(artifact.prompt, artifact.labels).describe()
     return [*lines, *textwrap.wrap(sentence, width, initial_indent="  ", subsequent_indent="  ")]
 
