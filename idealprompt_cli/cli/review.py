@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from ..core.errors import ArtifactError
+from ..core.placeholders import placeholder_names
 from ..core.prompt import Prompt
 from ..core.results import Trial
 from ..io.terminal import one_line, printable
@@ -62,10 +63,20 @@ def _changed(prompt: Prompt) -> Prompt | None:
         typer.echo(f"not a part with a value: {data!r}", err=True)
         return None
     try:
-        return from_dict({**to_dict(prompt), **data})
+        return _with_its_fields(from_dict({**to_dict(prompt), **data}), prompt)
     except ArtifactError as error:
         typer.echo(one_line(str(error)), err=True)
         return None
+
+
+def _with_its_fields(changed: Prompt, before: Prompt) -> Prompt:
+    """The changed prompt. Raises `ArtifactError` where it refers to other fields than before."""
+    has, needs = (set(placeholder_names(one.question)) for one in (changed, before))
+    for name in sorted(needs - has):
+        raise ArtifactError(f"question: has lost {{{name}}}: the example's own text has to stay")
+    for name in sorted(has - needs):
+        raise ArtifactError(f"question: {{{name}}} is no field of the task: double braces of text")
+    return changed
 
 
 def _read(question: str) -> str | None:

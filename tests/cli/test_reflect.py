@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
+
+from idealprompt_cli.cli.review import ask
+from idealprompt_cli.core.prompt import Prompt
+from idealprompt_cli.core.results import Trial
 
 from ..conftest import SCRIPT, call
 
@@ -138,3 +144,20 @@ def test_a_run_is_not_resumed_as_another(seeded: Path, folder: Path) -> None:
     again = ("reflect", seeded, folder, "-m", SCRIPT, "-q", "--run-dir", "two", "--no-test")
     assert call(*again).exit_code == 0
     assert "omit --interactive" in call(*again, "--resume", "--interactive").stderr
+
+
+def test_a_change_by_hand_keeps_the_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No edit loses a field of the question, a person's own included."""
+    typed = [
+        "c", "question: Which is it?",
+        "c", "question: 'Does {title} by {maker} fit?'",
+        "c", "question: 'Is {title} right?'",
+    ]  # fmt: skip
+    said: list[str] = []
+    monkeypatch.setattr("sys.stdin", io.StringIO("".join(f"{line}\n" for line in typed)))
+    monkeypatch.setattr(typer, "echo", lambda text="", **_: said.append(str(text)))
+    prompt = Prompt("Does {title} fit?")
+    changed = ask(Trial(1, 0, "cues", prompt, "complete", None), prompt)
+    assert changed == Prompt("Is {title} right?")
+    assert "question: has lost {title}: the example's own text has to stay" in said
+    assert "question: {maker} is no field of the task: double braces of text" in said

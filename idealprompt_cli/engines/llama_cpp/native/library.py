@@ -107,7 +107,7 @@ def library() -> Library:
 
 def _state_aborts(llama: Any) -> None:
     """Have a failed assertion of the library end the process with a line and exit code 1, where the
-    library can be told so; it would print a place in its source and dump core."""
+    library allows that; it would print a place in its source and dump core."""
     setter = getattr(getattr(llama, "_lib", None), "ggml_set_abort_callback", None)
     if setter is None or not abort_with_line:
         return
