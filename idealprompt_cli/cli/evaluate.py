@@ -50,7 +50,7 @@ Source = Annotated[str, typer.Argument(metavar="PROMPT|-", help="A YAML artifact
 Folder = Annotated[
     Path, typer.Argument(metavar="TASK", help="A folder with a task.yaml and examples.")
 ]
-Part = Annotated[Split, typer.Option("--split", help="Which part of the task.")]
+Part = Annotated[Split, typer.Option("--split", help="Which split of the task.")]
 Use = Annotated[Which, typer.Option("--use", help="Which prompt of the artifact.")]
 MinScore = Annotated[
     float | None,
@@ -141,7 +141,7 @@ def _report(
 
     examples = {"train": task.train, "validation": task.validation, "test": task.test}[split]
     if not examples:
-        raise TaskError(f"{task.root}: has no {split} part: use --split train")
+        raise TaskError(f"{task.root}: has no {split} split: use --split train")
     named, prompt = choose_prompt(artifact, which)
     tell_of_prompt(artifact, which, console)
     ref = named_by(artifact.model, flags)

@@ -26,7 +26,7 @@ Start here:
 Environment:
   IDEALPROMPT_MODEL, IDEALPROMPT_MMPROJ  the model's files, or hf:owner/repo[:file]
   IDEALPROMPT_SERVER                     a server on this machine in their place
-  IDEALPROMPT_PRIORS                     what earlier searches have taught (JSON)
+  IDEALPROMPT_PRIORS                     your priors (JSON file)
   IDEALPROMPT_ANSWERS                    answers that runs share (file)
   IDEALPROMPT_CACHE                      encoded images (folder)
   NO_COLOR                               no colours

@@ -1,4 +1,4 @@
-"""`idealprompt priors`: look at, move and forget what earlier searches have taught."""
+"""`idealprompt priors`: show, exchange and delete what each strategy gained in earlier runs."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
 EPILOG = """\b
 Examples:
   idealprompt priors list
-  idealprompt priors export experience.json
-  idealprompt priors import experience.json"""
+  idealprompt priors export priors.json
+  idealprompt priors import priors.json"""
 
 app = typer.Typer(
     cls=Shell,
     no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Look at, move or forget what earlier searches have taught.",
+    help="Show, exchange or delete what each strategy gained before.",
     epilog=EPILOG,
 )
 
 LIST_EPILOG = """\b
 Examples:
   idealprompt priors list
-  idealprompt priors list --json | jq '.lessons[0]'"""
+  idealprompt priors list --json | jq '.priors[0]'"""
 EXPORT_EPILOG = """\b
 Example:
-  idealprompt priors export experience.json"""
+  idealprompt priors export priors.json"""
 IMPORT_EPILOG = """\b
 Example:
-  idealprompt priors import experience.json"""
+  idealprompt priors import priors.json"""
 MERGE_EPILOG = """\b
 Example:
   idealprompt priors merge box-a.json box-b.json -o both.json"""
@@ -56,18 +56,21 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do it.")]
 
 @app.command("list", epilog=LIST_EPILOG, cls=Command)
 def list_(json: Json = False) -> None:
-    """Show how often each strategy was used, and what share of the missing score it won."""
+    """Show how often each strategy was used.
+
+    Also shows what share of the missing score it won.
+    """
     from ..priors import default_path, load
 
     path = default_path()
     rows = _rows(load(path).priors.total())
     if json:
-        typer.echo(json_text({"file": str(path), "lessons": rows}))
+        typer.echo(json_text({"file": str(path), "priors": rows}))
         return
     if rows:
         _show(rows)
     else:
-        typer.echo(f"{path}: nothing learnt yet")
+        typer.echo(f"{path}: no priors yet")
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
@@ -97,7 +100,10 @@ def _rows(total: Any) -> list[dict[str, Any]]:
 
 @app.command("export", epilog=EXPORT_EPILOG, cls=Command)
 def export(target: Target, json: Json = False) -> None:
-    """Write this machine's memory to a file: strategy names, task kinds and numbers only."""
+    """Write your priors to a file.
+
+    It has names of strategies, kinds of tasks and numbers only.
+    """
     from ..priors import default_path, load
 
     _write(target, load(default_path()).priors, json)
@@ -105,7 +111,10 @@ def export(target: Target, json: Json = False) -> None:
 
 @app.command("import", epilog=IMPORT_EPILOG, cls=Command)
 def import_(given: Given, json: Json = False) -> None:
-    """Add another machine's memory to this one's. Doing it twice changes nothing."""
+    """Add another machine's priors to yours.
+
+    Doing it twice changes nothing.
+    """
     from ..priors import Memory, default_path, update
 
     other = _existing(given)
@@ -114,12 +123,15 @@ def import_(given: Given, json: Json = False) -> None:
     if json:
         _show_json(default_path(), count, [str(default_path())])
     else:
-        typer.echo(f"{given}: {count} lessons known now", err=True)
+        typer.echo(f"{given}: {count} uses of strategies are known now", err=True)
 
 
 @app.command("merge", epilog=MERGE_EPILOG, cls=Command)
 def merge(files: Several, output: Output = "-", json: Json = False) -> None:
-    """Join priors files into one, without touching this machine's memory."""
+    """Join priors files into one.
+
+    Your own priors stay as they are.
+    """
     from ..priors import Priors
 
     joined = Priors()
@@ -130,16 +142,19 @@ def merge(files: Several, output: Output = "-", json: Json = False) -> None:
 
 @app.command("reset", epilog=RESET_EPILOG, cls=Command)
 def reset(yes: Yes = False, json: Json = False) -> None:
-    """Forget everything that was learnt on this machine; what the package comes with stays."""
+    """Delete your priors.
+
+    The built-in starting priors stay.
+    """
     from ..priors import default_path, reset
 
     if not yes:
-        raise UsageError(f"this forgets {default_path()}: say --yes to do it")
-    forgotten = reset(default_path())
+        raise UsageError(f"this deletes {default_path()}: give --yes to do it")
+    deleted = reset(default_path())
     if json:
         _show_json(default_path(), 0, [])
     else:
-        typer.echo("forgotten" if forgotten else "there was nothing to forget", err=True)
+        typer.echo("deleted" if deleted else "there was nothing to delete", err=True)
 
 
 def _existing(path: Path) -> Any:

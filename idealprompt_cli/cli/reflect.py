@@ -64,7 +64,7 @@ Examples:
 
 BudgetText = Annotated[str, budget_option("20 evaluations per training example")]
 Seed = Annotated[
-    int | None, typer.Option(min=0, metavar="N", help="Seed. Default: the prompt file's.")
+    int | None, typer.Option(min=0, metavar="N", help="Seed. Default: the artifact's.")
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show the diagnosis and the proposals; change nothing.")
@@ -105,7 +105,7 @@ def reflect(
 ) -> None:
     """Improve a prompt where it goes wrong.
 
-    Looks at the most consequential failures of PROMPT on the training part of TASK, asks the model
+    Looks at the most consequential failures of PROMPT on the training split of TASK, asks the model
     about those examples, and keeps an edit only if it holds on examples that did not inspire it.
     """
     from ..ui.console import Console

@@ -91,8 +91,8 @@ def search(
 ) -> None:
     """Search for a prompt that makes the model answer a task better.
 
-    Reads the labelled examples in TASK, tries edits of its question on the training part, and
-    compares the best prompt with the seed prompt on the held-out part.
+    Reads the labelled examples in TASK, tries edits of its question on the training split, and
+    compares the best prompt with the seed prompt on the held-out test split.
     """
     from ..ui.console import Console
 

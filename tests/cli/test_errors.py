@@ -194,7 +194,7 @@ def test_no_test_part(folder: Path) -> None:
     words = ["search", str(folder), "-m", SCRIPT, "-q", "-o", "p.yaml"]
     assert CliRunner().invoke(app, words).exit_code == 0
     (folder / "task.yaml").write_text("question: q\ntest_fraction: 0\n")
-    assert "has no test part: use --split train" in complaint("eval", "p.yaml", folder)
+    assert "has no test split: use --split train" in complaint("eval", "p.yaml", folder)
 
 
 def test_debug_shows_the_traceback(folder: Path) -> None:

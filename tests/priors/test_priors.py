@@ -196,7 +196,7 @@ def test_learned_priors_hold_names_of_the_pool_and_numbers() -> None:
 
 
 def test_priors_travel_between_machines(memory: Path, tmp_path: Path) -> None:
-    assert "nothing learnt yet" in call("priors", "list").stdout
+    assert "no priors yet" in call("priors", "list").stdout
     learn(run_result())
     out = tmp_path / "out.json"
     assert call("priors", "export", out).exit_code == 0
@@ -206,7 +206,7 @@ def test_priors_travel_between_machines(memory: Path, tmp_path: Path) -> None:
     learn(run_result())
     for _ in range(2):
         assert call("priors", "import", out).exit_code == 0
-    listed = json.loads(call("priors", "list", "--json").stdout)["lessons"]
+    listed = json.loads(call("priors", "list", "--json").stdout)["priors"]
     assert {row["n"] for row in listed} == {2}
     assert "rephrase" in call("priors", "list").stdout
     joined = call("priors", "merge", out, memory)
