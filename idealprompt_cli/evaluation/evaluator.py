@@ -60,6 +60,13 @@ class Evaluator:
             for (outcome, cost), (_, example) in zip(answers, pairs, strict=True)
         ]
 
+    def free(self, pairs: Sequence[Pair]) -> bool:
+        """Whether these pairs of a label task cost nothing, because all that they ask is known."""
+        task = self.task
+        if task.answer != "label" or any(prompt.reasoning != "none" for prompt, _ in pairs):
+            return False
+        return self.engine.price(_choices(self.engine, pairs, [""] * len(pairs), task.labels)) == 0
+
     def shifted(
         self, outcome: Outcome, example: Example, offsets: Mapping[str, float], prompt: Prompt
     ) -> Outcome:
@@ -207,19 +214,26 @@ def _choose(
 ) -> list[tuple[Outcome, Cost]]:
     """Labels by the probability of their words: of the shortest beginnings that differ, so that a
     long label is at no disadvantage (`python -m benchmarks.label_length`)."""
-    requests = []
-    for (prompt, example), thought in zip(pairs, thoughts, strict=True):
-        messages = render(prompt, labels, len(example.images), example.fields)
-        start = prefill(prompt, thought)
-        options = tuple(lead(start) + word for word in option_words(prompt, labels))
-        requests.append(engine.choice(messages, example.images, options, start))
-    answers = engine.scores_with_cost(requests)
+    answers = engine.scores_with_cost(_choices(engine, pairs, thoughts, labels))
     results = []
     for pair, thought, spent, (scored, cost) in zip(pairs, thoughts, costs, answers, strict=True):
         prompt, example = pair
         outcome = _outcome(prompt, example, labels, scored.logprobs, thought)
         results.append((outcome, cost + spent))
     return results
+
+
+def _choices(
+    engine: MeteredEngine, pairs: Sequence[Pair], thoughts: Sequence[str], labels: Sequence[str]
+) -> list[ScoreRequest]:
+    """What is scored to choose labels."""
+    requests = []
+    for (prompt, example), thought in zip(pairs, thoughts, strict=True):
+        messages = render(prompt, labels, len(example.images), example.fields)
+        start = prefill(prompt, thought)
+        options = tuple(lead(start) + word for word in option_words(prompt, labels))
+        requests.append(engine.choice(messages, example.images, options, start))
+    return requests
 
 
 def option_words(prompt: Prompt, labels: Sequence[str]) -> tuple[str, ...]:

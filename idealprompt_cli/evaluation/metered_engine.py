@@ -174,6 +174,11 @@ class MeteredEngine:
             return ScoreRequest(messages, images, short, prefill)
         return ScoreRequest(messages, images, options, prefill, whole=False)
 
+    def price(self, requests: Sequence[ScoreRequest]) -> int:
+        """How many evaluations scoring these would cost now; asks and charges nothing."""
+        keyed = [(self._scoring.key(request), request) for request in requests]
+        return len(self._missing(self._scoring, keyed, unpaid=True))
+
     # --- inside -----------------------------------------------------------------------------------
 
     def _answered(

@@ -44,7 +44,8 @@ class Rules:
 
 @dataclass
 class Runner:
-    """A candidate in the race. `corrected` are its outcomes under the offsets of `calibration`."""
+    """A candidate in the race. `corrected` are its outcomes under the offsets of `calibration`;
+    `free`: all its answers are known, so dropping it would save nothing."""
 
     candidate: Candidate
     judged: list[Judged] = field(default_factory=list)
@@ -52,6 +53,7 @@ class Runner:
     note: str = ""
     calibration: Calibration | None = None
     corrected: list[Outcome] = field(default_factory=list)
+    free: bool = False
 
     @property
     def outcomes(self) -> list[Outcome]:
@@ -95,7 +97,7 @@ class Race:
     def run(self) -> list[Finish]:
         """Everybody's finish, in order. Where the budget does not allow a block for all who are
         left, the best of them continue, in the end one of them on a part of the block."""
-        runners = [Runner(candidate) for candidate in self.candidates]
+        runners = [Runner(one, free=self._free(one)) for one in self.candidates]
         seen = 0
         labels = len(self.evaluator.task.labels)
         for block in blocks(self.examples, labels, self.rules.first_block):
@@ -106,6 +108,10 @@ class Race:
             scored = [r for r in alive if r.state == "complete" and len(r.judged) == seen]
             self._drop(scored, len(self.examples) - seen)
         return [self._finish(runner) for runner in runners]
+
+    def _free(self, candidate: Candidate) -> bool:
+        versions = [(candidate.version(self.fold_of[e.id]), e) for e in self.examples]
+        return self.evaluator.free(versions)
 
     def _finish(self, runner: Runner) -> Finish:
         candidate, judged = runner.result()
@@ -148,7 +154,7 @@ class Race:
         if self.incumbent is None or remaining == 0 or not runners:
             return
         leader = max(runners, key=lambda r: mixed_mean(r.outcomes))
-        for runner in runners:
+        for runner in (runner for runner in runners if not runner.free):
             beaten = cannot_win(self.incumbent, runner.outcomes, remaining, self.rules.level)
             if self.rules.leader_level is not None and runner is not leader:
                 level = self.rules.leader_level

@@ -1,9 +1,10 @@
 """Which of the generic questions separate a task's labels, measured only as far as needed.
 
-Successive halving (Karnin et al. 2013) over a batch of questions that a share of the budget allows:
-all of them on a few pictures of two labels, the informative ones on twice as many, and so on.
-Answers are kept, so each round pays for its new pictures only. A further batch is asked when the
-good ones of those before are used up.
+In two rounds over a batch of questions that a share of the budget allows (after successive halving,
+Karnin et al. 2013): all of them are asked about a few pictures of two labels; of the informative
+ones the words of the answers are scored on more pictures, where the chances of all words say more
+than the one that is answered. What was asked and scored is kept, so a question that is used pays
+for the other pictures only. A further batch is asked when the good ones are used up.
 """
 
 from __future__ import annotations
@@ -16,14 +17,15 @@ from ..core.task import Example
 from ..prompts.questions import prompt_of
 from .answer_rules import separation
 from .questions import questions_for
+from .verbalisers import held_out_share
 from .word_sources import Source, answer_words, known_questions, short_forms
 
 # Share of the remaining budget that a batch of questions may take.
-SCREEN_SHARE = 0.4
-# Pictures of a first round; each later one has half of the questions on twice the pictures.
-FIRST_PICTURES = 4
-# The last questions of a batch are asked about so many pictures, and no more than that.
-FINALISTS, LAST_PICTURES = 2, 16
+SCREEN_SHARE = 0.5
+# All questions of a batch are asked about so many pictures; the words of the best are scored on
+# so many.
+ASKED, SCORED = 4, 16
+FINALISTS = 4
 # What a batch has at least, where the budget pays for that and for scoring one question.
 FEW_QUESTIONS = 6
 # How much better than chance a question has to be to be worth scoring.
@@ -41,6 +43,7 @@ class Bank:
     ranked: dict[str, float] = field(default_factory=dict)
     answers: dict[str, Mapping[str, str]] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
+    sources: dict[str, Source] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.left = list(questions_for(self.evidence.examples, self.asked))
@@ -56,15 +59,12 @@ class Bank:
         """The most distinctive question not returned yet, with the words to score for it."""
         while not self._promising() and self.left and self._affordable()[0] > 0:
             self._screen()
-        ready = sorted(self._ready(), key=lambda q: -self.ranked[q])
+        # What was scored is ranked on more examples than what was only asked.
+        ready = sorted(self._ready(), key=lambda q: (not self._promises(q), -self.ranked[q]))
         if not ready or self.evidence.affordable() < len(self.evidence.examples):
             return None
         self.used.add(ready[0])
-        best = sorted(self.ranked, key=lambda question: -self.ranked[question])
-        others = [self.answers[question] for question in best]
-        words = answer_words(own := self.answers[ready[0]], self.evidence, others=others)
-        answered = len(set(words) & {*own.values()})
-        return Source(ready[0], words, answered)
+        return self._source(ready[0])
 
     def _ready(self) -> list[str]:
         return [question for question in self.ranked if question not in self.used]
@@ -73,31 +73,41 @@ class Bank:
         chance = 1 / len(self.labels)
         return any(self.ranked[q] >= chance + EDGE for q in self._ready())
 
-    def _affordable(self) -> tuple[int, int]:
-        """(questions of the next batch, pictures that its last round has)."""
+    def _promises(self, question: str) -> bool:
+        """Whether a question was scored and did better than chance."""
+        scored = question in self.sources
+        return scored and self.ranked[question] >= 1 / len(self.labels) + EDGE
+
+    def _affordable(self) -> tuple[int, bool]:
+        """(questions of the next batch, whether the words of the best are scored for it)."""
         room = self.evidence.affordable() - len(self.evidence.examples)
-        most = len(self.evidence.examples)
-        questions, last = len(self.left), min(LAST_PICTURES, most)
-        usual = _batch(questions, int(SCREEN_SHARE * room), last)
+        questions = len(self.left)
+        usual = _batch(questions, int(SCREEN_SHARE * room), scored=True)
         if usual >= min(questions, FEW_QUESTIONS):
-            return usual, last
+            return usual, True
         # A small budget is better spent on a few questions than on none.
-        last = min(2 * FIRST_PICTURES, most)
-        return _batch(min(questions, FEW_QUESTIONS), room, last), last
+        return _batch(min(questions, FEW_QUESTIONS), room, scored=False), False
 
     def _screen(self) -> None:
-        count, last = self._affordable()
+        count, scored = self._affordable()
         batch, self.left = self.left[:count], self.left[count:]
-        order, size = rounds_order(self.evidence.examples), FIRST_PICTURES
-        while batch:
-            self._ask(batch, order[:size], order[size:])
-            chance = 1 / len({example.answer for example in order[:size]})
-            batch = sorted(batch, key=lambda question: -self.ranked[question])
-            if size >= last:
-                break
-            good = [question for question in batch if self.ranked[question] > 0.9 * chance]
-            batch = good[: _survivors(len(batch))]
-            size *= 2
+        order = rounds_order(self.evidence.examples)
+        self._ask(batch, order[:ASKED], order[ASKED:])
+        chance = 1 / len({example.answer for example in order[:ASKED]})
+        good: list[str] = []
+        seen: set[tuple[str, ...]] = set()
+        for question in sorted(batch, key=lambda one: -self.ranked[one]):
+            said = tuple(self.answers[question].values())
+            if said in seen:
+                self.ranked[question] = 0.0  # answered like a better one
+            elif self.ranked[question] > 0.9 * chance:
+                good.append(question)
+            seen.add(said)
+        best = good[: _survivors(len(batch))]
+        if scored:
+            self._score(best, order[SCORED:])
+        else:
+            self._ask(best, order[: 2 * ASKED], order[2 * ASKED :])
 
     def _ask(self, batch: Sequence[str], part: Sequence[Example], rest: Sequence[Example]) -> None:
         """Ask about some of the pictures; a question is ranked by the most that it was asked."""
@@ -108,26 +118,40 @@ class Bank:
             self.answers[question] = answers
             self.ranked[question] = separation(answers, gold)
 
+    def _score(self, batch: Sequence[str], rest: Sequence[Example]) -> None:
+        """Score the words of the answers on some of the pictures: the chances of all words rank
+        a question better than the one word that it is answered with."""
+        view = self.evidence.excluding([example.id for example in rest])
+        gold = {example.id: example.answer for example in view.examples}
+        found = [self._source(question) for question in batch]
+        asked = [(prompt_of(source.question), source.words) for source in found]
+        for source, scores in zip(found, view.word_scores(asked), strict=True):
+            self.sources[source.question] = source
+            self.ranked[source.question] = held_out_share(scores, gold, self.labels, source.foreign)
+
+    def _source(self, question: str) -> Source:
+        """A question with its words: those scored already, if any were."""
+        if question in self.sources:
+            return self.sources[question]
+        best = sorted(self.answers, key=lambda one: -self.ranked[one])
+        others = [self.answers[one] for one in best]
+        words = answer_words(own := self.answers[question], self.evidence, others=others)
+        return Source(question, words, len(set(words) & {*own.values()}))
+
 
 def _survivors(questions: int) -> int:
-    return max(FINALISTS, questions // 2)
+    return max(FINALISTS, questions // 3)
 
 
-def _batch(questions: int, room: int, last: int) -> int:
-    """How many of the questions so many answers can screen, on up to `last` pictures."""
-    fitting = (count for count in range(questions, 0, -1) if _price(count, last) <= room)
+def _batch(questions: int, room: int, scored: bool) -> int:
+    """How many of the questions so many answers and scorings can screen."""
+    fitting = (count for count in range(questions, 0, -1) if _price(count, scored) <= room)
     return next(fitting, 0)
 
 
-def _price(questions: int, last: int) -> int:
-    """Answers that the rounds for so many questions take."""
-    size = FIRST_PICTURES
-    price = questions * size
-    while size < last:
-        questions = min(questions, _survivors(questions))
-        price += questions * min(size, last - size)
-        size *= 2
-    return price
+def _price(questions: int, scored: bool) -> int:
+    """What screening so many questions takes, in answers and scorings."""
+    return ASKED * questions + min(questions, _survivors(questions)) * (SCORED if scored else ASKED)
 
 
 def rounds_order(examples: Sequence[Example]) -> list[Example]:

@@ -128,7 +128,7 @@ _NOT_THINGS = frozenset(
     (
         *("image", "picture", "photo", "photograph", "text", "question", "answer", "object"),
         *("label", "code", "name", "class", "category", "kind", "type", "one", "ones"),
-        *("following", "right", "correct", "best"),
+        *("following", "right", "correct", "best", "back", "way", "time"),
     )
 )
 

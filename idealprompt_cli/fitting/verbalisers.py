@@ -129,6 +129,35 @@ def fit_reading(
     return best[0] if best else None
 
 
+# Parts of the examples that `held_out_share` leaves out in turn.
+PARTS = 4
+
+
+def held_out_share(
+    scores: Scores, gold: Mapping[str, str], labels: Sequence[str], foreign: Collection[str] = ()
+) -> float:
+    """Mean probability of the gold label, a quarter of the examples at a time, by words fitted on
+    the other three quarters to the scores less each word's mean; chance where none can be."""
+    ids, present = list(gold), [x for x in labels if x in set(gold.values())]
+    total = 0.0
+    for part in range(PARTS):
+        held = ids[part::PARTS]
+        rest = {i: gold[i] for i in ids if i not in held}
+        even = centred(scores, list(rest))
+        known = [x for x in present if x in set(rest.values())]
+        fitted = fit_verbalisers(even, rest, known, foreign=foreign)
+        if fitted is None:
+            total += len(held) / len(labels)
+            continue
+        words = list(scores[ids[0]])
+        owner, chances = _given(words, known, fitted), _chances(even, held, words)
+        mass = np.stack([chances[:, owner == p].sum(axis=1) for p in range(len(known))], axis=1)
+        for row, i in zip(mass, held, strict=True):
+            own = row[known.index(gold[i])] if gold[i] in known else 0.0
+            total += NOISE / len(labels) + (1 - NOISE) * float(own / max(row.sum(), 1e-12))
+    return total / max(1, len(ids))
+
+
 def centred(scores: Scores, ids: Sequence[str]) -> Scores:
     """The scores less each word's mean over the examples `ids`."""
     words = list(scores[ids[0]]) if ids else []
