@@ -19,6 +19,7 @@ GOOD = Prompt(
 )
 BAD = Candidate(
     GOOD.with_(
+        role="An inspector.",
         verbalisers=tuple(
             Verbaliser(v.label, w.words)
             for v, w in zip(GOOD.verbalisers, GOOD.verbalisers[::-1], strict=True)
@@ -46,6 +47,16 @@ def test_a_clearly_worse_candidate_is_dropped_early() -> None:
     assert finish.evaluation is not None
     assert finish.evaluation.n == 8
     assert finish.note == "dropped after 8 examples"
+
+
+def test_a_candidate_whose_answers_are_known_is_not_dropped() -> None:
+    judge, engine = evaluator()
+    best = judge.evaluate(GOOD, TASK.train).outcomes
+    calls = engine.calls
+    known = Candidate(GOOD.with_(verbalisers=BAD.prompt.verbalisers))
+    (finish,) = race(judge, [known], best, TASK.train, FOLD_OF)
+    assert finish.state == "complete"
+    assert engine.calls == calls
 
 
 def test_survivors_share_a_call_per_block() -> None:

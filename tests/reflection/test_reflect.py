@@ -246,9 +246,10 @@ def test_the_budget_is_kept(budget: str) -> None:
 
 def test_the_reason_to_stop() -> None:
     events: list[Event] = []
-    assert reflected(events=events).stop == "exhausted"
+    assert reflected(events=events).stop == "settled"
     (stopped,) = [event for event in events if isinstance(event, ReflectionStopped)]
-    assert stopped.why == "the evidence speaks for no further edit"
+    assert stopped.why == "no confusion is left open"
+    assert reflected(relabelled(graded_task(), 1), "2000", patience=9).stop == "exhausted"
     assert reflected(relabelled(graded_task(), 2), "2000", patience=1).stop == "patience"
 
 
