@@ -212,8 +212,7 @@ def _choose(
     costs: Sequence[Cost],
     labels: Sequence[str],
 ) -> list[tuple[Outcome, Cost]]:
-    """Labels by the probability of their words: of the shortest beginnings that differ, so that a
-    long label is at no disadvantage (`python -m benchmarks.label_length`)."""
+    """Labels by the probability of their words."""
     answers = engine.scores_with_cost(_choices(engine, pairs, thoughts, labels))
     results = []
     for pair, thought, spent, (scored, cost) in zip(pairs, thoughts, costs, answers, strict=True):
@@ -226,13 +225,19 @@ def _choose(
 def _choices(
     engine: MeteredEngine, pairs: Sequence[Pair], thoughts: Sequence[str], labels: Sequence[str]
 ) -> list[ScoreRequest]:
-    """What is scored to choose labels."""
+    """What is scored to choose labels. Of the labels themselves, the shortest beginnings that
+    differ, so that a long name is at no disadvantage (`python -m benchmarks.label_length`). The
+    model's own words as a whole: they were fitted so, and scores of a word then hold in any
+    company, so that what was scored to fit them is known already."""
     requests = []
     for (prompt, example), thought in zip(pairs, thoughts, strict=True):
         messages = render(prompt, labels, len(example.images), example.fields)
         start = prefill(prompt, thought)
         options = tuple(lead(start) + word for word in option_words(prompt, labels))
-        requests.append(engine.choice(messages, example.images, options, start))
+        if prompt.verbalisers:
+            requests.append(ScoreRequest(messages, example.images, options, start))
+        else:
+            requests.append(engine.choice(messages, example.images, options, start))
     return requests
 
 

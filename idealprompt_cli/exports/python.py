@@ -34,6 +34,7 @@ class Python:
             "FIELDS": list(field_names(prompt)),
             "MESSAGES": [m for m in chat(artifact, prompt) if m["role"] != "assistant"],
             "ANSWERS": answers(artifact, prompt),
+            "WHOLE": bool(prompt.verbalisers),
             "CALIBRATION": dict(prompt.calibration),
             "GRAMMAR": "" if artifact.labels else written_grammar(artifact, prompt),
             "START": prefill(prompt) + lead(prefill(prompt)),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ..core.prompt import Prompt
-from ..core.requests import GenerateRequest
+from ..core.requests import GenerateRequest, ScoreRequest
 from ..core.task import Example
 from ..evaluation.metered_engine import MeteredEngine
 from ..prompts.questions import prompt_of, with_fields
@@ -89,7 +89,7 @@ class ModelEvidence:
             start = prefill(prompt)
             messages = render(prompt, self._labels, len(e.images), e.fields)
             options = tuple(lead(start) + word for word in words)
-            requests.append(self._engine.choice(messages, e.images, options, start))
+            requests.append(ScoreRequest(messages, e.images, options, start))
         answers = self._engine.score(requests) if requests else []
         for (one, e), answer in zip(missing, answers, strict=True):
             row = dict(zip(one[1], answer.logprobs, strict=True))

@@ -23,7 +23,7 @@ BAD = Candidate(
         verbalisers=tuple(
             Verbaliser(v.label, w.words)
             for v, w in zip(GOOD.verbalisers, GOOD.verbalisers[::-1], strict=True)
-        )
+        ),
     )
 )
 
