@@ -138,8 +138,8 @@ def campaign(grounds: Grounds, count: int, seed: int, left: Callable[[], float])
 def _prepare(grounds: Grounds, name: str) -> None:
     """The files that a command needs beside the grounds."""
     if name == "priors":
-        start = Path(__file__).parents[2] / "idealprompt_cli" / "priors" / "start.json"
-        shutil.copyfile(start, grounds.root / "other.json")
+        learned = Path(__file__).parents[1] / "results" / "priors.json"
+        shutil.copyfile(learned, grounds.root / "other.json")
 
 
 def _words(name: str) -> tuple[str, ...]:
