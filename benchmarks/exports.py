@@ -1,14 +1,17 @@
 """How often exported prompts give eval's answer: `python -m benchmarks.exports [--examples N]`.
 
-The embedded model answers a sample task's held-out pictures three ways in this process: eval, the
-exported Python script, and the exported requests through the binding's chat handler with their
-grammar (llama-server, promptfoo) or JSON schema (OpenAI, Ollama). Writes results/exports.json.
+The embedded model answers a sample task's held-out pictures by eval, by the exported Python script,
+and by the exported requests through the binding's chat handler with their grammar (llama-server,
+promptfoo) or JSON schema (OpenAI, Ollama). Where llama-server is at hand (see
+`benchmarks.engine.build`) it answers the requests too, and with `--promptfoo` (its program, from
+npm) and `--dspy` (a Python that has it) so do these tools. Writes results/exports.json.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,11 +22,15 @@ import yaml
 from idealprompt_cli.artifact import Artifact
 from idealprompt_cli.core.prompt import Prompt, Verbaliser
 from idealprompt_cli.core.task import Example, ModelRef, Task
-from idealprompt_cli.engines import open_engine
+from idealprompt_cli.engines import EngineOptions, open_engine
+from idealprompt_cli.engines.options import available_cores
 from idealprompt_cli.evaluation.evaluator import predict
 from idealprompt_cli.exports import EXPORTS
 from idealprompt_cli.runs.models import embedded_model
 from idealprompt_cli.task import load_task
+from tests.support.llama_server import BINARY, running
+
+from .export_tools import by_dspy, by_promptfoo, by_server
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "exports.json"
@@ -46,27 +53,38 @@ Answer = Callable[[Any, Example], str]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--examples", type=int, default=48)
-    count: int = parser.parse_args().examples
+    parser.add_argument("--examples", type=int, default=24)
+    parser.add_argument("--promptfoo", type=Path, help="node_modules/.bin/promptfoo")
+    parser.add_argument("--dspy", type=Path, help="the Python of an environment with DSPy")
+    parser.add_argument("--threads", type=int, default=0)
+    options = parser.parse_args()
+    count: int = options.examples
     task = load_task(ROOT / "sample_tasks" / "defect_routing")
     examples = task.test[:count]
     ref = embedded_model()
     assert ref is not None, "the embedded model is not built"
-    table = {name: measured(name, task, examples, ref) for name in PROMPTS}
-    data = {"task": task.name, "examples": len(examples), "agreement": table}
-    RESULTS.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
-    tools = list(next(iter(table.values())))
-    print("| prompt | " + " | ".join(tools) + " |\n|---|" + "---|" * len(tools))
-    for name, row in table.items():
-        print(f"| {name} | " + " | ".join(f"{row[tool]:.0%}" for tool in tools) + " |")
+    table: dict[str, dict[str, float]] = {}
+    for name in PROMPTS:
+        row = table[name] = measured(name, task, examples, ref, options)
+        if len(table) == 1:
+            print("| prompt | " + " | ".join(row) + " |\n|---|" + "---|" * len(row))
+        shares = " | ".join(f"{share:.0%}" for share in row.values())
+        print(f"| {name} | {shares} |", flush=True)
+        data = {"task": task.name, "examples": len(examples), "agreement": table}
+        RESULTS.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
 
 
 def measured(
-    name: str, task: Task, examples: tuple[Example, ...], ref: ModelRef
+    name: str,
+    task: Task,
+    examples: tuple[Example, ...],
+    ref: ModelRef,
+    options: argparse.Namespace,
 ) -> dict[str, float]:
     """Tool -> the share of examples on which it gives eval's answer."""
     prompt = PROMPTS[name]
-    engine = open_engine("llama_cpp", ref)
+    threads: int = options.threads or available_cores()
+    engine = open_engine("llama_cpp", ref, EngineOptions(threads=threads))
     try:
         ours = [one.predicted for one in predict(engine, prompt, task.labels, examples)]
     finally:
@@ -74,7 +92,7 @@ def measured(
     artifact = artifact_of(task, prompt, ref)
     script: dict[str, Any] = {"__name__": "exported"}
     exec(EXPORTS["python"].render(artifact, prompt), script)
-    llama = script["load"]()
+    llama = script["load"](n_threads=threads, n_threads_batch=threads)
     try:
         found = {
             tool: [answer(llama, one) for one in examples]
@@ -82,10 +100,35 @@ def measured(
         }
     finally:
         llama.close()
+    if BINARY:
+        found |= by_tools(artifact, prompt, script["url"], examples, ref, options)
     return {
         tool: sum(a == b for a, b in zip(ours, theirs, strict=True)) / len(ours)
         for tool, theirs in found.items()
     }
+
+
+def by_tools(
+    artifact: Artifact,
+    prompt: Prompt,
+    to_url: Callable[[Path], str],
+    examples: tuple[Example, ...],
+    ref: ModelRef,
+    options: argparse.Namespace,
+) -> dict[str, list[str]]:
+    """Tool -> labels, with a llama-server of its own."""
+    found = {}
+    with tempfile.TemporaryDirectory() as folder, running(ref, Path(folder) / "log") as url:
+        for form in ("llama-server", "openai"):
+            named = f"{form} itself" if form == "llama-server" else "openai, llama-server itself"
+            found[named] = by_server(artifact, prompt, form, url, to_url, examples)
+        if options.promptfoo:
+            found["promptfoo itself"] = by_promptfoo(
+                artifact, prompt, options.promptfoo, url, examples
+            )
+        if options.dspy:
+            found["DSPy itself"] = by_dspy(artifact, prompt, options.dspy, url, examples)
+    return found
 
 
 def artifact_of(task: Task, prompt: Prompt, ref: ModelRef) -> Artifact:

@@ -98,6 +98,13 @@ class ScriptedEngine:
         """Words of the rendered chat."""
         return len(render(messages).replace("<image>", " ").split())
 
+    def beginnings(
+        self, messages: tuple[Message, ...], prefill: str, options: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        """Options are scored as a whole here."""
+        del messages, prefill
+        return options
+
     def score(self, requests: Sequence[ScoreRequest]) -> list[Scored]:
         """Scores by the rules. Raises `ContextError` for a prompt of more words than `n_ctx`."""
         chats = self._begin(requests)

@@ -119,14 +119,10 @@ def _report_lengths(labels: Sequence[str], notify: Notice) -> None:
     short, long = min(labels, key=len), max(labels, key=len)
     if len(long) < max(_LONG, _TIMES * len(short)):
         return
-    nested = next(((a, b) for a in labels for b in labels if a != b and b.startswith(a)), None)
-    compared = "they are compared by their shortest beginnings that differ."
-    if nested:
-        compared = (
-            "{!r} begins {!r}, so they are compared as a whole, which favours short labels: "
-            "rename one of the two.".format(*nested)
-        )
-    notify(f"Labels differ widely in length ({short!r}, {long!r}): {compared}")
+    notify(
+        f"Labels differ widely in length ({short!r}, {long!r}): they are compared by their "
+        "shortest beginnings that differ."
+    )
 
 
 def _check_model(settings: Settings, rows: Sequence[Row]) -> None:

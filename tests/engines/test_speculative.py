@@ -34,3 +34,10 @@ def test_few_answers_at_a_time_make_guessing_cheap() -> None:
         speculation.learn("a", (1, 2, 3, 4), (1, 9))
     assert speculation.pays(COST, 1), "a decode of one token costs ten times the token"
     assert not speculation.pays(COST, 8)
+
+
+def test_drafts_are_counted() -> None:
+    speculation = Speculation()
+    speculation.learn("a", (), (5, 6, 7))
+    speculation.learn("a", (5, 6, 7), (5, 6, 8))
+    assert (speculation.drafted, speculation.accepted) == (3, 2)

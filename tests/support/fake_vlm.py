@@ -128,6 +128,13 @@ class FakeVlm:
     def count_tokens(self, messages: Sequence[Message]) -> int:
         return len(_text(messages).split())
 
+    def beginnings(
+        self, messages: tuple[Message, ...], prefill: str, options: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        """Options are scored as a whole here."""
+        del messages, prefill
+        return options
+
     def score(self, requests: Sequence[ScoreRequest]) -> list[Scored]:
         self._called(requests)
         self.scored += requests

@@ -125,9 +125,11 @@ class LlamaCppEngine:
         `tokens` computed, `tokens_without_sharing` (each request computed alone), `tokens_saved`
         (the difference), `tokens_padding` (to fill batches); `images_encoded` (tiles, where the
         model splits pictures); `prefixes_computed`, `prefixes_restored`, `prefixes_from_disk` (of
-        those restored); `decodes`.
+        those restored); `decodes`; `draft_tokens` for speculative decoding, and of those
+        `draft_tokens_accepted`.
         """
         clock, totals = self._loaded.clock, self._totals
+        drafted, accepted = self._backends.drafts()
         return {
             "evaluations": totals.evaluations,
             "generations": totals.generations,
@@ -144,6 +146,8 @@ class LlamaCppEngine:
             "prefixes_restored": clock.prefixes_restored,
             "prefixes_from_disk": clock.prefixes_from_disk,
             "decodes": clock.decodes,
+            "draft_tokens": drafted,
+            "draft_tokens_accepted": accepted,
         }
 
     def encoded(self, images: Sequence[Path]) -> int:

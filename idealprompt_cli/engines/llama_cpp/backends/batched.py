@@ -72,7 +72,7 @@ class BatchedBackend:
     def __init__(self, pool: ContextPool, vocab: Vocabulary) -> None:
         self._pool, self._vocab = pool, vocab
         self._branching = pool.prefixes.truncatable
-        self._speculation = Speculation()
+        self.speculation = Speculation()
         self._compiled: dict[object, list[CompiledStep]] = {}
 
     def score(self, jobs: list[ScoreJob]) -> list[Scored]:
@@ -96,7 +96,7 @@ class BatchedBackend:
         need = max(self._pool.cells(j.prefix) + len(j.plan.suffix) + j.max_tokens for j in jobs)
         self._make_room(need, len({job.prefix.key for job in jobs}), len(jobs))
         try:
-            return generate(self._pool, self._vocab, self._speculation, jobs)
+            return generate(self._pool, self._vocab, self.speculation, jobs)
         except BaseException:
             self._pool.prefixes.reset()
             raise

@@ -39,6 +39,12 @@ class Backends:
             self._check(with_pictures)
         return self._make_batched() if self.mode == "batched" else self._make_reference()
 
+    def drafts(self) -> tuple[int, int]:
+        """Tokens of the drafts so far (see `speculative.py`), and how many of them were right."""
+        if self._batched is None:
+            return 0, 0
+        return self._batched.speculation.drafted, self._batched.speculation.accepted
+
     def close(self) -> None:
         for backend in (self._batched, self._reference):
             if backend is not None:

@@ -18,11 +18,13 @@ _WINDOW = 512
 
 
 class Speculation:
-    """The last answer for each prefix, and how often such drafts were accepted."""
+    """The last answer for each prefix, and how often such drafts were accepted. `drafted` and
+    `accepted` count the tokens of all drafts, decoded or not."""
 
     def __init__(self) -> None:
         self._last: OrderedDict[Key, Tokens] = OrderedDict()
         self._accepted, self._drafted = 1.0, 1.0
+        self.accepted, self.drafted = 0, 0
 
     def draft(self, key: Key, most: int) -> Tokens:
         """Draft tokens for the next answer for this prefix, at most `most`."""
@@ -38,6 +40,8 @@ class Speculation:
         """Record the answer that followed a draft, whether the draft was decoded or not."""
         pairs = enumerate(zip(draft, answer, strict=False))
         accepted = next((i for i, (a, b) in pairs if a != b), min(len(draft), len(answer)))
+        self.accepted += accepted
+        self.drafted += len(draft)
         self._accepted += accepted
         self._drafted += len(draft)
         if self._drafted > _WINDOW:
