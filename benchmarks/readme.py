@@ -2,7 +2,7 @@
 
 Each block is between `<!-- NAME -->` and `<!-- /NAME -->`; a test fails when one is stale.
 
-- `photographs`: the table of `results/real.json`
+- `photographs`, `evidence`, `real`: the tables of `results/real.json`
 - `figures`: the table of `results/samples.json`
 - `transcript`: the output of `make -s demo` on a fresh checkout, from `results/demo.txt`
 - `verdict`: the scores, the verdict and the prompt of that output
@@ -25,7 +25,14 @@ from benchmarks.real import report as real_report
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PAGES = tuple(
-    ROOT / name for name in ("README.md", "docs/demo.md", "docs/models.md", "benchmarks/README.md")
+    ROOT / name
+    for name in (
+        "README.md",
+        "docs/demo.md",
+        "docs/models.md",
+        "docs/evidence.md",
+        "benchmarks/README.md",
+    )
 )
 SKILLS = ROOT / "idealprompt_cli" / "models" / "demo" / "skills.json"
 SHOWN = {
@@ -99,12 +106,23 @@ def reflection() -> str:
 
 def photographs() -> str:
     """The real tasks, for the first page."""
-    runs = json.loads((RESULTS / "real.json").read_text(encoding="utf-8"))
-    return real_report.figures(runs)
+    return real_report.figures(real_report.loaded())
+
+
+def evidence() -> str:
+    """Methods on the real tasks, for `docs/evidence.md`."""
+    return real_report.evidence(real_report.loaded())
+
+
+def real() -> str:
+    """Every real task with every method."""
+    return real_report.task_table(real_report.loaded())
 
 
 PARTS: Mapping[str, Callable[[], str]] = {
     "photographs": photographs,
+    "evidence": evidence,
+    "real": real,
     "figures": figures,
     "transcript": transcript,
     "verdict": verdict,

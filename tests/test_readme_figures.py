@@ -9,10 +9,16 @@ import pytest
 from benchmarks.readme import PAGES, ROOT, up_to_date
 
 MARKS = {
-    "README.md": ("<!-- figures -->\n|", "<!-- verdict -->\n```"),
+    "README.md": ("<!-- photographs -->\n|", "<!-- verdict -->\n```"),
     "docs/demo.md": ("<!-- transcript -->\n```",),
     "docs/models.md": ("<!-- skills -->\n|",),
-    "benchmarks/README.md": ("<!-- engine -->\n", "<!-- reflect -->\n|"),
+    "docs/evidence.md": ("<!-- evidence -->\n|",),
+    "benchmarks/README.md": (
+        "<!-- engine -->\n",
+        "<!-- reflect -->\n|",
+        "<!-- figures -->\n|",
+        "<!-- real -->\n|",
+    ),
 }
 
 

@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from benchmarks import readme
 from benchmarks.compare import collect
 
 from . import __doc__ as about
@@ -61,7 +62,9 @@ def main() -> int:
     if options.command == "report":
         if options.runs:
             collect(options.runs, report.RESULTS)
-        return report.write_report()
+        report.plot(report.loaded())
+        readme.main()
+        return 0
     if options.command == "compare":
         return compare.compare(options)
     if options.command == "lessons":

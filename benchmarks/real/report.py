@@ -1,4 +1,4 @@
-"""Tables and curves of the comparison on real tasks, for `benchmarks/README.md` and `README.md`.
+"""Tables and curves of the comparison on real tasks, which `benchmarks.readme` puts into the pages.
 
 python -m benchmarks.real report --runs WORK/real.jsonl
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.markdown import filled, percent
+from benchmarks.markdown import percent
 from benchmarks.ranking import Run, compared, curves
 from idealprompt_cli.evaluation.statistics import wilson
 
@@ -22,7 +22,6 @@ from .methods import METHODS, NAMES
 
 HERE = Path(__file__).resolve().parent.parent
 RESULTS = HERE / "results" / "real.json"
-README = HERE / "README.md"
 PLOT = HERE / "plots" / "real.png"
 OURS = "puct"
 PAIRS = (
@@ -62,16 +61,16 @@ def figures(runs: Sequence[Run]) -> str:
     for name in [name for name in TASKS if any(run["task"] == name for run in runs)]:
         task = TASKS[name]
         seed = mean_at(runs, "seed", largest, name)
-        ceiling = wilson(seed * task.test, task.test)[1]
+        ceiling = wilson(seed * task.test, task.test).high
         cells = [f"`{name}` ({task.part})", f"{task.train} + {task.test}", f"{percent(seed, 0)} %"]
         for budget in (300, 800):
             value = mean_at(runs, OURS, budget, name)
             if math.isnan(value):
                 cells.append("")
                 continue
-            low, high = wilson(value * task.test, task.test)
-            text = f"{percent(value, 0)} % [{percent(low, 0)}, {percent(high, 0)}]"
-            cells.append(f"**{text}**" if low > ceiling else text)
+            reach = wilson(value * task.test, task.test)
+            text = f"{percent(value, 0)} % [{percent(reach.low, 0)}, {percent(reach.high, 0)}]"
+            cells.append(f"**{text}**" if reach.low > ceiling else text)
         for method in ("expert", "probe", "majority"):
             value = mean_at(runs, method, largest, name)
             cells.append("" if math.isnan(value) else f"{percent(value, 0)} %")
@@ -175,22 +174,16 @@ def plot(runs: Sequence[Run], out: Path = PLOT) -> None:
     pyplot.close(figure)
 
 
-def report(path: Path = RESULTS) -> str:
-    """The part of the benchmarks' README that is made from the results."""
-    runs = json.loads(path.read_text("utf-8"))
+def evidence(runs: Sequence[Run]) -> str:
+    """What `docs/evidence.md` shows: means, paired differences, the checks."""
     held = [run for run in runs if TASKS[run["task"]].part == "held"]
     parts = [means_table(runs), "All tasks, paired:", pairs_table(runs)]
     if held:
-        parts += ["Held tasks, paired:", pairs_table(held)]
+        parts += ["Held tasks alone, paired:", pairs_table(held)]
     if checks.RESULTS.is_file():
         parts.append(checks.summary(json.loads(checks.RESULTS.read_text("utf-8"))))
-    return "\n\n".join((*parts, "Each task:", task_table(runs)))
+    return "\n\n".join(parts)
 
 
-def write_report() -> int:
-    """Put the tables between the README's marks, and draw the curves."""
-    made = report()
-    README.write_text(filled(README.read_text("utf-8"), "real", made), encoding="utf-8")
-    plot(json.loads(RESULTS.read_text("utf-8")))
-    print(made)
-    return 0
+def loaded(path: Path = RESULTS) -> list[Run]:
+    return list(json.loads(path.read_text("utf-8")))

@@ -83,8 +83,10 @@ def _parts(text: str) -> list[str]:
 
 
 def _leads_to(prompt: Prompt, answers: Sequence[str]) -> bool:
-    """Whether the answers are offered (or are yes and no, letters, or defined)."""
-    if all(len(word) == 1 or word.casefold() in ("yes", "no") for word in answers):
+    """Whether the answers are offered (or are yes and no, or letters), or begun for the model."""
+    if prompt.answer_start or all(
+        len(word) == 1 or word.casefold() in ("yes", "no") for word in answers
+    ):
         return True
     text = " ".join(
         (prompt.question, prompt.context, prompt.output_format, *prompt.cues)

@@ -53,6 +53,11 @@ def test_answers_that_the_question_names_are_better_than_those_it_does_not() -> 
     assert readability(letters, LABELS).score == 1.0
 
 
+def test_an_answer_that_the_prompt_begins_needs_no_question() -> None:
+    form = read_as("Fill in the form.", "clothing", "footwear").with_(answer_start="type:")
+    assert readability(form, LABELS).score == 1.0
+
+
 def test_definitions_are_looked_at_phrase_by_phrase() -> None:
     good = Prompt("Which?", label_descriptions=(LabelText("R1", "red, blue or dark green"),))
     torn = Prompt("Which?", label_descriptions=(LabelText("R1", "red, is a or the left of"),))
