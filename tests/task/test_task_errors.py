@@ -217,7 +217,7 @@ def test_broken_link(make_task: MakeTask) -> None:
 
 
 def test_giants_are_refused_early(make_task: MakeTask, tmp_path: Path) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     many = ", ".join(map(str, range(200_000)))
     for number, (text, message) in enumerate(
         (
@@ -229,7 +229,7 @@ def test_giants_are_refused_early(make_task: MakeTask, tmp_path: Path) -> None:
     ):
         with pytest.raises(TaskError, match=message):
             load_task(make_task(text, per_label=1, name=str(number)))
-    assert time.monotonic() - started < 60
+    assert time.process_time() - started < 60
 
 
 def test_too_many_labels_of_a_table(tmp_path: Path) -> None:
