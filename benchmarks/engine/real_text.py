@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 import time
 import urllib.request
@@ -83,6 +84,7 @@ def timed(
             started = time.perf_counter()
             ask(prompt, texts)
             seconds[name].append(time.perf_counter() - started)
+            print(f"{name}: {seconds[name][-1]:.2f} s", file=sys.stderr, flush=True)
     return seconds
 
 
