@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from idealprompt_cli import metrics, strategies
+from idealprompt_cli.core.committee import Asked, prompts_of
 from idealprompt_cli.core.interfaces import Strategy
 from idealprompt_cli.core.prompt import Prompt
 from idealprompt_cli.core.results import RunResult
@@ -52,11 +53,11 @@ METHODS = ("seed", *POLICIES, "gepa", "gepa+pool", "mipro")
 
 @dataclass(frozen=True)
 class Found:
-    """The prompt that a method returns after so many evaluations."""
+    """The prompt (or committee) that a method returns after so many evaluations."""
 
     budget: int
     evaluations: int
-    prompt: Prompt
+    prompt: Asked
     selection: float
     trials: int = 0
 
@@ -106,7 +107,9 @@ def _record(
         "method": method, "task": task.name, "fingerprint": task.fingerprint, "seed": seed,
         "budget": found.budget, "evaluations": found.evaluations,
         "selection": round(found.selection, 4), "test": round(tested.value, 4),
-        "prompt_tokens": engine.count_tokens(render(found.prompt, task.labels)),
+        "prompt_tokens": sum(
+            engine.count_tokens(render(prompt, task.labels)) for prompt in prompts_of(found.prompt)
+        ),
         "seconds": round(seconds, 2), "own_seconds": round(own, 2), "trials": found.trials,
     }  # fmt: skip
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from .core.committee import Asked
 from .core.errors import ArtifactError, TaskError
 from .core.prompt import Prompt
 from .core.task import Example, Split, Task
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from .ui.notebook import Adapted, Answers, Measured
 
 Place = str | Path
-Which = Literal["winner", "baseline", "recommended"]
+Which = Literal["winner", "baseline", "committee", "recommended"]
 
 
 def load_task(folder: Place, *, metric: str = "") -> Task:
@@ -82,6 +83,7 @@ def adapt(
     strategies: Sequence[str] = (),
     policy: str = "puct",
     prefer: Prefer = "score",
+    committee: int = 0,
     proposer: str = "none",
     reflect: bool = False,
     priors: bool = True,
@@ -96,8 +98,9 @@ def adapt(
     """Search for a better prompt and compare it with the task's question on the held-out part.
 
     Arguments and defaults are those of `idealprompt search`: `budget` is "300", "10m" or "200ktok"
-    (default 40 evaluations per training example); `reflect` adds reflection; `priors` and `cache`
-    use and update the user's priors and response cache. With `run_dir` the run is kept there and
+    (default 40 evaluations per training example); `committee` is the largest number of prompts that
+    may answer together (0: none); `reflect` adds reflection; `priors` and `cache` use and update
+    the user's priors and response cache. With `run_dir` the run is kept there and
     can be resumed. The observer gets the events of `core.events`.
     """
     from .runs.config import RunConfig
@@ -111,6 +114,7 @@ def adapt(
         strategies=tuple(strategies),
         policy=policy,
         prefer=prefer,
+        committee=committee,
         proposer=proposer,
         priors=priors,
         cache=cache,
@@ -167,7 +171,7 @@ def reflect(
         resume=resume,
     )
     config.check()
-    prompt = _prompt(artifact, use)
+    prompt = artifact.single(use)
     made = run_reflection(task, model, config, artifact, prompt, observer, review)
     return adapted(made.artifact)
 
@@ -190,7 +194,7 @@ def measure(
     if not examples:
         raise TaskError(f"{task.root}: has no {split} part")
     evaluator = Evaluator(MeteredEngine(model), task, metrics.get(task.metric))
-    return measured(evaluator.evaluate(_prompt(prompt, use), examples))
+    return measured(evaluator.evaluate(_asked(prompt, use), examples))
 
 
 def predict(
@@ -211,8 +215,8 @@ def predict(
         paths = tuple(Path(path) for path in group)
         examples.append(Example(";".join(map(str, paths)), paths, "", "python"))
     task = artifact.task
-    prompt = _prompt(artifact, use)
-    return Answers(ask(model, prompt, artifact.labels, examples, task.answer, task.answer_schema))
+    asked = artifact.asked(use)
+    return Answers(ask(model, asked, artifact.labels, examples, task.answer, task.answer_schema))
 
 
 def load(source: Place) -> Adapted:
@@ -234,7 +238,7 @@ def convert(artifact: Artifact, to: str, *, use: Which = "recommended") -> str:
     """The prompt in the format of another tool: `to` is a name of `export --to`, or a plugin's."""
     from . import exports
 
-    return exports.get(to).render(artifact, _prompt(artifact, use))
+    return exports.rendered(exports.get(to), artifact, artifact.asked(use))
 
 
 def save(artifact: Artifact, target: Place) -> None:
@@ -245,8 +249,5 @@ def save(artifact: Artifact, target: Place) -> None:
     write_text(Path(target), dump(artifact), ArtifactError)
 
 
-def _prompt(source: Artifact | Prompt, use: Which) -> Prompt:
-    if isinstance(source, Prompt):
-        return source
-    which = source.recommended if use == "recommended" else use
-    return source.prompt if which == "winner" else source.baseline_prompt
+def _asked(source: Artifact | Prompt, use: Which) -> Asked:
+    return source if isinstance(source, Prompt) else source.asked(use)

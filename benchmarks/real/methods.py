@@ -17,6 +17,7 @@ import yaml
 from benchmarks.contest import Found, Record, contest, finished
 from benchmarks.memo import MemoEngine
 from idealprompt_cli import metrics, strategies
+from idealprompt_cli.core.committee import Asked
 from idealprompt_cli.core.prompt import Message
 from idealprompt_cli.core.requests import ScoreRequest
 from idealprompt_cli.core.task import Example, Task
@@ -31,11 +32,12 @@ from idealprompt_cli.prompts.rendering import render
 from idealprompt_cli.prompts.serialisation import from_dict
 from idealprompt_cli.runs.alternating import alternate
 from idealprompt_cli.runs.run import reflection_settings
-from idealprompt_cli.search.tree_search import SearchSettings
+from idealprompt_cli.search.tree_search import SearchSettings, search
 
 EXPERT = Path(__file__).resolve().parent.parent / "expert" / "real"
-POOL = ("puct", "puct+priors", "search+reflect", "best-first", "beam", "random")
+POOL = ("puct", "puct+priors", "search+reflect", "committee", "best-first", "beam", "random")
 PEERS = ("gepa", "gepa+pool", "mipro")
+MEMBERS = 3
 FIXED = ("seed", "expert", "majority", "probe", "nearest-mean")
 METHODS = (*FIXED, *POOL, *PEERS)
 BUDGETS = (100, 300, 800)
@@ -53,6 +55,8 @@ def compared(
         return _expert(engine, task, seed, budgets)
     if method == "search+reflect":
         return [_alternating(engine, task, seed, budget) for budget in budgets]
+    if method == "committee":
+        return [_committee(engine, task, seed, budget) for budget in budgets]
     return contest(method, engine, task, seed, budgets)
 
 
@@ -111,6 +115,24 @@ def _alternating(engine: MemoEngine, task: Task, seed: int, budget: int) -> Reco
     return record
 
 
+def _committee(engine: MemoEngine, task: Task, seed: int, budget: int) -> Record:
+    """The search of `puct` with a committee of up to three prompts in the end; where none is as
+    good as the winner, the winner."""
+
+    def searched() -> list[Found]:
+        context = open_context(
+            task, engine, metrics.get(task.metric), Budget(evaluations=budget), seed=seed
+        )
+        result = search(context, SearchSettings(strategies.select(None), committee=MEMBERS))
+        made, value = result.committee, result.selection.winner.value
+        asked: Asked = made.committee if made else result.winner
+        value = made.selection.value if made else value
+        return [Found(budget, result.cost.evaluations, asked, value, len(result.trials))]
+
+    [record] = finished("committee", engine, task, seed, searched)
+    return record
+
+
 def text_requests(task: Task, examples: Sequence[Example]) -> list[ScoreRequest]:
     """The examples' own texts as requests, for embeddings of texts."""
     return [
@@ -123,7 +145,7 @@ NAMES: Mapping[str, Any] = {
     "seed": "seed prompt", "expert": "expert prompt (by hand)", "majority": "majority vote",
     "probe": "linear probe", "nearest-mean": "nearest class mean", "puct": "ours (search)",
     "puct+priors": "search with priors of other tasks", "search+reflect": "search and reflection",
-    "best-first": "best first",
+    "committee": "committee of up to 3", "best-first": "best first",
     "beam": "beam", "random": "random", "gepa": "GEPA, same model writes",
     "gepa+pool": "GEPA, our pool", "mipro": "MIPROv2",
 }  # fmt: skip

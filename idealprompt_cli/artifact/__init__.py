@@ -13,6 +13,8 @@ from .content import (
     ScorePair,
     Scores,
     Step,
+    StoredCommittee,
+    StoredMember,
     TaskSummary,
 )
 from .file import dump, json_schema, load, read_artifact, to_data
@@ -28,6 +30,8 @@ __all__ = [
     "ScorePair",
     "Scores",
     "Step",
+    "StoredCommittee",
+    "StoredMember",
     "TaskSummary",
     "dump",
     "from_run",

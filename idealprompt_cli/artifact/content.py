@@ -7,19 +7,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from ..core.answer_schema import AnswerKind, AnswerSchema
+from ..core.committee import MOST_MEMBERS, Asked, Committee, Member
 from ..core.edits import EditReport
-from ..core.prompt import Message
-from ..core.results import BaselineName, StopReason, TrialState
+from ..core.errors import ArtifactError
+from ..core.prompt import Message, Prompt
+from ..core.results import BaselineName, Recommended, StopReason, TrialState
 from ..prompts.rendering import whole_chat
 from ..prompts.serialisation import StoredPrompt
 from .stored_types import FieldDeclarations, Messages, parsed_fields
 
 SCHEMA: Literal[1] = 1
-Recommended = Literal["winner", "baseline"]
 STOPPED: Mapping[StopReason, str] = {
     "evaluations": "the evaluation budget was spent",
     "seconds": "the time budget was spent",
@@ -114,6 +115,43 @@ class ScorePair:
 
 
 @dataclass(frozen=True, config=_CONFIG)
+class StoredMember:
+    """A prompt of a committee, the words that are compared as its answer, and for each label what
+    their log-probabilities are multiplied by."""
+
+    prompt: StoredPrompt
+    words: Annotated[tuple[str, ...], Field(min_length=1)]
+    weights: Mapping[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True, config=_CONFIG)
+class StoredCommittee:
+    """Prompts that answer together: each label's score is its bias plus the weighted sum of the
+    words' log-probabilities. An answer takes `evaluations` prompts with `tokens` tokens in all."""
+
+    members: Annotated[tuple[StoredMember, ...], Field(min_length=1, max_length=MOST_MEMBERS)]
+    biases: Mapping[str, float]
+    scores: Scores
+    evaluations: Annotated[int, Field(ge=0)]
+    tokens: Annotated[int, Field(ge=0)]
+
+    @property
+    def name(self) -> str:
+        return f"committee of {len(self.members)}"
+
+    @property
+    def price(self) -> str:
+        """What an answer takes, as a clause."""
+        return f"{self.evaluations} evaluations and {self.tokens} prompt tokens an example"
+
+    @property
+    def committee(self) -> Committee:
+        """What can be asked."""
+        members = tuple(Member(one.prompt, one.words, one.weights) for one in self.members)
+        return Committee(members, self.biases)
+
+
+@dataclass(frozen=True, config=_CONFIG)
 class RunCost:
     """What the run cost, and why it stopped."""
 
@@ -139,7 +177,8 @@ class Step:
 
 @dataclass(frozen=True, config=_CONFIG)
 class Artifact:
-    """All that the file holds. `recommended` says which of the two prompts the figures support.
+    """All that the file holds. `recommended` says which of the prompts the figures support; a
+    committee was asked for, and is left out of other files.
     `messages` and `verbalisers` are derived from `prompt`, for readers other than this package."""
 
     schema: Annotated[Literal[1], BeforeValidator(int)]
@@ -159,16 +198,49 @@ class Artifact:
     seed: int
     trail: tuple[Step, ...]
     baseline_name: BaselineName = "seed prompt"
+    committee: StoredCommittee | None = None
+
+    @model_validator(mode="after")
+    def _check_committee(self) -> Artifact:
+        if self.committee is None and self.recommended == "committee":
+            raise ValueError("recommended is 'committee', but there is none: write winner")
+        if self.committee is not None:
+            _check_labels("committee.biases", self.committee.biases, self.labels)
+            for number, member in enumerate(self.committee.members, start=1):
+                place = f"committee.members[{number}].weights"
+                _check_labels(place, member.weights, self.labels)
+                if any(len(one) != len(member.words) for one in member.weights.values()):
+                    raise ValueError(f"{place}: give a number for each of its words")
+        return self
+
+    def asked(self, which: Recommended | Literal["recommended"] = "recommended") -> Asked:
+        """The prompt, or the committee, of that name. Raises `ArtifactError` for a committee where
+        the file has none."""
+        name = self.recommended if which == "recommended" else which
+        if name != "committee":
+            return self.prompt if name == "winner" else self.baseline_prompt
+        if self.committee is None:
+            raise ArtifactError(
+                f"the prompt for {self.task.name} has no committee: search with --committee 3, or "
+                "use its winner"
+            )
+        return self.committee.committee
+
+    def single(self, which: Recommended | Literal["recommended"] = "recommended") -> Prompt:
+        """The same; in place of a committee the winner."""
+        asked = self.asked(which)
+        return asked if isinstance(asked, Prompt) else self.prompt
 
     @property
     def score_rows(self) -> tuple[tuple[str, Scores | MajorityScores], ...]:
-        """What was scored, by name: the yardsticks that there are, then both prompts."""
+        """What was scored, by name: the yardsticks that there are, both prompts, the committee."""
         majority = self.scores.majority
         return (
             *(((f"always {majority.label}", majority),) if majority else ()),
             *(((PROBE, self.scores.probe),) if self.scores.probe else ()),
             (self.baseline_name, self.scores.baseline),
             ("adapted prompt", self.scores.winner),
+            *(((self.committee.name, self.committee.scores),) if self.committee else ()),
         )
 
     @property
@@ -180,3 +252,10 @@ class Artifact:
         """What this version of the package makes of `prompt`; differs from `messages` where the
         file was edited by hand or written by another version."""
         return whole_chat(self.prompt, self.labels, self.task.images)
+
+
+def _check_labels(place: str, found: Mapping[str, object], labels: tuple[str, ...]) -> None:
+    if set(found) != set(labels):
+        raise ValueError(
+            f"{place}: has {', '.join(found) or 'no labels'}: give each of {', '.join(labels)}"
+        )

@@ -31,6 +31,9 @@ _COMMENTS = {
     "cost": "One evaluation is one prompt on one example.",
     "trail": "The edits that led from the seed prompt to the winner.",
     "baseline_name": "What the winner is compared with.",
+    "committee": "Prompts that answer together (--use committee). A label's score: its bias, plus"
+    " the log-probability of each word (at most 15 below the best word's) times its weight."
+    " evaluations, tokens: what an answer takes.",
 }
 _OMITTED_WHEN_EMPTY = ("options", "fields", "max_tokens")
 
@@ -86,6 +89,8 @@ def to_data(artifact: Artifact) -> dict[str, Any]:
         del data["scores"]["majority"]
     if data["scores"]["probe"] is None:
         del data["scores"]["probe"]
+    if data["committee"] is None:
+        del data["committee"]
     for step in data["trail"]:
         if step["edit"] is None:
             del step["edit"]
@@ -111,6 +116,7 @@ def json_schema() -> dict[str, Any]:
     pair["required"] = [key for key in pair["required"] if key not in ("majority", "probe")]
     step = schema["$defs"]["Step"]
     step["required"] = [key for key in step["required"] if key != "edit"]
+    schema["required"] = [key for key in schema["required"] if key != "committee"]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,

@@ -9,6 +9,7 @@ from ..answers import plain_field
 from ..core.answer_schema import AnswerSchema
 from ..core.requests import ModelInfo
 from ..core.results import (
+    CommitteeResult,
     Cost,
     Evaluation,
     MajorityVote,
@@ -30,6 +31,8 @@ from .content import (
     ScorePair,
     Scores,
     Step,
+    StoredCommittee,
+    StoredMember,
     TaskSummary,
 )
 
@@ -69,6 +72,7 @@ def from_run(result: RunResult) -> Artifact:
         seed=result.seed,
         trail=_trail(result),
         baseline_name=result.baseline_name,
+        committee=_committee(result.committee) if result.committee else None,
     )
 
 
@@ -117,6 +121,17 @@ def _probe(probe: Probe | None, metric: str) -> Scores | None:
         return None
     first, *rest = (_score(metric, one) for one in (probe.selection, probe.test) if one is not None)
     return Scores(first, *rest)
+
+
+def _committee(made: CommitteeResult) -> StoredCommittee:
+    committee = made.committee
+    return StoredCommittee(
+        tuple(StoredMember(one.prompt, one.words, one.weights) for one in committee.members),
+        committee.biases,
+        _scores(made.selection, made.test),
+        len(committee.members),
+        made.tokens,
+    )
 
 
 def _trail(result: RunResult) -> tuple[Step, ...]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from ..core.committee import Asked, prompts_of
 from ..core.errors import TaskError, ThresholdNotMet, UsageError
-from ..core.prompt import Prompt
 from ..core.requests import ModelInfo
 from ..core.task import Split
 from ..runs.models import named_by, opened, warn_if_other_model
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ..ui.console import Console
     from ..ui.formats import EvalReport
 
-Which = Literal["recommended", "winner", "baseline"]
+Which = Literal["recommended", "winner", "baseline", "committee"]
 
 EPILOG = """\b
 Examples:
@@ -142,25 +142,27 @@ def _report(
     examples = {"train": task.train, "validation": task.validation, "test": task.test}[split]
     if not examples:
         raise TaskError(f"{task.root}: has no {split} split: use --split train")
-    named, prompt = choose_prompt(artifact, which)
+    named, asked = choose_prompt(artifact, which)
     tell_of_prompt(artifact, which, console)
     ref = named_by(artifact.model, flags)
     with opened(flags, console.say, named=ref or task.model) as engine:
         warn_if_other_model(engine.info(), artifact.model, console.say)
         evaluator = Evaluator(MeteredEngine(engine), task, metrics.get(task.metric))
-        with console.counting(f"{split} examples", len(examples) * (1 + len(prompts))) as add:
+        with console.counting(
+            f"{split} examples", len(examples) * (len(prompts_of(asked)) + len(prompts))
+        ) as add:
             evaluator.engine.on_answers = add
-            evaluation = evaluator.evaluate(prompt, examples)
+            evaluation = evaluator.evaluate(asked, examples)
             against = compared_prompts(evaluator, evaluation, prompts, examples)
         info = engine.info()
     recorded = _recorded(artifact, task, info, split, named)
     return EvalReport(task, info, split, named, evaluation, recorded, against)
 
 
-def choose_prompt(artifact: Artifact, which: Which) -> tuple[str, Prompt]:
-    """The prompt that was asked for, and whether it is the winner or the baseline."""
-    name = artifact.recommended if which == "recommended" else which
-    return name, artifact.prompt if name == "winner" else artifact.baseline_prompt
+def choose_prompt(artifact: Artifact, which: Which) -> tuple[str, Asked]:
+    """What was asked for, and its name. Raises `ArtifactError` for a committee where the artifact
+    has none."""
+    return artifact.recommended if which == "recommended" else which, artifact.asked(which)
 
 
 def tell_of_prompt(artifact: Artifact, which: Which, console: Console) -> None:
@@ -173,6 +175,11 @@ def tell_of_prompt(artifact: Artifact, which: Which, console: Console) -> None:
         )
     elif which == "winner" and artifact.recommended == "baseline":
         console.say("Note: this prompt is not recommended: no reliable gain was found.")
+    elif which == "committee" and artifact.recommended != "committee":
+        console.say("Note: the committee is not recommended: it is not reliably better.")
+    used = artifact.recommended if which == "recommended" else which
+    if artifact.committee is not None and used == "committee":
+        console.say(f"An answer of the committee takes {artifact.committee.price}.")
     if artifact.rendered_now() != artifact.messages:
         console.say(
             "Note: `prompt` was edited after the search (its `messages` differ): the recorded "
@@ -187,7 +194,10 @@ def _recorded(
     same = artifact.task.fingerprint == task.fingerprint
     if not same or split != "test" or artifact.model.fingerprint != model.fingerprint:
         return None
-    scores = artifact.scores.winner if named == "winner" else artifact.scores.baseline
+    if named == "committee" and artifact.committee is not None:
+        scores = artifact.committee.scores
+    else:
+        scores = artifact.scores.winner if named == "winner" else artifact.scores.baseline
     return scores.test.value if scores.test else None
 
 

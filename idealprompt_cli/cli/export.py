@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ..core.errors import ArtifactError
+from ..core.prompt import Prompt
 from ..io.files import write_text
 from ..io.terminal import json_text, printable
 from . import completion
@@ -54,12 +55,12 @@ def export(
     console = Console(level_of(quiet, False))
     tell_of_prompt(artifact, use, console)
     named, chosen = choose_prompt(artifact, use)
-    if chosen.calibration:
+    if isinstance(chosen, Prompt) and chosen.calibration:
         console.say(
             "Note: this prompt shifts the labels' probabilities (`calibration`), which no other "
             "tool does: answers near a tie may differ from eval's."
         )
-    text = target.render(artifact, chosen)
+    text = exports.rendered(target, artifact, chosen)
     written = [] if output == "-" else [output]
     for name in written:
         write_text(Path(name), text + "\n", ArtifactError)

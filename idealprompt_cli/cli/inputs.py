@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..core.committee import Asked, prompts_of
 from ..core.errors import ArtifactError, ImageError, UsageError
 from ..core.nearest import did_you_mean
 from ..core.placeholders import placeholder_names
-from ..core.prompt import Prompt
 from ..core.task import Example
 from ..io.files import read_text
 
@@ -63,10 +63,11 @@ class Input:
         return Example(name, paths, "", "command line", self.fields)
 
 
-def fields_of(prompt: Prompt, source: str) -> tuple[str, ...]:
-    """The names of the fields that a prompt refers to. Raises `ArtifactError`."""
+def fields_of(asked: Asked, source: str) -> tuple[str, ...]:
+    """The names of the fields that a prompt or committee refers to. Raises `ArtifactError`."""
     try:
-        return placeholder_names(prompt.question)
+        names = [name for one in prompts_of(asked) for name in placeholder_names(one.question)]
+        return tuple(dict.fromkeys(names))
     except ValueError as problem:
         raise ArtifactError(f"{source}: prompt.question {problem}") from None
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..core.committee import Asked, prompts_of
 from ..core.errors import ArtifactError, ContextError, ImageError, UsageError
 from ..core.results import Outcome
 from ..core.task import Example
@@ -30,7 +31,6 @@ from .watched_folder import Watch
 if TYPE_CHECKING:
     from ..artifact import Artifact
     from ..core.interfaces import Engine
-    from ..core.prompt import Prompt
 
 ABSTAINED = "abstained"
 
@@ -107,11 +107,12 @@ AsOne = Annotated[
 
 @dataclass(frozen=True)
 class Asking:
-    """An engine, a prompt of an artifact, and the probability below which it abstains."""
+    """An engine, a prompt or the committee of an artifact, and the probability below which it
+    abstains."""
 
     engine: Engine
     artifact: Artifact
-    prompt: Prompt
+    asked: Asked
     least: float = 0.0
 
 
@@ -254,7 +255,7 @@ def _ask(asking: Asking, examples: list[Example]) -> list[dict[str, Any]]:
     artifact, task = asking.artifact, asking.artifact.task
     start = time.perf_counter()
     outcomes = ask(
-        asking.engine, asking.prompt, artifact.labels, examples, task.answer, task.answer_schema
+        asking.engine, asking.asked, artifact.labels, examples, task.answer, task.answer_schema
     )
     written = asking.least > 0 and not artifact.labels
     sure = _probabilities(asking, examples, outcomes) if written else [None] * len(examples)
@@ -271,7 +272,8 @@ def _probabilities(
     """The probability of each written answer as a whole, which takes a second request."""
     from ..evaluation.evaluator import probabilities_of
 
-    return list(probabilities_of(asking.engine, asking.prompt, examples, outcomes))
+    prompt = prompts_of(asking.asked)[0]
+    return list(probabilities_of(asking.engine, prompt, examples, outcomes))
 
 
 def _line(asking: Asking, outcome: Outcome, probability: float | None) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from ..runs.folder import run_folder
 from ..runs.models import named_by, opened, warn_if_other_model, work_of
 from ..runs.proposer import without_proposer_flags
 from .compare import check_labels
-from .evaluate import Folder, Source, Use, choose_prompt, load
+from .evaluate import Folder, Source, Use, load
 from .interrupts import resumable
 from .models import ModelFlags
 from .review import ask
@@ -145,7 +145,13 @@ def _run(
     loaded = load(plan.task, run.metric, console)
     artifact = read_artifact(plan.prompt)
     check_labels(artifact, loaded)
-    prompt = choose_prompt(artifact, plan.use)[1]
+    prompt = artifact.single(plan.use)
+    if artifact.committee is not None:
+        console.say(
+            "Note: reflection works on a single prompt, here the "
+            f"{'baseline' if prompt == artifact.baseline_prompt else 'winner'}: the committee is "
+            "left out of what it writes."
+        )
     seed = artifact.seed if plan.seed is None else plan.seed
     config = run.config("reflection", plan.budget, seed, flags)
     task = config.prepared(loaded, console.say)

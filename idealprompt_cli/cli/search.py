@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..core.committee import MOST_MEMBERS
 from ..runs.config import RunConfig, Stages, as_prefer
 from ..runs.folder import run_folder
 from ..runs.models import opened, work_of
@@ -44,6 +45,16 @@ Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the search.
 Prefer = Annotated[
     str, typer.Option(metavar="score|short", help="The best prompt, or the cheapest as good.")
 ]
+CommitteeSize = Annotated[
+    int,
+    typer.Option(
+        "--committee",
+        metavar="K",
+        show_default=False,
+        help=f"Let up to K prompts (2 to {MOST_MEMBERS}) answer together, for tasks with labels; "
+        "each answer then takes up to K evaluations.",
+    ),
+]
 PolicyName = Annotated[
     str,
     typer.Option(
@@ -75,6 +86,7 @@ class Plan:
     strategy: Strategies = None
     policy: PolicyName = "puct"
     prefer: Prefer = "score"
+    committee: CommitteeSize = 0
     reflect: Reflect = False
 
 
@@ -118,6 +130,7 @@ def config_of(plan: Plan, run: RunFlags, flags: ModelFlags) -> RunConfig:
         strategies=tuple(plan.strategy or ()),
         policy=plan.policy,
         prefer=as_prefer(plan.prefer),
+        committee=plan.committee,
     )
 
 

@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from .committee import Committee
 from .edits import EditReport
 from .prompt import Prompt
 from .requests import ModelInfo
 from .task import Task
 
 Prefer = Literal["score", "short"]
+Recommended = Literal["winner", "baseline", "committee"]
 BaselineName = Literal["seed prompt", "given prompt"]
 """What a run compares with: the task's question, or for reflection the prompt that came in."""
 TrialState = Literal["complete", "pruned", "failed"]
@@ -156,8 +158,22 @@ class SplitScores:
 
 
 @dataclass(frozen=True)
+class CommitteeResult:
+    """A committee of a run's prompts. Its selection score is cross-fitted: members and weights were
+    chosen without the example's fold. `comparison` is with the winner, on the test split where that
+    was read; `tokens` are those of all its prompts, for one example."""
+
+    committee: Committee
+    tokens: int
+    selection: Evaluation
+    comparison: Comparison
+    test: Evaluation | None = None
+
+
+@dataclass(frozen=True)
 class RunResult:
-    """All that a run found; `front`: trials that none beats in score at fewer tokens, by tokens."""
+    """All that a run found; `front`: trials that none beats in score at fewer tokens, by tokens.
+    `most_members` is the size of the committee that was asked for, 0 for none."""
 
     task: Task
     model: ModelInfo
@@ -170,8 +186,10 @@ class RunResult:
     stop: StopReason
     seed: int
     verdict: str
-    recommended: Literal["winner", "baseline"]
+    recommended: Recommended
     prefer: Prefer = "score"
     front: tuple[int, ...] = ()
     baseline_name: BaselineName = "seed prompt"
     probe: Probe | None = None
+    committee: CommitteeResult | None = None
+    most_members: int = 0

@@ -12,20 +12,22 @@ from dataclasses import dataclass, replace
 
 from ..answers import KINDS, Kind
 from ..core.answer_schema import PLAIN, AnswerKind, AnswerSchema
+from ..core.committee import Asked, Committee, prompts_of
 from ..core.interfaces import Engine, Metric
 from ..core.prompt import Prompt
 from ..core.requests import GenerateRequest, ScoreRequest
 from ..core.results import Cost, Evaluation, Outcome
 from ..core.task import Example, Task
-from ..prompts.rendering import ANSWER_CUE, lead, ordered_labels, prefill, render, words_for
+from ..prompts.rendering import ANSWER_CUE, lead, prefill, render, words_for
 from .calibration import shifted_logs
+from .choices import FLOOR, chosen, decided, joined, option_words
 from .metered_engine import MeteredEngine
 from .statistics import interval
 
 REASONING_TOKENS = 64
-_FLOOR = -1e4
 
-Pair = tuple[Prompt, Example]
+Pair = tuple[Asked, Example]
+Single = tuple[Prompt, Example]
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,12 @@ class Evaluator:
         self.task = task
         self.metric = metric
 
-    def evaluate(self, prompt: Prompt, examples: Sequence[Example]) -> Evaluation:
-        """One prompt on all the examples."""
-        return self.summarise(self.judge([(prompt, example) for example in examples]))
+    def evaluate(self, asked: Asked, examples: Sequence[Example]) -> Evaluation:
+        """One prompt, or one committee, on all the examples."""
+        return self.summarise(self.judge([(asked, example) for example in examples]))
 
     def judge(self, pairs: Sequence[Pair]) -> list[Judged]:
-        """Graded outcomes of (prompt, example) pairs, in order, in at most two engine calls.
+        """Graded outcomes of pairs, in order, in at most two engine calls.
 
         Raises OutOfBudget before a call that cannot be paid.
         """
@@ -63,9 +65,12 @@ class Evaluator:
     def free(self, pairs: Sequence[Pair]) -> bool:
         """Whether these pairs of a label task cost nothing, because all that they ask is known."""
         task = self.task
-        if task.answer != "label" or any(prompt.reasoning != "none" for prompt, _ in pairs):
+        prompts = [prompt for asked, _ in pairs for prompt in prompts_of(asked)]
+        if task.answer != "label" or any(prompt.reasoning != "none" for prompt in prompts):
             return False
-        return self.engine.price(_choices(self.engine, pairs, [""] * len(pairs), task.labels)) == 0
+        return (
+            self.engine.price(_choices(self.engine, pairs, [""] * len(prompts), task.labels)) == 0
+        )
 
     def shifted(
         self, outcome: Outcome, example: Example, offsets: Mapping[str, float], prompt: Prompt
@@ -75,7 +80,14 @@ class Evaluator:
         logs = shifted_logs(outcome.probabilities, offsets)
         words = {label: words_for(prompt, label)[0] for label in logs}
         words[outcome.predicted] = outcome.reply
-        return self._graded(_decided(example, logs, words, outcome.reasoning), example)
+        return self._graded(decided(example, logs, words, outcome.reasoning), example)
+
+    def joined(
+        self, committee: Committee, example: Example, logs: Sequence[Sequence[float]]
+    ) -> Outcome:
+        """What a committee answers whose members' words have these log-probabilities. Asks the
+        model nothing."""
+        return self._graded(joined(committee, example, logs), example)
 
     def summarise(self, judged: Sequence[Judged]) -> Evaluation:
         """The metric's value with its interval, the mean margin and the summed cost."""
@@ -103,14 +115,14 @@ class Evaluator:
 
 def predict(
     engine: Engine,
-    prompt: Prompt,
+    asked: Asked,
     labels: Sequence[str],
     examples: Sequence[Example],
     kind: AnswerKind = "label",
     schema: AnswerSchema = PLAIN,
 ) -> list[Outcome]:
     """Answers without grades (score 0.0); an example's `answer` may be ""."""
-    pairs = [(prompt, example) for example in examples]
+    pairs = [(asked, example) for example in examples]
     answers = answer(MeteredEngine(engine), pairs, labels, kind, schema)
     return [outcome for outcome, _ in answers]
 
@@ -131,7 +143,7 @@ def probabilities_of(
     ]
     found = engine.score(requests) if requests else []
     return [
-        math.exp(max(_FLOOR, one.logprobs[0])) if outcome.reply else 0.0
+        math.exp(max(FLOOR, one.logprobs[0])) if outcome.reply else 0.0
         for one, outcome in zip(found, outcomes, strict=True)
     ]
 
@@ -143,17 +155,18 @@ def answer(
     kind: AnswerKind,
     schema: AnswerSchema = PLAIN,
 ) -> list[tuple[Outcome, Cost]]:
-    """Ungraded outcomes with their costs. A pair counts as one evaluation, described first or not:
-    the description is charged by its tokens and seconds."""
-    thoughts, costs = _reason(engine, pairs, labels)
+    """Ungraded outcomes with their costs. A pair counts as one evaluation for each prompt in it,
+    described first or not: the description is charged by its tokens and seconds."""
+    single = [(prompt, example) for asked, example in pairs for prompt in prompts_of(asked)]
+    thoughts, costs = _reason(engine, single, labels)
     if kind != "label" or not labels:
         written = "text" if kind == "label" else kind
-        return _write(engine, pairs, thoughts, costs, KINDS[written], schema)
+        return _write(engine, single, thoughts, costs, KINDS[written], schema)
     return _choose(engine, pairs, thoughts, costs, labels)
 
 
 def _reason(
-    engine: MeteredEngine, pairs: Sequence[Pair], labels: Sequence[str]
+    engine: MeteredEngine, pairs: Sequence[Single], labels: Sequence[str]
 ) -> tuple[list[str], list[Cost]]:
     """What the model writes before it answers, "" where the prompt asks for nothing."""
     thoughts, costs = [""] * len(pairs), [Cost()] * len(pairs)
@@ -175,7 +188,7 @@ def _reason(
 
 def _write(
     engine: MeteredEngine,
-    pairs: Sequence[Pair],
+    pairs: Sequence[Single],
     thoughts: Sequence[str],
     costs: Sequence[Cost],
     kind: Kind,
@@ -212,13 +225,18 @@ def _choose(
     costs: Sequence[Cost],
     labels: Sequence[str],
 ) -> list[tuple[Outcome, Cost]]:
-    """Labels by the probability of their words."""
+    """Labels by the probability of their words; one thought and one cost for each prompt."""
     answers = engine.scores_with_cost(_choices(engine, pairs, thoughts, labels))
+    found = iter(zip(answers, thoughts, costs, strict=True))
     results = []
-    for pair, thought, spent, (scored, cost) in zip(pairs, thoughts, costs, answers, strict=True):
-        prompt, example = pair
-        outcome = _outcome(prompt, example, labels, scored.logprobs, thought)
-        results.append((outcome, cost + spent))
+    for asked, example in pairs:
+        made = [next(found) for _ in prompts_of(asked)]
+        logs = [scored.logprobs for (scored, _), _, _ in made]
+        if isinstance(asked, Committee):
+            outcome = joined(asked, example, logs)
+        else:
+            outcome = chosen(asked, example, labels, logs[0], made[0][1])
+        results.append((outcome, sum((cost + spent for (_, cost), _, spent in made), Cost())))
     return results
 
 
@@ -229,69 +247,22 @@ def _choices(
     differ, so that a long name is at no disadvantage (`python -m benchmarks.label_length`). The
     model's own words as a whole: they were fitted so, and scores of a word then hold in any
     company, so that what was scored to fit them is known already."""
-    requests = []
-    for (prompt, example), thought in zip(pairs, thoughts, strict=True):
-        messages = render(prompt, labels, len(example.images), example.fields)
-        start = prefill(prompt, thought)
-        options = tuple(lead(start) + word for word in option_words(prompt, labels))
-        if prompt.verbalisers:
-            requests.append(ScoreRequest(messages, example.images, options, start))
-        else:
-            requests.append(engine.choice(messages, example.images, options, start))
+    requests: list[ScoreRequest] = []
+    for asked, example in pairs:
+        for prompt, words, own in _compared(asked, labels):
+            messages = render(prompt, labels, len(example.images), example.fields)
+            start = prefill(prompt, thoughts[len(requests)])
+            options = tuple(lead(start) + word for word in words)
+            if own:
+                requests.append(ScoreRequest(messages, example.images, options, start))
+            else:
+                requests.append(engine.choice(messages, example.images, options, start))
     return requests
 
 
-def option_words(prompt: Prompt, labels: Sequence[str]) -> tuple[str, ...]:
-    """Every word that stands for a label, in the prompt's order; a word that two labels claim
-    belongs to the first."""
-    order = ordered_labels(prompt, labels)
-    return tuple(dict.fromkeys(word for label in order for word in words_for(prompt, label)))
-
-
-def _outcome(
-    prompt: Prompt,
-    example: Example,
-    labels: Sequence[str],
-    logprobs: Sequence[float],
-    thought: str,
-) -> Outcome:
-    words = option_words(prompt, labels)
-    scores = {w: max(_FLOOR, s) for w, s in zip(words, logprobs, strict=True)}
-    claimed: set[str] = set()
-    by_label, best_word, offsets = {}, {}, dict(prompt.calibration)
-    for label in ordered_labels(prompt, labels):
-        own = [word for word in words_for(prompt, label) if word not in claimed]
-        claimed.update(own)
-        by_label[label] = _logsumexp([scores[word] for word in own]) + offsets.get(label, 0.0)
-        best_word[label] = max(own, key=lambda word: scores[word], default=label)
-    return _decided(example, by_label, best_word, thought)
-
-
-def _decided(
-    example: Example, by_label: Mapping[str, float], words: Mapping[str, str], thought: str
-) -> Outcome:
-    """The outcome that label scores (log-probabilities, not normalised) lead to, ungraded; `words`
-    has the word by which the model says each label."""
-    total = _logsumexp(list(by_label.values()))
-    chosen = max(by_label, key=lambda label: by_label[label])
-    right = [score for label, score in by_label.items() if label in example.answers]
-    others = [score for label, score in by_label.items() if label not in example.answers]
-    margin = max(right) - max(others) if right and others else 0
-    return Outcome(
-        example_id=example.id,
-        gold=example.answer,
-        predicted=chosen,
-        score=0.0,
-        margin=float(max(-60.0, min(60.0, margin))),
-        probabilities={label: math.exp(score - total) for label, score in by_label.items()},
-        reply=words[chosen],
-        reasoning=thought,
-    )
-
-
-def _logsumexp(values: Sequence[float]) -> float:
-    """log of the sum of exponentials; the floor for none, so that a label without words loses."""
-    if not values:
-        return _FLOOR
-    top = max(values)
-    return top + math.log(sum(math.exp(value - top) for value in values))
+def _compared(asked: Asked, labels: Sequence[str]) -> list[tuple[Prompt, tuple[str, ...], bool]]:
+    """The prompts, each with the words that are compared as its answer, and whether these are the
+    model's own."""
+    if isinstance(asked, Committee):
+        return [(one.prompt, one.words, one.own_words) for one in asked.members]
+    return [(asked, option_words(asked, labels), bool(asked.verbalisers))]

@@ -115,9 +115,14 @@ def linear_probe(train: Array, labels: Sequence[str], test: Array) -> list[str]:
     targets = np.array([names.index(label) for label in labels])
     if len(names) == 1:
         return [names[0]] * len(test)
-    best = min(STRENGTHS, key=lambda strength: _loss(train, targets, len(names), strength))
-    chosen = _chances(_fitted(train, targets, len(names), best), test).argmax(axis=1)
+    chosen = _chances(fitted_weights(train, targets, len(names)), test).argmax(axis=1)
     return [names[place] for place in chosen]
+
+
+def fitted_weights(train: Array, targets: NDArray[np.int_], labels: int) -> Array:
+    """Weights (labels, width + 1), the bias last, at the best penalty by cross-validation."""
+    best = min(STRENGTHS, key=lambda strength: _loss(train, targets, labels, strength))
+    return _fitted(train, targets, labels, best)
 
 
 def nearest_mean(train: Array, labels: Sequence[str], test: Array) -> list[str]:

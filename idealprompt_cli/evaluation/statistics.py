@@ -227,8 +227,8 @@ def verdict(
     graded = {o.score for o in (*split.winner.outcomes, *split.baseline.outcomes)} - {0.0, 1.0}
     name = "exact sign test" if graded else "exact McNemar"
     figures = (
-        f"{_percent(split.winner)} against {_percent(split.baseline)} on {n} {where} examples; "
-        f"{name} p = {_p_text(test.p_value)}"
+        f"{percent(split.winner)} against {percent(split.baseline)} on {n} {where} examples; "
+        f"{name} p = {p_text(test.p_value)}"
     )
     vote = ""
     if majority is not None:
@@ -238,7 +238,7 @@ def verdict(
         )
     if unchanged:
         kept = "Nothing was changed" if baseline == "given prompt" else "No better prompt was found"
-        text = f"{kept}: the {baseline} scores {_percent(split.winner)} on {n} {where} examples."
+        text = f"{kept}: the {baseline} scores {percent(split.winner)} on {n} {where} examples."
     elif test.reliable and not _rises(split):
         text = (
             f"No reliable gain: more examples are right, but {split.winner.metric} is no higher "
@@ -287,10 +287,12 @@ def _rises(split: SplitScores) -> bool:
     return split.winner.value > split.baseline.value
 
 
-def _percent(evaluation: Evaluation) -> str:
+def percent(evaluation: Evaluation) -> str:
+    """A score with its interval, for people."""
     low, high = 100 * evaluation.interval.low, 100 * evaluation.interval.high
     return f"{100 * evaluation.value:.1f} % [{low:.0f}, {high:.0f}]"
 
 
-def _p_text(p_value: float) -> str:
+def p_text(p_value: float) -> str:
+    """A p-value, for people."""
     return f"{p_value:.2f}" if p_value >= 0.01 else f"{p_value:.0e}".replace("e-0", "e-")

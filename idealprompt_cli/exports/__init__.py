@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..artifact import Artifact
+from ..core.committee import Asked
+from ..core.errors import UsageError
+from ..core.prompt import Prompt
 from ..io.plugins import member
-from .base import Export
+from .base import CommitteeExport, Export
 from .dspy import Dspy
 from .gbnf import Gbnf
 from .llama_server import LlamaServer
@@ -30,10 +34,23 @@ EXPORTS: Mapping[str, Export] = {
     "python": Python(),
 }
 
-__all__ = ["EXPORTS", "Export", "get"]
+__all__ = ["EXPORTS", "CommitteeExport", "Export", "get", "rendered"]
 
 
 def get(name: str) -> Export:
     """The export of that name, or a plugin's. Raises `UsageError` naming the nearest for any
     other."""
     return member("exports", EXPORTS, name)
+
+
+def rendered(target: Export, artifact: Artifact, asked: Asked) -> str:
+    """A prompt or a committee in that format. Raises `UsageError` for a committee where the format
+    cannot carry one."""
+    if isinstance(asked, Prompt):
+        return target.render(artifact, asked)
+    if isinstance(target, CommitteeExport):
+        return target.render_committee(artifact, asked)
+    raise UsageError(
+        f"--to {target.name}: cannot carry a committee, whose answers are added up: use --to "
+        "python, or --use winner for the single prompt"
+    )

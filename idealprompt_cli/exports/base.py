@@ -9,13 +9,14 @@ benchmarks.exports` measures how often.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from ..answers import KINDS
 from ..answers import longest as longest_answer
 from ..answers.base import gbnf_literal
 from ..artifact import Artifact
 from ..core.answer_schema import AnswerKind, Field
+from ..core.committee import Committee
 from ..core.placeholders import placeholder_names
 from ..core.prompt import FieldText, ImageSlot, Message, Prompt
 from ..engines.http.chat_protocol import json_object
@@ -30,6 +31,13 @@ class Export(Protocol):
     summary: str
 
     def render(self, artifact: Artifact, prompt: Prompt) -> str: ...
+
+
+@runtime_checkable
+class CommitteeExport(Protocol):
+    """What an export may offer besides: a committee in its format."""
+
+    def render_committee(self, artifact: Artifact, committee: Committee) -> str: ...
 
 
 def answers(artifact: Artifact, prompt: Prompt) -> dict[str, str]:

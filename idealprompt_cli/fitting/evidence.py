@@ -77,7 +77,7 @@ class ModelEvidence:
     def word_scores(
         self, asked: Sequence[tuple[Prompt, Sequence[str]]]
     ) -> Sequence[Mapping[str, Mapping[str, float]]]:
-        kept = [(self._shown(prompt), apart(words)) for prompt, words in asked]
+        kept = [(self.shown(prompt), apart(words)) for prompt, words in asked]
         missing = [
             (one, e)
             for one in dict.fromkeys(kept)
@@ -142,12 +142,12 @@ class ModelEvidence:
         return [{e.id: self._heard.texts[q, tokens][e.id] for e in examples} for q in questions]
 
     def _request(self, question: str, example: Example, tokens: int) -> GenerateRequest:
-        prompt = Prompt(question) if question == DESCRIBE else self._shown(prompt_of(question))
+        prompt = Prompt(question) if question == DESCRIBE else self.shown(prompt_of(question))
         messages = render(prompt, images=len(example.images), fields=example.fields)
         stop, start = ("\n",), prefill(prompt)
         return GenerateRequest(messages, example.images, tokens, stop, prefill=start)
 
-    def _shown(self, prompt: Prompt) -> Prompt:
+    def shown(self, prompt: Prompt) -> Prompt:
         """The prompt with every field of the examples in its question."""
         return prompt.with_(question=with_fields(prompt.question, self._fields))
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ..core.committee import MOST_MEMBERS
 from ..core.errors import UsageError
 from ..core.interfaces import Notice
 from ..core.results import Prefer
@@ -32,7 +33,8 @@ class RunConfig:
     none for all that suit the task. `proposer` is "none", "same", a GGUF file or a server's
     address; `model` says how a second model is run. `priors`, `cache`, `held_out_test` and
     `linear_probe` switch the priors of earlier runs, the shared response cache, the final test and
-    the classifier that is reported beside it. `train` and `test` limit the examples of a large
+    the classifier that is reported beside it. `committee` is the largest number of prompts that may
+    answer together (label tasks; 0: none). `train` and `test` limit the examples of a large
     task, 0 takes a sensible share. Without `run_dir` nothing is kept on the disk.
     """
 
@@ -42,6 +44,7 @@ class RunConfig:
     strategies: tuple[str, ...] = ()
     policy: str = "puct"
     prefer: Prefer = "score"
+    committee: int = 0
     proposer: str = "none"
     priors: bool = True
     cache: bool = True
@@ -64,6 +67,8 @@ class RunConfig:
 
         if self.policy not in POLICIES:
             raise UsageError(f"--policy {self.policy}: choose {' or '.join(POLICIES)}")
+        if self.committee and not 2 <= self.committee <= MOST_MEMBERS:
+            raise UsageError(f"--committee {self.committee}: choose 2 to {MOST_MEMBERS}")
         check_proposer(self.proposer)
         strategies.select(self.strategies)
         if self.budget:
@@ -88,6 +93,17 @@ class RunConfig:
         cover the first prompt, before a model is opened, and TaskError for too small a task.
         """
         from ..task.sampling import sensible_share, subsample
+
+        if self.committee and not task.labels:
+            raise UsageError(
+                f"--committee: {task.name} has no labels whose probabilities could be added: "
+                "leave it out"
+            )
+        if self.committee and task.validation:
+            raise UsageError(
+                "--committee: is fitted across folds of the training examples: leave out the "
+                "validation split"
+            )
 
         if self.train or self.test:
             task = subsample(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from .. import metrics, strategies
 from ..artifact import from_run
+from ..core.committee import prompts_of
 from ..core.errors import JournalError, ModelError, PriorsError, UsageError
 from ..core.events import (
     Announced,
@@ -85,6 +86,7 @@ def run_search(
             _beliefs(context, config),
             proposer,
             config.prefer,
+            config.committee,
         )
         if _reflects(config):
             with _reflection_settings(config) as reflection:
@@ -276,7 +278,10 @@ def _tested(
     count = len(context.task.test)
     if not count:
         return held_out_test(result, evaluator, embeds)
-    context.notify(HeldOutStarted(count, count * len({result.baseline, result.winner})))
+    asked = {result.baseline, result.winner}
+    if result.committee is not None:
+        asked |= set(prompts_of(result.committee.committee))
+    context.notify(HeldOutStarted(count, count * len(asked)))
     engine.on_answers = lambda answers: context.notify(HeldOutProgress(answers))
     try:
         return held_out_test(result, evaluator, embeds)

@@ -26,6 +26,7 @@ from ..evaluation.statistics import (
     soft_value,
     within_one_error,
 )
+from ..fitting.committee import with_committee
 from ..fitting.evidence import ModelEvidence
 from ..priors import Beliefs
 from ..prompts.readability import readability
@@ -66,13 +67,15 @@ Child = tuple[Move, Fresh]
 class SearchSettings:
     """How a search goes about it. `policy` makes the rule for moves from the beliefs of earlier
     runs; `proposer` makes the writer for strategies that need one, from the run's own engine;
-    `prefer="short"` takes the cheapest prompt that is not clearly worse than the best."""
+    `prefer="short"` takes the cheapest prompt that is not clearly worse than the best; up to
+    `committee` prompts may answer together."""
 
     strategies: Sequence[Strategy]
     policy: Callable[[Beliefs], Policy] = Puct
     beliefs: Beliefs = field(default_factory=Beliefs)
     proposer: Callable[[Engine], Proposer | None] | None = None
     prefer: Prefer = "score"
+    committee: int = 0
 
 
 def search(context: RunContext, settings: SearchSettings) -> RunResult:
@@ -304,13 +307,11 @@ class TreeSearch:
 
     def result(self, stop: StopReason) -> RunResult:
         """What was found; the result's `test` is None."""
-        return self.recorder.result(
-            self.tree.nodes[0].trial,
-            self._winner().trial,
-            stop,
-            self.settings.prefer,
-            [node.trial.id for node in self.tree.front()],
-        )
+        front = [node.trial.id for node in self.tree.front()]
+        seed, best, prefer = self.tree.nodes[0].trial, self._winner().trial, self.settings.prefer
+        found = self.recorder.result(seed, best, stop, prefer, front)
+        most = self.settings.committee
+        return with_committee(self.context, found, self.drafter.evidence, most)
 
     def _winner(self) -> Node:
         """The best prompt, of equals the most readable; with `prefer="short"` the cheapest that is

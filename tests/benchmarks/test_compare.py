@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks import compare, contest, tasks
 from benchmarks.memo import MemoEngine
+from idealprompt_cli.core.committee import prompts_of
 from idealprompt_cli.core.prompt import Message, Prompt
 from idealprompt_cli.core.requests import GenerateRequest, ScoreRequest
 from idealprompt_cli.storage.response_cache import open_cache
@@ -63,7 +64,7 @@ def test_shards_divide_the_tasks_and_share_the_file(
 def test_a_peers_incumbent_is_read_off_at_every_budget() -> None:
     steps = [(24, Prompt("a"), 0.5), (60, Prompt("b"), 0.4), (90, Prompt("c"), 0.9)]
     found = [contest.at(steps, budget) for budget in (24, 60, 89, 90, 500)]
-    assert [one.prompt.question for one in found] == ["a", "a", "a", "c", "c"]
+    assert [prompts_of(one.prompt)[0].question for one in found] == ["a", "a", "a", "c", "c"]
     assert [one.evaluations for one in found] == [24, 60, 60, 90, 90]
 
 

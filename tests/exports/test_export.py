@@ -223,6 +223,8 @@ def test_fields_are_inputs(artifact: Artifact) -> None:
     exec(code, script)
     assert script["FIELDS"] == ["title", "the maker"]
     script["url"] = lambda path: f"data:{path}"
-    (message,) = script["filled"](["a.png"], {"title": "A mug", "the maker": "Us"})
+    (message,) = script["filled"](
+        script["PROMPTS"][0]["messages"], ["a.png"], {"title": "A mug", "the maker": "Us"}
+    )
     texts = [part["text"] for part in message["content"] if part["type"] == "text"]
     assert "Does A mug by Us fit {it}?" in texts[0]

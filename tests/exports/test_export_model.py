@@ -15,11 +15,12 @@ import pytest
 import idealprompt_cli
 from idealprompt_cli.artifact import Artifact, from_run, schema_data
 from idealprompt_cli.core.answer_schema import PLAIN, AnswerKind, AnswerSchema, Field
+from idealprompt_cli.core.committee import Committee, Member
 from idealprompt_cli.core.prompt import Prompt, Verbaliser
 from idealprompt_cli.core.task import Example, ModelRef
 from idealprompt_cli.engines import EngineOptions, open_engine
 from idealprompt_cli.evaluation.evaluator import predict
-from idealprompt_cli.exports import EXPORTS
+from idealprompt_cli.exports import EXPORTS, rendered
 from idealprompt_cli.task import load_task
 
 from ..support.factories import run_result
@@ -68,6 +69,25 @@ PROMPTS = {
         )
     ),
 }
+COMMITTEE = Committee(
+    (
+        Member(
+            Prompt("What colour is it?"),
+            ("red", "blue", "yellow", "green"),
+            {
+                "D0": (1.5, -0.5, -0.5, -0.5),
+                "D4": (-1.0, 1.0, -1.0, 1.0),
+                "D9": (0.0, -1.0, 2.0, -1.0),
+            },
+        ),
+        Member(
+            Prompt("Fill in the form.", answer_start="pattern:"),
+            ("plain", "striped", "dotted"),
+            {"D0": (0.5, -0.25, -0.25), "D4": (0.0, 0.25, -0.25), "D9": (-0.5, 0.0, 0.5)},
+        ),
+    ),
+    {"D0": 0.25, "D4": 0.0, "D9": -0.25},
+)
 FIELDS = (Field("colour", "choice", ("red", "blue", "green")), Field("count", "integer"))
 WRITTEN: dict[AnswerKind, tuple[AnswerSchema, Prompt]] = {
     "text": (PLAIN, Prompt("Describe this image in one sentence.")),
@@ -98,7 +118,8 @@ def ours(examples: tuple[Example, ...], tmp_path_factory: pytest.TempPathFactory
             kind: [one.reply for one in predict(engine, prompt, (), examples[:6], kind, schema)]
             for kind, (schema, prompt) in WRITTEN.items()
         }
-        return {**chosen, **written}
+        together = [one.predicted for one in predict(engine, COMMITTEE, labels, examples)]
+        return {**chosen, **written, "committee": together}
     finally:
         engine.close()
 
@@ -137,6 +158,17 @@ def test_the_script_answers_like_eval(
     share = agreement(ours[name], theirs)
     print(f"python export, {name}: {share:.1%} of {len(theirs)} answers agree with eval")
     assert share == 1.0
+
+
+def test_the_script_answers_like_a_committee(
+    ours: Any, llama: Any, examples: tuple[Example, ...]
+) -> None:
+    found = artifact(PROMPTS["seed"])
+    script: dict[str, Any] = {"__name__": "exported"}
+    exec(rendered(EXPORTS["python"], found, COMMITTEE), script)
+    theirs = [script["answer"](llama, example.images[0]) for example in examples]
+    assert ours["committee"] == theirs
+    assert len(set(theirs)) > 1
 
 
 @pytest.mark.parametrize("kind", WRITTEN)

@@ -17,6 +17,7 @@ from ...core.results import Cost, Evaluation
 from ...io.terminal import printable, printable_values
 from ...prompts.readability import readability
 from ...prompts.rendering import calibration_text, readable
+from ..members import member_lines
 from .base import EvalReport, Screen, Work
 from .detail import say, show_comparisons, show_parts, show_worst
 
@@ -49,12 +50,22 @@ class TableFormat:
                 f"Recommended: the {artifact.baseline_name}, which eval and predict use unless "
                 "--use winner is given.",
             )
+        elif artifact.recommended == "committee" and artifact.committee is not None:
+            say(
+                console,
+                "Recommended: the committee, which eval and predict use unless --use winner is "
+                f"given; an answer takes {artifact.committee.price}.",
+            )
         _heading(console, "The adapted prompt, as the model gets it:")
         _messages(console, artifact.messages)
         _words(console, artifact)
         if artifact.prompt.calibration:
             say(console, calibration_text(artifact.prompt))
         say(console, readability(artifact.prompt, artifact.labels).describe())
+        if artifact.committee is not None:
+            _heading(console, f"The {artifact.committee.name} (--use committee):")
+            for line in member_lines(artifact.committee):
+                console.print(Padding(Text(line), (0, 0, 0, 2)))
         console.print()
         if written:
             say(console, printable(f"Written to {written}"))

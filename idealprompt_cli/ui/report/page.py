@@ -13,6 +13,7 @@ from ...core.results import Outcome
 from ...io.images import open_rgb
 from ...prompts.rendering import calibration_text
 from ...storage.predictions import Kept, confusion
+from ..members import member_lines
 from ..wrong_answers import quoted
 from .comparison import changes, parts, prompt_text
 from .gather import ALL, Report
@@ -50,6 +51,7 @@ def _values(report: Report, images: bool) -> dict[str, Any]:
         "a": artifact,
         "rows": _score_rows(report),
         "changes": changes(*texts),
+        "members": member_lines(artifact.committee) if artifact.committee else [],
         "words": [v for v in artifact.prompt.verbalisers if v.words != (v.label,)],
         "calibration": calibration_text(artifact.prompt),
         "tree": Markup(tree_svg(report.nodes, path)),

@@ -10,6 +10,7 @@ from ...prompts.readability import readability
 from ...prompts.rendering import calibration_text
 from ...storage.predictions import confusion
 from ..confusion_matrix import confusion_lines
+from ..members import member_lines
 from ..wrong_answers import ranking, wrong_lines
 from .comparison import changes, parts, prompt_text
 from .gather import ALL, Report
@@ -26,6 +27,7 @@ def text(report: Report, width: int = 80) -> str:
         [artifact.task.name, *_folded(artifact.verdict, width)],
         _scores(report, width),
         ["Prompt ({+added+}, [-removed-]):", *_prompt(report, width)],
+        _committee(artifact, width),
         _tree(report, width),
         _matrices(report, width),
         _parts(report),
@@ -100,6 +102,14 @@ def _prompt(report: Report, width: int) -> list[str]:
         lines += _hung([f"  {calibration_text(artifact.prompt)}"], width)
     sentence = readability(artifact.prompt, artifact.labels).describe()
     return [*lines, *textwrap.wrap(sentence, width, initial_indent="  ", subsequent_indent="  ")]
+
+
+def _committee(artifact: Artifact, width: int) -> list[str]:
+    if artifact.committee is None:
+        return []
+    made = artifact.committee
+    head = f"The {made.name} ({made.price}):"
+    return [head, *_hung([f"  {line}" for line in member_lines(made)], width)]
 
 
 def _tree(report: Report, width: int) -> list[str]:

@@ -1,0 +1,220 @@
+"""A committee after a search: its price, its cross-fitted score, and its way into the artifact."""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from idealprompt_cli import artifact, metrics, strategies
+from idealprompt_cli.core.committee import MOST_MEMBERS
+from idealprompt_cli.core.errors import ArtifactError, UsageError
+from idealprompt_cli.core.prompt import Prompt
+from idealprompt_cli.core.results import CommitteeResult, RunResult
+from idealprompt_cli.core.task import Task
+from idealprompt_cli.evaluation.budget import Budget
+from idealprompt_cli.evaluation.context import RunContext, open_context
+from idealprompt_cli.evaluation.evaluator import Evaluator, predict
+from idealprompt_cli.evaluation.held_out import held_out_test
+from idealprompt_cli.evaluation.metered_engine import MeteredEngine
+from idealprompt_cli.exports import EXPORTS, rendered
+from idealprompt_cli.runs.config import RunConfig
+from idealprompt_cli.search.tree_search import SearchSettings, search
+from idealprompt_cli.ui.formats import get
+from idealprompt_cli.ui.formats.base import Screen
+
+from ..conftest import MakeTask, call
+from ..support.fake_vlm import FakeVlm, graded_task
+
+SEEDS = 5
+
+
+def context_for(task: Task, budget: int = 900, seed: int = 0) -> RunContext:
+    return open_context(
+        task, FakeVlm(), metrics.get(task.metric), Budget(evaluations=budget), seed=seed
+    )
+
+
+def searched(
+    task: Task, most: int, budget: int = 900, seed: int = 0
+) -> tuple[RunContext, RunResult]:
+    context = context_for(task, budget, seed)
+    settings = SearchSettings(strategies.select(None, task.answer), committee=most)
+    return context, search(context, settings)
+
+
+def read_out(task: Task, result: RunResult) -> RunResult:
+    return held_out_test(
+        result, Evaluator(MeteredEngine(FakeVlm()), task, metrics.get(task.metric))
+    )
+
+
+@pytest.fixture(scope="module")
+def found() -> RunResult:
+    """A search whose budget leaves room for a committee to be better."""
+    task = graded_task()
+    _, result = searched(task, 3, budget=300)
+    return read_out(task, result)
+
+
+def committee_of(result: RunResult) -> CommitteeResult:
+    assert result.committee is not None
+    return result.committee
+
+
+def test_it_costs_nothing_and_changes_nothing_else() -> None:
+    task = graded_task()
+    with_one, result = searched(task, 3, budget=300)
+    without, plain = searched(task, 0, budget=300)
+    assert with_one.account.spent.evaluations == without.account.spent.evaluations
+    assert result.winner == plain.winner
+    assert [trial.prompt for trial in result.trials] == [trial.prompt for trial in plain.trials]
+    assert plain.committee is None
+    assert "committee" not in plain.verdict
+
+
+def test_every_training_example_is_scored_once(found: RunResult) -> None:
+    task, made = found.task, committee_of(found)
+    scored = [outcome.example_id for outcome in made.selection.outcomes]
+    assert sorted(scored) == sorted(example.id for example in task.train)
+    assert 1 <= len(made.committee.members) <= 3
+    assert made.selection.cost.evaluations == 0
+    assert all(
+        set(member.weights) == set(task.labels)
+        and {len(row) for row in member.weights.values()} == {len(member.words)}
+        for member in made.committee.members
+    )
+
+
+def test_the_held_out_test_reads_it_too(found: RunResult) -> None:
+    made = committee_of(found)
+    assert made.test is not None
+    assert made.test.n == len(found.task.test)
+    answered = predict(FakeVlm(), made.committee, found.task.labels, found.task.test)
+    assert [one.predicted for one in answered] == [one.predicted for one in made.test.outcomes]
+    assert "A committee of" in found.verdict
+    assert f"{made.tokens} prompt tokens an example" in found.verdict
+
+
+def test_random_labels_give_no_reliable_committee() -> None:
+    reliable = 0
+    for seed in range(SEEDS):
+        task, rng = graded_task(24, 60), random.Random(seed)
+        train, test = (
+            tuple(replace(e, answer=rng.choice(task.labels)) for e in part)
+            for part in (task.train, task.test)
+        )
+        task = replace(task, train=train, test=test, fingerprint=f"random {seed}")
+        result = read_out(task, searched(task, 3, 300, seed)[1])
+        reliable += result.recommended == "committee"
+    assert reliable == 0
+
+
+# --- the artifact ---------------------------------------------------------------------------------
+
+
+def test_the_artifact_carries_it(found: RunResult) -> None:
+    kept = artifact.from_run(found)
+    text = artifact.dump(kept)
+    assert artifact.load(text, "file") == kept
+    assert kept.asked("committee") == committee_of(found).committee
+    assert kept.single("committee") == kept.prompt
+    assert kept.score_rows[-1][0] == f"committee of {len(committee_of(found).committee.members)}"
+    without = artifact.from_run(replace(found, committee=None, recommended="winner"))
+    assert "committee:" not in artifact.dump(without)
+    with pytest.raises(ArtifactError, match="has no committee: search with --committee"):
+        without.asked("committee")
+
+
+def test_faults_are_named(found: RunResult) -> None:
+    good = artifact.dump(artifact.from_run(found))
+    for old, new, message in (
+        ("  biases:\n    A:", "  biases:\n    Z:", "committee.biases: has Z, B, C: give each of A"),
+        (
+            "      weights:\n        A:",
+            "      weights:\n        Z:",
+            "committee.members[1].weights",
+        ),
+        ("  evaluations: ", "  evaluation: ", "unknown key: did you mean evaluations?"),
+        ("      words:\n        - ", "      words:\n        - more\n        - ", "number for each"),
+    ):
+        start = good.index("committee:\n")
+        assert old in good[start:]
+        with pytest.raises(ArtifactError) as caught:
+            artifact.load(good[:start] + good[start:].replace(old, new, 1), "f.yaml")
+        assert message in str(caught.value)
+        assert "\n" not in str(caught.value)
+    none = good[: good.index("# Prompts that answer together")]
+    none = re.sub("recommended: .*", "recommended: committee", none)
+    with pytest.raises(ArtifactError, match="recommended is 'committee', but there is none"):
+        artifact.load(none, "f.yaml")
+
+
+def test_the_table_shows_members_and_price(found: RunResult) -> None:
+    kept = artifact.from_run(found)
+    text = get("table").run(kept, "", Screen())
+    assert kept.committee is not None
+    assert f"The {kept.committee.name} (--use committee):" in text
+    for member in kept.committee.members:
+        assert member.prompt.question.split("\n")[0] in text
+
+
+# --- exports --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [name for name in EXPORTS if name != "python"])
+def test_other_exports_refuse_it(name: str, found: RunResult) -> None:
+    kept = artifact.from_run(found)
+    with pytest.raises(UsageError) as caught:
+        rendered(EXPORTS[name], kept, kept.asked("committee"))
+    assert str(caught.value).startswith(f"--to {name}: cannot carry a committee")
+    assert "\n" not in str(caught.value)
+    assert rendered(EXPORTS[name], kept, kept.asked("winner"))
+
+
+# --- options --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, MOST_MEMBERS + 1])
+def test_sizes_that_are_refused(size: int) -> None:
+    with pytest.raises(UsageError, match=f"--committee {size}: choose 2 to 5"):
+        RunConfig(committee=size).check()
+
+
+def test_tasks_that_are_refused() -> None:
+    task = graded_task()
+    written = replace(task, labels=(), answer="text")
+    with pytest.raises(UsageError, match="has no labels whose probabilities could be added"):
+        RunConfig(committee=3).prepared(written)
+    validated = replace(task, validation=task.test)
+    with pytest.raises(UsageError, match="leave out the validation split"):
+        RunConfig(committee=3).prepared(validated)
+
+
+def test_the_commands(folder: Path, make_task: MakeTask) -> None:
+    from ..conftest import SCRIPT
+
+    options = ("-m", SCRIPT, "-q")
+    run = call("search", folder, *options, "--committee", 2, "-o", "p.yaml")
+    assert run.exit_code == 0, run.stderr
+    kept = artifact.read_artifact("p.yaml")
+    if kept.committee is None:
+        assert "No committee of up to 2 prompts" in kept.verdict
+        refused = call("eval", "p.yaml", folder, *options, "--use", "committee")
+        assert refused.exit_code == 1
+        assert "has no committee: search with --committee" in refused.stderr
+        return
+    assert "evaluations and" in run.stdout
+    checked = call("eval", "p.yaml", folder, *options, "--use", "committee", "--json")
+    assert checked.exit_code == 0, checked.stderr
+    image = next(folder.rglob("*.png"))
+    answered = call("predict", "p.yaml", image, *options, "--use", "committee")
+    assert answered.exit_code == 0, answered.stderr
+    refused = call("export", "p.yaml", "--to", "openai", "--use", "committee")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    reflected = call("reflect", "p.yaml", folder, "-m", SCRIPT, "--dry-run", "--use", "committee")
+    assert "reflection works on a single prompt, here the winner" in reflected.stderr
+    assert Prompt(question="") != kept.prompt
