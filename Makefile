@@ -1,6 +1,6 @@
 # Every target creates .venv if it is missing. `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-real test lint check demo-model bench clean
+.PHONY: help setup demo demo-real test lint check demo-model bench torture clean
 
 PY := .venv/bin/python
 DEMO_TASK ?= sample_tasks/grade
@@ -42,6 +42,9 @@ demo-model: ## Train the demonstration model again (installs PyTorch; hours on a
 bench: setup ## Measure the samples (a minute) and the engine (half an hour)
 	$(PY) -m benchmarks.samples
 	$(PY) -m benchmarks.engine
+
+torture: setup ## Kill commands and give them damaged files, for ten minutes (RESUME=1 adds to the results)
+	$(PY) -m benchmarks.torture --minutes 10 $(if $(RESUME),--resume)
 
 clean: ## Remove .venv, caches and build folders
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache *.egg-info

@@ -9,6 +9,7 @@ Each block is between `<!-- NAME -->` and `<!-- /NAME -->`; a test fails when on
 - `skills`: the main skills of the demonstration model
 - `engine`: the tables of `results/engine.json`
 - `reflect`: the tables of `results/reflect.json`
+- `torture`: the tables of `results/torture.json`
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from benchmarks import reflect_table
 from benchmarks.engine import store, table
 from benchmarks.markdown import filled, with_interval
 from benchmarks.real import report as real_report
+from benchmarks.torture import table as torture_table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -104,6 +106,11 @@ def reflection() -> str:
     return reflect_table.tables(json.loads((RESULTS / "reflect.json").read_text(encoding="utf-8")))
 
 
+def torture() -> str:
+    """The tables of `results/torture.json`, for `benchmarks/README.md`."""
+    return torture_table.tables(json.loads((RESULTS / "torture.json").read_text(encoding="utf-8")))
+
+
 def photographs() -> str:
     """The real tasks, for the first page."""
     return real_report.figures(real_report.loaded())
@@ -129,6 +136,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "skills": skills,
     "engine": engine,
     "reflect": reflection,
+    "torture": torture,
 }
 
 

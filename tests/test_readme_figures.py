@@ -18,6 +18,7 @@ MARKS = {
         "<!-- reflect -->\n|",
         "<!-- figures -->\n|",
         "<!-- real -->\n|",
+        "<!-- torture -->\n- ",
     ),
 }
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
+import os
 import sys
 import tempfile
 import time
@@ -25,8 +27,8 @@ from .grounds import Grounds, copied, make, memory_folder
 from .record import Record
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "torture.json"
-SLICE = 200
-"""Cases and kills between two writes of the results."""
+KILLS, INPUTS = 20, 400
+"""Kills and cases between two writes of the results."""
 WARM = (
     ("priors", "list"),
     ("search", "folders", "-m", "script.yaml", "--budget", "60", "--reflect", "-q"),
@@ -62,19 +64,26 @@ def _run(grounds: Grounds, options: argparse.Namespace, record: Record) -> None:
     for target, number in record.cases_with_faults():
         done, fault = inputs.one(grounds, target, number, options.seed)
         record.repeated(target, number, done, fault)
-    while left() > 0:
-        wanted = options.kills - record.kills, options.inputs - record.inputs
-        if max(wanted) <= 0:
-            break
-        if wanted[0] > 0:
-            seed = options.seed * 1_000_003 + record.kills
-            record.add_kills(kills.campaign(grounds, min(wanted[0], SLICE // 4), seed, left))
+    whole = kills.prepared(grounds) if options.kills > record.kills else {}
+    workers = options.workers or os.cpu_count() or 1
+    with multiprocessing.get_context("fork").Pool(workers) as pool:
+        while left() > 0:
+            wanted = options.kills - record.kills, options.inputs - record.inputs
+            if max(wanted) <= 0:
+                break
+            if wanted[0] > 0:
+                each = -(-min(wanted[0], KILLS) // workers)
+                seed = f"{options.seed} {record.kills}"
+                jobs = [(grounds, each, f"{seed} {n}", whole) for n in range(workers)]
+                for killed in pool.starmap(kills.campaign, jobs):
+                    record.add_kills(killed)
+            if wanted[1] > 0:
+                first = record.inputs
+                last = min(options.inputs, first + INPUTS)
+                parts = [(grounds, first, last, options.seed, (n, workers)) for n in range(workers)]
+                for asked in pool.starmap(inputs.campaign, parts):
+                    record.add_inputs(asked)
             record.write(options.output, options.seed)
-        if wanted[1] > 0:
-            first = record.inputs
-            last = min(options.inputs, first + 4 * SLICE)
-            record.add_inputs(inputs.campaign(grounds, first, last, options.seed, left))
-        record.write(options.output, options.seed)
 
 
 def _options() -> argparse.Namespace:
@@ -83,6 +92,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--inputs", type=int, default=2000)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=0, help="default: one for each processor")
     parser.add_argument("--output", type=Path, default=RESULTS)
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--case", nargs=2, metavar=("TARGET", "NUMBER"))

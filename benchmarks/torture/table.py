@@ -1,0 +1,43 @@
+"""The tables of `results/torture.json` in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def tables(data: Mapping[str, Any]) -> str:
+    """Kills by command, inputs by what was damaged, and the sums."""
+    kills, inputs = data["kills"], data["inputs"]
+    moments = ", ".join(f"{count:,} {_MOMENTS[name]}" for name, count in kills["by moment"].items())
+    lines = [
+        f"- {kills['total']:,} kills ({moments}): {len(kills['lost'])} runs or files lost, "
+        f"{len(kills['paid twice'])} answers paid twice.",
+        f"- {inputs['total']:,} damaged inputs: {len(inputs['faults'])} faults (tracebacks, hangs "
+        "over 30 seconds, aborts without a line, changed foreign files, more than 2 GiB); the "
+        f"slowest took {inputs['slowest seconds']:.1f} s, the largest {inputs['peak MiB']:,} MiB.",
+    ]
+    if fixed := inputs["faults fixed during the campaign"]:
+        lines.append(f"- {fixed} cases showed a fault that was fixed while the campaign ran.")
+    return "\n".join(
+        [
+            *lines,
+            "",
+            *_table("killed command", "kills", kills["by command"]),
+            "",
+            *_table("damaged", "inputs", inputs["by target"]),
+        ]
+    )
+
+
+_MOMENTS = {
+    "time": "at a random time",
+    "write": "in the middle of a write",
+    "sync": "at a sync",
+    "rename": "at a rename",
+}
+
+
+def _table(first: str, second: str, counts: Mapping[str, int]) -> list[str]:
+    rows = [f"| {name} | {count:,} |" for name, count in sorted(counts.items())]
+    return [f"| {first} | {second} |", "|---|---|", *rows]
