@@ -176,6 +176,6 @@ def asked_sources(evidence: Evidence, labels: Sequence[str], asked: str = "") ->
     yield from sorted(known, key=lambda source: -known[source])
     while (source := bank(evidence, labels, asked).next()) is not None:
         table = evidence.word_scores([(prompt_of(source.question), source.words)])[0]
-        said = {i: max(row, key=lambda word: row[word]) for i, row in table.items()}
+        said = {i: max(row, key=row.__getitem__, default="") for i, row in table.items()}
         known[source] = separation(said, gold)
         yield source

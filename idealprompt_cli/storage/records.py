@@ -7,6 +7,7 @@ cost: `evaluations` counted against the budget, `tokens` computed, `seconds` ins
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -19,6 +20,7 @@ from ..core.results import Cost, Trial, TrialState
 from ..prompts.serialisation import from_dict, to_dict
 
 VERSION = 2
+_MOST_COST = 1e12
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,7 @@ def from_line(line: bytes) -> Record:
     """The record in a line. Raises UnknownRecord for a line that is none, and ValueError, with
     what is wrong, for a record with missing or wrong fields."""
     try:
-        data = json.loads(line)
+        data = json.loads(line, parse_constant=_constant)
     except (ValueError, RecursionError):
         data = None
     kind = data.pop("kind", None) if isinstance(data, dict) else None
@@ -210,7 +212,25 @@ def from_line(line: bytes) -> Record:
             data[part] = from_dict(data[part])
         except ArtifactError as error:
             raise ValueError(f"'{part}' of the {kind} record: {error}") from error
-    return _validated(kind, data)
+    record = _validated(kind, data)
+    if isinstance(record, ScoreAnswer | TextAnswer):
+        _check_cost(kind, record)
+    return record
+
+
+def _constant(text: str) -> float:
+    """A log-probability may be minus infinity; no number of ours is anything else of that kind."""
+    if text != "-Infinity":
+        raise ValueError(f"{text} is no number")
+    return -math.inf
+
+
+def _check_cost(kind: str, answer: Answer) -> None:
+    """Raise ValueError for a cost that no answer has; sums of costs must stay numbers."""
+    costs = {name: getattr(answer, name) for name in ("evaluations", "tokens", "seconds")}
+    for name, value in costs.items():
+        if not 0 <= value <= _MOST_COST:
+            raise ValueError(f"{name!r} of the {kind} record is {value:g}: no answer costs that")
 
 
 def _validated(kind: str, data: object) -> Record:

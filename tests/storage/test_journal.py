@@ -68,7 +68,17 @@ def test_a_torn_last_line_is_dropped_and_overwritten(tmp_path: Path) -> None:
     assert [json.loads(line)["key"] for line in lines] == ["c"]
 
 
-@pytest.mark.parametrize("line", ["rubbish", "", '{"a": 1}', "[" * 5000, '{"kind": "sc{"kind"'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"kind": "text", "key": "a", "text": "b", "seconds": NaN}',
+        "rubbish",
+        "",
+        '{"a": 1}',
+        "[" * 5000,
+        '{"kind": "sc{"kind"',
+    ],
+)
 def test_lines_that_are_no_records_are_left_out_with_a_notice(tmp_path: Path, line: str) -> None:
     path = started(tmp_path)
     lines = path.read_text().splitlines()
@@ -86,6 +96,11 @@ def test_lines_that_are_no_records_are_left_out_with_a_notice(tmp_path: Path, li
     [
         ('{"kind": "score", "key": 1, "scores": {}}', "'key' of the score record"),
         ('{"kind": "score", "key": "a", "scores": {"x": "y"}}', r"'scores\.x' of the score record"),
+        (
+            '{"kind": "text", "key": "a", "text": "b", "seconds": -1}',
+            "'seconds' of the text record",
+        ),
+        ('{"kind": "text", "key": "a", "text": "b", "seconds": 1e308}', "'seconds' of the text"),
         ('{"kind": "text", "text": "b"}', "'key' of the text record: .*missing"),
         ('{"kind": "trial", "id": 0, "prompt": {"wrong": 1}}', "'prompt' of the trial record"),
         ('{"kind": "edit", "key": "k", "edit": null}', "'edit' of the edit record"),
