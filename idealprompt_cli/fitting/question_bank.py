@@ -64,7 +64,8 @@ class Bank:
         if not ready or self.evidence.affordable() < len(self.evidence.examples):
             return None
         self.used.add(ready[0])
-        return self._source(ready[0])
+        source = self._source(ready[0])
+        return source if source.words else self.next()  # no answer had a word in it
 
     def _ready(self) -> list[str]:
         return [question for question in self.ranked if question not in self.used]
@@ -123,7 +124,7 @@ class Bank:
         a question better than the one word that it is answered with."""
         view = self.evidence.excluding([example.id for example in rest])
         gold = {example.id: example.answer for example in view.examples}
-        found = [self._source(question) for question in batch]
+        found = [source for one in batch if (source := self._source(one)).words]
         asked = [(prompt_of(source.question), source.words) for source in found]
         for source, scores in zip(found, view.word_scores(asked), strict=True):
             self.sources[source.question] = source
@@ -176,6 +177,6 @@ def asked_sources(evidence: Evidence, labels: Sequence[str], asked: str = "") ->
     yield from sorted(known, key=lambda source: -known[source])
     while (source := bank(evidence, labels, asked).next()) is not None:
         table = evidence.word_scores([(prompt_of(source.question), source.words)])[0]
-        said = {i: max(row, key=row.__getitem__, default="") for i, row in table.items()}
+        said = {i: max(row, key=row.__getitem__) for i, row in table.items()}
         known[source] = separation(said, gold)
         yield source

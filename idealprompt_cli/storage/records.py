@@ -230,7 +230,9 @@ def _check_cost(kind: str, answer: Answer) -> None:
     costs = {name: getattr(answer, name) for name in ("evaluations", "tokens", "seconds")}
     for name, value in costs.items():
         if not 0 <= value <= _MOST_COST:
-            raise ValueError(f"{name!r} of the {kind} record is {value:g}: no answer costs that")
+            raise ValueError(
+                f"{name!r} of the {kind} record is {value!r:.20}: no answer costs that"
+            )
 
 
 def _validated(kind: str, data: object) -> Record:

@@ -101,6 +101,10 @@ def test_lines_that_are_no_records_are_left_out_with_a_notice(tmp_path: Path, li
             "'seconds' of the text record",
         ),
         ('{"kind": "text", "key": "a", "text": "b", "seconds": 1e308}', "'seconds' of the text"),
+        (
+            '{"kind": "text", "key": "a", "text": "b", "tokens": %s}' % ("9" * 400),
+            "'tokens' of the text record is 99999",
+        ),
         ('{"kind": "text", "text": "b"}', "'key' of the text record: .*missing"),
         ('{"kind": "trial", "id": 0, "prompt": {"wrong": 1}}', "'prompt' of the trial record"),
         ('{"kind": "edit", "key": "k", "edit": null}', "'edit' of the edit record"),
