@@ -21,7 +21,6 @@ from ..core.nearest import did_you_mean
 
 Choice = TypeVar("Choice", bound=str)
 
-
 MAX_BYTES = 2 << 20
 """No file of ours is larger; the parser takes seconds for as much."""
 _MOST_VALUES = 100_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+import os
 from pathlib import Path
 
 import pytest
@@ -252,3 +253,39 @@ def test_the_line_of_a_metric_that_task_yaml_misspells(folder: Path) -> None:
     assert complaint("search", folder).startswith(
         f"error: {folder}/task.yaml:2: metric: metric anls"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("empty", "empty: is empty: name a file with a Jinja template"),
+        ("", "cannot be read (is a folder)"),
+        ("/dev/zero", "cannot be read (is a device, not a file)"),
+        ("large", "large: is larger than 1048576 bytes"),
+        ("a" * 300, "cannot be read (file name too long)"),
+    ],
+)
+def test_a_chat_template_that_is_none(prompt: Path, folder: Path, name: str, message: str) -> None:
+    Path("empty").write_text(" \n")
+    Path("large").write_text("x" * 2_000_000)
+    words = ("predict", prompt, next(folder.rglob("*.png")), "-m", SCRIPT)
+    result = call(*words, "--chat-template", name)
+    assert result.exit_code == 1
+    assert message in result.stderr
+
+
+@pytest.mark.parametrize("word", ["a" * 300, "circle", "fifo", "/dev/zero"])
+def test_odd_places_are_one_line(prompt: Path, folder: Path, word: str) -> None:
+    Path("circle").symlink_to("circle")
+    os.mkfifo("fifo")
+    for words in (
+        ("predict", prompt, word, "-m", SCRIPT),
+        ("predict", prompt, next(folder.rglob("*.png")), "-m", word),
+        ("search", word, "-m", SCRIPT, "-q"),
+        ("search", folder, "-m", SCRIPT, "--run-dir", f"{word}/run", "-q"),
+        ("init", "new", "--from", word),
+    ):
+        result = call(*words)
+        assert result.exit_code in (1, 2), result.stdout
+        assert "internal error" not in result.output
+        assert word[:200] in result.output.replace("\n", "")
