@@ -1,4 +1,4 @@
-"""The Python API does what the README shows, and importing the package loads nothing."""
+"""The Python API does what its page shows, and importing the package loads nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from idealprompt_cli.core.prompt import Prompt
 from .conftest import SCRIPT
 from .support.listener import Listener
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parent.parent / "docs" / "python.md").read_text(encoding="utf-8")
 
 
 def test_from_task_to_answers(folder: Path) -> None:
@@ -67,7 +67,7 @@ def test_no_test_part(folder: Path) -> None:
 
 
 def test_the_lines_in_the_readme(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    block = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0]
     assert len(block.strip().splitlines()) <= 12
     monkeypatch.setenv("IDEALPROMPT_MODEL", SCRIPT)
     folder.rename("my_task")

@@ -87,10 +87,8 @@ def test_the_changelog_has_this_version() -> None:
     assert f"## {__version__}\n" in (ROOT / "CHANGELOG.md").read_text()
 
 
-def test_the_python_page_has_the_lines_of_the_readme() -> None:
-    pattern = re.compile(r"```python\n(from idealprompt_cli import .*?)```", re.DOTALL)
-    readme, page = ((ROOT / name).read_text() for name in ("README.md", "docs/python.md"))
-    assert pattern.findall(readme) == pattern.findall(page) != []
+def test_the_python_page_has_every_function() -> None:
+    page = (ROOT / "docs" / "python.md").read_text()
     import idealprompt_cli
 
     assert all(f"`{name}(" in page for name in idealprompt_cli.__all__)
