@@ -19,7 +19,7 @@ def tables(data: Mapping[str, Any]) -> str:
     ]
     if fixed := inputs["faults fixed during the campaign"]:
         lines.append(
-            f"- {fixed} cases showed a fault at first and none when they were repeated, after a fix "
+            f"- {fixed} cases showed a fault at first and none when repeated, after a fix "
             "or on a machine that was less busy."
         )
     return "\n".join(
