@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from dataclasses import replace
@@ -10,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from idealprompt_cli import artifact, metrics, strategies
+from idealprompt_cli.artifact import StoredCommittee, StoredMember
 from idealprompt_cli.core.committee import MOST_MEMBERS
 from idealprompt_cli.core.errors import ArtifactError, UsageError
-from idealprompt_cli.core.prompt import Prompt
 from idealprompt_cli.core.results import CommitteeResult, RunResult
 from idealprompt_cli.core.task import Task
 from idealprompt_cli.evaluation.budget import Budget
@@ -26,7 +27,7 @@ from idealprompt_cli.search.tree_search import SearchSettings, search
 from idealprompt_cli.ui.formats import get
 from idealprompt_cli.ui.formats.base import Screen
 
-from ..conftest import MakeTask, call
+from ..conftest import SCRIPT, call
 from ..support.fake_vlm import FakeVlm, graded_task
 
 SEEDS = 5
@@ -194,27 +195,36 @@ def test_tasks_that_are_refused() -> None:
         RunConfig(committee=3).prepared(validated)
 
 
-def test_the_commands(folder: Path, make_task: MakeTask) -> None:
-    from ..conftest import SCRIPT
-
-    options = ("-m", SCRIPT, "-q")
-    run = call("search", folder, *options, "--committee", 2, "-o", "p.yaml")
+def test_a_search_without_one_says_so(folder: Path) -> None:
+    run = call("search", folder, "-m", SCRIPT, "-q", "--committee", 2, "-o", "p.yaml")
     assert run.exit_code == 0, run.stderr
     kept = artifact.read_artifact("p.yaml")
-    if kept.committee is None:
-        assert "No committee of up to 2 prompts" in kept.verdict
-        refused = call("eval", "p.yaml", folder, *options, "--use", "committee")
-        assert refused.exit_code == 1
-        assert "has no committee: search with --committee" in refused.stderr
-        return
-    assert "evaluations and" in run.stdout
-    checked = call("eval", "p.yaml", folder, *options, "--use", "committee", "--json")
-    assert checked.exit_code == 0, checked.stderr
+    assert ("committee of up to 2" in kept.verdict) == (kept.committee is None)
+    plain = artifact.dump(replace(kept, committee=None, recommended="winner"))
+    Path("plain.yaml").write_text(plain, encoding="utf-8")
+    refused = call("eval", "plain.yaml", folder, "-m", SCRIPT, "--use", "committee")
+    assert refused.exit_code == 1
+    assert "has no committee: search with --committee" in refused.stderr
+
+
+def test_the_commands(folder: Path) -> None:
+    assert call("search", folder, "-m", SCRIPT, "-q", "-o", "p.yaml").exit_code == 0
+    kept = artifact.read_artifact("p.yaml")
+    weights = {label: (float(place), -1.0) for place, label in enumerate(kept.labels)}
+    member = StoredMember(kept.baseline_prompt, kept.labels, weights)
+    biases = dict.fromkeys(kept.labels, 0.0)
+    made = StoredCommittee((member, member), biases, kept.scores.winner, 2, 9)
+    text = artifact.dump(replace(kept, committee=made, recommended="committee"))
+    Path("c.yaml").write_text(text, encoding="utf-8")
     image = next(folder.rglob("*.png"))
-    answered = call("predict", "p.yaml", image, *options, "--use", "committee")
-    assert answered.exit_code == 0, answered.stderr
-    refused = call("export", "p.yaml", "--to", "openai", "--use", "committee")
+    measured = call("eval", "c.yaml", folder, "-m", SCRIPT)
+    assert "An answer of the committee takes 2 evaluations and 9 prompt tokens" in measured.stderr
+    answered = call("predict", "c.yaml", image, "-m", SCRIPT, "-q")
+    assert set(json.loads(answered.stdout)["probabilities"]) == set(kept.labels)
+    refused = call("export", "c.yaml", "--to", "openai")
     assert (refused.exit_code, refused.stdout) == (2, "")
-    reflected = call("reflect", "p.yaml", folder, "-m", SCRIPT, "--dry-run", "--use", "committee")
+    assert "cannot carry a committee" in refused.stderr
+    shown = call("report", "c.yaml", "--text")
+    assert "The committee of 2 (2 evaluations and 9 prompt tokens an example):" in shown.stdout
+    reflected = call("reflect", "c.yaml", folder, "-m", SCRIPT, "--dry-run")
     assert "reflection works on a single prompt, here the winner" in reflected.stderr
-    assert Prompt(question="") != kept.prompt
