@@ -66,7 +66,7 @@ def test_little_address_space(folder: Path, megabytes: int) -> None:
     ended(started(*DEMO, limit=limited(resource.RLIMIT_AS, megabytes << 20)))
 
 
-@pytest.mark.parametrize(("files", "code"), [(10, 1), (14, None), (40, 0)])
+@pytest.mark.parametrize(("files", "code"), [(6, 1), (10, None), (14, None), (40, 0)])
 def test_few_open_files(folder: Path, files: int, code: int | None) -> None:
     found, said = ended(started(*SEARCH, limit=limited(resource.RLIMIT_NOFILE, files)))
     assert code in (None, found), said
