@@ -26,6 +26,7 @@ PLOT = HERE / "plots" / "real.png"
 OURS = "puct"
 PAIRS = (
     (OURS, "seed"), (OURS, "expert"), (OURS, "probe"), (OURS, "majority"),
+    ("committee", OURS), ("committee", "probe"), ("committee", "expert"),
     ("puct+priors", OURS), ("search+reflect", OURS), (OURS, "best-first"), (OURS, "beam"),
     (OURS, "random"), (OURS, "gepa"), (OURS, "gepa+pool"), (OURS, "mipro"),
 )  # fmt: skip
@@ -54,8 +55,8 @@ def figures(runs: Sequence[Run]) -> str:
     where the interval lies above the seed prompt's."""
     largest = budgets_of(runs)[-1]
     lines = [
-        "| task | examples | seed prompt | ours, 300 evaluations | ours, 800 | expert by hand "
-        "| linear probe | majority |",
+        "| task | examples | seed prompt | ours, 300 evaluations | ours, 800 | committee, 300 "
+        "| expert by hand | linear probe |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name in [name for name in TASKS if any(run["task"] == name for run in runs)]:
@@ -71,8 +72,8 @@ def figures(runs: Sequence[Run]) -> str:
             reach = wilson(value * task.test, task.test)
             text = f"{percent(value, 0)} % [{percent(reach.low, 0)}, {percent(reach.high, 0)}]"
             cells.append(f"**{text}**" if reach.low > ceiling else text)
-        for method in ("expert", "probe", "majority"):
-            value = mean_at(runs, method, largest, name)
+        for method, budget in (("committee", 300), ("expert", largest), ("probe", largest)):
+            value = mean_at(runs, method, budget, name)
             cells.append("" if math.isnan(value) else f"{percent(value, 0)} %")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -112,7 +112,7 @@ def test_a_picture_is_a_part_where_the_template_prints_one() -> None:
     assert chat.segments == ("<system>Be brief.</s>\n<user>", "What is it?</s>\n<assistant>")
     both = template(PARTS).render([Message("user", ("Look: ", ImageSlot(), ImageSlot(), "!"))])
     assert both.segments == ("<user>Look: ", "", "!</s>\n<assistant>")
-    assert template(PARTS).form.summary() == "list content, system role, pictures as parts"
+    assert template(PARTS).form.summary() == "list content, system role, images as parts"
 
 
 def test_no_space_stands_before_a_picture_that_comes_first() -> None:
