@@ -135,12 +135,12 @@ def summary(records: list[dict[str, Any]]) -> str:
         tables.append(_table(("training examples", "held-out score", "gain in points"), rows))
     if parts["verdict"]:
         head = ("task", "evaluations", "seed prompt", "winner", "p", "recommended")
-        rows = [
+        verdicts = [
             (r["task"], str(r["budget"]), f"{100 * r['baseline']:.0f} %",
              f"{100 * r['winner']:.0f} %", f"{r['p']:.0e}", r["recommended"])
             for r in parts["verdict"]
         ]  # fmt: skip
-        tables.append(_table(head, rows))
+        tables.append(_table(head, verdicts))
     return "\n\n".join(tables)
 
 
