@@ -23,12 +23,15 @@ COLOURS = {
 }
 
 
+BOLD = ("winner", "path")
+
+
 def tree_svg(nodes: Sequence[Node], path: Sequence[int]) -> str:
     """The strategy tree from left to right; "" where there are no trials."""
     spots = lay_out(nodes, path)
     if not spots:
         return ""
-    width = MARGIN + max(_at(spot)[0] + 11 + _room(_shown(spot)) for spot in spots)
+    width = MARGIN + max(_at(spot)[0] + 11 + _room(spot) for spot in spots)
     height = 2 * MARGIN + LINE * (1 + max(spot.row for spot in spots))
     lines = [_edge(spots[s.parent], s) for s in spots if s.parent is not None]
     marks = [_mark(spot) for spot in spots]
@@ -56,13 +59,13 @@ def _mark(spot: Spot) -> str:
     x, y = _at(spot)
     colour = COLOURS[spot.kind]
     fill = "#ffffff" if spot.node is None else colour
-    bold = ' font-weight="700"' if spot.kind in ("winner", "path") else ""
+    bold = ' font-weight="700"' if spot.kind in BOLD else ""
     label = _shown(spot)
     tip = escape(f"{spot.label}: {spot.detail}" if spot.detail else spot.label)
     return (
         f"<g><title>{tip}</title>"
         f'<circle cx="{x}" cy="{y}" r="5" fill="{fill}" stroke="{colour}" stroke-width="1.5"/>'
-        f'<rect x="{x + 6}" y="{y - 9}" width="{_room(label) + 7:.0f}" height="18" fill="#ffffff"/>'
+        f'<rect x="{x + 6}" y="{y - 9}" width="{_room(spot) + 7:.0f}" height="18" fill="#ffffff"/>'
         f'<text x="{x + 11}" y="{y + 4}" fill="{colour}"{bold}>{escape(label)}</text></g>'
     )
 
@@ -71,9 +74,9 @@ def _shown(spot: Spot) -> str:
     return shortened(spot) + (" ★" if spot.kind == "winner" else "")
 
 
-def _room(label: str) -> float:
+def _room(spot: Spot) -> float:
     """About how wide a label is, in a font of 12 pixels."""
-    return 6.8 * len(label)
+    return (7.8 if spot.kind in BOLD else 6.8) * len(_shown(spot))
 
 
 # --- the curve -----------------------------------------------------------------------------------
