@@ -25,9 +25,12 @@ def call(*words: object, stdin: str | None = None) -> Result:
 @pytest.fixture(scope="session", autouse=True)
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A cache of the tests' own, and nothing measured: results do not hang on how busy it is. A job
-    that a shell put into the background ignores Ctrl-C, and so would the commands that tests stop.
+    that a shell put into the background ignores Ctrl-C, and one under nohup a closed terminal, and
+    so would the commands that tests stop.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IDEALPROMPT_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("IDEALPROMPT_TUNE", "off")
