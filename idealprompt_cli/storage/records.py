@@ -86,9 +86,10 @@ class Setting:
 
 @dataclass(frozen=True)
 class PriorsUsed:
-    """The beliefs that the run started with, as `Beliefs.to_record` gives them."""
+    """The beliefs that the run started with, as `Beliefs.to_record` gives them: parent strategy ->
+    strategy -> what is kept of the belief before, the share it wins, and the lessons."""
 
-    table: Mapping[str, Any]
+    table: Mapping[str, Mapping[str, tuple[float, float, int]]]
 
 
 @dataclass(frozen=True)
