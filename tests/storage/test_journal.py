@@ -278,5 +278,5 @@ def test_a_record_is_read_as_it_was_written(record: Record) -> None:
 @pytest.mark.parametrize("table", [[1], {"seed": [1]}, {"seed": {"reask": [1, 2, 3, 4]}}])
 def test_priors_of_a_run_have_their_form(table: object) -> None:
     line = json.dumps({"kind": "priors used", "table": table}).encode()
-    with pytest.raises(ValueError, match="'table.* of the priors used record"):
+    with pytest.raises(ValueError, match=r"'table.* of the priors used record"):
         from_line(line)
