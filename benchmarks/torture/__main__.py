@@ -64,6 +64,7 @@ def _run(grounds: Grounds, options: argparse.Namespace, record: Record) -> None:
     for target, number in record.cases_with_faults():
         done, fault = inputs.one(grounds, target, number, options.seed)
         record.repeated(target, number, done, fault)
+    record.write(options.output, options.seed)
     whole = kills.prepared(grounds) if options.kills > record.kills else {}
     workers = options.workers or os.cpu_count() or 1
     with multiprocessing.get_context("fork").Pool(workers) as pool:
