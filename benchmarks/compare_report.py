@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .contest import METHODS
-from .markdown import filled, percent
+from .markdown import filled, percent, table
 from .ranking import Curves, Estimate, Run, area, compared, curves, estimated, reached
 
 HERE = Path(__file__).resolve().parent
@@ -47,7 +47,7 @@ def scores_table(runs: Sequence[Run]) -> str:
     budgets = curves(runs, methods_in(runs)[0]).budgets
     head = [*(str(b) for b in budgets), "area", f"at {budgets[-1]}, 95 % interval"]
     head += ["tokens of the prompt", "model s", "own s"]
-    lines = [f"| method | {' | '.join(head)} |", "|---" * (len(head) + 1) + "|"]
+    rows = []
     best = _best(runs)
     for method in methods_in(runs):
         one = curves(runs, method)
@@ -63,8 +63,8 @@ def scores_table(runs: Sequence[Run]) -> str:
         ]
         cells += [percent(float(np.nanmean(areas))), with_interval(last)]
         cells += [f"{rest[0]:.0f}", f"{rest[1]:.1f}", f"{rest[2]:.1f}"]
-        lines.append(f"| {NAMES[method]} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append((NAMES[method], *cells))
+    return table(("method", *head), rows)
 
 
 def _best(runs: Sequence[Run]) -> np.ndarray:
@@ -74,16 +74,15 @@ def _best(runs: Sequence[Run]) -> np.ndarray:
 def differences_table(runs: Sequence[Run], ours: str) -> str:
     """Ours minus each peer, per budget, with a star where the paired test is significant."""
     own = curves(runs, ours)
-    lines = [f"| {NAMES[ours].replace('*', '')} minus | {' | '.join(map(str, own.budgets))} |"]
-    lines.append("|---" * (len(own.budgets) + 1) + "|")
+    rows = []
     for method in [m for m in methods_in(runs) if m not in OURS or (ours, m) == OURS]:
         other, cells = curves(runs, method), []
         for place in range(len(own.budgets)):
             gap = compared(own.scores[:, :, place], other.scores[:, :, place])
             star = "*" if gap.p_value <= 0.05 else ""
             cells.append(f"{100 * gap.value:+.1f}{star}")
-        lines.append(f"| {NAMES[method].replace('*', '')} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append((NAMES[method].replace("*", ""), *cells))
+    return table((f"{NAMES[ours].replace('*', '')} minus", *map(str, own.budgets)), rows)
 
 
 def savings(runs: Sequence[Run]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -17,6 +17,12 @@ def with_interval(figures: Mapping[str, Any], digits: int = 0) -> str:
     """`value` with `low` and `high`, all in [0, 1]."""
     low, high = 100 * figures["low"], 100 * figures["high"]
     return f"{100 * figures['value']:.{digits}f} % [{low:.0f}, {high:.0f}]"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of cells that are Markdown themselves."""
+    lines = [f"| {' | '.join(row)} |" for row in (head, *rows)]
+    return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]])
 
 
 def filled(page: str, name: str, content: str) -> str:

@@ -12,16 +12,20 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from idealprompt_cli import strategies
 from idealprompt_cli.core.errors import PriorsError
+from idealprompt_cli.core.task import Task
 from idealprompt_cli.io.files import write_text
 from idealprompt_cli.priors import Key, Memory, Priors, dump, lessons
 
 from .compare import WORK, keep, kept, opened, tasks_of
 from .contest import LEARNED, searched
+from .memo import MemoEngine
 
 METHODS = ("puct", "random")
 # A few small budgets and a larger one: what pays first, and what pays later.
@@ -33,6 +37,28 @@ BOX = "start"
 def rows_of(lines: Path) -> list[list[Any]]:
     """All lessons of the runs that were kept, whichever model they are of."""
     return [row for record in kept(lines) for row in record["lessons"]]
+
+
+def keep_lessons(
+    lines: Path,
+    engine: MemoEngine,
+    task: Task,
+    seeds: Sequence[int],
+    methods: Sequence[str],
+    budgets: Sequence[int],
+) -> None:
+    """Append what searches on a task teach, with the pool shuffled; runs that are kept already are
+    not made again."""
+    head = ("model", "task", "method", "seed", "budget")
+    done = {tuple(record[key] for key in head) for record in kept(lines)}
+    for seed, method, budget in product(seeds, methods, budgets):
+        place = (engine.info().fingerprint, task.name, method, seed, budget)
+        if place in done:
+            continue
+        result = searched(method, engine, task, seed, budget, shuffled=True)
+        taught = [[*vars(key).values(), round(won, 4)] for key, won in lessons(result)]
+        keep(lines, [{**dict(zip(head, place, strict=True)), "lessons": taught}])
+        print(*place[1:], len(taught), flush=True)
 
 
 def made(rows: list[list[Any]]) -> Priors:
@@ -56,20 +82,8 @@ def main() -> None:
     lines = options.work / "priors.jsonl"
     fake = "fake:" in "".join(options.tasks)
     engine = opened(fake, None, None, options.work, options.threads)
-    name = engine.info().fingerprint
-    head = ("model", "task", "method", "seed", "budget")
-    done = {tuple(record[key] for key in head) for record in kept(lines)}
     for task in tasks_of(options.tasks, options.work)[part::parts]:
-        for seed in options.seeds:
-            for method in METHODS:
-                for budget in BUDGETS:
-                    place = (name, task.name, method, seed, budget)
-                    if place in done:
-                        continue
-                    result = searched(method, engine, task, seed, budget, shuffled=True)
-                    taught = [[*vars(key).values(), round(won, 4)] for key, won in lessons(result)]
-                    keep(lines, [{**dict(zip(head, place, strict=True)), "lessons": taught}])
-                    print(*place[1:], len(taught), flush=True)
+        keep_lessons(lines, engine, task, options.seeds, METHODS, BUDGETS)
     engine.close()
     write_text(options.out, dump(Memory(BOX, made(rows_of(lines)))), PriorsError)
     print(f"{options.out}: {json.dumps({'lessons': len(rows_of(lines))})}")

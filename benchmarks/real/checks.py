@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.compare import keep, kept
 from benchmarks.contest import searched
+from benchmarks.markdown import table
 from benchmarks.memo import MemoEngine
 from benchmarks.reflect import fewer, with_shuffled_labels
 from idealprompt_cli import metrics
@@ -35,8 +36,7 @@ from idealprompt_cli.prompts.readability import readability
 from idealprompt_cli.prompts.rendering import readable, whole_chat
 from idealprompt_cli.task import load_task
 
-from .catalogue import TASKS
-from .compare import Call, Opened, chosen
+from .compare import Call, Models, chosen
 
 RESULTS = Path(__file__).resolve().parent.parent / "results" / "real_checks.json"
 SIZES = (4, 8, 16, 32)
@@ -90,24 +90,19 @@ def checked(engine: MemoEngine, check: Check) -> dict[str, Any]:
 
 
 def check(options: argparse.Namespace) -> int:
-    call = Call(
-        options.folder, options.work, options.model, options.mmproj, "", (),
-        tuple(options.budgets), options.threads,
-    )  # fmt: skip
-    lines, opened = options.work / "checks.jsonl", dict[bool, Opened]()
+    call = Call.of(options)
+    models, lines = Models(call), call.work / "checks.jsonl"
     head = ("part", "arm", "task", "seed", "budget")
     done = {tuple(record[key] for key in head) for record in kept(lines)}
     for name in chosen(options.tasks):
-        task = load_task(options.folder / name)
-        pictures = TASKS[name].source != "banking77"
-        if pictures not in opened:
-            opened[pictures] = Opened(call, pictures)
+        task = load_task(call.tasks / name)
+        engine = models.of(task).memo
         for part in options.parts:
             for one in checks_of(part, task, call.budgets, options.seeds):
                 place = (one.part, one.arm, name, one.seed, one.budget)
                 if place in done:
                     continue
-                record = checked(opened[pictures].memo, one)
+                record = checked(engine, one)
                 keep(lines, [{**dict(zip(head, place, strict=True)), **record}])
                 print(
                     *place, record["baseline"], record["winner"], record["recommended"], flush=True
@@ -132,7 +127,7 @@ def summary(records: list[dict[str, Any]]) -> str:
             score = 100 * sum(r["winner"] for r in own) / max(1, len(own))
             gain = 100 * sum(r["winner"] - r["baseline"] for r in own) / max(1, len(own))
             rows.append((str(size), f"{score:.0f} %", f"{gain:+.1f}"))
-        tables.append(_table(("training examples", "held-out score", "gain in points"), rows))
+        tables.append(table(("training examples", "held-out score", "gain in points"), rows))
     if parts["verdict"]:
         head = ("task", "evaluations", "seed prompt", "winner", "p", "recommended")
         verdicts = [
@@ -140,10 +135,5 @@ def summary(records: list[dict[str, Any]]) -> str:
              f"{100 * r['winner']:.0f} %", f"{r['p']:.0e}", r["recommended"])
             for r in parts["verdict"]
         ]  # fmt: skip
-        tables.append(_table(head, verdicts))
+        tables.append(table(head, verdicts))
     return "\n\n".join(tables)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [f"| {' | '.join(row)} |" for row in (head, *rows)]
-    return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]])

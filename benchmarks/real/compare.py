@@ -15,7 +15,7 @@ import multiprocessing
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,16 @@ class Call:
     threads: int = 0
     until: float = 0.0
 
+    @staticmethod
+    def of(options: argparse.Namespace) -> Call:
+        """What the options of `add_arguments` ask for."""
+        until = time.time() + 60 * options.minutes if options.minutes else 0.0
+        options.work.mkdir(parents=True, exist_ok=True)
+        return Call(
+            options.folder, options.work, options.model, options.mmproj, options.torch,
+            tuple(options.methods), tuple(sorted(options.budgets)), options.threads, until,
+        )  # fmt: skip
+
 
 class Opened:
     """A model as a `MemoEngine`, and its embeddings of examples."""
@@ -80,20 +90,31 @@ class Opened:
         return np.asarray(self._torch.text_embeddings(text_requests(task, examples)))
 
 
+@dataclass
+class Models:
+    """The model with and without its vision tower, each opened when a task first needs it."""
+
+    call: Call
+    opened: dict[bool, Opened] = field(default_factory=dict)
+
+    def of(self, task: Task) -> Opened:
+        if task.pictured not in self.opened:
+            self.opened[task.pictured] = Opened(self.call, task.pictured)
+        return self.opened[task.pictured]
+
+
 def run_pairs(call: Call, pairs: Sequence[tuple[str, int]], place: int) -> None:
     """All runs of some pairs of task and seed that are not kept yet."""
-    opened: dict[bool, Opened] = {}
+    models = Models(call)
     done = {identity(record) for record in kept(call.work / "real.jsonl")}
     for name, seed in pairs:
-        pictures = TASKS[name].source != "banking77"
-        if pictures not in opened:
-            opened[pictures] = Opened(call, pictures)
         task = load_task(call.tasks / name)
+        opened = models.of(task)
         start = time.perf_counter()
         for method in call.methods:
             if call.until and time.time() > call.until:
                 return
-            _run(call, opened[pictures], done, method, task, seed)
+            _run(call, opened, done, method, task, seed)
         print(f"[{place}] {name} {seed}: {time.perf_counter() - start:.0f} s", flush=True)
 
 
@@ -146,12 +167,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def compare(options: argparse.Namespace) -> int:
     """Run what is asked for; seeds first to last, so that a part of them is a fair sample."""
-    until = time.time() + 60 * options.minutes if options.minutes else 0.0
-    call = Call(
-        options.folder, options.work, options.model, options.mmproj, options.torch,
-        tuple(options.methods), tuple(sorted(options.budgets)), options.threads, until,
-    )  # fmt: skip
-    options.work.mkdir(parents=True, exist_ok=True)
+    call = Call.of(options)
     pairs = [(name, seed) for seed in options.seeds for name in chosen(options.tasks)]
     parts = [pairs[place :: options.workers] for place in range(options.workers)]
     context = multiprocessing.get_context("spawn")

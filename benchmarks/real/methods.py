@@ -23,7 +23,7 @@ from idealprompt_cli.core.requests import ScoreRequest
 from idealprompt_cli.core.task import Example, Task
 from idealprompt_cli.evaluation.budget import Budget
 from idealprompt_cli.evaluation.context import open_context
-from idealprompt_cli.evaluation.cross_fitting import Candidate, deal
+from idealprompt_cli.evaluation.cross_fitting import Candidate, deal, fold_places
 from idealprompt_cli.evaluation.evaluator import Evaluator
 from idealprompt_cli.evaluation.metered_engine import MeteredEngine
 from idealprompt_cli.evaluation.probe import probes
@@ -86,8 +86,7 @@ def _expert(engine: MemoEngine, task: Task, seed: int, budgets: Sequence[int]) -
     data = yaml.safe_load((EXPERT / f"{task.name}.yaml").read_text("utf-8"))
     candidate = Candidate(from_dict(data, task.name))
     evaluator = Evaluator(MeteredEngine(engine), task, metrics.get(task.metric))
-    fold_of = {example.id: place for place, fold in enumerate(deal(task.train)) for example in
-               task.train if example.id in fold}  # fmt: skip
+    fold_of = fold_places(deal(task.train))
     finish = race(evaluator, [candidate], None, task.train, fold_of, calibrate=True)[0]
     prompt = finish.candidate.prompt
     scored = evaluator.evaluate(prompt, task.test)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.markdown import percent
+from benchmarks.markdown import percent, table
 from benchmarks.ranking import Run, compared, curves
 from idealprompt_cli.evaluation.statistics import wilson
 
@@ -36,6 +36,11 @@ def budgets_of(runs: Sequence[Run]) -> list[int]:
     return sorted({int(budget) for run in runs for budget in run["points"]})
 
 
+def tasks_of(runs: Sequence[Run]) -> list[str]:
+    """The tasks that were run, in the catalogue's order."""
+    return [name for name in TASKS if any(run["task"] == name for run in runs)]
+
+
 def mean_at(runs: Sequence[Run], method: str, budget: int, task: str = "") -> float:
     """Mean held-out score of a method at a budget, first over the seeds of a task, then over tasks;
     NaN where it was not run on all the tasks of `runs`."""
@@ -54,12 +59,12 @@ def figures(runs: Sequence[Run]) -> str:
     """For the first page: a line per task, with 95 % intervals over the held-out examples; in bold
     where the interval lies above the seed prompt's."""
     largest = budgets_of(runs)[-1]
-    lines = [
-        "| task | examples | seed prompt | ours, 300 evaluations | ours, 800 | committee, 300 "
-        "| expert by hand | linear probe |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for name in [name for name in TASKS if any(run["task"] == name for run in runs)]:
+    head = (
+        "task", "examples", "seed prompt", "ours, 300 evaluations", "ours, 800", "committee, 300",
+        "expert by hand", "linear probe",
+    )  # fmt: skip
+    rows = []
+    for name in tasks_of(runs):
         task = TASKS[name]
         seed = mean_at(runs, "seed", largest, name)
         ceiling = wilson(seed * task.test, task.test).high
@@ -75,24 +80,23 @@ def figures(runs: Sequence[Run]) -> str:
         for method, budget in (("committee", 300), ("expert", largest), ("probe", largest)):
             value = mean_at(runs, method, budget, name)
             cells.append("" if math.isnan(value) else f"{percent(value, 0)} %")
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append(cells)
+    return table(head, rows)
 
 
 def task_table(runs: Sequence[Run]) -> str:
     """A line per task and method: the mean over seeds at each budget; lines without a run left
     out."""
     budgets = budgets_of(runs)
-    lines = [f"| task | method | seeds | {' | '.join(map(str, budgets))} |"]
-    lines.append("|---" * (len(budgets) + 3) + "|")
-    for task in [name for name in TASKS if any(run["task"] == name for run in runs)]:
+    rows = []
+    for task in tasks_of(runs):
         own = [run for run in runs if run["task"] == task]
         for method in METHODS:
             here = [run for run in own if run["method"] == method]
             if here:
                 cells = [percent(mean_at(here, method, budget, task), 0) for budget in budgets]
-                lines.append(f"| {task} | {NAMES[method]} | {len(here)} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+                rows.append((task, NAMES[method], str(len(here)), *cells))
+    return table(("task", "method", "seeds", *map(str, budgets)), rows)
 
 
 def means_table(runs: Sequence[Run]) -> str:
@@ -100,23 +104,22 @@ def means_table(runs: Sequence[Run]) -> str:
     budgets = budgets_of(runs)
     parts = {part: [r for r in runs if TASKS[r["task"]].part == part] for part in ("dev", "held")}
     head = [f"{part}, {budget}" for part in parts for budget in budgets]
-    lines = [f"| method | {' | '.join(head)} |", "|---" * (len(head) + 1) + "|"]
+    rows = []
     for method in METHODS:
         cells = [
             percent(mean_at(own, method, budget), 0) if own else ""
             for own in parts.values() for budget in budgets
         ]  # fmt: skip
         if any(cells):
-            lines.append(f"| {NAMES[method]} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+            rows.append((NAMES[method], *cells))
+    return table(("method", *head), rows)
 
 
 def pairs_table(runs: Sequence[Run]) -> str:
     """Differences of two methods over the tasks and seeds that both have, in points, with 95 %
     intervals."""
     budgets = budgets_of(runs)
-    lines = [f"| difference in points | {' | '.join(map(str, budgets))} | tasks |"]
-    lines.append("|---" * (len(budgets) + 2) + "|")
+    rows = []
     for ours, theirs in PAIRS:
         if not all(any(run["method"] == one for run in runs) for one in (ours, theirs)):
             continue
@@ -135,9 +138,8 @@ def pairs_table(runs: Sequence[Run]) -> str:
             )
             cells.append(f"{100 * gap.value:+.1f} [{100 * gap.low:+.0f}, {100 * gap.high:+.0f}]")
         if any(cells):
-            names = f"{NAMES[ours]} minus {NAMES[theirs]}"
-            lines.append(f"| {names} | {' | '.join(cells)} | {tasks.sum()} |")
-    return "\n".join(lines)
+            rows.append((f"{NAMES[ours]} minus {NAMES[theirs]}", *cells, str(tasks.sum())))
+    return table(("difference in points", *map(str, budgets), "tasks"), rows)
 
 
 def plot(runs: Sequence[Run], out: Path = PLOT) -> None:

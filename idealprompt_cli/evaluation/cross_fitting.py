@@ -78,6 +78,11 @@ def deal(examples: Sequence[Example]) -> tuple[Fold, ...]:
     return tuple(frozenset(ordered[start::count]) for start in range(count))
 
 
+def fold_places(folds: Sequence[Fold]) -> dict[str, int]:
+    """example id -> the index of its fold."""
+    return {i: place for place, fold in enumerate(folds) for i in fold}
+
+
 def derive(parent: Candidate, draft: Draft, evidence: Evidence, folds: Sequence[Fold]) -> Candidate:
     """The child that a draft makes of a parent, with its versions.
 

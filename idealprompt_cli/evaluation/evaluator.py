@@ -64,13 +64,14 @@ class Evaluator:
 
     def free(self, pairs: Sequence[Pair]) -> bool:
         """Whether these pairs of a label task cost nothing, because all that they ask is known."""
-        task = self.task
-        prompts = [prompt for asked, _ in pairs for prompt in prompts_of(asked)]
-        if task.answer != "label" or any(prompt.reasoning != "none" for prompt in prompts):
+        return self.task.answer == "label" and all(self._known(pair) for pair in pairs)
+
+    def _known(self, pair: Pair) -> bool:
+        prompts = prompts_of(pair[0])
+        if any(prompt.reasoning != "none" for prompt in prompts):
             return False
-        return (
-            self.engine.price(_choices(self.engine, pairs, [""] * len(prompts), task.labels)) == 0
-        )
+        asked = _choices(self.engine, [pair], [""] * len(prompts), self.task.labels)
+        return self.engine.price(asked) == 0
 
     def shifted(
         self, outcome: Outcome, example: Example, offsets: Mapping[str, float], prompt: Prompt

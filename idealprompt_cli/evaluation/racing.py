@@ -110,6 +110,8 @@ class Race:
         return [self._finish(runner) for runner in runners]
 
     def _free(self, candidate: Candidate) -> bool:
+        if self.incumbent is None:
+            return False  # nobody is dropped
         versions = [(candidate.version(self.fold_of[e.id]), e) for e in self.examples]
         return self.evaluator.free(versions)
 

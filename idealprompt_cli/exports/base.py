@@ -21,7 +21,7 @@ from ..core.placeholders import placeholder_names
 from ..core.prompt import FieldText, ImageSlot, Message, Prompt
 from ..engines.http.chat_protocol import json_object
 from ..evaluation.evaluator import REASONING_TOKENS
-from ..prompts.rendering import ANSWER_CUE, ordered_labels, whole_chat, words_for
+from ..prompts.rendering import ANSWER_CUE, begins, ordered_labels, whole_chat, words_for
 
 
 class Export(Protocol):
@@ -91,11 +91,6 @@ def thinks(artifact: Artifact, prompt: Prompt) -> bool:
     """Whether an answer takes two requests, as it does in eval: one for the thought, which ends
     where the model ends it, and one for the answer after it."""
     return prompt.reasoning != "none" and bool(artifact.labels)
-
-
-def begins(prompt: Prompt) -> bool:
-    """Whether the last message is the model's own turn, begun by the prompt."""
-    return bool(prompt.answer_start) and prompt.reasoning == "none"
 
 
 def max_tokens(artifact: Artifact, prompt: Prompt) -> int:

@@ -9,7 +9,8 @@ from typing import Any
 from ..artifact import Artifact
 from ..core.prompt import Prompt
 from ..io.yaml import dump
-from .base import against_blank, answers, begins, chat, field_names, grammar, max_tokens
+from ..prompts.rendering import begins
+from .base import against_blank, answers, chat, field_names, grammar, max_tokens
 
 
 class Promptfoo:

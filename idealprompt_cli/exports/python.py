@@ -11,8 +11,8 @@ from ..core.committee import REACH, Committee
 from ..core.errors import UsageError
 from ..core.prompt import Prompt
 from ..evaluation.evaluator import REASONING_TOKENS
-from ..prompts.rendering import lead, prefill
-from .base import answers, begins, chat, field_names, max_tokens, stops, thinks, written_grammar
+from ..prompts.rendering import begins, lead, prefill
+from .base import answers, chat, field_names, max_tokens, stops, thinks, written_grammar
 
 SCRIPT = Path(__file__).with_name("python_script.txt")
 

@@ -22,7 +22,7 @@ from ..evaluation.calibration import shifted_logs
 from ..evaluation.committee import beside_committee
 from ..evaluation.committee_layer import Ints, fit
 from ..evaluation.context import RunContext
-from ..evaluation.cross_fitting import deal
+from ..evaluation.cross_fitting import deal, fold_places
 from ..evaluation.evaluator import REASONING_TOKENS, Judged
 from ..evaluation.probe import Array
 from ..evaluation.statistics import compare, mixed_mean, within_one_error
@@ -134,7 +134,7 @@ def _choice(context: RunContext, trials: Sequence[Trial], evidence: ModelEvidenc
     """Questions by how well they tell the labels apart, then prompts by merit. The folds are the
     search's own, joined to at most eight."""
     labels, examples = context.task.labels, tuple(evidence.examples)
-    fold_of = {i: place for place, fold in enumerate(deal(examples)) for i in fold}
+    fold_of = fold_places(deal(examples))
     found = [*_questions(evidence), *_prompts(trials, labels, examples, fold_of)]
     gold = np.array([labels.index(example.answer) for example in examples])
     fold = np.array([fold_of[example.id] % FOLDS for example in examples])

@@ -60,7 +60,8 @@ class Bank:
         while not self._promising() and self.left and self._affordable()[0] > 0:
             self._screen()
         # What was scored is ranked on more examples than what was only asked.
-        ready = sorted(self._ready(), key=lambda q: (not self._promises(q), -self.ranked[q]))
+        first = {q for q in self.sources if self._promises(q)}
+        ready = sorted(self._ready(), key=lambda q: (q not in first, -self.ranked[q]))
         if not ready or self.evidence.affordable() < len(self.evidence.examples):
             return None
         self.used.add(ready[0])
@@ -71,13 +72,10 @@ class Bank:
         return [question for question in self.ranked if question not in self.used]
 
     def _promising(self) -> bool:
-        chance = 1 / len(self.labels)
-        return any(self.ranked[q] >= chance + EDGE for q in self._ready())
+        return any(map(self._promises, self._ready()))
 
     def _promises(self, question: str) -> bool:
-        """Whether a question was scored and did better than chance."""
-        scored = question in self.sources
-        return scored and self.ranked[question] >= 1 / len(self.labels) + EDGE
+        return self.ranked[question] >= 1 / len(self.labels) + EDGE
 
     def _affordable(self) -> tuple[int, bool]:
         """(questions of the next batch, whether the words of the best are scored for it)."""

@@ -35,6 +35,11 @@ def prefill(prompt: Prompt, thought: str = "") -> str:
     return f"{thought}{ANSWER_CUE}" if thought else prompt.answer_start
 
 
+def begins(prompt: Prompt) -> bool:
+    """Whether the last message is the model's own turn, begun by the prompt."""
+    return bool(prompt.answer_start) and prompt.reasoning == "none"
+
+
 def lead(start: str) -> str:
     """What separates an answer from the start of the turn: " " or nothing."""
     return " " if start and not start[-1].isspace() else ""
@@ -84,9 +89,9 @@ def render(
 def whole_chat(prompt: Prompt, labels: Sequence[str] = (), images: int = 1) -> tuple[Message, ...]:
     """The messages as people and other tools see them: the model's turn last, where the prompt
     begins it."""
-    messages, start = render(prompt, labels, images), prefill(prompt)
-    begun = prompt.reasoning == "none" and start
-    return (*messages, Message("assistant", (start,))) if begun else messages
+    messages = render(prompt, labels, images)
+    begun = (Message("assistant", (prompt.answer_start,)),) if begins(prompt) else ()
+    return (*messages, *begun)
 
 
 def _body(

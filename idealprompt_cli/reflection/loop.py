@@ -13,7 +13,7 @@ from ..core.prompt import Prompt
 from ..core.results import StopReason, Trial
 from ..core.task import Example
 from ..evaluation.budget import OutOfBudget
-from ..evaluation.cross_fitting import Candidate, Fold, derive
+from ..evaluation.cross_fitting import Candidate, Fold, derive, fold_places
 from ..evaluation.racing import Finish, Race, Rules, race
 from ..evaluation.statistics import merit, within_one_error
 from ..prompts.readability import readability
@@ -55,7 +55,7 @@ class Rounds:
     def __post_init__(self) -> None:
         self.clinic, self.past = self.offers.clinic, self.offers.past
         self.evaluator = self.clinic.evaluator
-        self.fold_of = {i: place for place, fold in enumerate(self.folds) for i in fold}
+        self.fold_of = fold_places(self.folds)
         self.context = self.recorder.context
         trials = self.recorder.trials
         known = [Candidate(trial.prompt, dict(trial.variants)) for trial in trials]

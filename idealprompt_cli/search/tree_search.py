@@ -16,7 +16,7 @@ from ..core.prompt import Prompt
 from ..core.results import Outcome, Prefer, RunResult, StopReason, Trial, TrialState
 from ..evaluation.budget import OutOfBudget
 from ..evaluation.context import RunContext, described
-from ..evaluation.cross_fitting import Candidate, deal, shuffled
+from ..evaluation.cross_fitting import Candidate, deal, fold_places, shuffled
 from ..evaluation.evaluator import REASONING_TOKENS
 from ..evaluation.racing import LEAST, Finish, Race, Rules, bought, race
 from ..evaluation.statistics import (
@@ -109,7 +109,7 @@ class TreeSearch:
         self.examples = shuffled(task.validation, context.seed) if task.validation else train
         folds = () if task.validation else deal(train)
         self.fold_of = {example.id: 0 for example in self.examples}
-        self.fold_of |= {i: place for place, fold in enumerate(folds) for i in fold}
+        self.fold_of |= fold_places(folds)
         evidence = ModelEvidence(context.engine, task.labels, train)
         self.drafter = Drafter(context, evidence, folds)
         self.recorder = TrialRecorder(context)
