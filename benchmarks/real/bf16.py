@@ -2,9 +2,9 @@
 
     python -m benchmarks.real bf16 SmolLM2-135M-Instruct.Q4_1.gguf smollm2-bf16.gguf
 
-On a processor with AVX-512 BF16 one core reads 970 tokens a second in place of 240 (llama.cpp has
-no kernel for many rows at once of Q4_1). Weights are dequantised, not changed; what differs is that
-activations are not rounded to 8 bits. The comparison uses such a file, so that it can be afforded.
+That holds for processors with AVX-512 BF16: llama.cpp has no kernel for many rows at once of Q4_1.
+Weights are dequantised, not changed; what differs is that activations are not rounded to 8 bits.
+The comparison uses such a file, so that it can be afforded.
 """
 
 from __future__ import annotations
