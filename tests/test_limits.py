@@ -174,6 +174,7 @@ def test_another_user_in_a_read_only_folder(shared: Path, home: str) -> None:
     code = (
         "import codecs, os, sys; from benchmarks.torture.command import preload; preload()\n"
         "codecs.lookup('utf-8-sig')\n"
+        "from PIL import Image; Image.init()\n"
         "from idealprompt_cli.cli.main import main\n"
         "os.setgroups([]); os.setgid(54321); os.setuid(54321)\n"
         "sys.argv = ['idealprompt', *sys.argv[1:]]; main()"

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import rich
 import typer.main
 
 import idealprompt_cli
@@ -36,11 +37,13 @@ GIB = 1 << 30
 
 
 def preload() -> None:
-    """Import the whole package and its libraries, so that each forked child need not."""
-    for module in pkgutil.walk_packages(idealprompt_cli.__path__, "idealprompt_cli."):
-        if not module.name.endswith(("__main__", "crash_probe", "dspy")):
-            with contextlib.suppress(ImportError):
-                importlib.import_module(module.name)
+    """Import the whole package and its libraries, so that each forked child need not. Typer
+    and Rich import parts of themselves only when these are used."""
+    for package in (idealprompt_cli, typer, rich):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith(("__main__", "crash_probe", "dspy", "_winconsole")):
+                with contextlib.suppress(ImportError):
+                    importlib.import_module(module.name)
     typer.main.get_command = cache(typer.main.get_command)  # type: ignore[assignment]
 
 
