@@ -17,7 +17,7 @@ from typing import Any
 
 from idealprompt_cli import metrics, strategies
 from idealprompt_cli.core.committee import Asked, prompts_of
-from idealprompt_cli.core.interfaces import Strategy
+from idealprompt_cli.core.interfaces import Engine, Strategy
 from idealprompt_cli.core.prompt import Prompt
 from idealprompt_cli.core.results import RunResult
 from idealprompt_cli.core.task import Task
@@ -47,7 +47,7 @@ POLICIES: Mapping[str, Make] = {
 }
 # What `python -m benchmarks.priors` has learned on tasks that no comparison uses.
 LEARNED = Path(__file__).resolve().parent / "results" / "priors.json"
-ANYTIME = ("seed", "gepa", "gepa+pool", "mipro")
+ANYTIME = ("seed", "gepa", "gepa+writer", "gepa+pool", "mipro")
 METHODS = ("seed", *POLICIES, "gepa", "gepa+pool", "mipro")
 
 
@@ -69,11 +69,13 @@ def contest(
     seed: int,
     budgets: Sequence[int],
     shuffled: bool = False,
+    writer: Engine | None = None,
 ) -> list[Record]:
-    """The records of a method on a task with one seed: one per budget, smallest first."""
+    """The records of a method on a task with one seed: one per budget, smallest first. `writer` is
+    the second model of the method "gepa+writer"."""
     if method in ANYTIME:
         return finished(
-            method, engine, task, seed, lambda: _peer(method, engine, task, seed, budgets)
+            method, engine, task, seed, lambda: _peer(method, engine, task, seed, budgets, writer)
         )
     records = []
     for budget in budgets:
@@ -150,7 +152,12 @@ def _search(
 
 
 def _peer(
-    method: str, engine: MemoEngine, task: Task, seed: int, budgets: Sequence[int]
+    method: str,
+    engine: MemoEngine,
+    task: Task,
+    seed: int,
+    budgets: Sequence[int],
+    writer: Engine | None,
 ) -> list[Found]:
     """A method that does not plan with its budget: its best prompt at each budget."""
     metered = MeteredEngine(engine, None, Budget(evaluations=max(budgets)))
@@ -166,7 +173,8 @@ def _peer(
     else:
         from .gepa_peer import optimise
 
-        steps = optimise(evaluator, pool_for(seed, False), seed, own=method == "gepa")
+        writers = {"gepa": metered, "gepa+writer": writer}
+        steps = optimise(evaluator, pool_for(seed, False), seed, writers.get(method))
     return [at(steps, budget) for budget in budgets]
 
 

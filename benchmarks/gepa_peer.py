@@ -1,11 +1,12 @@
 """GEPA (arXiv 2507.19457) on our engine, through its adapter interface, for `compare.py`.
 
-Needs `pip install gepa` (0.1 or newer), which nothing else in this repository needs. Two modes:
+Needs `pip install gepa` (0.1 or newer), which nothing else in this repository needs. Three modes:
 "own": one text component, the question, rewritten by GEPA's reflection with the same model;
+"writer": the same with a second, larger model, whose texts cost nothing in the budget;
 "pool": one component that holds the structured prompt, with edits from our pool of strategies as
 its custom candidate proposer, so that both search policies choose from the same edits. Without a
 validation set, GEPA uses the training images as both, as its documentation says; its scores are not
-cross-fitted. Everything it generates and scores counts in the same budget.
+cross-fitted. Everything that the model under adaptation generates and scores counts in the budget.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from idealprompt_cli.core.errors import ContextError
-from idealprompt_cli.core.interfaces import Strategy, StrategyContext
+from idealprompt_cli.core.interfaces import Engine, Strategy, StrategyContext
 from idealprompt_cli.core.prompt import Prompt
 from idealprompt_cli.core.results import Cost, Outcome
 from idealprompt_cli.core.task import Example, Task
@@ -158,10 +159,10 @@ class _Enough:
         return self.evaluator.engine.account.affordable() < full or self.idle > IDLE_ROUNDS
 
 
-def reflector(evaluator: Evaluator) -> Callable[[Any], str]:
-    """GEPA's reflection model: the model itself. A request that does not fit its context gets an
-    empty answer, as from a model that has nothing to say."""
-    writer = SameModel(evaluator.engine)
+def reflector(engine: Engine) -> Callable[[Any], str]:
+    """GEPA's reflection model on an engine. A request that does not fit its context gets an empty
+    answer, as from a model that has nothing to say."""
+    writer = SameModel(engine)
 
     def reflect(prompt: Any) -> str:
         try:
@@ -172,22 +173,25 @@ def reflector(evaluator: Evaluator) -> Callable[[Any], str]:
     return reflect
 
 
-def optimise(evaluator: Evaluator, pool: Sequence[Strategy], seed: int, own: bool) -> list[Step]:
-    """Every prompt that GEPA scored on all training pictures, within the engine's budget."""
+def optimise(
+    evaluator: Evaluator, pool: Sequence[Strategy], seed: int, writer: Engine | None
+) -> list[Step]:
+    """Every prompt that GEPA scored on all training pictures, within the engine's budget. `writer`
+    writes its texts; without one, the strategies of `pool` propose."""
     import gepa
 
     question = evaluator.task.question
     task = evaluator.task
     read: Callable[[str], Prompt] = (
-        (lambda text: asked(text, task)) if own else (lambda text: from_dict(json.loads(text)))
+        (lambda text: asked(text, task)) if writer else (lambda text: from_dict(json.loads(text)))
     )
     adapter = Adapter(evaluator, read)
     options: dict[str, Any] = {
         "custom_candidate_proposer": PoolProposer(evaluator, pool, adapter, seed)
     }
-    if own:
-        options = {"reflection_lm": reflector(evaluator)}
-    start = question if own else write(Prompt(question))
+    if writer:
+        options = {"reflection_lm": reflector(writer)}
+    start = question if writer else write(Prompt(question))
     budget = evaluator.engine.account.budget.evaluations or 1_000
     data = list(evaluator.task.train)
     adapter.evaluate(data, {COMPONENT: start})

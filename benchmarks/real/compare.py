@@ -16,6 +16,7 @@ import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,7 @@ class Call:
     budgets: tuple[int, ...]
     threads: int = 0
     until: float = 0.0
+    writer: Path | None = None
 
     @staticmethod
     def of(options: argparse.Namespace) -> Call:
@@ -60,6 +62,7 @@ class Call:
         return Call(
             options.folder, options.work, options.model, options.mmproj, options.torch,
             tuple(options.methods), tuple(sorted(options.budgets)), options.threads, until,
+            options.writer,
         )  # fmt: skip
 
 
@@ -92,10 +95,20 @@ class Opened:
 
 @dataclass
 class Models:
-    """The model with and without its vision tower, each opened when a task first needs it."""
+    """The model with and without its vision tower, and the writer, each opened when needed."""
 
     call: Call
     opened: dict[bool, Opened] = field(default_factory=dict)
+
+    @cached_property
+    def writer(self) -> MemoEngine | None:
+        """The second model that writes for GEPA."""
+        if self.call.writer is None:
+            return None
+        options = EngineOptions(threads=self.call.threads)
+        engine = open_engine("llama_cpp", ModelRef(self.call.writer, None), options, print)
+        cache = open_cache(self.call.work / "writer.sqlite", engine.info(), print, limit=MEMO_BYTES)
+        return MemoEngine(engine, cache)
 
     def of(self, task: Task) -> Opened:
         if task.pictured not in self.opened:
@@ -114,12 +127,19 @@ def run_pairs(call: Call, pairs: Sequence[tuple[str, int]], place: int) -> None:
         for method in call.methods:
             if call.until and time.time() > call.until:
                 return
-            _run(call, opened, done, method, task, seed)
+            writer = models.writer if method == "gepa+writer" else None
+            _run(call, opened, done, method, task, seed, writer)
         print(f"[{place}] {name} {seed}: {time.perf_counter() - start:.0f} s", flush=True)
 
 
 def _run(
-    call: Call, opened: Opened, done: set[tuple[Any, ...]], method: str, task: Task, seed: int
+    call: Call,
+    opened: Opened,
+    done: set[tuple[Any, ...]],
+    method: str,
+    task: Task,
+    seed: int,
+    writer: MemoEngine | None,
 ) -> None:
     info = opened.memo.info()
     head = {"model": info.fingerprint, "pool": "by strength", "set": TASKS[task.name].part}
@@ -131,7 +151,7 @@ def _run(
     start = time.perf_counter()
     try:
         found = compared(
-            method, opened.memo, task, seed, budgets, lambda some: opened.embed(task, some)
+            method, opened.memo, task, seed, budgets, lambda some: opened.embed(task, some), writer
         )
     except Exception:  # one method that fails must not end the others' runs
         print(f"{method} {task.name} {seed}: {traceback.format_exc(limit=-3)}", flush=True)
@@ -160,6 +180,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--budgets", type=int, nargs="+", default=[100, 300, 800])
     parser.add_argument("--torch", default="", help='compute in PyTorch on this device ("cuda")')
+    parser.add_argument("--writer", type=Path, help='second model, for the method "gepa+writer"')
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=0.0, help="begin no run after this time")

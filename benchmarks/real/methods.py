@@ -18,6 +18,7 @@ from benchmarks.contest import Found, Record, contest, finished
 from benchmarks.memo import MemoEngine
 from idealprompt_cli import metrics, strategies
 from idealprompt_cli.core.committee import Asked
+from idealprompt_cli.core.interfaces import Engine
 from idealprompt_cli.core.prompt import Message
 from idealprompt_cli.core.requests import ScoreRequest
 from idealprompt_cli.core.task import Example, Task
@@ -36,7 +37,7 @@ from idealprompt_cli.search.tree_search import SearchSettings, search
 
 EXPERT = Path(__file__).resolve().parent.parent / "expert" / "real"
 POOL = ("puct", "puct+priors", "search+reflect", "committee", "best-first", "beam", "random")
-PEERS = ("gepa", "gepa+pool", "mipro")
+PEERS = ("gepa", "gepa+writer", "gepa+pool", "mipro")
 MEMBERS = 3
 FIXED = ("seed", "expert", "majority", "probe", "nearest-mean")
 METHODS = (*FIXED, *POOL, *PEERS)
@@ -46,9 +47,16 @@ Embed = Callable[[Sequence[Example]], np.ndarray]
 
 
 def compared(
-    method: str, engine: MemoEngine, task: Task, seed: int, budgets: Sequence[int], embed: Embed
+    method: str,
+    engine: MemoEngine,
+    task: Task,
+    seed: int,
+    budgets: Sequence[int],
+    embed: Embed,
+    writer: Engine | None = None,
 ) -> list[Record]:
-    """The records of a method on a task: one per budget, or one where the budget plays no part."""
+    """The records of a method on a task: one per budget, or one where the budget plays no part.
+    `writer` is the second model of "gepa+writer"."""
     if method in ("majority", "probe", "nearest-mean"):
         return [_yardstick(method, task, budget, seed, embed) for budget in budgets]
     if method == "expert":
@@ -57,7 +65,7 @@ def compared(
         return [_alternating(engine, task, seed, budget) for budget in budgets]
     if method == "committee":
         return [_committee(engine, task, seed, budget) for budget in budgets]
-    return contest(method, engine, task, seed, budgets)
+    return contest(method, engine, task, seed, budgets, writer=writer)
 
 
 def _record(method: str, task: Task, seed: int, budget: int, value: float) -> Record:
@@ -146,5 +154,6 @@ NAMES: Mapping[str, Any] = {
     "puct+priors": "search with priors of other tasks", "search+reflect": "search and reflection",
     "committee": "committee of up to 3", "best-first": "best first",
     "beam": "beam", "random": "random", "gepa": "GEPA, same model writes",
+    "gepa+writer": "GEPA, a 1.5B model writes",
     "gepa+pool": "GEPA, our pool", "mipro": "MIPROv2",
 }  # fmt: skip
