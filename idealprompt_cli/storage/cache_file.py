@@ -39,9 +39,17 @@ class Foreign(Exception):
     """A file that is not ours."""
 
 
+_open: dict[int, tuple[int, int]] = {}
+"""Connections of this process, by `id`, with the device and inode of their files. POSIX locks end
+when a process closes any handle of the file, so one that is open in SQLite is never opened beside
+it: its locks would be gone, and another process would remove the log that is still written to."""
+
+
 def check_ours(path: Path) -> None:
     """Raise Foreign unless the file is missing, empty, or carries our mark; and unless the logs
     beside it are SQLite's, which would be replayed into it and removed."""
+    if _identity(path) in _open.values():
+        return
     head = _start(path, 100)
     mark = int.from_bytes(head[_MARK_AT : _MARK_AT + 4], "big")
     if head and (not head.startswith(MAGIC) or mark != MARK):
@@ -66,19 +74,29 @@ def _start(path: Path, count: int) -> bytes:
         raise Foreign(f"cannot be read, {reason(problem)}") from None
 
 
+def _identity(path: Path) -> tuple[int, int]:
+    """Device and inode; (0, 0) where there is no file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return (0, 0)
+    return (found.st_dev, found.st_ino)
+
+
 def _beside(path: Path, tail: str) -> Path:
     return path.with_name(path.name + tail)
 
 
 def opened(path: Path, limit: int) -> Connection:
     """A connection to a file that is ours (see `check_ours`) or will be; one that outgrew `limit`
-    bytes is thinned. Raises the errors of sqlite3 and the system."""
+    bytes is thinned. Raises Foreign, and the errors of sqlite3 and the system."""
     import sqlite3
 
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, PRIVATE))
     base = sqlite3.connect(path, timeout=_BUSY_SECONDS, check_same_thread=False)
+    _open[id(base)] = _identity(path)
     try:
         _prepare(base)  # before the log is switched on: the mark must be in the file itself
         base.execute("PRAGMA journal_mode = WAL")
@@ -88,9 +106,15 @@ def opened(path: Path, limit: int) -> Connection:
         if used(base) >= limit:
             _thin(base)
     except BaseException:
-        base.close()
+        close(base)
         raise
     return base
+
+
+def close(base: Connection) -> None:
+    """Close a connection that `opened` gave."""
+    _open.pop(id(base), None)
+    base.close()
 
 
 def _prepare(base: Connection) -> None:
@@ -103,6 +127,8 @@ def _prepare(base: Connection) -> None:
                 base.execute(statement)
             if base.execute("SELECT count(*) FROM file").fetchone()[0] == 0:
                 base.execute("INSERT INTO file VALUES (?)", (secrets.token_hex(8),))
+    elif base.execute("PRAGMA application_id").fetchone()[0] != MARK:
+        raise Foreign("it is not a response cache of idealprompt")
 
 
 def used(base: Connection) -> int:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.interfaces import Notice
 from ..core.requests import ModelInfo
 from ..io.files import reason
-from .cache_file import Foreign, check_ours, is_damage, opened, put_aside, used
+from .cache_file import Foreign, check_ours, close, is_damage, opened, put_aside, used
 from .records import Answer, ScoreAnswer, TextAnswer
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class ResponseCache:
         """Close the file; safe to call twice."""
         if self._base is not None:
             with contextlib.suppress(Exception):
-                self._base.close()
+                close(self._base)
             self._base = None
 
     def __enter__(self) -> ResponseCache:

@@ -332,6 +332,25 @@ def test_two_processes_write_at_a_time(tmp_path: Path) -> None:
             metered.score([ScoreRequest((Message("user", (f"{n}?",)),), (picture(1),), ("a", "b"))])
 
 
+def test_a_second_cache_of_one_process_keeps_the_locks_of_the_first(tmp_path: Path) -> None:
+    """Closing any handle of a file ends a process's POSIX locks on it. Another process then takes
+    itself for the last user and removes the log, into which the first cache still writes."""
+    path = tmp_path / "a.sqlite"
+    with opened(path) as first, opened(path):
+        metered = MeteredEngine(FakeVlm(), cache=first)
+        metered.score([ASKED])
+        come_and_go = (
+            "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT * FROM file')"
+        )
+        subprocess.run([sys.executable, "-c", come_and_go, str(path)], check=True)
+        assert path.with_name("a.sqlite-wal").exists()
+        metered.generate([WRITTEN])
+    with opened(path) as later:
+        again = MeteredEngine(FakeVlm(fail_after=0), cache=later)
+        again.score([ASKED])
+        again.generate([WRITTEN])
+
+
 def evaluations(words: Sequence[object]) -> int:
     result = call("search", *words)
     assert result.exit_code == 0, result.stderr
