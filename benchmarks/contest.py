@@ -25,12 +25,15 @@ from idealprompt_cli.evaluation.budget import Budget
 from idealprompt_cli.evaluation.context import open_context
 from idealprompt_cli.evaluation.evaluator import Evaluator
 from idealprompt_cli.evaluation.metered_engine import MeteredEngine
+from idealprompt_cli.evaluation.racing import Race
 from idealprompt_cli.priors import Beliefs, kind_of, load
 from idealprompt_cli.prompts.rendering import render
 from idealprompt_cli.search.policies import BestFirst, Policy, Puct
 from idealprompt_cli.search.tree_search import SearchSettings, search
+from idealprompt_cli.task.sampling import sensible_share
 
 from . import peers
+from .allocation import TopTwoRace
 from .memo import MemoEngine
 
 Record = dict[str, Any]
@@ -42,6 +45,8 @@ POLICIES: Mapping[str, Make] = {
     "hill-climbing": lambda seed: lambda _: peers.HillClimbing(seed),
     "beam": lambda seed: lambda _: peers.Beam(seed),
     "best-first": lambda _: BestFirst,
+    "thompson": lambda seed: lambda _: peers.Thompson(seed),
+    "top-two": lambda _: Puct,
     "puct": lambda _: Puct,
     "puct+priors": lambda _: Puct,
 }
@@ -132,7 +137,8 @@ def searched(
     budget: int,
     shuffled: bool = False,
 ) -> RunResult:
-    """One run of a policy inside the package's own search."""
+    """One run of a policy inside the package's own search, on the examples that suit the budget."""
+    task = sensible_share(task, seed, budget).task
     beliefs = Beliefs()
     if method == "puct+priors":
         beliefs = load(LEARNED).priors.beliefs(engine.info(), kind_of(task))
@@ -140,7 +146,8 @@ def searched(
         task, engine, metrics.get(task.metric), Budget(evaluations=budget), seed=seed
     )
     pool, policy = pool_for(seed, shuffled), POLICIES[method](seed)
-    return search(context, SearchSettings(pool, policy, beliefs))
+    race = TopTwoRace if method == "top-two" else Race
+    return search(context, SearchSettings(pool, policy, beliefs, race=race))
 
 
 def _search(

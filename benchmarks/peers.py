@@ -7,12 +7,13 @@ stronger than their originals, which score every candidate on all examples.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from idealprompt_cli.core.interfaces import Strategy
-from idealprompt_cli.search.policies import Move, Node, Tree
+from idealprompt_cli.search.policies import BestFirst, Move, Node, Tree
 
 
 def untried(node: Node, strategies: Sequence[Strategy]) -> list[Move]:
@@ -85,3 +86,49 @@ class Beam:
                 moves = untried(node, strategies)
                 self.queue += self.rng.sample(moves, min(self.moves, len(moves)))
         return [self.queue.pop(0)] if self.queue else []
+
+
+@dataclass
+class Thompson:
+    """Thompson sampling: a draw of what each strategy wins of what is missing, and of each prompt's
+    true merit; the move with the highest sum.
+
+    A strategy's share has a Beta posterior: `weight` uses at what is believed of it (as best first
+    has it), and what it has won. A prompt's merit is drawn about a mean that it inherits from its
+    parent with the weight of `inherited` examples (after MPO's prior-inherited bound, 2025).
+    """
+
+    seed: int
+    weight: float = 2.0
+    inherited: float = 8.0
+
+    def __post_init__(self) -> None:
+        self.rng = random.Random(f"thompson {self.seed}")
+        self.shares = BestFirst()
+
+    def choose(self, tree: Tree, strategies: Sequence[Strategy]) -> Sequence[Move]:
+        merits = {node.trial.id: self._merit(node) for node in tree.nodes}
+        best: tuple[float, Move] | None = None
+        for node in tree.nodes:
+            for place, strategy in enumerate(strategies):
+                if strategy.name in node.arms and not node.arms[strategy.name].open:
+                    continue
+                merit = merits[node.trial.id]
+                value = merit + self._share(tree, node, place, strategy) * (1.0 - merit)
+                if best is None or value > best[0]:
+                    best = (value, Move(node, strategy))
+        return [best[1]] if best else []
+
+    def _merit(self, node: Node) -> float:
+        seen = len(node.trial.evaluation.outcomes) if node.trial.evaluation else 1
+        before = node.parent.merit if node.parent else node.merit
+        total = seen + self.inherited
+        mean = (seen * node.merit + self.inherited * before) / total
+        spread = math.sqrt(max(0.01, mean * (1.0 - mean)) / total)
+        return min(1.0, max(0.0, self.rng.gauss(mean, spread)))
+
+    def _share(self, tree: Tree, node: Node, place: int, strategy: Strategy) -> float:
+        gains = tree.gains.get(strategy.name, {}).values()
+        mean = self.shares.share(tree, node, place, strategy.name)
+        weight = self.weight + len(gains)
+        return self.rng.betavariate(max(0.05, weight * mean), max(0.05, weight * (1.0 - mean)))

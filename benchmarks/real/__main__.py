@@ -10,7 +10,7 @@ from benchmarks import readme
 from benchmarks.compare import collect
 
 from . import __doc__ as about
-from . import checks, compare, lessons, report
+from . import checks, compare, demonstrations, lessons, report
 from .catalogue import TASKS
 from .sources import MissingData
 from .write import DATA, write_task
@@ -53,6 +53,8 @@ def main() -> int:
     checking = commands.add_parser("checks", help="verdicts, few examples, random labels")
     compare.add_arguments(checking)
     checking.add_argument("--parts", nargs="+", choices=checks.PARTS, default=list(checks.PARTS))
+    showing = commands.add_parser("demonstrations", help="training examples before the question")
+    compare.add_arguments(showing)
     widening = commands.add_parser("bf16", help="write a text model's weights in bfloat16")
     widening.add_argument("source", type=Path)
     widening.add_argument("out", type=Path)
@@ -71,6 +73,8 @@ def main() -> int:
         return lessons.learn(options)
     if options.command == "checks":
         return checks.check(options)
+    if options.command == "demonstrations":
+        return demonstrations.measure(options)
     if options.command == "bf16":
         from .bf16 import to_bf16  # needs the package gguf
 

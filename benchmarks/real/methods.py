@@ -34,11 +34,21 @@ from idealprompt_cli.prompts.serialisation import from_dict
 from idealprompt_cli.runs.alternating import alternate
 from idealprompt_cli.runs.run import reflection_settings
 from idealprompt_cli.search.tree_search import SearchSettings, search
+from idealprompt_cli.task.sampling import sensible_share
 
 EXPERT = Path(__file__).resolve().parent.parent / "expert" / "real"
-POOL = ("puct", "puct+priors", "search+reflect", "committee", "best-first", "beam", "random")
+POOL = (
+    "puct",
+    "puct+priors",
+    "search+reflect",
+    "weighted",
+    "committee",
+    "best-first",
+    "beam",
+    "random",
+)
 PEERS = ("gepa", "gepa+writer", "gepa+pool", "mipro")
-MEMBERS = 3
+MEMBERS = {"weighted": 1, "committee": 3}
 FIXED = ("seed", "expert", "majority", "probe", "nearest-mean")
 METHODS = (*FIXED, *POOL, *PEERS)
 BUDGETS = (100, 300, 800)
@@ -63,8 +73,8 @@ def compared(
         return _expert(engine, task, seed, budgets)
     if method == "search+reflect":
         return [_alternating(engine, task, seed, budget) for budget in budgets]
-    if method == "committee":
-        return [_committee(engine, task, seed, budget) for budget in budgets]
+    if method in MEMBERS:
+        return [_committee(method, engine, task, seed, budget) for budget in budgets]
     return contest(method, engine, task, seed, budgets, writer=writer)
 
 
@@ -111,7 +121,11 @@ def _alternating(engine: MemoEngine, task: Task, seed: int, budget: int) -> Reco
     def searched() -> list[Found]:
         with tempfile.TemporaryDirectory() as folder:
             context = open_context(
-                task, engine, metrics.get(task.metric), Budget(evaluations=budget), seed=seed
+                sensible_share(task, seed, budget).task,
+                engine,
+                metrics.get(task.metric),
+                Budget(evaluations=budget),
+                seed=seed,
             )
             settings = SearchSettings(strategies.select(None))
             result = alternate(context, settings, reflection_settings(Path(folder)))
@@ -122,21 +136,25 @@ def _alternating(engine: MemoEngine, task: Task, seed: int, budget: int) -> Reco
     return record
 
 
-def _committee(engine: MemoEngine, task: Task, seed: int, budget: int) -> Record:
-    """The search of `puct` with a committee of up to three prompts in the end; where none is as
-    good as the winner, the winner."""
+def _committee(method: str, engine: MemoEngine, task: Task, seed: int, budget: int) -> Record:
+    """The search of `puct` with a committee in the end; where none is as good as the winner, the
+    winner."""
 
     def searched() -> list[Found]:
         context = open_context(
-            task, engine, metrics.get(task.metric), Budget(evaluations=budget), seed=seed
+            sensible_share(task, seed, budget).task,
+            engine,
+            metrics.get(task.metric),
+            Budget(evaluations=budget),
+            seed=seed,
         )
-        result = search(context, SearchSettings(strategies.select(None), committee=MEMBERS))
+        result = search(context, SearchSettings(strategies.select(None), committee=MEMBERS[method]))
         made, value = result.committee, result.selection.winner.value
         asked: Asked = made.committee if made else result.winner
         value = made.selection.value if made else value
         return [Found(budget, result.cost.evaluations, asked, value, len(result.trials))]
 
-    [record] = finished("committee", engine, task, seed, searched)
+    [record] = finished(method, engine, task, seed, searched)
     return record
 
 
@@ -152,8 +170,9 @@ NAMES: Mapping[str, Any] = {
     "seed": "seed prompt", "expert": "expert prompt (by hand)", "majority": "majority vote",
     "probe": "linear probe", "nearest-mean": "nearest class mean", "puct": "ours (search)",
     "puct+priors": "search with priors of other tasks", "search+reflect": "search and reflection",
-    "committee": "committee of up to 3", "best-first": "best first",
-    "beam": "beam", "random": "random", "gepa": "GEPA, same model writes",
-    "gepa+writer": "GEPA, a 1.5B model writes",
+    "weighted": "one prompt, weighted words", "committee": "committee of up to 3",
+    "best-first": "best first", "thompson": "Thompson sampling",
+    "top-two": "examples by top-two sampling", "beam": "beam", "random": "random",
+    "gepa": "GEPA, same model writes", "gepa+writer": "GEPA, a 1.5B model writes",
     "gepa+pool": "GEPA, our pool", "mipro": "MIPROv2",
 }  # fmt: skip

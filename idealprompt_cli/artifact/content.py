@@ -142,7 +142,8 @@ class StoredCommittee:
     @property
     def price(self) -> str:
         """What an answer takes, as a clause."""
-        return f"{self.evaluations} evaluations and {self.tokens} prompt tokens an example"
+        asked = "1 evaluation" if self.evaluations == 1 else f"{self.evaluations} evaluations"
+        return f"{asked} and {self.tokens} prompt tokens an example"
 
     @property
     def committee(self) -> Committee:

@@ -51,8 +51,8 @@ CommitteeSize = Annotated[
         "--committee",
         metavar="K",
         show_default=False,
-        help=f"Let up to K prompts (2 to {MOST_MEMBERS}) answer together, for tasks with labels; "
-        "each answer then takes up to K evaluations.",
+        help=f"Let up to K prompts (1 to {MOST_MEMBERS}) answer together, for tasks with labels, "
+        "their answer words weighted; each answer then takes up to K evaluations.",
     ),
 ]
 PolicyName = Annotated[
@@ -140,12 +140,14 @@ def _run(
     """The run, and what the model had to do."""
     from ..runs.run import run_search
 
-    task = config.prepared(load(plan.task, run.metric, console), console.say)
-    folder = run_folder(run.run_dir, task.name, run.resume)
+    loaded = load(plan.task, run.metric, console)
+    folder = run_folder(run.run_dir, loaded.name, run.resume)
+    config = replace(config, run_dir=folder)
+    task = config.prepared(loaded, console.say)
     own = without_proposer_flags(flags, run.proposer)
     with (
         resumable(console.write, partial(resume_hint, folder)),
         opened(own, console.say, named=task.model) as model,
     ):
-        made = run_search(task, model, replace(config, run_dir=folder), console.observer())
+        made = run_search(task, model, config, console.observer())
         return made, work_of(model)

@@ -42,13 +42,20 @@ def beside_committee(result: RunResult) -> str:
     ""."""
     made = result.committee
     if made is None:
-        none = f" No committee of up to {result.most_members} prompts is as good as the winner"
-        return f"{none} on the training examples." if result.most_members else ""
+        if result.most_members == 1:
+            none = "One prompt with weighted answer words is not as good as the winner"
+        else:
+            none = f"No committee of up to {result.most_members} prompts is as good as the winner"
+        return f" {none} on the training examples." if result.most_members else ""
     scored, test, count = made.test or made.selection, made.comparison, len(made.committee.members)
     single = next((t.prompt_tokens for t in result.trials if t.prompt == result.winner), 0)
     gain = "a reliable gain" if test.reliable else "no reliable gain"
+    who = (
+        f"A committee of {count} prompts" if count > 1 else "One prompt with weighted answer words"
+    )
+    cost = f"{count} evaluations" if count > 1 else "1 evaluation"
     return (
-        f" A committee of {count} prompts scores {percent(scored)}, {gain} over the single winner "
-        f"(p = {p_text(test.p_value)}), for {count} evaluations and {made.tokens} prompt tokens an "
-        f"example instead of 1 and {single}."
+        f" {who} scores {percent(scored)}, {gain} over the single winner (p = "
+        f"{p_text(test.p_value)}), for {cost} and {made.tokens} prompt tokens an example instead "
+        f"of 1 and {single}."
     )

@@ -67,8 +67,8 @@ class RunConfig:
 
         if self.policy not in POLICIES:
             raise UsageError(f"--policy {self.policy}: choose {' or '.join(POLICIES)}")
-        if self.committee and not 2 <= self.committee <= MOST_MEMBERS:
-            raise UsageError(f"--committee {self.committee}: choose 2 to {MOST_MEMBERS}")
+        if self.committee and not 1 <= self.committee <= MOST_MEMBERS:
+            raise UsageError(f"--committee {self.committee}: choose 1 to {MOST_MEMBERS}")
         check_proposer(self.proposer)
         strategies.select(self.strategies)
         if self.budget:
@@ -92,7 +92,7 @@ class RunConfig:
         The same task again is returned as it is. Raises UsageError for a budget that does not
         cover the first prompt, before a model is opened, and TaskError for too small a task.
         """
-        from ..task.sampling import sensible_share, subsample
+        from ..task.sampling import subsample
 
         if self.committee and not task.labels:
             raise UsageError(
@@ -113,10 +113,7 @@ class RunConfig:
                 self.seed,
             )
         else:
-            share = sensible_share(task, self.seed)
-            task = share.task
-            if share.notice:
-                say(share.notice)
+            task = self._share(task, say)
         if task.validation and self.stages != "search":
             say(
                 f"Reflection does not use the {len(task.validation)} validation examples: it "
@@ -125,6 +122,25 @@ class RunConfig:
             task = replace(task, validation=())
         self._check_budget(task)
         return task
+
+    def _share(self, task: Task, say: Notice) -> Task:
+        """The examples that suit the budget, or those of the run that is resumed."""
+        from ..storage.journal import task_of
+        from ..task.sampling import same_share, sensible_share
+
+        kept = task_of(self.run_dir) if self.resume and self.run_dir else ""
+        if kept == task.fingerprint:
+            return task
+        if kept and (drawn := same_share(task, self.seed, kept)):
+            say(f"Using {len(drawn.train)} training examples, as the run that is resumed.")
+            return drawn
+        # Reflection tests its edits on the examples that did not inspire them, and needs them all.
+        small = self.budget and self.stages != "reflection"
+        evaluations = self.budget_for(task).evaluations if small else None
+        share = sensible_share(task, self.seed, evaluations)
+        if share.notice:
+            say(share.notice)
+        return share.task
 
     def _check_budget(self, task: Task) -> None:
         budget, needed = self.budget_for(task), len(task.selection)

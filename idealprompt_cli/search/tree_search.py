@@ -68,7 +68,7 @@ class SearchSettings:
     """How a search goes about it. `policy` makes the rule for moves from the beliefs of earlier
     runs; `proposer` makes the writer for strategies that need one, from the run's own engine;
     `prefer="short"` takes the cheapest prompt that is not clearly worse than the best; up to
-    `committee` prompts may answer together."""
+    `committee` prompts may answer together; `race` scores the drafts of a step."""
 
     strategies: Sequence[Strategy]
     policy: Callable[[Beliefs], Policy] = Puct
@@ -76,6 +76,7 @@ class SearchSettings:
     proposer: Callable[[Engine], Proposer | None] | None = None
     prefer: Prefer = "score"
     committee: int = 0
+    race: type[Race] = Race
 
 
 def search(context: RunContext, settings: SearchSettings) -> RunResult:
@@ -193,7 +194,7 @@ class TreeSearch:
         self.context.notify(Trying(what))
         best = self._outcomes(self.tree.best())
         candidates = [candidate for _, (_, candidate) in children]
-        contest = Race(
+        contest = self.settings.race(
             self.context.evaluator, candidates, best, self.examples, self.fold_of, self._rules()
         )
         finishes = zip(candidates, contest.run(), strict=True)

@@ -205,6 +205,16 @@ def read_records(run_dir: Path, say: Notice = _silent) -> list[Record]:
     return _read(run_dir / FILE_NAME, say)[0]
 
 
+def task_of(run_dir: Path) -> str:
+    """The fingerprint of the task that a run is of; "" where no journal says it."""
+    try:
+        first, _, _ = _read_bytes(run_dir / FILE_NAME).partition(b"\n")
+        header = from_line(first)
+    except (JournalError, UnknownRecord, ValueError):
+        return ""  # `resume` says what is wrong
+    return header.task if isinstance(header, Header) else ""
+
+
 def _short(text: str) -> str:
     return shorten(text, 60, placeholder=" ...")
 

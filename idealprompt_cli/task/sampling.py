@@ -16,6 +16,9 @@ One = TypeVar("One")
 LARGEST_TRAIN, LARGEST_TEST = 96, 400
 """Number of examples that a search takes from a larger table by default."""
 PER_LABEL = 4
+PROMPTS, FEWEST = 4, 16
+"""A small budget uses so few training examples that it scores at least `PROMPTS` prompts on all of
+them, but not fewer examples than `FEWEST`."""
 
 
 @dataclass(frozen=True)
@@ -46,18 +49,37 @@ def subsample(task: Task, train: int = 0, test: int = 0, seed: int = 0) -> Task:
     return replace(chosen, fingerprint=lot(seed, name)[:16])
 
 
-def sensible_share(task: Task, seed: int = 0) -> Share:
-    """The task itself, or of a large one as many examples as a search can use well."""
-    train = min(len(task.train), max(LARGEST_TRAIN, PER_LABEL * len(task.labels)))
-    test = min(len(task.test), max(LARGEST_TEST, PER_LABEL * len(task.labels)))
+def sensible_share(task: Task, seed: int = 0, evaluations: int | None = None) -> Share:
+    """The task itself, or of a large one as many examples as a search can use well; fewer training
+    examples still where a budget of `evaluations` would score hardly a prompt on them."""
+    each = PER_LABEL * len(task.labels)
+    train = min(len(task.train), max(LARGEST_TRAIN, each))
+    test = min(len(task.test), max(LARGEST_TEST, each))
+    few = "" if evaluations is None else f" a budget of {evaluations} evaluations is small;"
+    if evaluations is not None:
+        bearable = max(FEWEST, each, evaluations // PROMPTS)
+        few = few if bearable < train else ""
+        train = min(train, bearable)
     if (train, test) == (len(task.train), len(task.test)):
         return Share(task, "")
     notice = (
         f"Using {train} of {len(task.train)} training and {test} of {len(task.test)} held-out "
-        f"examples (--train N and --test M choose other numbers, --train {len(task.train)} takes "
-        "all)."
+        f"examples ({few.lstrip()}{' ' if few else ''}--train N and --test M choose other numbers, "
+        f"--train {len(task.train)} takes all)."
     )
     return Share(subsample(task, train, test, seed), notice)
+
+
+def same_share(task: Task, seed: int, fingerprint: str) -> Task | None:
+    """The share of the task that has this fingerprint, as an earlier run with another budget drew
+    it; None where none has."""
+    test = len(sensible_share(task, seed).task.test)
+    least = max(1, len(task.labels))
+    for train in range(least, min(len(task.train), LARGEST_TRAIN) + 1):
+        drawn = subsample(task, train, test, seed)
+        if drawn.fingerprint == fingerprint:
+            return drawn
+    return None
 
 
 def _check_enough(task: Task, train: int, test: int) -> None:

@@ -14,6 +14,7 @@ from idealprompt_cli import artifact, metrics, strategies
 from idealprompt_cli.artifact import StoredCommittee, StoredMember
 from idealprompt_cli.core.committee import MOST_MEMBERS
 from idealprompt_cli.core.errors import ArtifactError, UsageError
+from idealprompt_cli.core.events import Announced, Event
 from idealprompt_cli.core.results import CommitteeResult, RunResult
 from idealprompt_cli.core.task import Task
 from idealprompt_cli.evaluation.budget import Budget
@@ -75,6 +76,38 @@ def test_it_costs_nothing_and_changes_nothing_else() -> None:
     assert [trial.prompt for trial in result.trials] == [trial.prompt for trial in plain.trials]
     assert plain.committee is None
     assert "committee" not in plain.verdict
+
+
+def test_a_committee_of_one_weighs_the_words_of_one_prompt() -> None:
+    task = graded_task()
+    _, result = searched(task, 1, budget=100)
+    made = committee_of(read_out(task, result))
+    assert len(made.committee.members) == 1
+    assert artifact.from_run(result).committee is not None
+    assert " One prompt with weighted answer words scores " in result.verdict
+    _, none = searched(task, 1, budget=300)
+    assert "One prompt with weighted answer words is not as good as the winner" in none.verdict
+    assert " for 1 evaluation and " in result.verdict
+
+
+def test_a_search_without_one_names_what_weighted_words_would_score(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[str] = []
+
+    class Listener:
+        def notify(self, event: Event) -> None:
+            if isinstance(event, Announced):
+                said.append(event.text)
+
+    task = graded_task()
+    context = replace(context_for(task, 100), observer=Listener())
+    settings = SearchSettings(strategies.select(None, task.answer))
+    search(context, settings)
+    quiet = [line for line in said if "--committee 1" in line]
+    monkeypatch.setattr("idealprompt_cli.fitting.committee.CLEARLY", -1.0)
+    search(replace(context_for(task, 100), observer=Listener()), settings)
+    assert [line for line in said if "--committee 1" in line] != quiet
 
 
 def test_every_training_example_is_scored_once(found: RunResult) -> None:
@@ -179,9 +212,9 @@ def test_other_exports_refuse_it(name: str, found: RunResult) -> None:
 # --- options --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [1, MOST_MEMBERS + 1])
+@pytest.mark.parametrize("size", [-1, MOST_MEMBERS + 1])
 def test_sizes_that_are_refused(size: int) -> None:
-    with pytest.raises(UsageError, match=f"--committee {size}: choose 2 to 5"):
+    with pytest.raises(UsageError, match=f"--committee {size}: choose 1 to 5"):
         RunConfig(committee=size).check()
 
 

@@ -9,7 +9,7 @@ import pytest
 from idealprompt_cli.core.errors import TaskError
 from idealprompt_cli.core.task import Task
 from idealprompt_cli.task import load_task
-from idealprompt_cli.task.sampling import sensible_share, shares, subsample
+from idealprompt_cli.task.sampling import same_share, sensible_share, shares, subsample
 
 from ..conftest import MakePicture, call
 
@@ -139,6 +139,18 @@ def test_a_large_task_is_cut_to_a_share_that_is_stated(tmp_path: Path) -> None:
     small = many(tmp_path, 100)
     assert sensible_share(small).task is small
     assert sensible_share(small).notice == ""
+
+
+def test_a_small_budget_uses_fewer_examples_and_says_so(tmp_path: Path) -> None:
+    task = many(tmp_path, 200)  # 120 training examples of three labels
+    share = sensible_share(task, 0, 200)
+    assert len(share.task.train) == 50
+    assert share.notice.startswith("Using 50 of 120 training and 80 of 80 held-out examples (a bud")
+    assert sensible_share(share.task, 0, 200).task is share.task
+    assert len(sensible_share(task, 0, 20).task.train) == 16
+    assert len(sensible_share(task, 0, 400).task.train) == 96
+    assert same_share(task, 0, share.task.fingerprint) == share.task
+    assert same_share(task, 1, share.task.fingerprint) is None
 
 
 @pytest.mark.parametrize(
