@@ -18,7 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("task",),
     ("engines",),
     ("evaluation",),
-    ("fitting",),
+    ("fitting", "synthesis"),
     ("strategies", "proposers", "priors"),
     ("search",),
     ("reflection",),

@@ -28,6 +28,14 @@ from .compare import (
     write_jsonl,
 )
 from .models import ModelFlags
+from .regression import (
+    Regression,
+    RegressionPairs,
+    measure,
+    read_regression,
+    regression_alone,
+    system_of,
+)
 from .shared_options import FormatName, Json, Talk, format_name, grouped
 
 if TYPE_CHECKING:
@@ -43,12 +51,21 @@ Examples:
   idealprompt eval prompt.yaml my_task
   idealprompt eval prompt.yaml my_task --min-score 0.8 --json
   idealprompt eval prompt.yaml my_task --against baseline --against other.yaml
+  idealprompt eval prompt.yaml --regression corpus.jsonl
   idealprompt eval prompt.yaml my_task --jsonl - -q | jq 'select(.score < 1)'
   idealprompt search my_task -o - | idealprompt eval - my_task"""
 
 Source = Annotated[str, typer.Argument(metavar="PROMPT|-", help="A YAML artifact, or - for stdin.")]
 Folder = Annotated[
     Path, typer.Argument(metavar="TASK", help="A folder with a task.yaml and examples.")
+]
+OptionalFolder = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="TASK",
+        help="A folder with a task.yaml and examples; not needed with --regression.",
+        show_default=False,
+    ),
 ]
 Part = Annotated[Split, typer.Option("--split", help="Which split of the task.")]
 Use = Annotated[Which, typer.Option("--use", help="Which prompt of the artifact.")]
@@ -70,7 +87,7 @@ MetricName = Annotated[
 @grouped
 def evaluate(
     prompt: Source,
-    task: Folder,
+    task: OptionalFolder = None,
     split: Part = "test",
     use: Use = "recommended",
     min_score: MinScore = None,
@@ -78,13 +95,18 @@ def evaluate(
     against: Against = None,
     worst: Worst = 5,
     jsonl: Jsonl = "",
+    regression: Regression = None,
     *,
     flags: ModelFlags,
     json: Json = False,
     format: FormatName = "",  # noqa: A002 - the option's own name
     talk: Talk,
 ) -> None:
-    """Measure a prompt on a task, by default on the held-out examples."""
+    """Measure a prompt on a task, by default on the held-out examples.
+
+    With --regression also, or without TASK only, how far the prompt moves the model's answers to
+    the unrelated questions of a corpus.
+    """
     from ..artifact import read_artifact
     from ..ui import formats
     from ..ui.console import Console, screen_of
@@ -92,11 +114,16 @@ def evaluate(
     shown = formats.get(format_name(json, format))
     check_jsonl(jsonl, json)
     console = Console(talk.level)
+    if task is None:
+        regression_alone(prompt, use, regression, flags, json, console)
+        return
     folder = load(task, metric, console)  # before a slow pipe is waited for
     artifact = read_artifact(prompt)
     check_labels(artifact, folder)
     prompts = others(against or (), artifact, folder)
-    report = replace(_report(artifact, folder, split, use, flags, console, prompts), worst=worst)
+    pairs = read_regression(regression)
+    report = _report(artifact, folder, split, use, flags, console, prompts, pairs)
+    report = replace(report, worst=worst)
     stream = sys.stderr if jsonl == "-" else sys.stdout
     typer.echo(shown.evaluation(report, screen_of(stream)), err=jsonl == "-")
     write_jsonl(jsonl, report)
@@ -133,6 +160,7 @@ def _report(
     flags: ModelFlags,
     console: Console,
     prompts: Sequence[Other] = (),
+    regression: RegressionPairs | None = None,
 ) -> EvalReport:
     from .. import metrics
     from ..evaluation.evaluator import Evaluator
@@ -154,9 +182,11 @@ def _report(
             evaluator.engine.on_answers = add
             evaluation = evaluator.evaluate(asked, examples)
             against = compared_prompts(evaluator, evaluation, prompts, examples)
+        system = system_of(asked, artifact.labels, console.say) if regression else ""
+        moved = measure(engine, regression, system, console) if regression else None
         info = engine.info()
     recorded = _recorded(artifact, task, info, split, named)
-    return EvalReport(task, info, split, named, evaluation, recorded, against)
+    return EvalReport(task, info, split, named, evaluation, recorded, against, drift=moved)
 
 
 def choose_prompt(artifact: Artifact, which: Which) -> tuple[str, Asked]:

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from . import doctor, evaluate, export, init, predict, priors, reflect, report, search
+from . import doctor, evaluate, export, init, predict, priors, reflect, report, search, synth
 from .shell import Command, Shell, asks_for_json, fail, output_failed, silence
 
 EPILOG = """\b
@@ -65,6 +65,12 @@ app.command("reflect", epilog=reflect.EPILOG, cls=Command)(reflect.reflect)
 app.command("predict", epilog=predict.EPILOG, cls=Command)(predict.predict)
 app.command("report", epilog=report.EPILOG, cls=Command)(report.report)
 app.command("export", epilog=export.EPILOG, cls=Command)(export.export)
+app.command(
+    "synth",
+    short_help="Let a model write a corpus of its own answers.",
+    epilog=synth.EPILOG,
+    cls=Command,
+)(synth.synth)
 app.command("init", epilog=init.EPILOG, cls=Command)(init.init)
 app.command(
     "doctor",

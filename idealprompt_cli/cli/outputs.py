@@ -16,6 +16,7 @@ from ..storage.cache_file import MAGIC
 _SCHEMA = re.compile(rb"^(schema:|# An adapted prompt, written by idealprompt)", re.MULTILINE)
 _PRIORS = b'"schema": "idealprompt-priors"'
 _JOURNAL = b'{"kind": "header"'
+CORPUS = b'{"kind": "header", "corpus": '
 GENERATOR = b'<meta name="generator" content="idealprompt">'
 
 
@@ -40,6 +41,11 @@ def is_answers(head: bytes) -> bool:
 def is_rows(head: bytes) -> bool:
     """Lines of `eval --jsonl`."""
     return head.startswith(b'{"id": ')
+
+
+def is_corpus(head: bytes) -> bool:
+    """Lines of `synth`, of which the first may be cut off."""
+    return head.startswith(CORPUS)
 
 
 def is_text(head: bytes) -> bool:

@@ -12,6 +12,7 @@
     ├── JournalError          1   a run directory that cannot be used
     │   └── StorageError      1   the disk refused a write in the middle of a run
     ├── PriorsError           1   a priors file that cannot be read or merged
+    ├── CorpusError           1   a corpus that cannot be read, or was made with other settings
     ├── ThresholdNotMet       3   `eval --min-score` was not reached
     └── Interrupted         130   stopped by the user; state is kept
 
@@ -76,6 +77,10 @@ class StorageError(JournalError):
 
 
 class PriorsError(IdealPromptError):
+    pass
+
+
+class CorpusError(IdealPromptError):
     pass
 
 

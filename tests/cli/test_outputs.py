@@ -11,6 +11,7 @@ from idealprompt_cli.ui.report.svg import _marked
 from ..conftest import SCRIPT, call
 
 FOREIGN = (b"# notes\n", b"\x89PNG\r\n\x1a\n\0\0", b"SQLite format 3\0" + b"x" * 90)
+SYNTH = str(Path(SCRIPT).with_name("synth.yaml"))
 COMMANDS = {
     "search": ("search", "task", "-m", SCRIPT, "--budget", "60", "-o", "out", "-q"),
     "reflect": ("reflect", "prompt.yaml", "task", "-m", SCRIPT, "--budget", "60", "-o", "out"),
@@ -19,6 +20,7 @@ COMMANDS = {
     "report": ("report", "prompt.yaml", "-o", "out"),
     "report --text": ("report", "prompt.yaml", "--text", "-o", "out"),
     "export": ("export", "prompt.yaml", "--to", "text", "-o", "out"),
+    "synth": ("synth", "-m", SYNTH, "--branch", "2", "-o", "out", "-q"),
     "priors": ("priors", "export", "out"),
 }
 

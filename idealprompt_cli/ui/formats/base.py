@@ -10,6 +10,7 @@ from ...artifact import Artifact
 from ...core.requests import ModelInfo
 from ...core.results import Comparison, Evaluation
 from ...core.task import Split, Task
+from ...synthesis.drift import DriftReport
 
 Work = Mapping[str, float]
 
@@ -35,7 +36,7 @@ class ComparedPrompt:
 class EvalReport:
     """One prompt of an artifact on one split of a task. `recorded` is the artifact's value for
     the same prompt and split, where it was made on the same task and model; `worst` is how many
-    wrong answers are listed."""
+    wrong answers are listed; `drift` is what the prompt does to unrelated answers."""
 
     task: Task
     model: ModelInfo
@@ -45,6 +46,7 @@ class EvalReport:
     recorded: float | None = None
     against: tuple[ComparedPrompt, ...] = ()
     worst: int = 0
+    drift: DriftReport | None = None
 
 
 class Format(Protocol):

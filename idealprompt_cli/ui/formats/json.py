@@ -8,6 +8,7 @@ from ...artifact import Artifact, to_data
 from ...core.results import Evaluation
 from ...io.terminal import json_text
 from ...storage.predictions import confusion, data_of, per_field, per_label, per_option, worst
+from ..drift import drift_data
 from .base import ComparedPrompt, EvalReport, Screen, Work
 
 
@@ -52,6 +53,7 @@ class JsonFormat:
                     "seconds": round(evaluation.cost.seconds, 3),
                 },
                 "per_example": _per_example(evaluation),
+                **({"regression": drift_data(report.drift)} if report.drift else {}),
             }
         )
 

@@ -17,6 +17,7 @@ from ...core.results import Cost, Evaluation
 from ...io.terminal import printable, printable_values
 from ...prompts.readability import readability
 from ...prompts.rendering import calibration_text, readable
+from ..drift import drift_lines
 from ..members import member_lines
 from .base import EvalReport, Screen, Work
 from .detail import say, show_comparisons, show_parts, show_worst
@@ -96,6 +97,8 @@ class TableFormat:
         show_comparisons(console, report)
         show_worst(console, report)
         say(console, f"Cost: {_cost(evaluation.cost)}, {_each(evaluation)}")
+        for line in drift_lines(report.drift) if report.drift else ():
+            say(console, line)
         return _finish(console)
 
 
