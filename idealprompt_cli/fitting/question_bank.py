@@ -16,7 +16,7 @@ from ..core.interfaces import Evidence
 from ..core.task import Example
 from ..prompts.questions import prompt_of
 from .answer_rules import separation
-from .questions import questions_for
+from .questions import questions_for, usual_answers
 from .verbalisers import held_out_share
 from .word_sources import Source, answer_words, known_questions, short_forms
 
@@ -134,8 +134,9 @@ class Bank:
             return self.sources[question]
         best = sorted(self.answers, key=lambda one: -self.ranked[one])
         others = [self.answers[one] for one in best]
-        words = answer_words(own := self.answers[question], self.evidence, others=others)
-        return Source(question, words, len(set(words) & {*own.values()}))
+        own, usual = self.answers[question], usual_answers(question)
+        words = answer_words(own, self.evidence, others=others, usual=usual)
+        return Source(question, words, len(set(words) & {*own.values(), *usual}))
 
 
 def _survivors(questions: int) -> int:

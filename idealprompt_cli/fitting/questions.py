@@ -9,7 +9,7 @@ or Moondream have seen it; all were written without sight of any one model's tra
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..core.task import Example, pictured
 from ..prompts.questions import form
@@ -117,6 +117,37 @@ TEXT_FORMS: tuple[str, ...] = (
     "category",
 )
 
+# What people usually answer to a question about such an attribute. A small model answers with few
+# of these words by itself, but what it makes of the others distinguishes images too, and they are
+# the words in which a person would say the label.
+USUAL: Mapping[str, tuple[str, ...]] = {
+    "type": (
+        *("clothing", "footwear", "accessory", "furniture", "electronics", "food", "tool", "toy"),
+        *("vehicle", "animal", "plant", "building", "person", "document", "fabric", "cell"),
+    ),
+    "condition": (
+        *("good", "bad", "new", "used", "worn", "damaged", "broken", "defective", "faulty"),
+        *("clean", "dirty", "fine", "poor", "normal", "perfect"),
+    ),
+    "color": (
+        *("black", "white", "grey", "red", "blue", "green", "yellow", "orange", "brown"),
+        *("pink", "purple", "beige", "silver", "gold"),
+    ),
+    "material": (
+        *("cotton", "leather", "wool", "metal", "plastic", "wood", "glass", "paper", "rubber"),
+        *("stone", "ceramic"),
+    ),
+    "use": ("casual", "formal", "sports", "party", "travel", "home", "work", "outdoor"),
+    "made for": ("men", "women", "boys", "girls", "children", "unisex"),
+    "pattern": ("plain", "striped", "checked", "dotted", "floral", "printed"),
+    "style": ("casual", "formal", "sporty", "modern", "classic", "simple"),
+    "shape": ("round", "square", "rectangular", "long", "flat", "irregular"),
+    "defect": ("none", "crack", "scratch", "hole", "stain", "dent", "spot", "line"),
+    "background": ("white", "black", "grey", "plain", "bright", "dark"),
+}
+# How questions name these attributes, where it is not by the same word.
+_ASKED_AS = {"use": "used for", "made for": "product for"}
+
 # Forms and questions that take turns at the beginning come in groups of so many.
 GROUP = 4
 
@@ -142,6 +173,18 @@ def questions_for(examples: Iterable[Example], asked: str = "") -> tuple[str, ..
     nouns = [noun for noun in _NOUN.findall(asked) if noun not in _NOT_THINGS]
     own = [pattern.format(noun=noun) for noun in nouns[:1] for pattern in _OWN_WORDS]
     return (*own, *_in_turn(list(map(form, FORMS)), QUESTIONS))
+
+
+def usual_answers(question: str) -> tuple[str, ...]:
+    """What people usually answer to a wording of `questions_for`; () where nothing is usual."""
+    line = question.rpartition("\n")[2].rstrip(":?").casefold()
+    if line in USUAL:
+        return USUAL[line]
+    if line.split(" ")[0] in ("is", "are", "do"):
+        return ()  # yes or no
+    padded = f" {line} "
+    named = (name for name in USUAL if f" {_ASKED_AS.get(name, name)} " in padded)
+    return USUAL.get(next(named, ""), ())
 
 
 def _in_turn(first: Sequence[str], second: Sequence[str]) -> tuple[str, ...]:

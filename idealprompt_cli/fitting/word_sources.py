@@ -48,7 +48,7 @@ COMMON = 0.8
 class Source:
     """A question with the words to look for in its answer, or an attribute that the descriptions
     speak of, or neither: then all words of the descriptions. The first `answered` of the words are
-    what the question was answered with."""
+    what the question was or usually is answered with."""
 
     question: str = ""
     words: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ class Source:
 
     @property
     def foreign(self) -> frozenset[str]:
-        """Words that the question was not answered with."""
+        """Words that are no answer to the question."""
         return frozenset(self.words[self.answered :]) - {"yes", "no", "Yes", "No"}
 
     @property
@@ -161,10 +161,11 @@ def answer_words(
     evidence: Evidence,
     limit: int = MAX_WORDS,
     others: Sequence[Mapping[str, str]] = (),
+    usual: Sequence[str] = (),
 ) -> tuple[str, ...]:
-    """Words to score as answers: those given, by frequency (with the other half of yes/no), then
-    words of the model's descriptions, or where there are none the answers to other questions.
-    Labels are not looked at, so the list is the same for every fold."""
+    """Words to score as answers: those given, by frequency (with the other half of yes/no), the
+    `usual` ones, then words of the model's descriptions, or where there are none the answers to
+    other questions. Labels are not looked at, so the list is the same for every fold."""
     counts = Counter(answer for answer in short_forms(answers).values() if answer)
     words = sorted(counts, key=lambda word: (not _WORDED.fullmatch(word), -counts[word], word))
     for yes, no in (("yes", "no"), ("Yes", "No")):
@@ -174,7 +175,7 @@ def answer_words(
         more = evidence.vocabulary(limit)
     else:
         more = [word for one in others for word in one.values() if _WORDED.fullmatch(word)]
-    return tuple(dict.fromkeys((*words, *more)))[:limit]
+    return tuple(dict.fromkeys((*words, *usual, *more)))[:limit]
 
 
 # --- descriptions ---------------------------------------------------------------------------------

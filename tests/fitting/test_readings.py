@@ -12,6 +12,7 @@ from idealprompt_cli.fitting.questions import (
     TEXT_FORMS,
     TEXT_QUESTIONS,
     questions_for,
+    usual_answers,
 )
 from idealprompt_cli.fitting.text_contrast import features
 from idealprompt_cli.fitting.verbalisers import fit_reading, fit_verbalisers, likelihood
@@ -96,3 +97,12 @@ def test_questions_take_up_the_noun_of_the_task() -> None:
     assert set(questions_for(texts, "Grade this letter.")) == {
         *map(form, TEXT_FORMS), *TEXT_QUESTIONS
     }  # fmt: skip
+
+
+def test_usual_answers_are_those_to_the_attribute() -> None:
+    assert "accessory" in usual_answers(form("type"))
+    assert usual_answers("What is the object used for?") == usual_answers(form("use"))
+    assert usual_answers("Who is the product for?")[:2] == ("men", "women")
+    assert usual_answers(form("color and item")) == usual_answers("What color is the object?")
+    for question in ("Are the objects the same color?", form("item"), "What is the topic?"):
+        assert usual_answers(question) == ()
