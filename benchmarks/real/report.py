@@ -26,9 +26,11 @@ PLOT = HERE / "plots" / "real.png"
 OURS = "puct"
 PAIRS = (
     (OURS, "seed"), (OURS, "expert"), (OURS, "probe"), (OURS, "majority"),
-    ("committee", OURS), ("committee", "probe"), ("committee", "expert"),
-    ("puct+priors", OURS), ("search+reflect", OURS), (OURS, "best-first"), (OURS, "beam"),
-    (OURS, "random"), (OURS, "gepa"), (OURS, "gepa+pool"), (OURS, "mipro"),
+    ("weighted", OURS), ("weighted", "probe"), ("weighted", "expert"),
+    ("committee", OURS), ("committee", "probe"), ("committee", "expert"), ("committee", "weighted"),
+    ("puct+priors", OURS), ("search+reflect", OURS), (OURS, "best-first"), (OURS, "thompson"),
+    (OURS, "top-two"), (OURS, "beam"), (OURS, "random"), (OURS, "gepa"), (OURS, "gepa+writer"),
+    (OURS, "gepa+pool"), (OURS, "mipro"),
 )  # fmt: skip
 
 
@@ -60,8 +62,8 @@ def figures(runs: Sequence[Run]) -> str:
     where the interval lies above the seed prompt's."""
     largest = budgets_of(runs)[-1]
     head = (
-        "task", "examples", "seed prompt", "ours, 300 evaluations", "ours, 800", "committee, 300",
-        "expert by hand", "linear probe",
+        "task", "examples", "seed prompt", "ours, 300 evaluations", "ours, 800",
+        "weighted words, 300", "expert by hand", "linear probe",
     )  # fmt: skip
     rows = []
     for name in tasks_of(runs):
@@ -77,7 +79,7 @@ def figures(runs: Sequence[Run]) -> str:
             reach = wilson(value * task.test, task.test)
             text = f"{percent(value, 0)} % [{percent(reach.low, 0)}, {percent(reach.high, 0)}]"
             cells.append(f"**{text}**" if reach.low > ceiling else text)
-        for method, budget in (("committee", 300), ("expert", largest), ("probe", largest)):
+        for method, budget in (("weighted", 300), ("expert", largest), ("probe", largest)):
             value = mean_at(runs, method, budget, name)
             cells.append("" if math.isnan(value) else f"{percent(value, 0)} %")
         rows.append(cells)
