@@ -36,6 +36,8 @@ from idealprompt_cli.runs.run import reflection_settings
 from idealprompt_cli.search.tree_search import SearchSettings, search
 from idealprompt_cli.task.sampling import sensible_share
 
+from . import ablation
+
 EXPERT = Path(__file__).resolve().parent.parent / "expert" / "real"
 POOL = (
     "puct",
@@ -50,7 +52,7 @@ POOL = (
 PEERS = ("gepa", "gepa+writer", "gepa+pool", "mipro")
 MEMBERS = {"weighted": 1, "committee": 3}
 FIXED = ("seed", "expert", "majority", "probe", "nearest-mean")
-METHODS = (*FIXED, *POOL, *PEERS)
+METHODS = (*FIXED, *POOL, *PEERS, *ablation.PARTS)
 BUDGETS = (100, 300, 800)
 # (engine, examples) -> (examples, width)
 Embed = Callable[[Sequence[Example]], np.ndarray]
@@ -73,6 +75,8 @@ def compared(
         return _expert(engine, task, seed, budgets)
     if method == "search+reflect":
         return [_alternating(engine, task, seed, budget) for budget in budgets]
+    if method in ablation.PARTS:
+        return ablation.ablated(method, engine, task, seed, budgets)
     if method in MEMBERS:
         return [_committee(method, engine, task, seed, budget) for budget in budgets]
     return contest(method, engine, task, seed, budgets, writer=writer)
@@ -175,4 +179,5 @@ NAMES: Mapping[str, Any] = {
     "top-two": "examples by top-two sampling", "beam": "beam", "random": "random",
     "gepa": "GEPA, same model writes", "gepa+writer": "GEPA, a 1.5B model writes",
     "gepa+pool": "GEPA, our pool", "mipro": "MIPROv2",
+    **{part: f"ours with {part}" for part in ablation.PARTS},
 }  # fmt: skip

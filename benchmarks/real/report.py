@@ -17,6 +17,7 @@ from benchmarks.ranking import Run, compared, curves
 from idealprompt_cli.evaluation.statistics import wilson
 
 from . import checks
+from .ablation import PARTS
 from .catalogue import TASKS
 from .methods import METHODS, NAMES
 
@@ -30,7 +31,7 @@ PAIRS = (
     ("committee", OURS), ("committee", "probe"), ("committee", "expert"), ("committee", "weighted"),
     ("puct+priors", OURS), ("search+reflect", OURS), (OURS, "best-first"), (OURS, "thompson"),
     (OURS, "top-two"), (OURS, "beam"), (OURS, "random"), (OURS, "gepa"), (OURS, "gepa+writer"),
-    (OURS, "gepa+pool"), (OURS, "mipro"),
+    (OURS, "gepa+pool"), (OURS, "mipro"), *((OURS, part) for part in PARTS),
 )  # fmt: skip
 
 
