@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from .core.committee import Asked
-from .core.errors import ArtifactError, TaskError
+from .core.errors import TaskError
 from .core.prompt import Prompt
 from .core.task import Example, Split, Task
 
@@ -241,12 +241,15 @@ def convert(artifact: Artifact, to: str, *, use: Which = "recommended") -> str:
     return exports.rendered(exports.get(to), artifact, artifact.asked(use))
 
 
-def save(artifact: Artifact, target: Place) -> None:
-    """Write an artifact as YAML."""
+def save(artifact: Artifact, target: Place, *, force: bool = False) -> None:
+    """Write an artifact as YAML. Raises `ArtifactError` where another file is there, unless
+    `force`."""
     from .artifact import dump
-    from .io.files import write_text
+    from .storage.written_files import Target, is_artifact
 
-    write_text(Path(target), dump(artifact), ArtifactError)
+    fix = "name another file, or pass force=True to replace it"
+    file = Target(str(target), "a prompt that search wrote", is_artifact, force, fix)
+    file.write(dump(artifact))
 
 
 def _asked(source: Artifact | Prompt, use: Which) -> Asked:

@@ -72,13 +72,15 @@ def warm_up(commands: Sequence[Sequence[str]], folder: Path, env: Mapping[str, s
 @dataclass(frozen=True)
 class Done:
     """What became of a command. `code` is negative for a signal, None where it had to be killed;
-    `peak` is the resident set in bytes, `seconds` the wall time."""
+    `peak` is the resident set in bytes, `seconds` the wall time, `processor` the processor time in
+    seconds, user and system, with that of its own child processes."""
 
     words: tuple[str, ...]
     code: int | None
     stdout: str
     stderr: str
     seconds: float
+    processor: float
     peak: int
 
     def fault(self, most_bytes: int = 2 * GIB) -> str:
@@ -107,22 +109,22 @@ def run(
     kill_after: float = math.inf,
 ) -> Done:
     """Run `idealprompt WORDS` with `folder` as working directory. It is given up after `seconds`
-    (in proportion more where more processes are ready than there are processors), and killed on
-    purpose after `kill_after` (the code is -9 then). `before` runs in the child."""
+    (see `_Clock`), and killed on purpose after `kill_after` (the code is -9 then). `before` runs in
+    the child."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         start = time.monotonic()
         child = os.fork()
         if child == 0:
             files = (out.fileno(), err.fileno())
             _child(words, folder, env or {}, files, address_space, before)
-        share = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-        code, peak = _wait(child, start + seconds * share, start + kill_after)
+        code, usage = _wait(child, _Clock(child, start, seconds), start + kill_after)
         took = time.monotonic() - start
         texts = []
         for file in (out, err):
             file.seek(0)
             texts.append(file.read(1 << 20).decode("utf-8", "replace"))
-    return Done(tuple(words), code, texts[0], texts[1], took, peak)
+    spent = usage.ru_utime + usage.ru_stime
+    return Done(tuple(words), code, texts[0], texts[1], took, spent, usage.ru_maxrss * 1024)
 
 
 def _child(
@@ -165,17 +167,38 @@ def _child(
         os._exit(code)
 
 
-def _wait(child: int, end: float, kill_at: float) -> tuple[int | None, int]:
-    """Exit code (None: killed at `end`) and peak resident set of a child."""
+@dataclass(frozen=True)
+class _Clock:
+    """When a child has had its time: after `seconds` of wall time, less those in which it was ready
+    to run and another process had its processor (Linux counts them; elsewhere none are)."""
+
+    child: int
+    start: float
+    seconds: float
+
+    def over(self) -> bool:
+        passed = time.monotonic() - self.start
+        return passed >= self.seconds and passed - self._starved() >= self.seconds
+
+    def _starved(self) -> float:
+        try:
+            text = Path(f"/proc/{self.child}/schedstat").read_text()
+        except OSError:
+            return 0.0
+        return int(text.split()[1]) / 1e9
+
+
+def _wait(child: int, clock: _Clock, kill_at: float) -> tuple[int | None, resource.struct_rusage]:
+    """Exit code (None: killed when its time was over) and what a child used."""
     killed = False
-    while time.monotonic() < end:
+    while not clock.over():
         if not killed and time.monotonic() >= kill_at:
             os.kill(child, signal.SIGKILL)
             killed = True
         found, status, usage = os.wait4(child, os.WNOHANG)
         if found:
-            return os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024
+            return os.waitstatus_to_exitcode(status), usage
         time.sleep(0.002)
     os.kill(child, signal.SIGKILL)
     _, _, usage = os.wait4(child, 0)
-    return None, usage.ru_maxrss * 1024
+    return None, usage

@@ -7,7 +7,7 @@ import hashlib
 import random
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,18 +56,38 @@ def _digests(root: Path) -> dict[str, str]:
     }
 
 
+@dataclass(frozen=True)
+class Slow:
+    """How long a case took: wall time and processor time, in seconds."""
+
+    target: str
+    number: int
+    seconds: float
+    processor: float
+
+
+def slowest(cases: Iterable[Slow], count: int = 10) -> list[Slow]:
+    """The cases that took the most wall time, the slowest first."""
+    return sorted(cases, key=lambda case: -case.seconds)[:count]
+
+
 @dataclass
 class Inputs:
-    """Cases by target, faults, and the worst of time (seconds) and memory (bytes)."""
+    """Cases by target, faults, the slowest cases, the most processor time of one case (seconds) and
+    the most memory (bytes)."""
 
     asked: Counter[str] = field(default_factory=Counter)
     faults: list[Fault] = field(default_factory=list)
-    seconds: float = 0.0
+    slow: list[Slow] = field(default_factory=list)
+    processor: float = 0.0
     peak: int = 0
 
     def add(self, target: str, number: int, done: Done, fault: str) -> None:
         self.asked[target] += 1
-        self.seconds, self.peak = max(self.seconds, done.seconds), max(self.peak, done.peak)
+        taken = Slow(target, number, round(done.seconds, 2), round(done.processor, 2))
+        self.slow = slowest([*self.slow, taken])
+        self.processor = max(self.processor, taken.processor)
+        self.peak = max(self.peak, done.peak)
         if fault:
             self.faults.append(Fault(target, number, fault, done.words, done.stderr[-600:]))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .command import Done
-from .inputs import Fault, Inputs
+from .inputs import Fault, Inputs, Slow, slowest
 from .kills import Kills
 
 
@@ -25,7 +25,8 @@ class Record:
     asked: Counter[str] = field(default_factory=Counter)
     cases: list[Fault] = field(default_factory=list)
     fixed: int = 0
-    seconds: float = 0.0
+    slow: list[Slow] = field(default_factory=list)
+    processor: float = 0.0
     peak: int = 0
 
     @property
@@ -35,6 +36,10 @@ class Record:
     @property
     def inputs(self) -> int:
         return self.asked.total()
+
+    @property
+    def seconds(self) -> float:
+        return max((case.seconds for case in self.slow), default=0.0)
 
     @property
     def faults(self) -> int:
@@ -61,14 +66,17 @@ class Record:
     def add_inputs(self, found: Inputs) -> None:
         self.asked += found.asked
         self.cases += found.faults
-        self.seconds, self.peak = max(self.seconds, found.seconds), max(self.peak, found.peak)
+        self.slow = slowest([*self.slow, *found.slow])
+        self.processor = max(self.processor, found.processor)
+        self.peak = max(self.peak, found.peak)
 
     def summary(self) -> str:
         kinds = dict(Counter(case.fault for case in self.cases))
         return (
             f"{self.kills} kills: {len(self.lost)} lost, {len(self.paid_twice)} paid twice; "
             f"{self.inputs} inputs: {len(self.cases)} faults {kinds}, slowest "
-            f"{self.seconds:.1f} s, at most {self.peak / 2**20:.0f} MiB"
+            f"{self.seconds:.1f} s, at most {self.processor:.1f} s of processor time and "
+            f"{self.peak / 2**20:.0f} MiB"
         )
 
     def write(self, path: Path, seed: int) -> None:
@@ -86,7 +94,9 @@ class Record:
                 "by target": dict(self.asked),
                 "faults": [asdict(case) for case in self.cases],
                 "faults fixed during the campaign": self.fixed,
-                "slowest seconds": round(self.seconds, 2),
+                "slowest seconds": self.seconds,
+                "most processor seconds": self.processor,
+                "slowest": [asdict(case) for case in self.slow],
                 "peak MiB": round(self.peak / 2**20),
             },
         }
@@ -109,6 +119,7 @@ class Record:
             Counter(asked["by target"]),
             [Fault(**{**case, "words": tuple(case["words"])}) for case in asked["faults"]],
             asked["faults fixed during the campaign"],
-            asked["slowest seconds"],
+            [Slow(**case) for case in asked["slowest"]],
+            asked["most processor seconds"],
             asked["peak MiB"] << 20,
         )

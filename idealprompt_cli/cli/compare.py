@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,9 +14,8 @@ from ..core.errors import ArtifactError, UsageError
 from ..core.prompt import Prompt
 from ..core.results import Evaluation
 from ..core.task import Example
-from ..io.files import write_text
 from ..io.terminal import json_text
-from .outputs import check_target, is_rows
+from ..storage.written_files import Target, is_rows
 
 if TYPE_CHECKING:
     from ..artifact import Artifact
@@ -107,20 +105,22 @@ def compared_prompts(
     return tuple(found)
 
 
-def check_jsonl(place: str, json_wanted: bool) -> None:
-    """Raise `UsageError` if two outputs go to stdout."""
+def rows_target(place: str, json_wanted: bool, force: bool) -> Target:
+    """Where --jsonl writes. Raises `UsageError` if two outputs go to stdout."""
     if place == "-" and json_wanted:
         raise UsageError("--json and --jsonl - both write to stdout: write one of them to a file")
-    check_target(place, is_rows, "a file that eval --jsonl wrote")
+    target = Target(place, "a file that eval --jsonl wrote", is_rows, force)
+    target.check()
+    return target
 
 
-def write_jsonl(place: str, report: EvalReport) -> None:
+def write_jsonl(target: Target, report: EvalReport) -> None:
     """One line per example, with what the other prompts answered."""
     lines = [json_text(line) for line in _lines(report)]
-    if place == "-":
+    if target.name == "-":
         sys.stdout.write("".join(f"{line}\n" for line in lines))
-    elif place:
-        write_text(Path(place), "".join(f"{line}\n" for line in lines), ArtifactError)
+    elif target.is_file:
+        target.write("".join(f"{line}\n" for line in lines))
 
 
 def _lines(report: EvalReport) -> list[dict[str, Any]]:

@@ -21,10 +21,10 @@ from .compare import (
     Jsonl,
     Other,
     Worst,
-    check_jsonl,
     check_labels,
     compared_prompts,
     others,
+    rows_target,
     write_jsonl,
 )
 from .models import ModelFlags
@@ -36,7 +36,7 @@ from .regression import (
     regression_alone,
     system_of,
 )
-from .shared_options import FormatName, Json, Talk, format_name, grouped
+from .shared_options import Force, FormatName, Json, Talk, format_name, grouped
 
 if TYPE_CHECKING:
     from ..artifact import Artifact
@@ -96,6 +96,7 @@ def evaluate(
     worst: Worst = 5,
     jsonl: Jsonl = "",
     regression: Regression = None,
+    force: Force = False,
     *,
     flags: ModelFlags,
     json: Json = False,
@@ -112,7 +113,7 @@ def evaluate(
     from ..ui.console import Console, screen_of
 
     shown = formats.get(format_name(json, format))
-    check_jsonl(jsonl, json)
+    rows = rows_target(jsonl, json, force)
     console = Console(talk.level)
     if task is None:
         regression_alone(prompt, use, regression, flags, json, console)
@@ -126,7 +127,7 @@ def evaluate(
     report = replace(report, worst=worst)
     stream = sys.stderr if jsonl == "-" else sys.stdout
     typer.echo(shown.evaluation(report, screen_of(stream)), err=jsonl == "-")
-    write_jsonl(jsonl, report)
+    write_jsonl(rows, report)
     value = report.evaluation.value
     if min_score is not None and value < min_score:
         raise ThresholdNotMet(

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..core.errors import ArtifactError
 from ..core.prompt import Prompt
-from ..io.files import write_text
 from ..io.terminal import json_text, printable
+from ..storage.written_files import Target
 from . import completion
 from .evaluate import Source, Use, choose_prompt, tell_of_prompt
-from .outputs import check_target, is_text
-from .shared_options import Debug, Json, Quiet, level_of
+from .shared_options import Debug, Force, Json, Quiet, level_of
 
 EPILOG = """\b
 Examples:
@@ -39,6 +36,7 @@ def export(
     to: To,
     output: Output = "-",
     use: Use = "recommended",
+    force: Force = False,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -49,8 +47,9 @@ def export(
     from ..ui.console import Console
 
     del debug
-    target = exports.get(to)
-    check_target(output, is_text, "an export")
+    form = exports.get(to)
+    target = Target(output, "an export as it was written", None, force)
+    target.check()
     artifact = read_artifact(prompt)
     console = Console(level_of(quiet, False))
     tell_of_prompt(artifact, use, console)
@@ -60,12 +59,12 @@ def export(
             "Note: this prompt shifts the labels' probabilities (`calibration`), which no other "
             "tool does: answers near a tie may differ from eval's."
         )
-    text = exports.rendered(target, artifact, chosen)
-    written = [] if output == "-" else [output]
-    for name in written:
-        write_text(Path(name), text + "\n", ArtifactError)
+    text = exports.rendered(form, artifact, chosen)
+    written = [target.name] if target.is_file else []
+    if target.is_file:
+        target.write(text + "\n")
     if json:
-        data = {"format": target.name, "prompt": named, "content": text, "written": written}
+        data = {"format": form.name, "prompt": named, "content": text, "written": written}
         typer.echo(json_text(data, indent=2))
     elif not written:
         typer.echo(printable(text) if sys.stdout.isatty() else text)

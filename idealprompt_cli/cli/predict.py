@@ -21,10 +21,10 @@ from ..core.task import Example
 from ..io.files import append_text
 from ..io.terminal import json_text
 from ..runs.models import named_by, opened, warn_if_other_model
+from ..storage.written_files import MOVE, Target, is_answers
 from .evaluate import Source, Use, check_stdin_once, choose_prompt, tell_of_prompt
 from .inputs import Input, answered, batches, fields_of, given, key_of, parse_fields
 from .models import ModelFlags
-from .outputs import check_target, is_answers
 from .shared_options import Talk, grouped
 from .watched_folder import Watch
 
@@ -147,7 +147,7 @@ def predict(
         raise UsageError("--json prints one object at the end: leave out --watch and -o")
     target = "" if output == "-" else output
     if target:
-        check_target(target, is_answers, "a file of answers")
+        Target(target, "a file of predict's answers", is_answers, fix=MOVE).check()
     console = Console(talk.level)
     artifact = read_artifact(prompt)
     if watch is not None and artifact.task.images != 1:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..core.errors import PriorsError, UsageError
-from ..io.files import check_writable, write_text
 from ..io.terminal import json_text, printable
-from .shared_options import Json
+from ..storage.written_files import Target as OutputTarget
+from ..storage.written_files import is_priors
+from .shared_options import Force, Json
 from .shell import Command, Shell
 
 if TYPE_CHECKING:
@@ -99,14 +100,14 @@ def _rows(total: Any) -> list[dict[str, Any]]:
 
 
 @app.command("export", epilog=EXPORT_EPILOG, cls=Command)
-def export(target: Target, json: Json = False) -> None:
+def export(target: Target, force: Force = False, json: Json = False) -> None:
     """Write your priors to a file.
 
     It has names of strategies, kinds of tasks and numbers only.
     """
     from ..priors import default_path, load
 
-    _write(target, load(default_path()).priors, json)
+    _write(target, load(default_path()).priors, json, force)
 
 
 @app.command("import", epilog=IMPORT_EPILOG, cls=Command)
@@ -127,7 +128,7 @@ def import_(given: Given, json: Json = False) -> None:
 
 
 @app.command("merge", epilog=MERGE_EPILOG, cls=Command)
-def merge(files: Several, output: Output = "-", json: Json = False) -> None:
+def merge(files: Several, output: Output = "-", force: Force = False, json: Json = False) -> None:
     """Join priors files into one.
 
     Your own priors stay as they are.
@@ -137,7 +138,7 @@ def merge(files: Several, output: Output = "-", json: Json = False) -> None:
     joined = Priors()
     for path in files:
         joined = joined.merged(_existing(path).priors)
-    _write(output, joined, json)
+    _write(output, joined, json, force)
 
 
 @app.command("reset", epilog=RESET_EPILOG, cls=Command)
@@ -173,9 +174,9 @@ def _show_json(file: Path | str, count: int, written: list[str]) -> None:
     typer.echo(json_text({"file": str(file), "count": count, "written": written}))
 
 
-def _write(target: str, priors: Priors, json: bool) -> None:
+def _write(target: str, priors: Priors, json: bool, force: bool) -> None:
     """The priors as a file of their own, to a path or stdout."""
-    from ..priors import dump, fresh, load
+    from ..priors import dump, fresh
 
     text = dump(fresh(priors))
     if target == "-":
@@ -183,8 +184,8 @@ def _write(target: str, priors: Priors, json: bool) -> None:
             raise UsageError("--json and - both write to stdout: write the priors to a file")
         typer.echo(text, nl=False)
         return
-    check_writable(Path(target), PriorsError)
-    load(Path(target))  # what is there and is no priors file is not written over
-    write_text(Path(target), text, PriorsError)
+    file = OutputTarget(target, "a file of priors", is_priors, force, error=PriorsError)
+    file.check()
+    file.write(text)
     if json:
         _show_json(target, _count(priors), [target])

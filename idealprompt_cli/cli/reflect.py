@@ -32,7 +32,7 @@ from .run_options import (
     Output,
     RunFlags,
     budget_option,
-    check_output,
+    checked_target,
     deliver,
     resume_hint,
     show_report_hint,
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from ..core.task import Task
     from ..reflection import Diagnosis, Start
     from ..runs.run import Run
+    from ..storage.written_files import Target
     from ..ui.console import Console
     from ..ui.formats.base import Work
 
@@ -111,27 +112,30 @@ def reflect(
     from ..ui.console import Console
 
     shown = format_name(json, format)
-    _check(plan, run, flags, output, shown)
+    target = _checked(plan, run, flags, output, shown)
     console = Console(talk.level)
     try:
         made = _run(plan, run, flags, console, shown)
     finally:
         console.close()
     if made is not None:
-        _deliver(*made, output, "events" if plan.events else shown, talk.quiet)
+        _deliver(*made, target, "events" if plan.events else shown, talk.quiet)
         if made[0].kept is not None:
             show_report_hint(made[0].kept, console)
 
 
-def _check(plan: Plan, run: RunFlags, flags: ModelFlags, output: str, shown: str) -> None:
+def _checked(plan: Plan, run: RunFlags, flags: ModelFlags, output: str, shown: str) -> Target:
+    """Where the YAML goes. Raises `UsageError` for options that exclude each other."""
     if plan.events and shown == "json":
         raise UsageError("--events prints JSON Lines and --json one object: give one of them")
     if plan.interactive and plan.prompt == "-":
         raise UsageError("--interactive reads stdin, and so does the prompt -: name a file")
     if plan.dry_run and (plan.interactive or run.resume or output):
         raise UsageError("--dry-run writes nothing: drop -o, --resume and --interactive")
-    check_output(output, "--events" if plan.events else "--json" if shown == "json" else "")
+    machine_readable = "--events" if plan.events else "--json" if shown == "json" else ""
+    target = checked_target(output, machine_readable, run.force)
     run.config("reflection", plan.budget, 0, flags).check()
+    return target
 
 
 def _run(
@@ -201,18 +205,18 @@ def _print_event(kind: str, data: Mapping[str, Any]) -> None:
     typer.echo(json_text({"event": kind, **data}))
 
 
-def _deliver(made: Run, work: Work, output: str, shown: str, quiet: bool) -> None:
+def _deliver(made: Run, work: Work, target: Target, shown: str, quiet: bool) -> None:
     """The YAML to where it was asked for; the summary (or the last event) beside it, but none on
     stderr if quiet."""
     from ..artifact import to_data
 
-    written = deliver(made, output)
+    written = deliver(made, target)
     if shown == "events":
         account = {"work": work} if work else {}
         files = [written] if written else []
         _print_event("result", {**to_data(made.artifact), "written": files, **account})
         return
-    show_summary(made, work, output, written, shown, quiet)
+    show_summary(made, work, target.name, written, shown, quiet)
 
 
 # --- --dry-run ------------------------------------------------------------------------------------

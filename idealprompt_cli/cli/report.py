@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..core.errors import ArtifactError, UsageError
-from ..io.files import check_writable, write_bytes, write_text
 from ..io.terminal import json_text
 from ..runs.folder import last_run
-from .outputs import check_target, is_drawing, is_page, is_text
-from .shared_options import Debug, Json, Quiet, level_of
+from ..storage.written_files import Target, is_drawing, is_page
+from .shared_options import Debug, Force, Json, Quiet, level_of
 
 if TYPE_CHECKING:
     from ..ui.report import Report
@@ -54,6 +53,7 @@ def report(
     text: AsText = False,
     png: Png = None,
     no_images: NoImages = False,
+    force: Force = False,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -67,7 +67,7 @@ def report(
     from ..ui.console import Console, screen_of
 
     del debug
-    _check(text, output, json, png)
+    target = _checked(text, output, json, png, force)
     console = Console(level_of(quiet, False))
     if not run:
         run = str(last_run())
@@ -75,14 +75,14 @@ def report(
     found = pages.gather(run)
     if no_images:
         found = pages.without_examples(found)
-    written = [] if png is None else _draw(found, png)
+    written = [] if png is None else _draw(found, png, force)
     page = ""
     if text:
         page = pages.text(found, screen_of(sys.stdout).width)
     elif output:
         page = pages.html(found, images=not no_images)
-    if output not in ("", "-"):
-        write_text(Path(output), page + "\n", ArtifactError)
+    if target.is_file:
+        target.write(page + "\n")
         written.append(output)
     for name in written:
         console.say(f"Written to {name}")
@@ -94,21 +94,22 @@ def report(
         console.say("Note: this is the artifact alone; the run's folder has the tree and examples.")
 
 
-def _check(text: bool, output: str, json: bool, png: Path | None) -> None:
-    """Raises `UsageError` where nothing is asked for or two things would go to stdout."""
+def _checked(text: bool, output: str, json: bool, png: Path | None, force: bool) -> Target:
+    """Where the page goes. Raises `UsageError` where nothing is asked for or two things would go to
+    stdout."""
     if not (text or output or json or png):
         raise UsageError(
             "name a file for the page (-o report.html), or use --text, --json or --png"
         )
     if json and (text or output == "-"):
         raise UsageError("--json writes to stdout alone: leave out --text and -o -")
-    if text:
-        check_target(output, is_text, "a report as text")
-    else:
-        check_target(output, is_page, "a page that report wrote")
+    page = Target(output, "a page that report wrote", is_page, force)
+    target = Target(output, "a report as it was written", None, force) if text else page
+    target.check()
+    return target
 
 
-def _draw(found: Report, folder: Path) -> list[str]:
+def _draw(found: Report, folder: Path, force: bool) -> list[str]:
     """Write the drawings, for which a run's folder is needed; their names."""
     from ..ui.report import drawings
 
@@ -119,9 +120,12 @@ def _draw(found: Report, folder: Path) -> list[str]:
         raise ArtifactError(
             f"{found.source}: has no tree to draw, it is the artifact alone: name the run's folder"
         )
-    for name in drawn:
-        if folder.is_dir():
-            check_writable(folder / name, ArtifactError, is_drawing, "a drawing of report")
-    for name, data in drawn.items():
-        write_bytes(folder / name, data, ArtifactError)
-    return [str(folder / name) for name in drawn]
+    targets = {
+        Target(str(folder / name), "a drawing of report", is_drawing, force): data
+        for name, data in drawn.items()
+    }
+    for target in targets if folder.is_dir() else ():
+        target.check()
+    for target, data in targets.items():
+        target.write(data)
+    return [target.name for target in targets]

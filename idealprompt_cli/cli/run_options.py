@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..core.errors import ArtifactError, UsageError
-from ..io.files import write_text
 from ..runs.config import RunConfig, Stages
 from ..runs.folder import JOURNAL
+from ..storage.written_files import Target, is_artifact
 from .evaluate import MetricName
 from .models import ModelFlags
-from .outputs import check_target, is_artifact
+from .shared_options import Force
 
 if TYPE_CHECKING:
     from ..runs.run import Run
@@ -81,6 +81,7 @@ class RunFlags:
     no_cache: NoCache = False
     run_dir: RunDir = None
     resume: Resume = False
+    force: Force = False
 
     def config(self, stages: Stages, budget: str, seed: int, model: ModelFlags) -> RunConfig:
         """The run that these options ask for, without its folder."""
@@ -109,15 +110,16 @@ def budget_option(default: str) -> Any:
     )
 
 
-def check_output(output: str, machine_readable: str) -> None:
-    """Raise an error, before anything slow, where `-o` cannot be written. `machine_readable` is the
-    option that takes stdout for itself, "" for none."""
+def checked_target(output: str, machine_readable: str, force: bool) -> Target:
+    """Where the YAML goes. Raises, before anything slow, where it cannot be written.
+    `machine_readable` is the option that takes stdout for itself, "" for none."""
     if machine_readable and output == "-":
         raise UsageError(
             f"{machine_readable} and -o - both write to stdout: write the YAML to a file"
         )
-    if output not in ("", "-"):
-        check_target(output, is_artifact, "a prompt that search wrote")
+    target = Target(output, "a prompt that search wrote", is_artifact, force)
+    target.check()
+    return target
 
 
 def show_summary(made: Run, work: Work, output: str, written: str, shown: str, quiet: bool) -> None:
@@ -132,19 +134,19 @@ def show_summary(made: Run, work: Work, output: str, written: str, shown: str, q
     typer.echo(text, err=output == "-")
 
 
-def deliver(made: Run, output: str) -> str:
+def deliver(made: Run, target: Target) -> str:
     """Write the YAML to where -o says, and return the file that has it (by default the run's own).
     Raises `ArtifactError`, which says that nothing is lost."""
     from ..artifact import dump
 
-    if output == "-":
+    if target.name == "-":
         typer.echo(dump(made.artifact), nl=False)
-    elif output:
+    elif target.is_file:
         try:
-            write_text(Path(output), dump(made.artifact), ArtifactError)
+            target.write(dump(made.artifact))
         except ArtifactError as error:
             raise ArtifactError(f"{error}; the result is in {made.kept}") from None
-        return output
+        return target.name
     return str(made.kept or "")
 
 

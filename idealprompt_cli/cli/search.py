@@ -21,7 +21,7 @@ from .run_options import (
     Output,
     RunFlags,
     budget_option,
-    check_output,
+    checked_target,
     deliver,
     resume_hint,
     show_report_hint,
@@ -109,7 +109,7 @@ def search(
     from ..ui.console import Console
 
     shown = format_name(json, format)
-    check_output(output, "--json" if shown == "json" else "")
+    target = checked_target(output, "--json" if shown == "json" else "", run.force)
     config = config_of(plan, run, flags)
     config.check()
     console = Console(talk.level)
@@ -117,7 +117,8 @@ def search(
         made, work = _run(plan, run, config, flags, console)
     finally:
         console.close()
-    show_summary(made, work, output, deliver(made, output), shown, talk.quiet)
+    written = deliver(made, target)
+    show_summary(made, work, output, written, shown, talk.quiet)
     if made.kept is not None:
         show_report_hint(made.kept, console)
 

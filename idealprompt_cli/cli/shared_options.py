@@ -28,6 +28,7 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="A line for every
 Debug = Annotated[
     bool, typer.Option("--debug", callback=_remember_debug, help="Show tracebacks of errors.")
 ]
+Force = Annotated[bool, typer.Option("--force", help="Replace the output file, whatever it is.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 FormatName = Annotated[
     str,

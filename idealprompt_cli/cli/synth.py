@@ -14,9 +14,9 @@ from ..core.errors import CorpusError, ModelError, UsageError
 from ..io.files import read_text
 from ..io.terminal import json_text
 from ..runs.models import opened
+from ..storage.written_files import MOVE, Target, is_corpus
 from .interrupts import resumable
 from .models import ModelFlags
-from .outputs import check_target, is_corpus
 from .run_options import budget_option
 from .shared_options import Json, Talk, grouped
 
@@ -105,7 +105,7 @@ def synth(
 
     if json and output == "-":
         raise UsageError("--json and -o - both write to stdout: write the corpus to a file")
-    check_target(output, is_corpus, "a corpus that synth wrote", CorpusError)
+    Target(output, "a corpus that synth wrote", is_corpus, fix=MOVE, error=CorpusError).check()
     budget = Budget.parse(plan.budget) if plan.budget else Budget()
     topics = read_topics(plan.topics) if plan.topics else ()
     console = Console(talk.level)

@@ -10,11 +10,13 @@ import contextlib
 import errno
 import io
 import os
+import secrets
 import select
+import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,9 +30,6 @@ TEMPORARY = ".idealprompt-new-"
 """Prefix of the names of files that are being written; nobody else's files are named so."""
 PRIVATE = 0o600
 """Mode of files that hold examples, answers or prompts of a run."""
-
-Recognise = Callable[[bytes], bool]
-"""Whether the first bytes of a file are those of a file of ours."""
 
 
 def read_text(path: Path, error: type[IdealPromptError], limit: int = MAX_BYTES) -> str:
@@ -226,27 +225,66 @@ def _temporary(folder: Path) -> tuple[BinaryIO, Path]:
     """A new file that is locked while it is written, so that nobody takes it for a leftover."""
     while True:
         handle, name = tempfile.mkstemp(prefix=TEMPORARY, dir=folder)
-        with contextlib.suppress(OSError):  # a file system without locks
-            try_lock(handle)
-        if Path(name).exists():  # else removed as a leftover before it was locked
+        if _held(handle, Path(name)):
             return os.fdopen(handle, "wb"), Path(name)
         os.close(handle)
 
 
+def _held(handle: int, path: Path) -> bool:
+    """Lock what was just made; False where it was removed as a leftover before."""
+    with contextlib.suppress(OSError):  # a file system without locks
+        if not try_lock(handle):
+            return False
+    return path.exists()
+
+
+@contextlib.contextmanager
+def temporary_folder(parent: Path) -> Iterator[Path]:
+    """A new folder that is locked while it is filled, and removed at the end where it is still
+    there: what is in it is renamed into place before. Raises OSError."""
+    path, handle = _locked_folder(parent)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        if handle >= 0:
+            os.close(handle)
+
+
+def _locked_folder(parent: Path) -> tuple[Path, int]:
+    while True:
+        path = parent / f"{TEMPORARY}{secrets.token_hex(6)}"
+        path.mkdir()
+        try:
+            handle = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            continue  # removed as a leftover
+        except OSError:  # folders cannot be opened on Windows
+            return path, -1
+        if _held(handle, path):
+            return path, handle
+        os.close(handle)
+
+
 def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files of processes that were killed while they wrote into a folder."""
+    """Remove the temporary files and folders of processes that were killed while they wrote into a
+    folder."""
     with contextlib.suppress(OSError):
         for entry in os.scandir(folder):
-            if entry.name.startswith(TEMPORARY) and entry.is_file(follow_symlinks=False):
-                _remove_if_unlocked(Path(entry.path))
+            if not entry.name.startswith(TEMPORARY):
+                continue
+            if entry.is_file(follow_symlinks=False):
+                _remove_if_unlocked(Path(entry.path), os.O_RDWR, os.unlink)
+            elif entry.is_dir(follow_symlinks=False):
+                _remove_if_unlocked(Path(entry.path), os.O_RDONLY, shutil.rmtree)
 
 
-def _remove_if_unlocked(path: Path) -> None:
+def _remove_if_unlocked(path: Path, how: int, remove: Callable[[Path], object]) -> None:
     with contextlib.suppress(OSError):
-        handle = os.open(path, os.O_RDWR)
+        handle = os.open(path, how)
         try:
             if try_lock(handle):
-                path.unlink(missing_ok=True)
+                remove(path)
         finally:
             os.close(handle)
 
@@ -262,11 +300,8 @@ def _mode(target: Path, wanted: int | None) -> int:
     return 0o666 & ~mask
 
 
-def check_writable(
-    path: Path, error: type[IdealPromptError], ours: Recognise | None = None, what: str = ""
-) -> None:
-    """Raise now what `write_text` would raise after hours of work, as far as can be known; also
-    for a file that is there and is not `ours`, so no `what`."""
+def check_writable(path: Path, error: type[IdealPromptError]) -> None:
+    """Raise now what `write_text` would raise after hours of work, as far as can be known."""
     try:
         folder = path.resolve().parent
         if path.is_dir():
@@ -277,21 +312,6 @@ def check_writable(
             raise error(
                 f"{path}: may not be written: change the permissions, or name another place"
             )
-        if ours is not None:
-            check_ours(path, error, ours, what)
     except (OSError, RuntimeError, ValueError) as problem:
         why = reason(problem) if isinstance(problem, OSError) else str(problem)
         raise error(f"{path}: cannot be written ({why}): name another place") from None
-
-
-def check_ours(path: Path, error: type[IdealPromptError], ours: Recognise, what: str) -> None:
-    """Raise for a file with content that is not one of ours: it is never replaced."""
-    if not is_regular(path):
-        return
-    with open_file(path) as file:
-        head = file.read(1 << 16)
-    if head and not ours(head):
-        raise error(
-            f"{path}: is there already and is not {what}, so it is not overwritten: name another "
-            "file, or move it away"
-        )

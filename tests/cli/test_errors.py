@@ -224,9 +224,9 @@ def test_which_model_an_artifact_names(folder: Path, monkeypatch: pytest.MonkeyP
 def test_nothing_is_lost_where_the_output_cannot_be_written(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from idealprompt_cli.cli import outputs
+    from idealprompt_cli.storage import written_files
 
-    monkeypatch.setattr(outputs, "check_writable", lambda *_: Path("late").rmdir())
+    monkeypatch.setattr(written_files, "check_writable", lambda *_: Path("late").rmdir())
     Path("late").mkdir()
     result = call("search", folder, "-m", SCRIPT, "-o", "late/p.yaml", "--run-dir", "run", "-q")
     assert result.exit_code == 1

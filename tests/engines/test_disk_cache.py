@@ -52,6 +52,16 @@ def test_store_keeps_and_checks(tmp_path: Path) -> None:
         assert not file.exists(), "a damaged entry is thrown away"
 
 
+def test_a_foreign_file_stays_where_an_entry_would_be(tmp_path: Path) -> None:
+    cache = DiskCache(tmp_path, 10_000)
+    place = tmp_path / "entries" / "kind-model" / "name.bin"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"somebody's own")
+    cache.put("kind", "model", "name", np.zeros(8, np.uint8), 1, 2)
+    assert cache.get("kind", "model", "name") is None
+    assert place.read_bytes() == b"somebody's own"
+
+
 def test_store_is_bounded(tmp_path: Path) -> None:
     size = embedding(0).nbytes + 60
     store = pictures(tmp_path, 10 * size)

@@ -20,6 +20,7 @@ from idealprompt_cli.io.files import (
     is_regular,
     open_file,
     read_text,
+    temporary_folder,
     write_text,
 )
 
@@ -137,14 +138,17 @@ def test_leftovers_of_a_killed_writer_are_removed_and_nothing_else(tmp_path: Pat
     assert path.read_text() == "old"
     (left,) = tmp_path.glob(f"{TEMPORARY}*")
     (tmp_path / ".new-foreign").write_text("somebody's")
-    (tmp_path / f"{TEMPORARY}folder").mkdir()
-    write_text(path, "new", ArtifactError)
-    assert not left.exists()
-    assert sorted(one.name for one in tmp_path.iterdir()) == [
-        f"{TEMPORARY}folder",
-        ".new-foreign",
-        "a.yaml",
-    ]
+    with temporary_folder(tmp_path) as used:
+        (tmp_path / f"{TEMPORARY}folder" / "inner").mkdir(parents=True)
+        (tmp_path / f"{TEMPORARY}link").symlink_to(tmp_path)
+        write_text(path, "new", ArtifactError)
+        assert not left.exists()
+        assert sorted(one.name for one in tmp_path.iterdir()) == [
+            used.name,
+            f"{TEMPORARY}link",
+            ".new-foreign",
+            "a.yaml",
+        ]
 
 
 def test_a_file_size_limit_leaves_the_old_file(tmp_path: Path) -> None:

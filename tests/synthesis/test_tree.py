@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from idealprompt_cli.cli.outputs import CORPUS
+from idealprompt_cli.storage.written_files import CORPUS
 from idealprompt_cli.core.errors import CorpusError
 from idealprompt_cli.core.prompt import FieldText
 from idealprompt_cli.core.requests import GenerateRequest

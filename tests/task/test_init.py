@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,6 +23,7 @@ def fill(folder: Path, names: list[str], make_picture: MakePicture) -> Path:
     return folder
 
 
+ROOT = Path(__file__).parents[2]
 CLASS_FOLDERS = [f"{label}/{n}.png" for label in ("K7", "M2") for n in range(5)]
 
 
@@ -205,3 +209,69 @@ def test_what_cannot_be_used_leaves_nothing_behind(
     (tmp_path / "mine").mkdir()
     assert call("init", tmp_path / "mine", "--from", source / "l.csv").exit_code == 1
     assert list((tmp_path / "mine").iterdir()) == [], "a folder that was there stays"
+
+
+INITS = {
+    "a new folder": ("task", "--from", "photos"),
+    "an empty folder": ("empty", "--from", "photos"),
+    "where they are": ("photos",),
+    "a new folder in a new one": ("a/b/task", "--from", "photos", "--copy"),
+}
+
+
+@pytest.mark.parametrize("words", INITS.values(), ids=INITS)
+def test_of_two_at_once_one_makes_the_whole_task(
+    tmp_path: Path, make_picture: MakePicture, words: tuple[str, ...]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    fill(tmp_path / "photos", CLASS_FOLDERS, make_picture)
+    command = [sys.executable, "-m", "idealprompt_cli", "init", *words, "-q"]
+    codes = []
+    for _ in range(3):
+        started = [
+            subprocess.Popen(
+                command,
+                cwd=tmp_path,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(3)
+        ]
+        ended = [(one.communicate()[1], one.returncode) for one in started]
+        codes.append(sorted(returncode for _, returncode in ended))
+        for said, returncode in ended:
+            assert returncode == 0 or said.count("\n") == 1, said
+            assert returncode == 0 or "is there already and is not overwritten" in said
+    assert codes == [[0, 1, 1], [1, 1, 1], [1, 1, 1]]
+    assert len(load_task(tmp_path / words[0]).train) == 6
+    assert not list(tmp_path.rglob(".idealprompt-new-*"))
+
+
+@pytest.mark.parametrize("words", INITS.values(), ids=INITS)
+@pytest.mark.parametrize("call_", ["os.symlink", "os.fsync", "pathlib.Path.replace"])
+def test_a_killed_one_leaves_nothing_half_written(
+    tmp_path: Path, make_picture: MakePicture, words: tuple[str, ...], call_: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    fill(tmp_path / "photos", CLASS_FOLDERS, make_picture)
+    code = (
+        "import os, pathlib, sys; from idealprompt_cli.cli.main import main\n"
+        f"{call_} = lambda *_, **__: os.kill(os.getpid(), 9)\n"
+        "main()"
+    )
+    for program, wanted in ((("-c", code), (-9, 0)), (("-m", "idealprompt_cli"), (0, 1))):
+        done = subprocess.run(
+            [sys.executable, *program, "init", *words, "-q"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode in wanted, done.stderr
+        if done.returncode == -9:
+            assert not (tmp_path / words[0] / "task.yaml").exists()
+    assert len(load_task(tmp_path / words[0]).train) == 6
+    assert not list(tmp_path.rglob(".idealprompt-new-*"))

@@ -7,13 +7,14 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...core.errors import TaskError
-from ...io.files import reason, write_text
+from ...io.files import reason, remove_leftovers, temporary_folder, write_text
+from ...io.locks import wait_for_lock
 from ..metadata import SPLIT_KEY
 from ..settings import FILE
 from .options import READY, Found, Labelled
@@ -67,21 +68,36 @@ def plan(folder: Path, found: Found, *, question: str = "", copy: bool = False) 
 
 
 def write(draft: Draft) -> None:
-    """Make the folder. Raises `TaskError` if the system refuses; then nothing is left of it."""
+    """Make the folder, whole or not at all. Raises `TaskError` if the system refuses, or another
+    process made it meanwhile; then nothing is left of it."""
+    inside = draft.folder.is_dir()
+    parent = draft.folder if inside else draft.folder.parent
     try:
-        _write(draft)
+        parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(parent)
+        with temporary_folder(parent) as new:
+            _fill(new, draft)
+            (_move_in if inside else _put)(new, draft)
+    except OSError as problem:
+        _remove_empty(draft)
+        raise TaskError(f"{draft.folder}: cannot be written ({reason(problem)})") from None
     except BaseException:
-        undo(draft)
+        _remove_empty(draft)
         raise
 
 
 def undo(draft: Draft) -> None:
-    """Remove what `write` made; `plan` saw that none of it was there before."""
+    """Remove what `write` made; it saw that none of it was there before."""
     for name, _ in draft.texts:
         with suppress(OSError):
             (draft.folder / name).unlink(missing_ok=True)
     if draft.pictures:
         shutil.rmtree(draft.folder / PICTURES, ignore_errors=True)
+    _remove_empty(draft)
+
+
+def _remove_empty(draft: Draft) -> None:
+    """Remove the folders that had to be made, where nothing is in them."""
     for folder in reversed(draft.fresh):
         with suppress(OSError):
             folder.rmdir()
@@ -97,20 +113,53 @@ def in_terms_of_the_source(draft: Draft, text: str) -> str:
     return text
 
 
-def _write(draft: Draft) -> None:
+def _fill(folder: Path, draft: Draft) -> None:
+    """Write everything into a new folder. Raises `TaskError` and OSError."""
+    for source, place in draft.pictures:
+        target = folder / place
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if draft.copies:
+            shutil.copyfile(source, target)
+        else:
+            target.symlink_to(source.resolve())
     try:
-        draft.folder.mkdir(parents=True, exist_ok=True)
-        for source, place in draft.pictures:
-            target = draft.folder / place
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if draft.copies:
-                shutil.copyfile(source, target)
-            else:
-                target.symlink_to(source.resolve())
-    except OSError as problem:
-        raise TaskError(f"{draft.folder}: cannot be written ({reason(problem)})") from None
-    for name, text in reversed(draft.texts):  # task.yaml last: with it the folder is a task
-        write_text(draft.folder / name, text, TaskError)
+        for name, text in draft.texts:
+            write_text(folder / name, text, TaskError)
+    except TaskError as problem:
+        raise TaskError(str(problem).replace(str(folder), str(draft.folder))) from None
+
+
+def _put(new: Path, draft: Draft) -> None:
+    """Give the new folder its name, which a task of another process may have by now."""
+    try:
+        new.replace(draft.folder)
+    except OSError:
+        _check_free(draft)
+        raise
+
+
+def _move_in(new: Path, draft: Draft) -> None:
+    """Move everything into the folder that is there, where nothing is in the way."""
+    with _locked(draft.folder):
+        _check_free(draft)
+        for name in (PICTURES, TABLE, FILE):  # the last one makes the folder a task
+            if (new / name).exists():
+                (new / name).replace(draft.folder / name)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a folder's lock, where the system has locks on folders."""
+    handle = -1
+    try:
+        with suppress(OSError):
+            handle = os.open(folder, os.O_RDONLY)
+            if not wait_for_lock(handle, 10.0):
+                raise TaskError(f"{folder}: another process is making this task: try again")
+        yield
+    finally:
+        if handle >= 0:
+            os.close(handle)
 
 
 def _missing_folders(folder: Path) -> list[Path]:

@@ -72,7 +72,8 @@ class DiskCache:
         if size > self._limit * _LARGEST:
             return
         header = _HEADER.pack(_MAGIC, _digest(body), body.nbytes, first, second)
-        if not try_write(self._path(kind, model, name), header, body.data):
+        path = self._path(kind, model, name)
+        if (path.exists() and not _is_ours(path)) or not try_write(path, header, body.data):
             return
         if self._used is None:
             self._used = sum(size for _, size, _ in self._files())
@@ -188,12 +189,19 @@ def _read(file: BufferedReader | BytesIO) -> Entry | None:
 
 
 def _remove(path: Path) -> bool:
-    """Remove an entry; a file that does not start like one is not ours and stays."""
+    """Remove an entry; a file that is not ours stays."""
     try:
-        with open_file(path) as file:
-            ours = _MAGIC.startswith(file.read(len(_MAGIC)))
-        if ours:
+        if ours := _is_ours(path):
             path.unlink(missing_ok=True)
     except OSError:
         return False
     return ours
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file starts like an entry."""
+    try:
+        with open_file(path) as file:
+            return _MAGIC.startswith(file.read(len(_MAGIC)))
+    except OSError:
+        return False
