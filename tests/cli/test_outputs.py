@@ -15,7 +15,6 @@ from ..conftest import SCRIPT, call
 
 FOREIGN = (b"# notes\n", b"\x89PNG\r\n\x1a\n\0\0", b"SQLite format 3\0" + b"x" * 90)
 SYNTH = str(Path(SCRIPT).with_name("synth.yaml"))
-SYNTH = Path(__file__).parent.parent / "synth.yaml"
 COMMANDS = {
     "search": ("search", "task", "-m", SCRIPT, "--budget", "60", "-o", "out", "-q"),
     "reflect": ("reflect", "prompt.yaml", "task", "-m", SCRIPT, "--budget", "60", "-o", "out"),
@@ -26,7 +25,6 @@ COMMANDS = {
     "export": ("export", "prompt.yaml", "--to", "text", "-o", "out"),
     "synth": ("synth", "-m", SYNTH, "--branch", "2", "-o", "out", "-q"),
     "priors": ("priors", "export", "out"),
-    "synth": ("synth", "-m", SYNTH, "--branch", "2", "-o", "out", "-q"),
 }
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from idealprompt_cli.storage.written_files import CORPUS
 from idealprompt_cli.core.errors import CorpusError
 from idealprompt_cli.core.prompt import FieldText
 from idealprompt_cli.core.requests import GenerateRequest
 from idealprompt_cli.engines.scripted import ScriptedEngine
 from idealprompt_cli.evaluation.budget import Budget
+from idealprompt_cli.storage.written_files import CORPUS
 from idealprompt_cli.synthesis.corpus import Corpus, Header, open_corpus, read_pairs, to_line
 from idealprompt_cli.synthesis.requests import (
     LETTERS,
