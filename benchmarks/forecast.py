@@ -3,7 +3,7 @@
 For each case a task and a model: the estimate is made as `doctor TASK --budget N` makes it, then
 the search runs with caches of its own. "large" cases have the same pictures at 4000x3000 pixels.
 The model smollm2 needs the extra of that name and a task folder of photographs (`--photographs`).
-Writes results/forecast.json.
+Writes results/forecast.json; cases that were not chosen keep their figures.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ CASES = (
     Case("grade", "grade", "demo", "400"),
     Case("grade-large", "grade", "demo", "400", LARGE),
     Case("matching-pair", "matching_pair", "demo", "1000"),
-    Case("smollm2", "", "smollm2", "100", None, 12),
-    Case("smollm2-large", "", "smollm2", "100", LARGE, 12),
+    Case("smollm2", "", "smollm2", "200", None, 24),
+    Case("smollm2-large", "", "smollm2", "200", LARGE, 24),
 )
 
 
@@ -95,8 +95,11 @@ def main() -> None:
             clock = time.process_time if options.processor_time else time.perf_counter
             results.append(compared(case, load_task(folder), options.threads, clock))
             print(results[-1].row(), flush=True)
-    text = json.dumps([asdict(result) for result in results], indent=2)
-    RESULTS.write_text(text + "\n", encoding="utf-8")
+    new = {result.case: asdict(result) for result in results}
+    known = json.loads(RESULTS.read_text("utf-8")) if RESULTS.is_file() else []
+    every = {one["case"]: one for one in known} | new
+    kept = [every[case.name] for case in CASES if case.name in every]
+    RESULTS.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
 
 
 def compared(case: Case, task: Task, threads: int, clock: Callable[[], float]) -> Result:

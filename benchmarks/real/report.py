@@ -145,6 +145,29 @@ def pairs_table(runs: Sequence[Run]) -> str:
     return table(("difference in points", *map(str, budgets), "tasks"), rows)
 
 
+# (ours at a budget, a peer at a larger one)
+EARLIER = ((100, "gepa+writer", 300), (300, "gepa", 800), (300, "mipro", 800), (400, OURS, 800))
+
+
+def earlier_table(runs: Sequence[Run]) -> str:
+    """What ours has over a method that was given more evaluations, over the tasks of both."""
+    budgets = budgets_of(runs)
+    rows = []
+    for budget, method, larger in EARLIER:
+        if budget not in budgets or larger not in budgets:
+            continue
+        mine = curves(runs, OURS).scores[:, :, budgets.index(budget)]
+        other = curves(runs, method).scores[:, :, budgets.index(larger)]
+        both = ~(np.isnan(mine) | np.isnan(other))
+        some = both.any(axis=1)
+        if some.sum() < 3:
+            continue
+        gap = compared(np.where(both, mine, np.nan)[some], np.where(both, other, np.nan)[some])
+        text = f"{100 * gap.value:+.1f} [{100 * gap.low:+.0f}, {100 * gap.high:+.0f}]"
+        rows.append((f"ours at {budget} minus {NAMES[method]} at {larger}", text, str(some.sum())))
+    return table(("at fewer evaluations", "points", "tasks"), rows) if rows else ""
+
+
 def plot(runs: Sequence[Run], out: Path = PLOT) -> None:
     """Mean held-out score against evaluations, a panel for the dev and one for the held tasks."""
     import matplotlib as mpl
@@ -183,12 +206,12 @@ def plot(runs: Sequence[Run], out: Path = PLOT) -> None:
 def evidence(runs: Sequence[Run]) -> str:
     """What `docs/evidence.md` shows: means, paired differences, the checks."""
     held = [run for run in runs if TASKS[run["task"]].part == "held"]
-    parts = [means_table(runs), "All tasks, paired:", pairs_table(runs)]
+    parts = [means_table(runs), "All tasks, paired:", pairs_table(runs), earlier_table(runs)]
     if held:
-        parts += ["Held tasks alone, paired:", pairs_table(held)]
+        parts += ["Held tasks alone, paired:", pairs_table(held), earlier_table(held)]
     if checks.RESULTS.is_file():
         parts.append(checks.summary(json.loads(checks.RESULTS.read_text("utf-8"))))
-    return "\n\n".join(parts)
+    return "\n\n".join(part for part in parts if part)
 
 
 def loaded(path: Path = RESULTS) -> list[Run]:
