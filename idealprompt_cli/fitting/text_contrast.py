@@ -45,6 +45,7 @@ GRAMMAR = frozenset(
 _PRIOR_WEIGHT = 2.0
 # A contrast below this z score is as likely to be chance as not.
 MIN_Z = 1.0
+MANY_TEXTS = 8
 
 
 def terms(text: str) -> list[str]:
@@ -80,9 +81,12 @@ def features(text: str) -> set[str]:
 
 def vocabulary(texts: Sequence[str], limit: int) -> list[str]:
     """Terms by the number of texts that hold them, most frequent first; those in nearly all of
-    the texts carry no information and are left out."""
+    the texts carry no information and are left out, and of many texts those that only one holds:
+    a small model invents words."""
     counts = Counter(term for text in texts for term in set(terms(text)))
-    common = [term for term, n in counts.items() if n < 0.95 * len(texts) or len(texts) < 3]
+    least = 2 if len(texts) >= MANY_TEXTS else 1
+    known = [term for term, n in counts.items() if n >= least]
+    common = [term for term in known if counts[term] < 0.95 * len(texts) or len(texts) < 3]
     return sorted(common, key=lambda term: (-counts[term], term))[:limit]
 
 

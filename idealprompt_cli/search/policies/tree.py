@@ -19,6 +19,8 @@ Fresh = tuple[Draft, Candidate]
 
 # Drafts of a strategy that are scored at a time where no count is given.
 MANY = 5
+# Differences in merit below this, half a standard error with some 50 examples, decide nothing.
+STEP = 0.03
 
 
 @dataclass
@@ -70,11 +72,11 @@ class Node:
         """The metric's value."""
         return self.trial.evaluation.value if self.trial.evaluation else self.merit
 
-    def rank(self) -> tuple[float, float, int, int]:
-        """Sorts better nodes first: merit in steps of 0.01, then agreement and readability in steps
-        of 0.1, then the shorter prompt, then age."""
+    def rank(self) -> tuple[int, float, int, int]:
+        """Sorts better nodes first: merit in steps of `STEP`, then agreement and readability in
+        steps of 0.1, then the shorter prompt, then age."""
         sound = round(self.agreement, 1) + round(self.readability, 1)
-        return (-round(self.merit, 2), -sound, self.length, self.trial.id)
+        return (-round(self.merit / STEP), -sound, self.length, self.trial.id)
 
 
 def _nothing_known(node: Node, strategy: Strategy) -> float | None:
