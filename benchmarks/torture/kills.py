@@ -27,17 +27,31 @@ RUNS: Mapping[str, tuple[str, ...]] = {
     "search": ("search", "folders", "-m", "slow.yaml", "--budget", "240", *RUN),
     "search --reflect": ("search", "folders", "-m", "slow.yaml", "--budget", "240", "--reflect",
                          *RUN),
+    "search with priors": ("search", "folders", "-m", "slow.yaml", "--budget", "240", *RUN[:-1]),
     "reflect": ("reflect", "prompt.yaml", "folders", "-m", "slow.yaml", "--budget", "160", *RUN),
 }  # fmt: skip
 OUTPUTS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "predict": (("predict", "prompt.yaml", "folders", "-m", "slow.yaml", "-o", "out"), "out"),
     "eval": (("eval", "prompt.yaml", "folders", "-m", "slow.yaml", "--jsonl", "out"), "out"),
     "report": (("report", "run", "-o", "out"), "out"),
+    "report --text": (("report", "run", "--text", "-o", "out"), "out"),
+    "report --png": (("report", "run", "--png", "drawn"), "drawn/tree.png"),
     "export": (("export", "prompt.yaml", "--to", "python", "-o", "out"), "out"),
-    "priors": (("priors", "import", "other.json"), "priors.json"),
+    "priors import": (("priors", "import", "other.json"), "priors.json"),
+    "priors export": (("priors", "export", "out"), "out"),
+    "priors merge": (("priors", "merge", "other.json", "priors.json", "-o", "out"), "out"),
+    "priors reset": (("priors", "reset", "--yes"), "priors.json"),
     "init": (("init", "made", "--from", "table/metadata.csv"), "made/task.yaml"),
+    "doctor": (
+        ("doctor", "-m", "model.gguf", "--mmproj", "mmproj.gguf"),
+        "cache/machine.json",
+    ),
+    "synth": (("synth", "-m", "synth.yaml", "--branch", "2", "-o", "out"), "out"),
 }
 """Command -> words, and the file that it writes."""
+APPENDED = ("predict", "synth")
+"""Commands whose file grows line by line."""
+REPOSITORY = Path(__file__).parents[2]
 CALLS = ("write", "sync", "rename")
 MOMENTS = ("time", *CALLS)
 
@@ -140,9 +154,11 @@ def campaign(grounds: Grounds, count: int, seed: str, whole: Mapping[str, Whole]
 
 def _prepare(grounds: Grounds, name: str) -> None:
     """The files that a command needs beside the grounds."""
-    if name == "priors":
-        learned = Path(__file__).parents[1] / "results" / "priors.json"
+    if name.startswith("priors"):
+        learned = REPOSITORY / "benchmarks" / "results" / "priors.json"
         shutil.copyfile(learned, grounds.root / "other.json")
+    if name == "synth":
+        shutil.copyfile(REPOSITORY / "tests" / "synth.yaml", grounds.root / "synth.yaml")
 
 
 def _words(name: str) -> tuple[str, ...]:
@@ -264,17 +280,20 @@ def _broken_output(
         found.add(name, blow, _run(grounds, _words(name), blow, Counts()))
         now = path.read_bytes() if path.exists() else None
         whole_or_old = now == before or _result(grounds, name) == whole.result
-        if name != "predict" and not whole_or_old:
+        if name not in APPENDED and not whole_or_old:
             found.lost.append(f"{name}: {path.name} is neither the old file nor the new one")
         if name == "init" and (grounds.root / "made").exists():
+            if _result(grounds, name) != whole.result:
+                found.lost.append("init: a folder that is half made")
             shutil.rmtree(grounds.root / "made")
     done = _run(grounds, _words(name), Blow("none"), Counts())
     if done.code:
         found.lost.append(f"{name}: ended with {done.code}: {done.stderr[-300:]}")
     elif _result(grounds, name) != whole.result:
         found.lost.append(f"{name}: another result than the uninterrupted command")
-    if left := list(path.parent.glob(".idealprompt-new-*")):
-        found.lost.append(f"{name}: a leftover: {left[0].name}")
+    for folder in {path.parent, grounds.root}:
+        if left := list(folder.glob(".idealprompt-new-*")):
+            found.lost.append(f"{name}: a leftover: {left[0].name}")
 
 
 def _result(grounds: Grounds, name: str) -> Any:
@@ -282,14 +301,21 @@ def _result(grounds: Grounds, name: str) -> Any:
     if name in RUNS:
         data = yaml.safe_load((grounds.root / "out.yaml").read_text())
         data["cost"].pop("seconds")
-        return data
+        kept = json.loads((grounds.root / "priors.json").read_text())["boxes"]
+        return data, list(kept.values()) if "priors" in name else []
     path = grounds.root / OUTPUTS[name][1]
     if not path.exists():
         return None
+    if path.suffix == ".png":
+        return path.read_bytes()
     text = path.read_text()
     try:
-        if name == "priors":
+        if name == "doctor":  # measured, so that only the names of the facts are the same
+            return sorted(json.loads(text))
+        if name.startswith("priors"):
             return json.loads(text)["boxes"]
+        if name == "synth":
+            return [json.loads(line)["kind"] for line in text.splitlines()]
         if name == "predict":
             rows = [json.loads(line) for line in text.splitlines()]
             return sorted((row["image"], row["label"]) for row in rows)

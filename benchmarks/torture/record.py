@@ -16,7 +16,8 @@ from .kills import Kills
 @dataclass
 class Record:
     """Totals over all slices. `fixed` counts cases that showed a fault in an earlier slice and none
-    when they were repeated."""
+    when they were repeated; `timed` counts those whose processor time was measured, `slow` has the
+    slowest of them; `seconds` is the most wall time of all."""
 
     killed: Counter[str] = field(default_factory=Counter)
     moments: Counter[str] = field(default_factory=Counter)
@@ -25,6 +26,8 @@ class Record:
     asked: Counter[str] = field(default_factory=Counter)
     cases: list[Fault] = field(default_factory=list)
     fixed: int = 0
+    seconds: float = 0.0
+    timed: int = 0
     slow: list[Slow] = field(default_factory=list)
     processor: float = 0.0
     peak: int = 0
@@ -36,10 +39,6 @@ class Record:
     @property
     def inputs(self) -> int:
         return self.asked.total()
-
-    @property
-    def seconds(self) -> float:
-        return max((case.seconds for case in self.slow), default=0.0)
 
     @property
     def faults(self) -> int:
@@ -66,7 +65,9 @@ class Record:
     def add_inputs(self, found: Inputs) -> None:
         self.asked += found.asked
         self.cases += found.faults
+        self.timed += found.asked.total()
         self.slow = slowest([*self.slow, *found.slow])
+        self.seconds = max([self.seconds, *(case.seconds for case in found.slow)])
         self.processor = max(self.processor, found.processor)
         self.peak = max(self.peak, found.peak)
 
@@ -95,6 +96,7 @@ class Record:
                 "faults": [asdict(case) for case in self.cases],
                 "faults fixed during the campaign": self.fixed,
                 "slowest seconds": self.seconds,
+                "with processor time": self.timed,
                 "most processor seconds": self.processor,
                 "slowest": [asdict(case) for case in self.slow],
                 "peak MiB": round(self.peak / 2**20),
@@ -119,6 +121,8 @@ class Record:
             Counter(asked["by target"]),
             [Fault(**{**case, "words": tuple(case["words"])}) for case in asked["faults"]],
             asked["faults fixed during the campaign"],
+            asked["slowest seconds"],
+            asked["with processor time"],
             [Slow(**case) for case in asked["slowest"]],
             asked["most processor seconds"],
             asked["peak MiB"] << 20,

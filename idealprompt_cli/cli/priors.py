@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -116,10 +117,10 @@ def import_(given: Given, json: Json = False) -> None:
 
     Doing it twice changes nothing.
     """
-    from ..priors import Memory, default_path, update
+    from ..priors import default_path, update
 
     other = _existing(given)
-    update(default_path(), lambda own: Memory(own.box, own.priors.merged(other.priors)))
+    update(default_path(), lambda own: replace(own, priors=own.priors.merged(other.priors)))
     count = _count(other.priors)
     if json:
         _show_json(default_path(), count, [str(default_path())])

@@ -24,16 +24,19 @@ from ..io.locks import wait_for_lock
 from .memory import Beliefs, Priors, from_dict, kind_of, lessons, to_dict
 
 SCHEMA, VERSION = "idealprompt-priors", 1
+MOST_RUNS = 1000
 LOCK_SECONDS = 10.0
 ENV = "IDEALPROMPT_PRIORS"
 
 
 @dataclass(frozen=True)
 class Memory:
-    """A file's content: the lessons, and the random name under which this box adds its own."""
+    """A file's content: the lessons, the random name under which this box adds its own, and the
+    random names of the runs that were added last, so that none is added twice."""
 
     box: str
     priors: Priors
+    runs: tuple[str, ...] = ()
 
 
 def default_path() -> Path:
@@ -63,9 +66,16 @@ def load(path: Path) -> Memory:
         )
     priors = from_dict(data.get("boxes"), str(path))
     box = data.get("box")
-    if not isinstance(box, str) or not box.isalnum() or len(box) > 40:
+    if not _is_name(box):
         raise PriorsError(f"{path}: 'box' is {box!r}: restore the file, or move it away")
-    return Memory(box, priors)
+    runs = data.get("runs", [])
+    if not isinstance(runs, list) or not all(map(_is_name, runs)):
+        raise PriorsError(f"{path}: 'runs' is no list of names: restore the file, or move it away")
+    return Memory(str(box), priors, tuple(runs))
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and value.isalnum() and len(value) <= 40
 
 
 def fresh(priors: Priors) -> Memory:
@@ -81,6 +91,8 @@ def dump(memory: Memory) -> str:
         for box, rows in to_dict(memory.priors).items()
     ]
     head = f'"schema": "{SCHEMA}",\n "version": {VERSION},\n "box": {json.dumps(memory.box)}'
+    if memory.runs:
+        head += f',\n "runs": {json.dumps(memory.runs)}'
     return "{" + head + ',\n "boxes": {' + ",\n ".join(boxes) + "}}\n"
 
 
@@ -107,12 +119,15 @@ def beliefs_for(task: Task, model: ModelInfo, path: Path | None = None) -> Belie
     return load(path or default_path()).priors.beliefs(model, kind_of(task))
 
 
-def learn(result: RunResult, path: Path | None = None) -> int:
-    """Add a finished run's lessons; their number."""
+def learn(result: RunResult, run: str, path: Path | None = None) -> int:
+    """Add a finished run's lessons, unless the run of this name was added before; their number."""
     taught = lessons(result)
 
     def add(memory: Memory) -> Memory:
-        return Memory(memory.box, memory.priors.learnt(memory.box, taught))
+        if run in memory.runs:
+            return memory
+        runs = (*memory.runs, run)[-MOST_RUNS:]
+        return Memory(memory.box, memory.priors.learnt(memory.box, taught), runs)
 
     if taught:
         update(path or default_path(), add)

@@ -8,6 +8,7 @@ held-out part. The observer hears of everything.
 from __future__ import annotations
 
 import io
+import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -40,7 +41,7 @@ from ..search.policies import POLICIES
 from ..search.resuming import starting_beliefs
 from ..search.tree_search import SearchSettings, search
 from ..storage.journal import Journal, header_for
-from ..storage.records import PriorsUpdated
+from ..storage.records import PriorsUpdated, Setting
 from ..storage.response_cache import default_path, open_cache
 from .alternating import alternate
 from .config import RunConfig
@@ -56,6 +57,10 @@ if TYPE_CHECKING:
     from ..reflection.loop import Review
     from ..storage.response_cache import ResponseCache
     from .proposer import Maker
+
+
+RUN = "name in the priors"
+"""The journal's setting by which the priors know a run."""
 
 
 @dataclass(frozen=True)
@@ -256,14 +261,20 @@ def _finished(
 def _update_priors(context: RunContext, result: RunResult) -> None:
     """Add a run's lessons to the user's priors, once, however often it is resumed; priors that
     cannot be written are no reason to lose the run."""
-    if context.journal.records(PriorsUpdated):
+    journal = context.journal
+    if journal.records(PriorsUpdated):
         return
+    kept = (one.value for one in journal.records(Setting) if one.name == RUN)
+    run = next(kept, "")
+    if not run:  # named before the priors are changed: a kill between the two changes nothing
+        run = secrets.token_hex(6)
+        journal.append([Setting(RUN, run)])
     try:
-        count = learn(result)
+        count = learn(result, run)
     except PriorsError as error:
         context.notify(Announced(f"the priors are not updated: {error}"))
         return
-    context.journal.append([PriorsUpdated(count)])
+    journal.append([PriorsUpdated(count)])
 
 
 def _tested(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import re
+import secrets
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from idealprompt_cli.priors import (
     reset,
     update,
 )
+from idealprompt_cli.priors.store import MOST_RUNS
 from idealprompt_cli.strategies import STRATEGIES
 
 from ..conftest import SCRIPT, call
@@ -108,14 +110,30 @@ def test_a_box_seen_later_counts_once_as_the_fuller() -> None:
 def test_round_trip_and_empty(tmp_path: Path) -> None:
     path = tmp_path / "new" / "priors.json"
     assert load(path).priors == Priors()
-    count = learn(run_result(), path)
+    count = learn(run_result(), "run1", path)
     assert count == 3
     assert set(load(path).priors.total()) == {key for key, _ in lessons(run_result())}
-    assert learn(run_result(), path) == 3
+    for _ in range(2):
+        assert learn(run_result(), "run2", path) == 3
     assert all(tally.n == 2 for tally in load(path).priors.total().values())
     assert reset(path)
     assert not path.exists()
     assert not reset(path)
+
+
+def test_the_runs_that_were_added_last_are_known(tmp_path: Path) -> None:
+    path = tmp_path / "priors.json"
+    for name in ("a1", "b2"):
+        learn(run_result(), name, path)
+    assert load(path).runs == ("a1", "b2")
+    update(path, lambda memory: replace(memory, runs=tuple(f"r{n}" for n in range(MOST_RUNS))))
+    learn(run_result(), "new", path)
+    assert (len(load(path).runs), load(path).runs[-1]) == (MOST_RUNS, "new")
+    for damage in ('"runs": "r"', '"runs": [1]', '"runs": ["a b"]'):
+        path.write_text(re.sub(r'"runs": \[[^]]*\]', damage, path.read_text()))
+        with pytest.raises(PriorsError, match="'runs' is no list of names"):
+            load(path)
+        path.write_text(re.sub(r'"runs": .*', '"runs": [],', path.read_text()))
 
 
 def test_nothing_private_is_in_the_file(tmp_path: Path) -> None:
@@ -123,7 +141,7 @@ def test_nothing_private_is_in_the_file(tmp_path: Path) -> None:
     odd = replace(result.trials[1], id=9, strategy="my secret: striped = K7")
     secret = replace(result.model, family="Ann's models", name="ann.gguf")
     path = tmp_path / "priors.json"
-    learn(replace(result, trials=(*result.trials, odd), model=secret), path)
+    learn(replace(result, trials=(*result.trials, odd), model=secret), "run", path)
     text = path.read_text()
     rows = [row for rows in json.loads(text)["boxes"].values() for row in rows]
     allowed = {"seed", "rephrase", "role", "everything", "other", "label-few", "1e10"}
@@ -155,7 +173,12 @@ BROKEN = {
 def test_a_file_that_is_not_ours_is_refused_and_left_alone(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "priors.json"
     path.write_text(BROKEN[kind])
-    for use in (load, reset, lambda p: learn(run_result(), p), lambda p: update(p, lambda m: m)):
+    for use in (
+        load,
+        reset,
+        lambda p: learn(run_result(), "run", p),
+        lambda p: update(p, lambda m: m),
+    ):
         with pytest.raises(PriorsError, match=re.escape(str(path))):
             use(path)
     assert path.read_text() == BROKEN[kind]
@@ -163,7 +186,7 @@ def test_a_file_that_is_not_ours_is_refused_and_left_alone(tmp_path: Path, kind:
 
 def _teach(path: str, times: int) -> None:
     for _ in range(times):
-        learn(run_result(), Path(path))
+        learn(run_result(), secrets.token_hex(6), Path(path))
 
 
 def test_two_processes_lose_no_lesson(tmp_path: Path) -> None:
@@ -197,13 +220,13 @@ def test_learned_priors_hold_names_of_the_pool_and_numbers() -> None:
 
 def test_priors_travel_between_machines(memory: Path, tmp_path: Path) -> None:
     assert "no priors yet" in call("priors", "list").stdout
-    learn(run_result())
+    learn(run_result(), "run1")
     out = tmp_path / "out.json"
     assert call("priors", "export", out).exit_code == 0
     assert json.loads(out.read_text())["box"] != load(memory).box
     assert call("priors", "reset").exit_code == 2
     assert call("priors", "reset", "--yes").exit_code == 0
-    learn(run_result())
+    learn(run_result(), "run2")
     for _ in range(2):
         assert call("priors", "import", out).exit_code == 0
     listed = json.loads(call("priors", "list", "--json").stdout)["priors"]
@@ -246,7 +269,7 @@ def test_a_damaged_memory_stops_a_search_before_it_starts(folder: Path, memory: 
 
 
 def test_what_is_no_priors_file_is_not_written_over(memory: Path, tmp_path: Path) -> None:
-    learn(run_result())
+    learn(run_result(), "run3")
     foreign = tmp_path / "notes.json"
     foreign.write_text('{"mine": 1}')
     for words in (("export", foreign), ("merge", memory, "-o", foreign)):

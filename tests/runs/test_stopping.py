@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from idealprompt_cli.runs.run import RUN
+
 from ..conftest import MakeTask
 
 # Moments in journal lines, and the pause between two Ctrl-C (none: once).
@@ -117,6 +119,24 @@ def test_killed_at_random_points(slow: list[str], seed: int) -> None:
     assert [*learnt[0]["boxes"].values()] == [*learnt[1]["boxes"].values()]
 
 
+def test_a_kill_between_the_priors_and_the_journal_counts_a_run_once(slow: list[str]) -> None:
+    words = [word for word in slow if word != "--no-priors"]
+    own = {**os.environ, "IDEALPROMPT_PRIORS": "once.priors"}
+    code = (
+        "import os; from idealprompt_cli.priors import store; from idealprompt_cli.cli.main import "
+        "main\nwrite = store.write_text\n"
+        "store.write_text = lambda *all: (write(*all), os.kill(os.getpid(), 9))\nmain()"
+    )
+    killed = [sys.executable, "-c", code, *words[3:], "--run-dir", "once", "-q"]
+    assert subprocess.run(killed, env=own, check=False).returncode == -signal.SIGKILL
+    before = json.loads(Path("once.priors").read_text())
+    assert before["boxes"]
+    again = [*words, "--run-dir", "once", "--resume", "-q"]
+    subprocess.run(again, env=own, check=True, stdout=subprocess.DEVNULL)
+    assert json.loads(Path("once.priors").read_text()) == before
+    assert '"priors updated"' in Path("once/journal.jsonl").read_text()
+
+
 def made(name: str) -> object:
     """An artifact without the time that it took."""
     data = yaml.safe_load(Path(f"{name}.yaml").read_text())
@@ -125,8 +145,9 @@ def made(name: str) -> object:
 
 
 def records(journal: Path) -> list[dict[str, object]]:
-    """All of a journal but times and the name of the cache, in order."""
+    """All of a journal but times and random names, in order."""
     found = [json.loads(line) for line in journal.read_text().splitlines()]
+    found = [record for record in found if record.get("name") != RUN]
     return [{k: v for k, v in one.items() if k not in ("seconds", "mark")} for one in found]
 
 
