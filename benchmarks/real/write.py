@@ -7,6 +7,7 @@ import csv
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -20,10 +21,11 @@ DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 Line = tuple[Row, str, str, dict[str, str]]
 
 
-def drawn(name: str, data: Path = DATA, seed: int = 0) -> list[Line]:
-    """The examples of a task, the same for the same seed. Raises `MissingData` where the data is
-    not there, and where it has too few rows of a label."""
-    task = TASKS[name]
+def drawn(name: str, data: Path = DATA, seed: int = 0, train: int = 0) -> list[Line]:
+    """The examples of a task, the same for the same seed; `train` in place of the task's own number
+    of training examples. Raises `MissingData` where the data is not there, and where it has too few
+    rows of a label."""
+    task = replace(TASKS[name], train=train or TASKS[name].train)
     rng = Random(f"{name} {seed}")
     all_rows = rows(task.source, data)
     by_label: dict[str, list[tuple[Row, dict[str, str]]]] = {label: [] for label in task.labels}
@@ -52,15 +54,16 @@ def _taken(
     return taken
 
 
-def write_task(name: str, out: Path, data: Path = DATA, seed: int = 0) -> Path:
+def write_task(name: str, out: Path, data: Path = DATA, seed: int = 0, train: int = 0) -> Path:
     """Write one task's folder into `out` and return it; one that is there already is left alone.
+    `train` as for `drawn`.
 
     Raises `MissingData`.
     """
     folder = out / name
     if folder.exists():
         return folder
-    lines = drawn(name, data, seed)
+    lines = drawn(name, data, seed, train)
     out.mkdir(parents=True, exist_ok=True)
     # Written elsewhere and moved into place whole: two processes may write at a time.
     with tempfile.TemporaryDirectory(dir=out) as place:

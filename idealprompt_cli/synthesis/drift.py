@@ -23,8 +23,8 @@ from ..evaluation.statistics import wilson
 from .corpus import Header, Pair
 from .requests import answer_request, asked, same_words
 
-LIMIT = 0.1
-"""Natural log a token. A mean loss below this, 10 % of perplexity, counts as no drift."""
+LIMIT = 0.05
+"""Natural log a token. A mean loss below this, 5 % of perplexity, counts as no drift."""
 AT_ONCE = 16
 Verdict = Literal["no drift", "drift", "unclear"]
 
