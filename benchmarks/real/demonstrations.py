@@ -9,31 +9,37 @@ in which the labels take turns ("fixed"), or are those nearest to each example b
 of a search. Label bias is corrected by the mean log-probabilities over the other training examples
 (batch calibration, arXiv 2309.17249), for the prompt without demonstrations too, so that the
 comparison is of demonstrations alone. A demonstration that is the example itself is left out.
+Writes results/real_demonstrations.json with the positions that an evaluation computed on average;
+tasks that were not chosen keep their figures.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from benchmarks.contest import searched
-from idealprompt_cli.core.errors import IdealPromptError
+from benchmarks.markdown import table
+from idealprompt_cli.core.errors import IdealPromptError, UsageError
 from idealprompt_cli.core.prompt import Message, Prompt
 from idealprompt_cli.core.requests import ScoreRequest
 from idealprompt_cli.core.task import Example, Task
 from idealprompt_cli.evaluation.calibration import mean_offsets
 from idealprompt_cli.evaluation.cross_fitting import shuffled
+from idealprompt_cli.io.files import write_text
 from idealprompt_cli.prompts.rendering import begins, lead, prefill, render, words_for
 from idealprompt_cli.task import load_task
 
 from .compare import Call, Models, Opened, chosen
 
+RESULTS = Path(__file__).resolve().parent.parent / "results" / "real_demonstrations.json"
 PER_LABEL = (1, 2)
 BUDGET = 300
 Near = tuple[np.ndarray, np.ndarray]
@@ -94,13 +100,9 @@ def label_logs(prompt: Prompt, task: Task, answers: Sequence[Sequence[float]]) -
     ]
 
 
-def accuracy(
-    opened: Opened,
-    prompt: Prompt,
-    task: Task,
-    way: Shown,
-    near: tuple[np.ndarray, np.ndarray] | None,
-) -> tuple[float, float]:
+def measured(
+    opened: Opened, prompt: Prompt, task: Task, way: Shown, near: Near | None
+) -> dict[str, float]:
     """Held-out accuracy as answered, and with label bias corrected on the training examples."""
     train = shuffled(task.train, 0)
     rows = []
@@ -109,6 +111,7 @@ def accuracy(
         shown = [way.order(task, train, similar, i) for i in range(len(part))]
         answers = opened.memo.score(requests(prompt, task, part, shown))
         rows.append(label_logs(prompt, task, [one.logprobs for one in answers]))
+        tokens = sum(one.tokens for one in answers) / len(answers)
     fixed = {one.id for one in train[: way.count]} if not way.nearest else set()
     fitted = [
         (example.answer, dict(zip(task.labels, row, strict=True)))
@@ -117,11 +120,12 @@ def accuracy(
     offsets = dict(mean_offsets(fitted, task.labels))
     moved = np.array([offsets[label] for label in task.labels])
     gold = np.array([task.labels.index(example.answer) for example in task.test])
-    table = np.array(rows[1])
-    return (
-        float((table.argmax(axis=1) == gold).mean()),
-        float(((table + moved).argmax(axis=1) == gold).mean()),
-    )
+    logs = np.array(rows[1])
+    return {
+        "raw": round(float((logs.argmax(axis=1) == gold).mean()), 4),
+        "calibrated": round(float(((logs + moved).argmax(axis=1) == gold).mean()), 4),
+        "tokens": round(tokens, 1),
+    }
 
 
 def similarity(opened: Opened, task: Task) -> Near | None:
@@ -150,17 +154,28 @@ def measure(options: argparse.Namespace) -> int:
         prompts = {"seed": Prompt(task.question), "winner": winner.with_(calibration=())}
         counts = [len(task.labels) * each for each in PER_LABEL]
         ways = [Shown("none", 0), *(Shown(f"fixed {n}", n) for n in counts)]
-        ways += [Shown(f"nearest {n}", n, True) for n in counts if near]
+        ways += [Shown(f"nearest {n}", n, True) for n in counts[:1] if near]
+        found = []
         for kind, prompt in prompts.items():
             for way in ways:
-                start = time.perf_counter()
-                raw, even = accuracy(opened, prompt, task, way, near)
-                took = time.perf_counter() - start
-                record = {
-                    "task": name, "prompt": kind, "shown": way.name, "raw": round(raw, 4),
-                    "calibrated": round(even, 4), "seconds": round(took, 1),
-                }  # fmt: skip
-                with (call.work / "demonstrations.jsonl").open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(record) + "\n")
-                print(f"{name} {kind} {way.name}: {raw:.2f} {even:.2f} ({took:.0f} s)", flush=True)
+                record = measured(opened, prompt, task, way, near)
+                found.append({"task": name, "prompt": kind, "shown": way.name, **record})
+                print(*found[-1].values(), flush=True)
+        _kept(name, found)
     return 0
+
+
+def _kept(name: str, found: list[dict[str, Any]]) -> None:
+    known = json.loads(RESULTS.read_text("utf-8")) if RESULTS.is_file() else []
+    every = [one for one in known if one["task"] != name] + found
+    text = ",\n".join(json.dumps(record) for record in every)
+    write_text(RESULTS, f"[\n{text}\n]\n", UsageError)
+
+
+def summary(records: Sequence[Mapping[str, Any]]) -> str:
+    """Accuracy with label bias corrected, and positions computed, in Markdown."""
+    rows = [
+        (r["task"], r["prompt"], r["shown"], f"{100 * r['calibrated']:.0f} %", f"{r['tokens']:.0f}")
+        for r in records
+    ]
+    return table(("task", "prompt", "demonstrations", "accuracy", "positions computed"), rows)

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks import honesty
 from benchmarks.markdown import percent, table
 from benchmarks.ranking import Run, compared, curves
 from idealprompt_cli.evaluation.statistics import wilson
 
-from . import checks
+from . import checks, demonstrations
 from .ablation import PARTS
 from .catalogue import TASKS
 from .methods import METHODS, NAMES
@@ -145,6 +146,8 @@ def pairs_table(runs: Sequence[Run]) -> str:
     return table(("difference in points", *map(str, budgets), "tasks"), rows)
 
 
+SHOWN = "Training examples shown in front of the question, label bias corrected for all:"
+MEANINGLESS = "Searches on labels that say nothing about the images:"
 # (ours at a budget, a peer at a larger one)
 EARLIER = ((100, "gepa+writer", 300), (300, "gepa", 800), (300, "mipro", 800), (400, OURS, 800))
 
@@ -209,8 +212,10 @@ def evidence(runs: Sequence[Run]) -> str:
     parts = [means_table(runs), "All tasks, paired:", pairs_table(runs), earlier_table(runs)]
     if held:
         parts += ["Held tasks alone, paired:", pairs_table(held), earlier_table(held)]
-    if checks.RESULTS.is_file():
-        parts.append(checks.summary(json.loads(checks.RESULTS.read_text("utf-8"))))
+    for source, heading in ((checks, ""), (demonstrations, SHOWN), (honesty, MEANINGLESS)):
+        if source.RESULTS.is_file():
+            found = source.summary(json.loads(source.RESULTS.read_text("utf-8")))
+            parts += [heading, found]
     return "\n\n".join(part for part in parts if part)
 
 
