@@ -127,7 +127,7 @@ def run_pairs(call: Call, pairs: Sequence[tuple[str, int]], place: int) -> None:
         for method in call.methods:
             if call.until and time.time() > call.until:
                 return
-            writer = models.writer if method == "gepa+writer" else None
+            writer = models.writer if method.endswith("+writer") else None
             _run(call, opened, done, method, task, seed, writer)
         print(f"[{place}] {name} {seed}: {time.perf_counter() - start:.0f} s", flush=True)
 
@@ -180,7 +180,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--budgets", type=int, nargs="+", default=[100, 300, 800])
     parser.add_argument("--torch", default="", help='compute in PyTorch on this device ("cuda")')
-    parser.add_argument("--writer", type=Path, help='second model, for the method "gepa+writer"')
+    parser.add_argument(
+        "--writer", type=Path, help='second model, for methods that end in "+writer"'
+    )
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=0.0, help="begin no run after this time")

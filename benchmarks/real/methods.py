@@ -31,6 +31,7 @@ from idealprompt_cli.evaluation.probe import probes
 from idealprompt_cli.evaluation.racing import race
 from idealprompt_cli.prompts.rendering import render
 from idealprompt_cli.prompts.serialisation import from_dict
+from idealprompt_cli.proposers import WithWriter, second_model
 from idealprompt_cli.runs.alternating import alternate
 from idealprompt_cli.runs.run import reflection_settings
 from idealprompt_cli.search.tree_search import SearchSettings, search
@@ -43,9 +44,12 @@ POOL = (
     "puct",
     "puct+priors",
     "search+reflect",
+    "search+reflect+writer",
     "weighted",
     "committee",
     "best-first",
+    "thompson",
+    "top-two",
     "beam",
     "random",
 )
@@ -73,8 +77,9 @@ def compared(
         return [_yardstick(method, task, budget, seed, embed) for budget in budgets]
     if method == "expert":
         return _expert(engine, task, seed, budgets)
-    if method == "search+reflect":
-        return [_alternating(engine, task, seed, budget) for budget in budgets]
+    if method in ("search+reflect", "search+reflect+writer"):
+        chosen = writer if method.endswith("writer") else None
+        return [_alternating(method, engine, task, seed, budget, chosen) for budget in budgets]
     if method in ablation.PARTS:
         return ablation.ablated(method, engine, task, seed, budgets)
     if method in MEMBERS:
@@ -119,24 +124,28 @@ def _expert(engine: MemoEngine, task: Task, seed: int, budgets: Sequence[int]) -
     ]
 
 
-def _alternating(engine: MemoEngine, task: Task, seed: int, budget: int) -> Record:
-    """Search and reflection in turns, without priors, at one budget."""
+def _alternating(
+    method: str, engine: MemoEngine, task: Task, seed: int, budget: int, writer: Engine | None
+) -> Record:
+    """Search and reflection in turns, without priors, at one budget; `writer` is their proposer."""
+    base = WithWriter(engine, writer) if writer else engine
+    proposer = second_model(writer.info(), print) if writer else None
 
     def searched() -> list[Found]:
         with tempfile.TemporaryDirectory() as folder:
             context = open_context(
                 sensible_share(task, seed, budget).task,
-                engine,
+                base,
                 metrics.get(task.metric),
                 Budget(evaluations=budget),
                 seed=seed,
             )
-            settings = SearchSettings(strategies.select(None))
+            settings = SearchSettings(strategies.select(None), proposer=proposer)
             result = alternate(context, settings, reflection_settings(Path(folder)))
         spent, value = result.cost.evaluations, result.selection.winner.value
         return [Found(budget, spent, result.winner, value, len(result.trials))]
 
-    [record] = finished("search+reflect", engine, task, seed, searched)
+    [record] = finished(method, engine, task, seed, searched)
     return record
 
 
@@ -174,6 +183,7 @@ NAMES: Mapping[str, Any] = {
     "seed": "seed prompt", "expert": "expert prompt (by hand)", "majority": "majority vote",
     "probe": "linear probe", "nearest-mean": "nearest class mean", "puct": "ours (search)",
     "puct+priors": "search with priors of other tasks", "search+reflect": "search and reflection",
+    "search+reflect+writer": "search and reflection, a 1.5B model writes",
     "weighted": "one prompt, weighted words", "committee": "committee of up to 3",
     "best-first": "best first", "thompson": "Thompson sampling",
     "top-two": "examples by top-two sampling", "beam": "beam", "random": "random",

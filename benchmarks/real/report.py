@@ -30,7 +30,8 @@ PAIRS = (
     (OURS, "seed"), (OURS, "expert"), (OURS, "probe"), (OURS, "majority"),
     ("weighted", OURS), ("weighted", "probe"), ("weighted", "expert"),
     ("committee", OURS), ("committee", "probe"), ("committee", "expert"), ("committee", "weighted"),
-    ("puct+priors", OURS), ("search+reflect", OURS), (OURS, "best-first"), (OURS, "thompson"),
+    ("puct+priors", OURS), ("search+reflect", OURS), ("search+reflect+writer", OURS),
+    (OURS, "best-first"), (OURS, "thompson"),
     (OURS, "top-two"), (OURS, "beam"), (OURS, "random"), (OURS, "gepa"), (OURS, "gepa+writer"),
     (OURS, "gepa+pool"), (OURS, "mipro"), *((OURS, part) for part in PARTS),
 )  # fmt: skip

