@@ -8,8 +8,8 @@ long      shuffled, and every label is a sentence, of different lengths
 
 for every mode: a search, a search with reflection, one prompt with weighted words, a committee of
 up to three. A run claims a gain where it recommends anything but the baseline on the held-out
-images; a 5 % test may do so in 5 % of runs. Runs are appended to `.work/honesty.jsonl` and the
-command can be interrupted; in the end all are counted in `results/honesty.json`.
+images; a 5 % test may do so in 5 % of runs. Runs are appended to `.work/honesty.jsonl` in this
+folder and the command can be interrupted; in the end all are counted in `results/honesty.json`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from .reflect import with_shuffled_labels
 
 ROOT = Path(__file__).resolve().parent
 RESULTS = ROOT / "results" / "honesty.json"
-LINES = ROOT.parent / ".work" / "honesty.jsonl"
+LINES = ROOT / ".work" / "honesty.jsonl"
 TASKS = ("defect_routing", "grade", "photo_quality", "style_code")
 KINDS = ("shuffled", "skewed", "long")
 # mode -> its stages and its committee

@@ -40,6 +40,9 @@ PARTS = 4
 SHORT = 2
 # An answer that people would call one: words, or a number.
 _WORDED = re.compile(r"[^\W\d_]+(?:[ '-][^\W\d_]+)*|[0-9]{1,3}")
+# Of a compound, a part of fewer letters is no word of its own; what is left has to be one.
+_WHOLE = 3
+_ENDINGS = frozenset({"ing", "ers", "ies", "able", "ness", "ment", "less", "like", "ish"})
 # Words in a larger share of the answers than this are the question's own.
 COMMON = 0.8
 
@@ -175,7 +178,19 @@ def answer_words(
         more = evidence.vocabulary(limit)
     else:
         more = [word for one in others for word in one.values() if _WORDED.fullmatch(word)]
-    return tuple(dict.fromkeys((*words, *usual, *more)))[:limit]
+    every = tuple(dict.fromkeys((*words, *usual, *more)))
+    return tuple(word for word in every if word in usual or not is_piece(word, every))[:limit]
+
+
+def is_piece(word: str, words: Sequence[str]) -> bool:
+    """Whether a word is a piece of another one: "up" of "top-up", "hand" of "handbag"."""
+    for other in words:
+        if word in other.split("-")[1:] and len(word) < _WHOLE:
+            return True
+        rest = other.removeprefix(word)
+        if rest != other and len(rest) >= _WHOLE and rest.isalpha() and rest not in _ENDINGS:
+            return True
+    return False
 
 
 # --- descriptions ---------------------------------------------------------------------------------

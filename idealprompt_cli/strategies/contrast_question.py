@@ -9,7 +9,7 @@ from ..core.interfaces import Draft, Evidence, Strategy, StrategyContext
 from ..core.prompt import Prompt, Verbaliser
 from ..core.task import pictured
 from ..fitting.text_contrast import either
-from ..fitting.word_sources import Source, outlook, sources
+from ..fitting.word_sources import Source, is_piece, outlook, sources
 from ..prompts.questions import replaceable
 from .reask import bare
 
@@ -70,6 +70,7 @@ def _refit(
     found = source.defining(evidence, labels, limit=4)
     if found is None:
         return None
+    found = {x: tuple(w for w in own if not is_piece(w, own)) for x, own in found.items()}
     # The alphabet keeps the question the same over most folds, and favours no label.
     where = f" {source.where}" if source.where else ""
     words = sorted({word for marks in found.values() for word in marks})

@@ -16,7 +16,7 @@ from idealprompt_cli.fitting.questions import (
 )
 from idealprompt_cli.fitting.text_contrast import features
 from idealprompt_cli.fitting.verbalisers import fit_reading, fit_verbalisers, likelihood
-from idealprompt_cli.fitting.word_sources import short_forms
+from idealprompt_cli.fitting.word_sources import is_piece, short_forms
 from idealprompt_cli.prompts.questions import form
 
 from ..support.fake_vlm import letters_task, shop_task
@@ -106,3 +106,20 @@ def test_usual_answers_are_those_to_the_attribute() -> None:
     assert usual_answers(form("color and item")) == usual_answers("What color is the object?")
     for question in ("Are the objects the same color?", form("item"), "What is the topic?"):
         assert usual_answers(question) == ()
+
+
+def test_pieces_of_other_words_are_no_answers() -> None:
+    words = (
+        "top-up",
+        "up",
+        "handbag",
+        "hand",
+        "t-shirt",
+        "shirt",
+        "shoe",
+        "shoes",
+        "bank",
+        "banking",
+    )
+    kept = [word for word in words if not is_piece(word, words)]
+    assert kept == ["top-up", "handbag", "t-shirt", "shirt", "shoe", "shoes", "bank", "banking"]
