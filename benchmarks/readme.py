@@ -23,6 +23,7 @@ from benchmarks.engine import store, table
 from benchmarks.markdown import filled, with_interval
 from benchmarks.real import report as real_report
 from benchmarks.torture import table as torture_table
+from benchmarks.tuning import report as tuning_report
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -33,6 +34,7 @@ PAGES = tuple(
         "docs/demo.md",
         "docs/models.md",
         "docs/evidence.md",
+        "docs/tuning.md",
         "benchmarks/README.md",
     )
 )
@@ -127,6 +129,9 @@ def real() -> str:
 
 
 PARTS: Mapping[str, Callable[[], str]] = {
+    "tuning-scores": lambda: tuning_report.scores(tuning_report.loaded()["runs"]),
+    "tuning-costs": lambda: tuning_report.costs(tuning_report.loaded()["runs"]),
+    "tuning-latency": lambda: tuning_report.latency(tuning_report.loaded()["latency"]),
     "photographs": photographs,
     "evidence": evidence,
     "real": real,

@@ -13,6 +13,7 @@ MARKS = {
     "docs/demo.md": ("<!-- transcript -->\n```",),
     "docs/models.md": ("<!-- skills -->\n|",),
     "docs/evidence.md": ("<!-- evidence -->\n|",),
+    "docs/tuning.md": ("<!-- tuning-scores -->\n",),
     "benchmarks/README.md": (
         "<!-- engine -->\n",
         "<!-- reflect -->\n|",

@@ -49,6 +49,7 @@ def main() -> int:
         one.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     running.add_argument("--sizes", type=int, nargs="+", default=[])
     running.add_argument("--methods", nargs="+", default=[])
+    running.add_argument("--prompts", nargs="+", default=["seed", "adapted"])
     running.add_argument("--rates", type=float, nargs="+", default=[], help="on dev tasks only")
     running.add_argument("--steps", type=int, default=16)
     running.add_argument("--minutes", type=float, default=0.0, help="begin no run after this time")

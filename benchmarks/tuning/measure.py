@@ -217,7 +217,11 @@ def chosen(options: argparse.Namespace) -> list[Key]:
     Raises SystemExit where a rate is tried on a held task."""
     keys = list(dict.fromkeys(grid(options.tasks, options.sizes, options.seeds)))
     if not options.rates:
-        return [key for key in keys if not options.methods or key.method in options.methods]
+        return [
+            key for key in keys
+            if (not options.methods or key.method in options.methods)
+            and key.prompt in options.prompts
+        ]  # fmt: skip
     if any(TASKS[name].part == "held" for name in options.tasks):
         raise SystemExit("learning rates are chosen on dev tasks: name some with --tasks")
     return [
