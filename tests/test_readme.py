@@ -20,7 +20,7 @@ from .support.factories import run_result
 
 ROOT = Path(__file__).parent.parent
 OTHER_TOOLS = {  # of jq, llama-server and benchmarks
-    "--arg", "--mmproj", "--seeds", "--parts", "--corpus", "--work", "--runs",
+    "--arg", "--mmproj", "--seeds", "--parts", "--corpus", "--work", "--runs", "--tasks",
 }  # fmt: skip
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 WRITTEN = {  # pages that people write; the others are generated, see test_docs.py

@@ -32,7 +32,7 @@ from .adapted import search_prompt
 from .adapters import ADAPTERS, start
 from .examples import Reader
 from .model import Ask
-from .train import HYPER, Hyper, accuracy, perplexity, train
+from .train import HYPER, Hyper, accuracy, lean, perplexity, train
 
 SIZES = (32, 8, 64, 16)
 HELD = ("six_codes", "style_code", "eight_desks", "range_size")
@@ -101,6 +101,7 @@ class Bench:
     corpus: Path
     _tasks: dict[tuple[str, int, int], Task] = field(default_factory=dict)
     _asks: dict[tuple[str, int, str, str, int], list[Ask]] = field(default_factory=dict)
+    _experts: dict[str, Prompt] = field(default_factory=dict)
     _pairs: tuple[list[Ask], list[Ask]] | None = None
 
     def task(self, name: str, examples: int, seed: int) -> Task:
@@ -119,9 +120,19 @@ class Bench:
         if which == "seed":
             return Prompt(task.question)
         if which == "expert":
-            text = (EXPERT / f"{name}.yaml").read_text("utf-8")
-            return from_dict(plain_data(text, name, TaskError), name)
+            return self._expert(task)
         return from_dict(self._searched(task, examples, seed)["winner"], name)
+
+    def _expert(self, task: Task) -> Prompt:
+        """The prompt by hand; what the untuned model leans to on training examples is taken off."""
+        if task.name not in self._experts:
+            text = (EXPERT / f"{task.name}.yaml").read_text("utf-8")
+            prompt = from_dict(plain_data(text, task.name, TaskError), task.name)
+            asks = self.reader.asks(prompt, task, task.train[:OTHER_TEST])
+            means = lean(self.reader.language, asks)
+            offsets = tuple((label, -mean) for label, mean in zip(task.labels, means, strict=True))
+            self._experts[task.name] = prompt.with_(calibration=offsets)
+        return self._experts[task.name]
 
     def _searched(self, task: Task, examples: int, seed: int) -> Run:
         """The adapted prompt, found once."""
@@ -138,7 +149,8 @@ class Bench:
 
     def asks(self, name: str, examples: int, which: str, part: str, seed: int) -> list[Ask]:
         """The asks of a part ("train", "test", "few": some held-out ones) under a prompt."""
-        key = (name, examples if which == "adapted" or part == "train" else 0, which, part, seed)
+        own = which == "adapted" or part == "train"
+        key = (name, examples if own else 0, which, part, seed if own else 0)
         if key not in self._asks:
             task = self.task(name, examples, seed)
             some = {"train": task.train, "test": task.test, "few": task.test[:OTHER_TEST]}[part]
@@ -160,11 +172,11 @@ class Bench:
     def run(self, key: Key) -> Run:
         """Train and measure one cell of the grid."""
         language = self.reader.language
+        language.adapter = None
         test = self.asks(key.task, key.examples, key.prompt, "test", key.seed)
-        other = self.asks(OTHER[key.task], key.examples, "expert", "few", key.seed)
+        other = self.asks(OTHER[key.task], max(SIZES), "expert", "few", 0)
         mixed, apart = self.pairs()
         run: Run = {**asdict(key), "parameters": 0, "train_seconds": 0.0, "train_bytes": 0}
-        language.adapter = None
         if key.method != "none":
             adapter = start(key.method, language.c, seed=key.seed)
             asks = self.asks(key.task, key.examples, key.prompt, "train", key.seed)

@@ -107,6 +107,15 @@ def accuracy(language: TunedLanguage, asks: Sequence[Ask]) -> float:
 
 
 @torch.no_grad()
+def lean(language: TunedLanguage, asks: Sequence[Ask]) -> list[float]:
+    """Mean log-probability of each label among the labels."""
+    rows = [label_scores(ask, scores).log_softmax(0) for start in range(0, len(asks), TEST_BATCH)
+            for some in [asks[start : start + TEST_BATCH]]
+            for ask, scores in zip(some, option_scores(language, some), strict=True)]  # fmt: skip
+    return [float(mean) for mean in torch.stack(rows).mean(0)]
+
+
+@torch.no_grad()
 def perplexity(language: TunedLanguage, pairs: Sequence[Ask]) -> float:
     """Of the corpus's answers, the mean taken over answers."""
     losses = [float(one) for start in range(0, len(pairs), 4)
