@@ -19,8 +19,9 @@ from idealprompt_cli.task.settings import KEYS
 from .support.factories import run_result
 
 ROOT = Path(__file__).parent.parent
-OTHER_TOOLS = {  # of jq, llama-server and benchmarks
+OTHER_TOOLS = {  # of jq, llama-server, benchmarks and Dask
     "--arg", "--mmproj", "--seeds", "--parts", "--corpus", "--work", "--runs", "--tasks",
+    "--host", "--name", "--nthreads", "--port", "--resources", "--tls-ca-file",
 }  # fmt: skip
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 WRITTEN = {  # pages that people write; the others are generated, see test_docs.py

@@ -13,12 +13,13 @@ from .content import (
     ScorePair,
     Scores,
     Step,
+    StoredBox,
     StoredCommittee,
     StoredMember,
     TaskSummary,
 )
 from .file import dump, json_schema, load, read_artifact, to_data
-from .result import from_run, schema_data
+from .result import from_run, schema_data, scores_of
 from .stored_types import messages_data
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "ScorePair",
     "Scores",
     "Step",
+    "StoredBox",
     "StoredCommittee",
     "StoredMember",
     "TaskSummary",
@@ -40,5 +42,6 @@ __all__ = [
     "messages_data",
     "read_artifact",
     "schema_data",
+    "scores_of",
     "to_data",
 ]

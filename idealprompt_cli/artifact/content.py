@@ -153,6 +153,17 @@ class StoredCommittee:
 
 
 @dataclass(frozen=True, config=_CONFIG)
+class StoredBox:
+    """A box of a federation: its name, what its owner allows to leave it, and the scores of both
+    prompts on its own examples."""
+
+    name: str
+    policy: str
+    baseline: Scores
+    winner: Scores
+
+
+@dataclass(frozen=True, config=_CONFIG)
 class RunCost:
     """What the run cost, and why it stopped."""
 
@@ -200,6 +211,7 @@ class Artifact:
     trail: tuple[Step, ...]
     baseline_name: BaselineName = "seed prompt"
     committee: StoredCommittee | None = None
+    boxes: tuple[StoredBox, ...] = ()
 
     @model_validator(mode="after")
     def _check_committee(self) -> Artifact:

@@ -34,6 +34,7 @@ _COMMENTS = {
     "committee": "Prompts that answer together (--use committee). A label's score: its bias, plus"
     " the log-probability of each word (at most 15 below the best word's) times its weight."
     " evaluations, tokens: what an answer takes.",
+    "boxes": "The scores of both prompts on each box of a federation.",
 }
 _OMITTED_WHEN_EMPTY = ("options", "fields", "max_tokens")
 
@@ -91,6 +92,8 @@ def to_data(artifact: Artifact) -> dict[str, Any]:
         del data["scores"]["probe"]
     if data["committee"] is None:
         del data["committee"]
+    if not data["boxes"]:
+        del data["boxes"]
     for step in data["trail"]:
         if step["edit"] is None:
             del step["edit"]
@@ -116,7 +119,7 @@ def json_schema() -> dict[str, Any]:
     pair["required"] = [key for key in pair["required"] if key not in ("majority", "probe")]
     step = schema["$defs"]["Step"]
     step["required"] = [key for key in step["required"] if key != "edit"]
-    schema["required"] = [key for key in schema["required"] if key != "committee"]
+    schema["required"] = [key for key in schema["required"] if key not in ("committee", "boxes")]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,

@@ -61,8 +61,8 @@ def from_run(result: RunResult) -> Artifact:
         labels=task.labels,
         verbalisers={label: words_for(result.winner, label) for label in task.labels},
         scores=ScorePair(
-            _scores(selection.baseline, test.baseline if test else None),
-            _scores(selection.winner, test.winner if test else None),
+            scores_of(selection.baseline, test.baseline if test else None),
+            scores_of(selection.winner, test.winner if test else None),
             _majority(selection, test),
             _probe(result.probe, selection.winner.metric),
         ),
@@ -103,7 +103,8 @@ def _score(metric: str, scored: Evaluation | MajorityVote | ProbeScore) -> Score
     return Score(metric, round(scored.value, 6), round(low, 6), round(high, 6), scored.n)
 
 
-def _scores(selection: Evaluation, test: Evaluation | None) -> Scores:
+def scores_of(selection: Evaluation, test: Evaluation | None) -> Scores:
+    """What is kept of a prompt's scores on both splits."""
     return Scores(_score(selection.metric, selection), _score(test.metric, test) if test else None)
 
 
@@ -128,7 +129,7 @@ def _committee(made: CommitteeResult) -> StoredCommittee:
     return StoredCommittee(
         tuple(StoredMember(one.prompt, one.words, one.weights) for one in committee.members),
         committee.biases,
-        _scores(made.selection, made.test),
+        scores_of(made.selection, made.test),
         len(committee.members),
         made.tokens,
     )

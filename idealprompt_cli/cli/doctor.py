@@ -18,6 +18,7 @@ from ..io.terminal import json_text, printable
 from ..runs.config import RunConfig
 from ..runs.models import choose, engine_options
 from .advice import advice
+from .cluster import ClusterFlags
 from .models import ModelFlags
 from .search import BudgetText
 from .shared_options import Json, Talk, grouped
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ..core.interfaces import Engine
     from ..core.task import Task
     from ..engines import Ref
+    from ..fleet.cluster.choice import ClusterChoice
     from ..ui.console import Console
     from .speeds import Speeds
 
@@ -34,7 +36,8 @@ EPILOG = """\b
 Examples:
   idealprompt doctor
   idealprompt doctor my_task --budget 2000
-  idealprompt doctor -m model.gguf --mmproj mmproj.gguf --json"""
+  idealprompt doctor -m model.gguf --mmproj mmproj.gguf --json
+  idealprompt doctor my_task --local-workers 3"""
 
 TaskFolder = Annotated[
     Path | None,
@@ -53,6 +56,7 @@ def doctor(
     retune: Retune = False,
     *,
     flags: ModelFlags,
+    spread: ClusterFlags,
     json: Json = False,
     talk: Talk,
 ) -> None:
@@ -63,12 +67,18 @@ def doctor(
 
     if budget and task is None:
         raise UsageError("--budget is for an estimate: name the task folder too")
+    cluster = spread.choice(flags.allow_network)
+    cluster.check()
     console = Console(talk.level)
     wanted = load_task(task, notify=console.say) if task else None
     report: Report = {"machine": machine(engine_options(flags).cache_folder())}
     problem: ModelError | None = None
     try:
-        report |= _model(flags, wanted, budget, retune, console)
+        if cluster:
+            named = wanted.model if wanted else None
+            report["workers"] = _workers(flags, cluster, wanted, named, console)
+        else:
+            report |= _model(flags, wanted, budget, retune, console)
     except ModelError as error:
         problem = error
         report["model"] = {"problem": str(error)}
@@ -80,6 +90,19 @@ def doctor(
         typer.echo(printable(_lines(report, suggestions)))
     if problem is not None:
         raise problem
+
+
+def _workers(
+    flags: ModelFlags,
+    cluster: ClusterChoice,
+    task: Task | None,
+    named: Ref | None,
+    console: Console,
+) -> dict[str, Any]:
+    """A line on each worker of a cluster."""
+    from ..fleet.cluster.opening import examined
+
+    return dict(examined(flags, cluster, task, console.say, named))
 
 
 def _model(

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from . import doctor, evaluate, export, init, predict, priors, reflect, report, search, synth
+from . import doctor, evaluate, export, fleet, init, predict, priors, reflect, report, search, synth
 from .shell import Command, Shell, asks_for_json, fail, output_failed, silence
 
 EPILOG = """\b
@@ -79,6 +79,7 @@ app.command(
     cls=Command,
 )(doctor.doctor)
 app.add_typer(priors.app, name="priors")
+app.add_typer(fleet.app, name="fleet")
 
 
 def main() -> None:

@@ -109,9 +109,15 @@ def reflect(
     Looks at the most consequential failures of PROMPT on the training split of TASK, asks the model
     about those examples, and keeps an edit only if it holds on examples that did not inspire it.
     """
+    reflect_on(plan, run, output, flags, format_name(json, format), talk)
+
+
+def reflect_on(
+    plan: Plan, run: RunFlags, output: str, flags: ModelFlags, shown: str, talk: Talk
+) -> None:
+    """Reflect, and write and show the result."""
     from ..ui.console import Console
 
-    shown = format_name(json, format)
     target = _checked(plan, run, flags, output, shown)
     console = Console(talk.level)
     try:

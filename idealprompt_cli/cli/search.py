@@ -11,9 +11,10 @@ import typer
 from ..core.committee import MOST_MEMBERS
 from ..runs.config import RunConfig, Stages, as_prefer
 from ..runs.folder import run_folder
-from ..runs.models import opened, work_of
+from ..runs.models import work_of
 from ..runs.proposer import without_proposer_flags
 from . import completion
+from .cluster import ClusterFlags, opened_anywhere
 from .evaluate import Folder, load
 from .interrupts import resumable
 from .models import ModelFlags
@@ -38,6 +39,7 @@ EPILOG = """\b
 Examples:
   idealprompt search sample_tasks/grade -o prompt.yaml
   idealprompt search my_task -m model.gguf --mmproj mmproj.gguf --budget 10m
+  idealprompt search my_task --local-workers 3
   idealprompt search my_task -o - | idealprompt eval - my_task"""
 
 BudgetText = Annotated[str, budget_option("40 evaluations per training example")]
@@ -97,6 +99,7 @@ def search(
     *,
     output: Output = "",
     flags: ModelFlags,
+    spread: ClusterFlags,
     json: Json = False,
     format: FormatName = "",  # noqa: A002 - the option's own name
     talk: Talk,
@@ -114,7 +117,7 @@ def search(
     config.check()
     console = Console(talk.level)
     try:
-        made, work = _run(plan, run, config, flags, console)
+        made, work = _run(plan, run, config, flags, spread, console)
     finally:
         console.close()
     written = deliver(made, target)
@@ -136,11 +139,18 @@ def config_of(plan: Plan, run: RunFlags, flags: ModelFlags) -> RunConfig:
 
 
 def _run(
-    plan: Plan, run: RunFlags, config: RunConfig, flags: ModelFlags, console: Console
+    plan: Plan,
+    run: RunFlags,
+    config: RunConfig,
+    flags: ModelFlags,
+    spread: ClusterFlags,
+    console: Console,
 ) -> tuple[Run, Work]:
     """The run, and what the model had to do."""
     from ..runs.run import run_search
 
+    cluster = spread.choice(flags.allow_network)
+    cluster.check()
     loaded = load(plan.task, run.metric, console)
     folder = run_folder(run.run_dir, loaded.name, run.resume)
     config = replace(config, run_dir=folder)
@@ -148,7 +158,7 @@ def _run(
     own = without_proposer_flags(flags, run.proposer)
     with (
         resumable(console.write, partial(resume_hint, folder)),
-        opened(own, console.say, named=task.model) as model,
+        opened_anywhere(own, cluster, task, console) as model,
     ):
         made = run_search(task, model, config, console.observer())
         return made, work_of(model)

@@ -115,14 +115,22 @@ class MeteredEngine:
         budget: Budget | None = None,
         clock: Callable[[], float] = time.perf_counter,
         cache: ResponseCache | None = None,
+        at_once: int = 0,
     ) -> None:
+        """`at_once`: examples in a chunk, 0 for what suits the model's size."""
         self.inner = engine
         self._clock = clock
         self._store = ResponseStore(journal, cache)
-        self._at_once = examples_at_once(engine.info())
+        self._at_once = at_once or examples_at_once(engine.info())
         self._scoring, self._writing = _Scoring(engine), _Writing(engine)
         self.account = Account(budget or Budget())
         self.on_answers: Callable[[int], None] | None = None
+
+    def with_budget(self, budget: Budget) -> MeteredEngine:
+        """An engine with the same memory and an account of its own."""
+        made = MeteredEngine(self.inner, budget=budget, clock=self._clock, at_once=self._at_once)
+        made._store = self._store
+        return made
 
     # --- Engine -----------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from ...artifact import Artifact
 from ...core.prompt import Prompt
 from ...prompts.rendering import readable, whole_chat
 from ...storage.predictions import per_field, per_option
@@ -71,3 +72,28 @@ def parts(report: Report) -> tuple[str, tuple[Part, ...]]:
         )
         return "label (F1)", tuple(Part(a.label, a.f1, b.f1) for a, b in scores)
     return "", ()
+
+
+# --- boxes of a federation ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class BoxRow:
+    """A box with the scores of the seed prompt and the adapted one on its held-out examples, or
+    without any on its selection examples; shares in [0, 1]."""
+
+    name: str
+    policy: str
+    before: float
+    after: float
+    n: int
+
+
+def box_rows(artifact: Artifact) -> tuple[BoxRow, ...]:
+    """A row for each box, () where the run had none."""
+    rows = []
+    for box in artifact.boxes:
+        before = box.baseline.test or box.baseline.selection
+        after = box.winner.test or box.winner.selection
+        rows.append(BoxRow(box.name, box.policy, before.value, after.value, after.n))
+    return tuple(rows)

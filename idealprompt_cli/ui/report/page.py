@@ -15,7 +15,7 @@ from ...prompts.rendering import calibration_text
 from ...storage.predictions import Kept, confusion
 from ..members import member_lines
 from ..wrong_answers import quoted
-from .comparison import changes, parts, prompt_text
+from .comparison import box_rows, changes, parts, prompt_text
 from .gather import ALL, Report
 from .svg import curve_svg, interval_svg, tree_svg
 
@@ -50,6 +50,7 @@ def _values(report: Report, images: bool) -> dict[str, Any]:
     return {
         "a": artifact,
         "rows": _score_rows(report),
+        "boxes": box_rows(artifact),
         "changes": changes(*texts),
         "members": member_lines(artifact.committee) if artifact.committee else [],
         "words": [v for v in artifact.prompt.verbalisers if v.words != (v.label,)],

@@ -12,7 +12,7 @@ from ...storage.predictions import confusion
 from ..confusion_matrix import confusion_lines
 from ..members import member_lines
 from ..wrong_answers import ranking, wrong_lines
-from .comparison import changes, parts, prompt_text
+from .comparison import box_rows, changes, parts, prompt_text
 from .gather import ALL, Report
 from .reflection_work import lines as work_lines
 from .tree import Spot, cut, lay_out
@@ -26,6 +26,7 @@ def text(report: Report, width: int = 80) -> str:
     blocks = [
         [artifact.task.name, *_folded(artifact.verdict, width)],
         _scores(report, width),
+        _boxes(artifact),
         ["Prompt ({+added+}, [-removed-]):", *_prompt(report, width)],
         _committee(artifact, width),
         _tree(report, width),
@@ -76,6 +77,19 @@ def _scores(report: Report, width: int) -> list[str]:
         apart = [f"  {name}", *(f"    {part}" for part in shown)]
         lines += [line] if len(line) <= width else apart
     return lines
+
+
+def _boxes(artifact: Artifact) -> list[str]:
+    """Both prompts on each box of a federation."""
+    rows = box_rows(artifact)
+    if not rows:
+        return []
+    width = max(len(row.name) for row in rows)
+    head = f"Boxes{'':<{width - 1}}seed   adapted   examples"
+    return [head] + [
+        f"  {row.name:<{width}}{100 * row.before:7.1f} %{100 * row.after:8.1f} %{row.n:9}"
+        for row in rows
+    ]
 
 
 def _percent(score: Score) -> str:

@@ -1,0 +1,103 @@
+"""The options that spread a run over several machines, and what is shown of their work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..fleet.cluster.choice import ClusterChoice
+from ..fleet.network import TlsFiles
+from ..runs.models import ModelChoice, opened
+
+if TYPE_CHECKING:
+    from ..core.interfaces import Engine
+    from ..core.task import Task
+    from ..ui.console import Console
+
+Address = Annotated[
+    str,
+    typer.Option(
+        "--cluster", metavar="URL", help="Spread the work over the workers of a Dask scheduler."
+    ),
+]
+LocalWorkers = Annotated[
+    int,
+    typer.Option(
+        min=0, metavar="N", show_default=False, help="Spread the work over N processes here."
+    ),
+]
+SendPictures = Annotated[
+    bool,
+    typer.Option(help="Send workers the images and texts that their task folder lacks."),
+]
+Patience = Annotated[
+    float,
+    typer.Option(
+        "--worker-timeout",
+        min=1,
+        metavar="SECONDS",
+        help="How long a worker may give no sign of life, or lag behind the others.",
+    ),
+]
+TlsCa = Annotated[
+    Path | None, typer.Option(metavar="PEM", help="Certificate authority of both sides.")
+]
+TlsCert = Annotated[Path | None, typer.Option(metavar="PEM", help="This side's certificate.")]
+TlsKey = Annotated[Path | None, typer.Option(metavar="PEM", help="This side's private key.")]
+
+
+@dataclass(frozen=True)
+class TlsFlags:
+    """The files for encrypted connections, as a group (see `shared_options.grouped`)."""
+
+    tls_ca: TlsCa = None
+    tls_cert: TlsCert = None
+    tls_key: TlsKey = None
+
+    @property
+    def files(self) -> TlsFiles:
+        return TlsFiles(self.tls_ca, self.tls_cert, self.tls_key)
+
+
+@dataclass(frozen=True)
+class ClusterFlags(TlsFlags):
+    """The options for a cluster, as a group."""
+
+    cluster: Address = ""
+    local_workers: LocalWorkers = 0
+    send_pictures: SendPictures = False
+    worker_timeout: Patience = 30.0
+
+    def choice(self, allow_network: bool) -> ClusterChoice:
+        """The cluster that these options ask for."""
+        return ClusterChoice(
+            self.cluster,
+            self.local_workers,
+            self.send_pictures,
+            self.worker_timeout,
+            allow_network,
+            self.files,
+        )
+
+
+@contextmanager
+def opened_anywhere(
+    model: ModelChoice, cluster: ClusterChoice, task: Task, console: Console
+) -> Iterator[Engine]:
+    """The chosen model here, or on a cluster where one is asked for."""
+    if not cluster:
+        with opened(model, console.say, named=task.model) as engine:
+            yield engine
+        return
+    from ..fleet.cluster.opening import opened_on_cluster
+
+    with opened_on_cluster(model, cluster, task, console.say, task.model) as engine:
+        yield engine
+        engine.stats()
+        for box in engine.boxes():
+            console.say(f"Worker {box.line()}.")

@@ -1,0 +1,1 @@
+"""Boxes that keep their own examples, and a coordinator that gets sums from them."""
