@@ -111,7 +111,11 @@ def test_every_page_is_reachable_from_the_readme() -> None:
 
 def commands(top: Any, name: str = "") -> dict[str, set[str]]:
     """Command name -> the options of the command and of those inside it."""
-    own = {option for parameter in top.params for option in parameter.opts} | {"--help"}
+    own = {
+        option
+        for parameter in top.params
+        for option in (*parameter.opts, *parameter.secondary_opts)
+    } | {"--help"}
     inner = {key: commands(one, key) for key, one in getattr(top, "commands", {}).items()}
     for key, found in inner.items():
         own = own | found[key] if name else own

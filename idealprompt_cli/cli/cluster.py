@@ -33,7 +33,9 @@ LocalWorkers = Annotated[
 ]
 SendPictures = Annotated[
     bool,
-    typer.Option(help="Send workers the images and texts that their task folder lacks."),
+    typer.Option(
+        "--send-pictures", help="Send workers the images and texts that their task folder lacks."
+    ),
 ]
 Patience = Annotated[
     float,

@@ -62,12 +62,16 @@ app = typer.Typer(
 )
 
 SEARCH_EPILOG = """\b
-Example of a members file:
+Examples:
+  idealprompt fleet search --members fleet.yaml -o prompt.yaml
+  idealprompt fleet search --members fleet.yaml --budget 500 --run-dir runs/fleet
+A members file:
   members:
     - {name: north, address: "tls://10.0.0.5:8790"}
-    - {name: south, task: boxes/south}   # a folder here: a process answers for it
-  min_group: 5                           # for the folders here, as are
-  epsilon: 0                             # delta, prompts and drafts"""
+    - {name: south, task: boxes/south}
+  min_group: 5
+A member has an address, or a folder here. The keys min_group, epsilon, delta,
+prompts and drafts are for folders, as the options of fleet serve."""
 SERVE_EPILOG = """\b
 Examples:
   idealprompt fleet serve my_task

@@ -18,11 +18,17 @@ import pytest
 from idealprompt_cli.core.errors import ModelError, TaskError, UsageError
 from idealprompt_cli.core.requests import ModelInfo
 from idealprompt_cli.engines import EngineOptions, open_engine
+from idealprompt_cli.fleet.cluster.agreement import check_same
 from idealprompt_cli.fleet.cluster.choice import ClusterChoice, connected
 from idealprompt_cli.fleet.cluster.engine import ClusterEngine
+from idealprompt_cli.fleet.cluster.model_files import (
+    MODELS,
+    WantedModel,
+    find_model,
+    fingerprint_of,
+)
 from idealprompt_cli.fleet.cluster.opening import opened_with, wanted_model
-from idealprompt_cli.fleet.cluster.pool import _check_same
-from idealprompt_cli.fleet.cluster.worker import MODELS, Opened, WantedModel, _find, fingerprint_of
+from idealprompt_cli.fleet.cluster.worker import Opened
 from idealprompt_cli.runs.config import RunConfig
 from idealprompt_cli.runs.models import ModelChoice, embedded_model
 from idealprompt_cli.runs.run import run_search
@@ -219,16 +225,16 @@ def test_a_worker_finds_the_model_by_fingerprint(
     files = (model.text, model.mmproj)
     elsewhere = tuple(f"/nowhere/{file.name}" for file in files)
     wanted = WantedModel("llama_cpp", elsewhere, fingerprint_of(files), EngineOptions())
-    assert _find(wanted, "a") == model
+    assert find_model(wanted, "a") == model
     monkeypatch.setenv(MODELS, str(tmp_path))
     for file in files:
         (tmp_path / file.name).write_bytes(b"another quantisation")
     other = WantedModel("llama_cpp", elsewhere, "0123456789abcdef", EngineOptions())
     with pytest.raises(ModelError, match="has another fingerprint than 0123456789abcdef"):
-        _find(other, "a")
+        find_model(other, "a")
     gone = WantedModel("llama_cpp", ("/nowhere/x.gguf",), "0123456789abcdef", EngineOptions())
     with pytest.raises(ModelError, match=r"worker a has no x\.gguf"):
-        _find(gone, "a")
+        find_model(gone, "a")
 
 
 @pytest.mark.parametrize(
@@ -247,6 +253,6 @@ def test_a_worker_that_differs_is_refused(change: dict[str, Any], what: str) -> 
         )
         return Opened(info, "1", "host", 2, "cpu")
 
-    _check_same("b", one(details={"llama_cpp_python": "0.3-bb"}), [one()])
+    check_same("b", one(details={"llama_cpp_python": "0.3-bb"}), [one()])
     with pytest.raises(UsageError, match=f"worker b has another {what}"):
-        _check_same("b", one(**change), [one()])
+        check_same("b", one(**change), [one()])

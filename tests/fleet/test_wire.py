@@ -35,7 +35,7 @@ def request_(tmp_path: Path, make_picture: MakePicture) -> ScoreRequest:
 def test_an_example_travels_as_digests(request_: ScoreRequest) -> None:
     texts = {SECRET: text_digest(SECRET)}
     data = packed(Question("score", ([digested(request_, texts)],)))
-    for secret in (SECRET, "secret name", "4711"):
+    for secret in (SECRET, "secret name", "Mrs Doe"):
         assert secret.encode() not in data
     (sent,) = unpacked(data).arguments[0]
     image = request_.images[0]

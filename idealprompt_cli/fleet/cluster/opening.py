@@ -17,9 +17,10 @@ from ...io.images import content_hash
 from ...runs.models import ModelChoice, choose, engine_options
 from .choice import ClusterChoice, connected
 from .engine import ClusterEngine, EmbeddingClusterEngine
+from .model_files import WantedModel, fingerprint_of
 from .pool import Worker, WorkerPool
 from .wire import text_digest
-from .worker import WantedModel, WantedTask, fingerprint_of
+from .worker import WantedTask
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -189,7 +190,7 @@ def _state_bits(pool: WorkerPool, say: Notice) -> None:
 def examined(
     model: ModelChoice, cluster: ClusterChoice, task: Task | None, say: Notice, named: Ref | None
 ) -> dict[str, str]:
-    """What there is to say of each worker, for `doctor`. Raises like `opened_on_cluster`."""
+    """A line on each worker, for `doctor`. Raises like `opened_on_cluster`."""
     cluster.check()
     wanted = wanted_model(model, cluster, named, say)
     folder = wanted_task(task) if task else WantedTask("", "", {})

@@ -16,12 +16,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ...core.errors import IdealPromptError, ModelError, UsageError
+from ...core.errors import IdealPromptError, ModelError
 from ...core.interfaces import Notice
 from ...io.files import reason
 from ..account import BoxAccount
+from .agreement import check_same
+from .model_files import WantedModel
 from .wire import Question, Reply, packed, unpacked
-from .worker import Holding, Opened, WantedModel, WantedTask, WorkerEngine
+from .worker import Holding, Opened, WantedTask, WorkerEngine
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -220,7 +222,7 @@ class WorkerPool:
             actor = self._made(one)
             opened = self._opened(actor, Question("open", (self._model,)))
             holding = self._opened(actor, Question("look", (self._task,)))
-            _check_same(one.name, opened, [worker.opened for worker in self.workers.values()])
+            check_same(one.name, opened, [worker.opened for worker in self.workers.values()])
         except IdealPromptError as error:
             self._refused.add(one.address)
             account.state = "refused"
@@ -309,27 +311,6 @@ class WorkerPool:
                 self._client.restart_workers(
                     [worker.address], timeout=_SECONDS_TO_OPEN, raise_for_error=False
                 )
-
-
-def _check_same(name: str, opened: Opened, others: Sequence[Opened]) -> None:
-    """Raise `UsageError` for a worker that computes with another model or release."""
-    for other in others[:1]:
-        pairs = (
-            ("model", other.info.fingerprint, opened.info.fingerprint),
-            ("quantisation", other.info.quantisation, opened.info.quantisation),
-            ("build of llama.cpp", release_of(other.info.details), release_of(opened.info.details)),
-        )
-        for what, first, second in pairs:
-            if first != second:
-                raise UsageError(
-                    f"worker {name} has another {what} ({second}, the others {first}): install "
-                    "the same one"
-                )
-
-
-def release_of(details: Mapping[str, str]) -> str:
-    """The release of llama.cpp's bindings, without the digest of how it was built."""
-    return details.get("llama_cpp_python", "").partition("-")[0]
 
 
 def _why(error: Exception) -> str:

@@ -11,7 +11,7 @@ import os
 import socket
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,33 +26,18 @@ from ...core.errors import (
 )
 from ...core.interfaces import Accountable, Distinguishes, Embeds, Engine
 from ...core.requests import ModelInfo
-from ...core.task import ModelRef
-from ...engines import EngineOptions, open_engine
+from ...engines import open_engine
 from ...engines.options import available_cores
 from ...io.files import write_bytes
 from ...io.images import content_hash
-from ...storage import model_locations
+from .model_files import WantedModel, find_model, named_folders
 from .wire import Question, Reply, SentFile, packed, restored, text_digest, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MODELS = "IDEALPROMPT_MODELS"
-"""Folders with models on a worker, separated as in PATH."""
 TASKS = "IDEALPROMPT_TASKS"
 """Folders with copies of task folders on a worker."""
-
-
-@dataclass(frozen=True)
-class WantedModel:
-    """The model that every worker must open: its files as the coordinator names them, their
-    fingerprint ("" for the scripted engine, compared after opening), and how it is run."""
-
-    engine: str
-    files: tuple[str, ...]
-    fingerprint: str
-    options: EngineOptions
-    version: str = __version__
 
 
 @dataclass(frozen=True)
@@ -68,7 +53,7 @@ class WantedTask:
 
 @dataclass(frozen=True)
 class Opened:
-    """A worker's account of itself after it has opened the model."""
+    """What a worker reports after it has opened the model."""
 
     info: ModelInfo
     version: str
@@ -130,7 +115,7 @@ class WorkerEngine:
                 f"{wanted.version}: install the same version"
             )
         if self._engine is None:
-            ref = _find(wanted, self._name)
+            ref = find_model(wanted, self._name)
             self._engine = open_engine(wanted.engine, ref, wanted.options, lambda line: None)
         return Opened(
             self._engine.info(),
@@ -145,7 +130,7 @@ class WorkerEngine:
     def _look(self, wanted: WantedTask) -> Holding:
         """Find the task folder and what is in it."""
         folders = [Path(wanted.root)]
-        folders += [folder / wanted.name for folder in _folders(TASKS)] + _folders(TASKS)
+        folders += [folder / wanted.name for folder in named_folders(TASKS)] + named_folders(TASKS)
         found = max(folders, key=lambda folder: _found(folder, wanted.images))
         self._root = found
         self._folder.images |= dict(_images(found, wanted.images))
@@ -238,10 +223,6 @@ def _local_folder() -> Path:
     return Path(get_worker().local_directory)
 
 
-def _folders(variable: str) -> list[Path]:
-    return [Path(one) for one in os.environ.get(variable, "").split(os.pathsep) if one]
-
-
 def _cpu() -> str:
     """Processor and instruction sets: two that differ may round differently."""
     import platform
@@ -249,51 +230,6 @@ def _cpu() -> str:
     from ...engines.llama_cpp.setup.machine_facts import cpu_flags
 
     return text_digest(f"{platform.machine()} {sorted(cpu_flags())}")[:8]
-
-
-# --- finding the model ----------------------------------------------------------------------------
-
-
-def _find(wanted: WantedModel, name: str) -> ModelRef | Path:
-    """The model's files on this machine. Raises `ModelError` where none has the fingerprint."""
-    seen = []
-    for files in _candidates(wanted):
-        if not all(file.is_file() for file in files):
-            continue
-        if not wanted.fingerprint or fingerprint_of(files) == wanted.fingerprint:
-            return ModelRef(*files) if wanted.engine != "scripted" else files[0]
-        seen.append(str(files[0]))
-    names = ", ".join(Path(one).name for one in wanted.files)
-    if seen:
-        raise ModelError(
-            f"worker {name}: {seen[0]} has another fingerprint than {wanted.fingerprint}: it is "
-            "another model or quantisation: copy the coordinator's files there"
-        )
-    raise ModelError(
-        f"worker {name} has no {names} ({wanted.fingerprint}): copy the files into a folder and "
-        f"name it in {MODELS} there"
-    )
-
-
-def _candidates(wanted: WantedModel) -> Iterator[tuple[Path, ...]]:
-    known = model_locations.find(wanted.fingerprint) if wanted.fingerprint else ()
-    if known:
-        yield known
-    yield tuple(Path(one) for one in wanted.files)
-    for folder in _folders(MODELS):
-        yield tuple(folder / Path(one).name for one in wanted.files)
-    from ...runs.models import embedded_model
-
-    embedded = embedded_model()
-    if embedded is not None and embedded.mmproj is not None:
-        yield embedded.text, embedded.mmproj
-
-
-def fingerprint_of(files: Sequence[Path]) -> str:
-    """The fingerprint of a model's GGUF files, as its engine gives it."""
-    from ...engines.llama_cpp.native.gguf_header import fingerprint
-
-    return fingerprint(*files)
 
 
 # --- finding the task -----------------------------------------------------------------------------
@@ -324,8 +260,3 @@ def _texts(folder: Path) -> dict[str, str]:
     examples = (*task.train, *task.validation, *task.test)
     texts = (text for example in examples for text in example.fields.values())
     return {text_digest(text): text for text in texts}
-
-
-def for_worker(wanted: WantedModel, threads: int, memory: int) -> WantedModel:
-    """The same model with a worker's share of this machine."""
-    return replace(wanted, options=replace(wanted.options, threads=threads, memory=memory))

@@ -260,7 +260,7 @@ class Box:
         return Evaluator(self._measuring, self.task, self._metric)
 
     def _without_names(self, text: str) -> str:
-        """An error without paths and names of examples, which may stand in it."""
+        """An error without paths and names of examples, which it may name."""
         names = sorted(
             {str(part) for e in self._examples() for part in (e.id, e.source, *e.images)},
             key=len,

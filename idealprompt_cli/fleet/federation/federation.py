@@ -108,7 +108,7 @@ def network(addresses: Sequence[BoxAddress], tls: TlsFiles, patience: float) -> 
 
 @dataclass(frozen=True)
 class BoxFacts:
-    """What a box says of itself. `sizes` are the examples in each group by split, `sigma` the
+    """What a box reports. `sizes` are the examples in each group by split, `sigma` the
     noise on each sum, `data` a name that changes with its examples."""
 
     name: str
