@@ -37,7 +37,7 @@ from .run_options import (
     show_summary,
 )
 from .search import PolicyName, Prefer, Seed, Strategies
-from .shared_options import FormatName, Json, Talk, format_name, grouped
+from .shared_options import Force, FormatName, Json, Talk, format_name, grouped
 from .shell import Command, Shell
 
 if TYPE_CHECKING:

@@ -42,7 +42,8 @@ def find_model(wanted: WantedModel, name: str) -> ModelRef | Path:
             continue
         if not wanted.fingerprint or fingerprint_of(files) == wanted.fingerprint:
             return ModelRef(*files) if wanted.engine != "scripted" else files[0]
-        seen.append(str(files[0]))
+        if files[0].name == Path(wanted.files[0]).name:
+            seen.append(str(files[0]))
     names = ", ".join(Path(one).name for one in wanted.files)
     if seen:
         raise ModelError(
