@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..core.events import Event, TrialDone
+from ..fleet.account import BoxAccount, progress_line, straggler
 from ..fleet.cluster.choice import ClusterChoice
 from ..fleet.network import TlsFiles
 from ..runs.models import ModelChoice, opened
 
 if TYPE_CHECKING:
-    from ..core.interfaces import Engine
+    from ..core.interfaces import Engine, Observer
     from ..core.task import Task
     from ..ui.console import Console
 
@@ -53,6 +56,9 @@ TlsCert = Annotated[Path | None, typer.Option(metavar="PEM", help="This side's c
 TlsKey = Annotated[Path | None, typer.Option(metavar="PEM", help="This side's private key.")]
 
 
+SECONDS_BETWEEN = 10.0
+
+
 @dataclass(frozen=True)
 class TlsFlags:
     """The files for encrypted connections, as a group (see `shared_options.grouped`)."""
@@ -87,6 +93,32 @@ class ClusterFlags(TlsFlags):
         )
 
 
+class WithBoxes:
+    """An observer that also shows, with -v, what the boxes have done, every few seconds."""
+
+    def __init__(
+        self,
+        shown: Observer,
+        console: Console,
+        boxes: Callable[[], Sequence[BoxAccount]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._shown, self._console, self._boxes = shown, console, boxes
+        self._clock, self._last = clock, clock()
+
+    def notify(self, event: Event) -> None:
+        self._shown.notify(event)
+        if isinstance(event, TrialDone) and self._clock() - self._last >= SECONDS_BETWEEN:
+            self._last = self._clock()
+            self._console.detail(f"  {progress_line(self._boxes())}")
+
+
+def watched(shown: Observer, engine: Engine, console: Console) -> Observer:
+    """The observer, with a view of the boxes where the engine has any."""
+    boxes = getattr(engine, "boxes", None)
+    return shown if boxes is None else WithBoxes(shown, console, boxes)
+
+
 @contextmanager
 def opened_anywhere(
     model: ModelChoice, cluster: ClusterChoice, task: Task, console: Console
@@ -101,5 +133,13 @@ def opened_anywhere(
     with opened_on_cluster(model, cluster, task, console.say, task.model) as engine:
         yield engine
         engine.stats()
-        for box in engine.boxes():
-            console.say(f"Worker {box.line()}.")
+        show_boxes("Worker", engine.boxes(), console)
+
+
+def show_boxes(what: str, boxes: Sequence[BoxAccount], console: Console) -> None:
+    """A line on each box at the end of a run, and on one that was slow."""
+    for box in boxes:
+        console.say(f"{what} {box.line()}.")
+    slow = straggler(boxes)
+    if slow is not None:
+        console.say(f"{what} {slow.name} takes more than twice as long as the others.")

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..fleet.account import straggler
 from ..fleet.network import need_distributed
 from ..io.terminal import json_text
 from ..runs.config import RunConfig, as_prefer
 from ..runs.folder import run_folder
 from ..runs.models import opened
-from .cluster import TlsFlags
+from .cluster import TlsFlags, WithBoxes, show_boxes
 from .evaluate import Folder, load
 from .interrupts import resumable
 from .models import EngineName, Mmproj, Model, ModelFlags, Threads
@@ -241,12 +240,10 @@ def _search(
         federation = Federation(links, console.say)
         federation.join(names)
         config = replace(plan.config, run_dir=folder)
-        made = run_federation(federation, names, config, console.observer())
-        for account in federation.accounts.values():
-            console.say(f"Box {account.line()}.")
-        slow = straggler(list(federation.accounts.values()))
-        if slow is not None:
-            console.say(f"Box {slow.name} takes more than twice as long as the others.")
+        boxes = federation.accounts.values()
+        observer = WithBoxes(console.observer(), console, lambda: list(boxes))
+        made = run_federation(federation, names, config, observer)
+        show_boxes("Box", list(boxes), console)
         return made
 
 

@@ -14,7 +14,7 @@ from ..runs.folder import run_folder
 from ..runs.models import work_of
 from ..runs.proposer import without_proposer_flags
 from . import completion
-from .cluster import ClusterFlags, opened_anywhere
+from .cluster import ClusterFlags, opened_anywhere, watched
 from .evaluate import Folder, load
 from .interrupts import resumable
 from .models import ModelFlags
@@ -160,5 +160,6 @@ def _run(
         resumable(console.write, partial(resume_hint, folder)),
         opened_anywhere(own, cluster, task, console) as model,
     ):
-        made = run_search(task, model, config, console.observer())
+        observer = watched(console.observer(), model, console)
+        made = run_search(task, model, config, observer)
         return made, work_of(model)

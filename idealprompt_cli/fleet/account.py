@@ -50,3 +50,14 @@ def straggler(boxes: Sequence[BoxAccount]) -> BoxAccount | None:
     middle, last = worked[(len(worked) - 1) // 2], worked[-1]
     slow = last.seconds / last.requests > 2 * middle.seconds / middle.requests
     return last if slow else None
+
+
+def progress_line(boxes: Sequence[BoxAccount]) -> str:
+    """What the boxes have done so far, in one line: requests, those left out, the slowest."""
+    parts = [
+        f"{box.name} {box.requests}" + ("" if box.state == "ready" else f" ({box.state})")
+        for box in boxes
+    ]
+    slow = straggler(boxes)
+    text = f"requests by box: {', '.join(parts)}"
+    return f"{text}; {slow.name} is slow" if slow is not None else text

@@ -8,7 +8,7 @@ import pytest
 
 from idealprompt_cli.core.prompt import FieldText, ImageSlot, Message
 from idealprompt_cli.core.requests import ScoreRequest
-from idealprompt_cli.fleet.account import BoxAccount, in_words, straggler
+from idealprompt_cli.fleet.account import BoxAccount, in_words, progress_line, straggler
 from idealprompt_cli.fleet.cluster.wire import (
     Question,
     digested,
@@ -75,3 +75,7 @@ def test_a_straggler_is_found() -> None:
     assert slow.name == "c"
     assert straggler(boxes[:2]) is None
     assert straggler(boxes[:1]) is None
+    assert progress_line(boxes) == "requests by box: a 10, b 10, c 10; c is slow"
+    assert progress_line([BoxAccount("a", 3, state="left out")]) == (
+        "requests by box: a 3 (left out)"
+    )
