@@ -24,7 +24,7 @@ from .fleet_federation import environment
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "sample_tasks" / "grade"
 WORKERS = ("a", "b", "c")
-BUDGET = 300
+BUDGET = 120
 NET = "10.77.0"
 HOST = f"{NET}.1"
 
@@ -117,6 +117,8 @@ def site(folder: Path) -> Iterator[Site]:
 
 
 def _network() -> bool:
+    if Path("/run/netns/fleet-a").exists():  # another run's
+        return False
     words = [
         ["link", "add", "fleet0", "type", "bridge"],
         ["addr", "add", f"{HOST}/24", "dev", "fleet0"],

@@ -26,9 +26,8 @@ from idealprompt_cli.fleet.federation.privacy import Policy
 from idealprompt_cli.fleet.federation.run import run_federation
 from idealprompt_cli.runs.config import RunConfig
 
-BOXES = (1, 10, 100, 1000)
-PROMPTS = 30
-"""The budget: so many prompts on every group."""
+BOXES = {1: 30, 10: 30, 100: 30, 1000: 8}
+"""Number of boxes -> the budget: so many prompts on every group."""
 PACE = 0.078
 """Seconds for a prompt on an image whose prefix is kept: a model of 256M parameters with 8-bit
 weights on two cores."""
@@ -68,7 +67,7 @@ def scale(folder: Path) -> dict[str, Any]:
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         rows.append(json.loads(done.stdout))
-    return {"pace": PACE, "prompts": PROMPTS, "rows": rows}
+    return {"pace": PACE, "rows": rows}
 
 
 def one(count: int) -> dict[str, Any]:
@@ -81,7 +80,7 @@ def one(count: int) -> dict[str, Any]:
     started = time.process_time()
     found.join(list(boxes))
     groups = 4 * count
-    config = RunConfig(budget=str(PROMPTS * groups), priors=False)
+    config = RunConfig(budget=str(BOXES[count] * 2 * count), priors=False)
     made = run_federation(found, list(boxes), config)
     own = time.process_time() - started - transport.seconds
     evaluations = transport.asked
