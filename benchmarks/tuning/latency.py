@@ -20,7 +20,7 @@ from .examples import Reader
 from .measure import Bench, Run
 from .model import Ask, TunedLanguage, option_scores
 
-TENANTS, REPEATS = 8, 5
+TENANTS, REPEATS = 8, 3
 
 
 def latency(options: argparse.Namespace) -> int:

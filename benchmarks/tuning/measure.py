@@ -163,9 +163,9 @@ class Bench:
         if self._pairs is not None:
             return self._pairs
         _, found = read_pairs(self.corpus)
-        first = sorted({pair.path[0] for pair in found})[:1]
-        apart = [pair for pair in found if pair.path[0] in first][:KEPT_PAIRS]
-        mixed = [pair for pair in found if pair.path[0] not in first]
+        first = min(pair.path[:1] for pair in found)
+        apart = [pair for pair in found if pair.path[:1] == first][:KEPT_PAIRS]
+        mixed = [pair for pair in found if pair.path[:1] != first]
         self._pairs = self.reader.pairs(mixed), self.reader.pairs(apart)
         return self._pairs
 
