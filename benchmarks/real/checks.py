@@ -76,14 +76,14 @@ def checked(engine: MemoEngine, check: Check) -> dict[str, Any]:
     evaluator = Evaluator(MeteredEngine(engine), task, metrics.get(task.metric))
     result = held_out_test(result, evaluator)
     assert result.test is not None
-    prompt = result.winner
+    prompt, shown = result.winner, len(task.train[0].images)
     return {
         "baseline": round(result.test.baseline.value, 4),
         "winner": round(result.test.winner.value, 4),
         "p": result.test.comparison.p_value,
         "recommended": result.recommended,
         "verdict": result.verdict,
-        "prompt": [f"{m.role}: {readable(m)}" for m in whole_chat(prompt, task.labels)],
+        "prompt": [f"{m.role}: {readable(m)}" for m in whole_chat(prompt, task.labels, shown)],
         "words": {v.label: list(v.words) for v in prompt.verbalisers},
         "readability": readability(prompt, task.labels).score,
     }
