@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from idealprompt_cli.core.errors import ModelError, TaskError, UsageError
+from idealprompt_cli.core.errors import ModelError, ServerError, TaskError, UsageError
 from idealprompt_cli.core.requests import ModelInfo
 from idealprompt_cli.engines import EngineOptions, open_engine
 from idealprompt_cli.fleet.cluster.agreement import check_same
@@ -186,6 +186,31 @@ def _as_if_in(task: Any, folder: Path) -> Any:
         )
 
     return replace(task, root=task.root, train=moved(task.train), test=moved(task.test))
+
+
+def test_a_scheduler_by_its_address(
+    script: Path, make_task: MakeTask, said: list[str], tmp_path: Path
+) -> None:
+    """As with --cluster: questions pass through the scheduler."""
+    distributed = pytest.importorskip("distributed")
+    task = load_task(make_task(per_label=10))
+    with distributed.LocalCluster(
+        n_workers=1, processes=False, host="tcp://127.0.0.1", dashboard_address="127.0.0.1:0"
+    ) as cluster:
+        choice = ClusterChoice(address=cluster.scheduler_address)
+        choice.check()
+        with connected(choice) as client, opened(client, script, task, said) as engine:
+            found = searched(engine, tmp_path / "run", task)
+    assert found == one_machine(script, task)
+
+
+def test_no_scheduler_at_the_address() -> None:
+    pytest.importorskip("distributed")
+    with (
+        pytest.raises(ServerError, match="no Dask scheduler answers there"),
+        connected(ClusterChoice(address="tcp://127.0.0.1:1")),
+    ):
+        pass
 
 
 # --- the command ----------------------------------------------------------------------------------

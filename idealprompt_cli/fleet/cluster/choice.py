@@ -85,12 +85,8 @@ def connected(choice: ClusterChoice) -> Iterator[Client]:
             return
         address = checked_address("--cluster", choice.address, choice.tls, choice.allow_network)
         try:
-            client = Client(
-                address,
-                security=choice.tls.security(),
-                timeout=_SECONDS_TO_CONNECT,
-                set_as_default=False,
-            )
+            # The default client: actors find it as that.
+            client = Client(address, security=choice.tls.security(), timeout=_SECONDS_TO_CONNECT)
         except (OSError, TimeoutError) as error:
             raise ServerError(
                 f"--cluster {choice.address}: no Dask scheduler answers there: start one with "
