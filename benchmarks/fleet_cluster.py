@@ -69,8 +69,7 @@ def cluster(folder: Path) -> dict[str, Any]:
         with contextlib.ExitStack() as stack:
             for name in WORKERS:
                 stack.enter_context(_worker(place, name))
-            other = stack.enter_context(_worker(place, "other", other_model=True))
-            del other
+            stack.enter_context(_worker(place, "other", other_model=True))
             done = _search(folder, "cluster", _cluster_words(place))
             compared, differing = _compared(folder / "alone", folder / "cluster")
             boxes = _boxes(done.stderr)
@@ -184,18 +183,10 @@ def _scheduler(place: Site) -> Iterator[None]:
 
 @contextmanager
 def _worker(place: Site, name: str, other_model: bool = False) -> Iterator[None]:
-    """A worker with a disk of its own: a copy of the task and of the model, or of a damaged one."""
+    """A worker with a disk of its own: a copy of the task and of the model, or of another one."""
     disk = place.folder / f"disk-{name}"
     shutil.copytree(SAMPLE, disk / "tasks" / "task")
-    model = embedded_model()
-    assert model is not None
-    assert model.mmproj is not None
-    (disk / "models").mkdir()
-    for file in (model.text, model.mmproj):
-        shutil.copy(file, disk / "models" / f"copy-{file.name}")
-    if other_model:
-        with (disk / "models" / f"copy-{model.text.name}").open("ab") as damaged:
-            damaged.write(b"another quantisation")
+    _copy_model(disk / "models", changed=not other_model)
     env = {**environment(place.folder, f"disk-{name}"), "IDEALPROMPT_MODELS": str(disk / "models"),
            "IDEALPROMPT_TASKS": str(disk / "tasks")}  # fmt: skip
     words = [*place.prefix(name), sys.executable, "-m", "distributed.cli.dask_worker",
@@ -210,15 +201,22 @@ def _worker(place: Site, name: str, other_model: bool = False) -> Iterator[None]
 
 def _model(folder: Path) -> list[str]:
     """The model under names that are only on the disks of coordinator and workers."""
-    own = folder / "coordinator"
-    own.mkdir(exist_ok=True)
+    text, mmproj = _copy_model(folder / "coordinator", changed=True)
+    return ["--model", str(text), "--mmproj", str(mmproj)]
+
+
+def _copy_model(folder: Path, changed: bool) -> list[Path]:
+    """The embedded model under other names. A byte behind the weights gives it a fingerprint that
+    only these copies have."""
+    folder.mkdir(exist_ok=True)
     model = embedded_model()
     assert model is not None
     assert model.mmproj is not None
+    copies = []
     for file in (model.text, model.mmproj):
-        shutil.copy(file, own / f"copy-{file.name}")
-    return ["--model", str(own / f"copy-{model.text.name}"),
-            "--mmproj", str(own / f"copy-{model.mmproj.name}")]  # fmt: skip
+        copies.append(folder / f"copy-{file.name}")
+        copies[-1].write_bytes(file.read_bytes() + b"x" * changed)
+    return copies
 
 
 def _words(folder: Path, run: str, more: Sequence[str]) -> list[str]:
