@@ -54,7 +54,8 @@ TrainCount = Annotated[
         min=0,
         metavar="N",
         show_default=False,
-        help="Use N training examples, stratified. Default: all, or a share of a large task.",
+        help="Use N training examples, stratified. Default: all, or fewer of a large task or for a "
+        "small budget.",
     ),
 ]
 TestCount = Annotated[

@@ -201,10 +201,13 @@ def bought(evaluations: int, examples: int) -> str:
     """What so many evaluations buy on so many examples, in words. The depth is a rule of thumb:
     a level for every doubling of the prompts, from four of them on."""
     few, many = evaluations // examples, evaluations // min(FIRST_BLOCK, examples)
+    if not many:
+        return "no other prompt."
     depth = max(1, round(math.log2(max(1, many))) - 2)
     edits = "1 edit" if depth == 1 else f"{depth} edits"
+    prompts = "1 prompt" if few == 1 else f"{few} prompts"
     return (
-        f"{few} prompts scored on every example, or up to {many} where racing drops the weak ones "
+        f"{prompts} scored on every example, or up to {many} where racing drops the weak ones "
         f"early, up to about {edits} deep."
     )
 

@@ -34,8 +34,9 @@ class RunConfig:
     address; `model` says how a second model is run. `priors`, `cache`, `held_out_test` and
     `linear_probe` switch the priors of earlier runs, the shared response cache, the final test and
     the classifier that is reported beside it. `committee` is the largest number of prompts that may
-    answer together (label tasks; 0: none). `train` and `test` limit the examples of a large
-    task, 0 takes a sensible share. Without `run_dir` nothing is kept on the disk.
+    answer together (label tasks; 0: none). `train` and `test` limit the examples, 0 takes all;
+    without either, a large task or a small budget uses a share. Without `run_dir` nothing is kept
+    on the disk.
     """
 
     stages: Stages = "search"
@@ -126,13 +127,13 @@ class RunConfig:
     def _share(self, task: Task, say: Notice) -> Task:
         """The examples that suit the budget, or those of the run that is resumed."""
         from ..storage.journal import task_of
-        from ..task.sampling import same_share, sensible_share
+        from ..task.sampling import counts, same_share, sensible_share
 
         kept = task_of(self.run_dir) if self.resume and self.run_dir else ""
         if kept == task.fingerprint:
             return task
         if kept and (drawn := same_share(task, self.seed, kept)):
-            say(f"Using {len(drawn.train)} training examples, as the run that is resumed.")
+            say(f"Using {counts(drawn, task)}, as in the run that is resumed.")
             return drawn
         # Reflection tests its edits on the examples that did not inspire them, and needs them all.
         small = self.budget and self.stages != "reflection"

@@ -290,10 +290,13 @@ def _check_header(path: Path, records: Sequence[Record], header: Header) -> None
         raise JournalError(
             f"{path}:1: the header is missing; start a new run with another --run-dir"
         )
-    kept = asdict(first)
-    for key, value in asdict(header).items():
-        if kept[key] != value:
+    kept, now = asdict(first), asdict(header)
+    # The task last: a share of its examples depends on the seed.
+    for key in sorted(now, key=lambda one: one == "task"):
+        if kept[key] != now[key]:
+            fix = "leave --train and --test out, or " if key == "task" else ""
+            what = " or of other examples" if key == "task" else ""
             raise JournalError(
-                f"{path}:1: the journal is of another {key} ({kept[key]!r}, now {value!r}); "
-                "start a new run with another --run-dir"
+                f"{path}:1: the journal is of another {key}{what} ({kept[key]!r}, now "
+                f"{now[key]!r}); {fix}start a new run with another --run-dir"
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import TypeVar
 
 from ..core.errors import TaskError
@@ -45,8 +46,13 @@ def subsample(task: Task, train: int = 0, test: int = 0, seed: int = 0) -> Task:
     )
     if (chosen.train, chosen.test) == (task.train, task.test):
         return task
-    name = f"{task.fingerprint}:{len(chosen.train)}:{len(chosen.test)}:{seed}"
-    return replace(chosen, fingerprint=lot(seed, name)[:16])
+    fingerprint = _fingerprint(task, len(chosen.train), len(chosen.test), seed)
+    return replace(chosen, fingerprint=fingerprint)
+
+
+def _fingerprint(task: Task, train: int, test: int, seed: int) -> str:
+    """The fingerprint of a sample of these sizes."""
+    return lot(seed, f"{task.fingerprint}:{train}:{test}:{seed}")[:16]
 
 
 def sensible_share(task: Task, seed: int = 0, evaluations: int | None = None) -> Share:
@@ -55,31 +61,52 @@ def sensible_share(task: Task, seed: int = 0, evaluations: int | None = None) ->
     each = PER_LABEL * len(task.labels)
     train = min(len(task.train), max(LARGEST_TRAIN, each))
     test = min(len(task.test), max(LARGEST_TEST, each))
-    few = "" if evaluations is None else f" a budget of {evaluations} evaluations is small;"
+    why = ""
     if evaluations is not None:
-        bearable = max(FEWEST, each, evaluations // PROMPTS)
-        few = few if bearable < train else ""
-        train = min(train, bearable)
+        affordable = max(FEWEST, each, evaluations // PROMPTS)
+        if affordable < train:
+            train, why = affordable, f"a budget of {evaluations} evaluations is small; "
     if (train, test) == (len(task.train), len(task.test)):
         return Share(task, "")
-    notice = (
-        f"Using {train} of {len(task.train)} training and {test} of {len(task.test)} held-out "
-        f"examples ({few.lstrip()}{' ' if few else ''}--train N and --test M choose other numbers, "
-        f"--train {len(task.train)} takes all)."
+    share = subsample(task, train, test, seed)
+    options = " and ".join(
+        option
+        for option, drawn, there in (
+            ("--train N", train, task.train),
+            ("--test M", test, task.test),
+        )
+        if drawn < len(there)
     )
-    return Share(subsample(task, train, test, seed), notice)
+    choose = "choose other numbers" if " and " in options else "chooses another number"
+    everything = f"--train {len(task.train)} takes all"
+    return Share(share, f"Using {counts(share, task)} ({why}{options} {choose}, {everything}).")
+
+
+def counts(share: Task, task: Task) -> str:
+    """How many examples of the task a share has: "25 of 32 training examples"."""
+    kinds = (("training", share.train, task.train), ("held-out", share.test, task.test))
+    parts = [
+        f"{len(some)} of {len(every)} {kind}"
+        for kind, some, every in kinds
+        if len(some) < len(every)
+    ]
+    return f"{' and '.join(parts)} examples"
 
 
 def same_share(task: Task, seed: int, fingerprint: str) -> Task | None:
-    """The share of the task that has this fingerprint, as an earlier run with another budget drew
-    it; None where none has."""
-    test = len(sensible_share(task, seed).task.test)
-    least = max(1, len(task.labels))
-    for train in range(least, min(len(task.train), LARGEST_TRAIN) + 1):
-        drawn = subsample(task, train, test, seed)
-        if drawn.fingerprint == fingerprint:
-            return drawn
+    """The share of the task that has this fingerprint, as an earlier run with another budget or
+    other numbers of examples drew it; None where none has."""
+    trains = _sizes(task.train, max(1, len(task.labels)), LARGEST_TRAIN)
+    tests = _sizes(task.test, 1, LARGEST_TEST)
+    for train, test in product(trains, tests):
+        if _fingerprint(task, train, test, seed) == fingerprint:
+            return subsample(task, train, test, seed)
     return None
+
+
+def _sizes(examples: Sequence[Example], least: int, most: int) -> list[int]:
+    """How many of the examples a share may have: from `least` to `most`, or all."""
+    return [*range(least, min(len(examples) - 1, most) + 1), len(examples)]
 
 
 def _check_enough(task: Task, train: int, test: int) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from idealprompt_cli.core.errors import UsageError
 from idealprompt_cli.runs.config import RunConfig
+from idealprompt_cli.storage.journal import Journal
+from idealprompt_cli.storage.records import Header
 
 from ..conftest import SCRIPT, call
 from ..support.fake_vlm import shop_task
@@ -50,6 +52,28 @@ def test_a_large_task_is_sampled_and_that_is_said() -> None:
     assert "--train N" in said[0]
     assert RunConfig().prepared(sampled, said.append) == sampled
     assert len(said) == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "counted"),
+    [
+        (RunConfig(budget="100"), "25 of 32 training examples"),
+        (RunConfig(train=20, test=10), "20 of 32 training and 10 of 40 held-out examples"),
+        (RunConfig(test=10), "10 of 40 held-out examples"),
+    ],
+)
+def test_a_resumed_run_keeps_its_examples(tmp_path: Path, first: RunConfig, counted: str) -> None:
+    more = tuple(replace(example, id=f"more {example.id}") for example in TASK.train)
+    task = replace(TASK, train=(*TASK.train, *more))
+    begun = first.prepared(task)
+    Journal.create(tmp_path, Header(task=begun.fingerprint, model="m", seed="0")).close()
+    for budget in ("32", "100", "1000"):
+        said: list[str] = []
+        again = RunConfig(budget=budget, run_dir=tmp_path, resume=True)
+        assert again.prepared(task, said.append) == begun
+        assert said == [f"Using {counted}, as in the run that is resumed."]
+        assert again.prepared(begun, said.append) == begun
+        assert len(said) == 1
 
 
 def test_the_command_takes_train_and_test(folder: Path) -> None:

@@ -189,6 +189,8 @@ def test_the_plan_says_what_the_budget_buys() -> None:
         "descriptions (16) this buys 16 prompts scored on every example, or up to 33 where racing "
         "drops the weak ones early, up to about 3 edits deep."
     )
+    assert "this buys 1 prompt scored on" in plan(TASK, Budget.parse("48"), FIRST)
+    assert plan(TASK, Budget.parse("16"), FIRST).endswith("this buys no other prompt.")
     assert "10 min 0 s" in plan(TASK, Budget.parse("10m"), FIRST)
     texts = replace(TASK, train=tuple(replace(one, images=()) for one in TASK.train))
     assert "After the seed prompt (16) this buys 17 prompts" in plan(

@@ -191,6 +191,14 @@ def test_a_journal_of_another_run_is_refused(tmp_path: Path, key: str) -> None:
         Journal.resume(tmp_path, Header(**{**asdict(HEADER), key: "other"}))
 
 
+def test_a_share_of_another_seed_is_refused_for_its_seed(tmp_path: Path) -> None:
+    started(tmp_path)
+    with pytest.raises(JournalError, match="of another seed"):
+        Journal.resume(tmp_path, Header(**{**asdict(HEADER), "task": "share", "seed": "1"}))
+    with pytest.raises(JournalError, match=r"other examples .* leave --train and --test out, or"):
+        Journal.resume(tmp_path, Header(**{**asdict(HEADER), "task": "share"}))
+
+
 def test_a_folder_in_use_and_a_folder_without_journal(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="no journal to resume"):
         Journal.resume(tmp_path, HEADER)

@@ -66,7 +66,7 @@ def test_ids_missing_pictures_and_a_sample(tmp_path: Path, make_picture: MakePic
         "  1 row with NA for an answer is left out",
         "  1 row has no answer and is left out",
         "  9 images in the same folders have no row that is used",
-        "  1 labels with fewer than 2 examples are left out (1 examples): rare",
+        "  1 label with fewer than 2 examples is left out (1 example): rare",
         "  30 of 51 examples are drawn (seed 5)",
         "  columns that are not used: colour",
         "10 training and 20 held-out examples",

@@ -145,12 +145,17 @@ def test_a_small_budget_uses_fewer_examples_and_says_so(tmp_path: Path) -> None:
     task = many(tmp_path, 200)  # 120 training examples of three labels
     share = sensible_share(task, 0, 200)
     assert len(share.task.train) == 50
-    assert share.notice.startswith("Using 50 of 120 training and 80 of 80 held-out examples (a bud")
+    assert share.notice == (
+        "Using 50 of 120 training examples (a budget of 200 evaluations is small; --train N "
+        "chooses another number, --train 120 takes all)."
+    )
     assert sensible_share(share.task, 0, 200).task is share.task
     assert len(sensible_share(task, 0, 20).task.train) == 16
     assert len(sensible_share(task, 0, 400).task.train) == 96
     assert same_share(task, 0, share.task.fingerprint) == share.task
     assert same_share(task, 1, share.task.fingerprint) is None
+    for drawn in (subsample(task, 120, 20), subsample(task, 7, 80), subsample(task, 30, 30)):
+        assert same_share(task, 0, drawn.fingerprint) == drawn
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_what_sharing_spared_is_shown() -> None:
     work = {"tokens": 2500.0, "tokens_without_sharing": 10_000.0, "tokens_saved": 7500.0}
     text = get("table").run(artifact, "out.yaml", Screen(), work)
     assert text.splitlines()[-1] == (
-        "Of 10,000 tokens asked for 2,500 were computed: 75% saved by shared prefixes."
+        "Of 10,000 tokens asked for 2,500 were computed: 75 % saved by shared prefixes."
     )
     assert json.loads(get("json").run(artifact, "", Screen(), work))["work"] == work
     assert "work" not in json.loads(get("json").run(artifact, "", Screen()))

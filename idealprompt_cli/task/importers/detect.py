@@ -94,7 +94,12 @@ def _pictures_without_a_row(found: Found) -> str:
         for path in folder.iterdir()
         if path not in named and is_picture_name(path.name) and path.is_file()
     )
-    return f"{count} images in the same folders have no row that is used" if count else ""
+    what = (
+        "1 image in the same folders has"
+        if count == 1
+        else f"{count} images in the same folders have"
+    )
+    return f"{what} no row that is used" if count else ""
 
 
 # --- folders -------------------------------------------------------------------------------------

@@ -42,9 +42,10 @@ def _of_labels(found: Found, only: Sequence[str]) -> Found:
             raise TaskError(f"{found.source}: --label {label}: {did_you_mean(label, labels)}")
     rows = tuple(row for row in found.rows if row.answer in only)
     left = len(found.rows) - len(rows)
-    return replace(
-        found, rows=rows, notes=(*found.notes, f"{left} examples of other labels are left out")
-    )
+    note = f"{left} examples of other labels are left out"
+    if left == 1:
+        note = "1 example of another label is left out"
+    return replace(found, rows=rows, notes=(*found.notes, note))
 
 
 def _of_frequent_labels(found: Found, least: int) -> tuple[list[Labelled], list[str]]:
@@ -61,8 +62,10 @@ def _of_frequent_labels(found: Found, least: int) -> tuple[list[Labelled], list[
     if not rare:
         return rows, []
     left = len(found.rows) - len(rows)
+    labels, are = ("label", "is") if len(rare) == 1 else ("labels", "are")
+    examples = "1 example" if left == 1 else f"{left} examples"
     return rows, [
-        f"{len(rare)} labels with fewer than {least} examples are left out ({left} examples): "
+        f"{len(rare)} {labels} with fewer than {least} examples {are} left out ({examples}): "
         f"{', '.join(rare[:8])}{' ...' if len(rare) > 8 else ''}"
     ]
 

@@ -107,7 +107,7 @@ def _saving(work: Work) -> str:
     asked, computed = work["tokens_without_sharing"], work["tokens"]
     return (
         f"Of {asked:,.0f} tokens asked for {computed:,.0f} were computed: "
-        f"{1 - computed / asked:.0%} saved by shared prefixes."
+        f"{100 * (1 - computed / asked):.0f} % saved by shared prefixes."
     )
 
 
