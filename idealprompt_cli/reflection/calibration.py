@@ -9,7 +9,7 @@ from functools import partial
 from ..core.interfaces import Draft, Evidence
 from ..core.prompt import Prompt
 from ..core.results import Outcome
-from ..evaluation.calibration import added, batch, contextual, fitted, label_bias
+from ..evaluation.calibration import FEWEST, added, batch, contextual, fitted, label_bias
 from ..evaluation.cross_fitting import Candidate, Fold, derive
 from ..prompts.rendering import ordered_labels
 from .proposal import Proposal
@@ -84,6 +84,8 @@ def _offset(
     labels: Sequence[str],
 ) -> Prompt:
     known = [table[example.id] for example in evidence.examples if example.id in table]
+    if len(known) < FEWEST:
+        return prompt  # the few examples that were seen may all be in the fold that is left out
     return prompt.with_(calibration=added(prompt.calibration, rule(known, labels)))
 
 

@@ -10,9 +10,11 @@ from idealprompt_cli.core.errors import ArtifactError
 from idealprompt_cli.core.prompt import Prompt
 from idealprompt_cli.evaluation.evaluator import Evaluator
 from idealprompt_cli.evaluation.metered_engine import MeteredEngine
+from idealprompt_cli.fitting.evidence import ModelEvidence
 from idealprompt_cli.metrics import METRICS
 from idealprompt_cli.prompts.rendering import render
 from idealprompt_cli.prompts.serialisation import from_dict, to_dict
+from idealprompt_cli.reflection.calibration import calibrations
 
 from ..support.fake_vlm import FakeVlm, shop_task
 
@@ -41,3 +43,18 @@ def test_it_is_kept_and_never_rendered() -> None:
 def test_anything_else_is_refused(bad: object) -> None:
     with pytest.raises(ArtifactError, match="calibration"):
         from_dict({"question": "?", "calibration": bad})
+
+
+@pytest.mark.parametrize("seen", [0, 1, 3])
+def test_a_fold_that_holds_the_few_known_answers_gets_no_offsets(seen: int) -> None:
+    task = shop_task()
+    engine = MeteredEngine(FakeVlm())
+    evaluator = Evaluator(engine, task, METRICS["accuracy"])
+    prompt = Prompt(task.question)
+    outcomes = evaluator.evaluate(prompt, task.train).outcomes
+    evidence = ModelEvidence(engine, task.labels, task.train)
+    outside = evidence.excluding([one.example_id for one in outcomes[seen:]])
+    for proposal in calibrations(prompt, outcomes, evidence, task.labels, None):
+        refit = proposal.draft.refit
+        assert refit is not None
+        assert refit(prompt, outside) == prompt
