@@ -137,7 +137,8 @@ class StoredCommittee:
 
     @property
     def name(self) -> str:
-        return f"committee of {len(self.members)}"
+        count = len(self.members)
+        return f"committee of {count}" if count > 1 else "weighted words"
 
     @property
     def price(self) -> str:

@@ -54,7 +54,8 @@ def export(
     console = Console(level_of(quiet, False))
     tell_of_prompt(artifact, use, console)
     named, chosen = choose_prompt(artifact, use)
-    if isinstance(chosen, Prompt) and chosen.calibration:
+    carried = isinstance(form, exports.CommitteeExport)  # what weighs words also adds offsets
+    if isinstance(chosen, Prompt) and chosen.calibration and not carried:
         console.say(
             "Note: this prompt shifts the labels' probabilities (`calibration`), which no other "
             "tool does: answers near a tie may differ from eval's."

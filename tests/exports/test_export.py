@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from idealprompt_cli.answers.base import gbnf_literal
-from idealprompt_cli.artifact import Artifact, from_run
+from idealprompt_cli.artifact import Artifact, dump, from_run, load
 from idealprompt_cli.core.prompt import Prompt, Verbaliser
 from idealprompt_cli.exports import EXPORTS
 from idealprompt_cli.exports.base import answers, grammar, json_answer
@@ -186,6 +186,18 @@ def test_the_command(prompt: Path) -> None:
     assert all(name in listed for name in EXPORTS)
     piped = call("export", "-", "--to", "text", "--use", "baseline", stdin=prompt.read_text())
     assert piped.stdout == "user: [image] Which code?\n"
+
+
+def test_only_formats_without_offsets_warn_of_them(prompt: Path, tmp_path: Path) -> None:
+    kept = load(prompt.read_text(), "prompt")
+    offsets = tuple((label, 0.5 * place) for place, label in enumerate(kept.labels))
+    shifted = replace(kept, prompt=kept.prompt.with_(calibration=offsets))
+    path = tmp_path / "shifted.yaml"
+    path.write_text(dump(shifted))
+    for name, warned in (("text", True), ("llama-server", True), ("python", False)):
+        result = call("export", path, "--to", name, "--use", "winner")
+        assert result.exit_code == 0, result.stderr
+        assert ("shifts the labels' probabilities" in result.stderr) == warned
 
 
 FIELDS = Prompt("Does {title} by {the maker} fit {{it}}?", context="Not a {placeholder}.")

@@ -156,7 +156,9 @@ def test_the_artifact_carries_it(found: RunResult) -> None:
     assert artifact.load(text, "file") == kept
     assert kept.asked("committee") == committee_of(found).committee
     assert kept.single("committee") == kept.prompt
-    assert kept.score_rows[-1][0] == f"committee of {len(committee_of(found).committee.members)}"
+    count = len(committee_of(found).committee.members)
+    name = f"committee of {count}" if count > 1 else "weighted words"
+    assert kept.score_rows[-1][0] == name
     without = artifact.from_run(replace(found, committee=None, recommended="winner"))
     assert "committee:" not in artifact.dump(without)
     with pytest.raises(ArtifactError, match="has no committee: search with --committee"):
