@@ -85,12 +85,11 @@ def cluster(folder: Path) -> dict[str, Any]:
         "compared": compared,
         "differing": differing,
         "images": images,
-        "encoded": sum(box["encoded"] for box in used),
-        "self_check_images": _SELF_CHECK * len(used),
+        "encoded": sum(box["encoded"] - _SELF_CHECK for box in used),
         "sent_per_evaluation": sum(box["sent"] for box in used) / evaluations,
         "received_per_evaluation": sum(box["received"] for box in used) / evaluations,
         "other_model": _other(done.stderr),
-        "stated": [line for line in done.stderr.splitlines() if "orker" in line],
+        "workers": [line for line in done.stderr.splitlines() if line.startswith("Worker ")],
         "faults": faults,
     }
 
@@ -261,8 +260,8 @@ def _with_fault(place: Site, run: str, number: int) -> dict[str, Any]:
     if process.returncode:
         return {"compared": 0, "differing": -1, "stated": stderr.splitlines()[-1]}
     compared, differing = _compared(folder / "alone", folder / run)
-    stated = [one for one in stderr.splitlines() if "left out" in one or "replaced" in one]
-    return {"compared": compared, "differing": differing, "stated": " ".join(stated[-3:])}
+    stated = [one for one in stderr.splitlines() if one.startswith("Worker b ")]
+    return {"compared": compared, "differing": differing, "stated": " ".join(stated[:-1])}
 
 
 def _computing(place: Site, name: str) -> list[int]:
