@@ -47,8 +47,7 @@ if TYPE_CHECKING:
 EPILOG = """\b
 Examples:
   idealprompt fleet search --members fleet.yaml -o prompt.yaml
-  idealprompt fleet serve my_task --listen tls://0.0.0.0:8790 --allow-network \\
-    --tls-ca ca.pem --tls-cert box.pem --tls-key box.key
+  idealprompt fleet serve my_task --listen tcp://127.0.0.1:8790
   idealprompt fleet reflect prompt.yaml my_task -o own.yaml"""
 
 app = typer.Typer(

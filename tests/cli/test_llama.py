@@ -38,7 +38,7 @@ def test_search_eval_predict(folder: Path, pair: tuple[Path, Path]) -> None:
     assert "Using the vision projector beside the model" in made.stderr
     assert "saved by shared prefixes" in made.stdout
     recorded = yaml.safe_load(Path("p.yaml").read_text())["scores"]["winner"]["test"]
-    result = call("eval", "p.yaml", folder, "--json")  # the file names its model
+    result = call("eval", "p.yaml", folder, "--use", "winner", "--json")  # it names its model
     assert result.exit_code == 0, result.stderr
     data = json.loads(result.stdout)
     assert data["value"] == data["recorded"] == recorded["value"]
