@@ -134,7 +134,8 @@ class ScriptedEngine:
                     f"{self._info.n_ctx}; shorten the prompt"
                 )
         self.calls.extend(requests)
-        time.sleep(self._seconds * len(requests))
+        if self._seconds:  # even no sleep at all gives the processor away
+            time.sleep(self._seconds * len(requests))
         return chats
 
     def _matching(self, request: Request, chat: str) -> list[Rule]:
