@@ -13,10 +13,13 @@ from typing import Any
 
 from benchmarks.compare import kept
 from benchmarks.markdown import percent, table
+from benchmarks.real.catalogue import TASKS
 from idealprompt_cli.core.errors import UsageError
 from idealprompt_cli.io.files import write_text
 
 RESULTS = Path(__file__).resolve().parent.parent / "results" / "tuning.json"
+REAL = RESULTS.with_name("real.json")
+SEARCH_BUDGET = "300"
 NAMES = {"none": "no tuning", "pedro": "PEDRO", "lora": "LoRA", "ia3": "(IA)3"}
 TUNED = ("pedro", "lora", "ia3")
 MISSING = "Not measured yet."
@@ -131,6 +134,27 @@ def latency(runs: Sequence[Run]) -> str:
         for run in runs
     ]  # fmt: skip
     head = ["task", "method", "tokens", "one answer", "eight, one tenant", "eight, eight tenants"]
+    return table(head, rows)
+
+
+def searched(runs: Sequence[Run]) -> str:
+    """What the search scored on the same tasks in the comparison on real tasks (`real.json`), with
+    its own examples: the task's number of training examples and all held-out ones."""
+    rows = []
+    for task in sorted({run["task"] for run in runs}):
+        found = [
+            run["points"][SEARCH_BUDGET] for run in json.loads(REAL.read_text(encoding="utf-8"))
+            if (run["task"], run["method"]) == (task, "puct") and SEARCH_BUDGET in run["points"]
+        ]  # fmt: skip
+        if found:
+            rows.append([
+                task, str(TASKS[task].train), str(TASKS[task].test), str(len(found)),
+                percent(fmean(point["test"] for point in found), 0),
+                _mean(found, lambda point: point["prompt_tokens"], 0),
+            ])  # fmt: skip
+    if not rows:
+        return MISSING
+    head = ["task", "examples", "held-out", "seeds", "adapted prompt", "prompt tokens"]
     return table(head, rows)
 
 
