@@ -82,7 +82,8 @@ def scores(runs: Sequence[Run]) -> str:
 
 def costs(runs: Sequence[Run]) -> str:
     """What a method takes, and what is forgotten: means over its runs. Differences are to the
-    untuned model with the seed prompt, on the same task, number of examples and seed."""
+    untuned model with the seed prompt, on the same task, number of examples and seed. `train_bytes`
+    is null in runs whose peak was hidden by memory that an earlier run in the process had freed."""
     if not runs:
         return MISSING
     rows = []
@@ -95,7 +96,8 @@ def costs(runs: Sequence[Run]) -> str:
             name, str(len(own)), _mean(own, lambda run: run["parameters"], 0),
             _mean(own, lambda run: run["prompt_tokens"], 0),
             _mean(own, lambda run: run["train_seconds"], 0),
-            _mean(own, lambda run: run["train_bytes"] / 2**20, 0),
+            _mean([run for run in own if run["train_bytes"] is not None],
+                  lambda run: run["train_bytes"] / 2**20, 0),
             _change(pairs, "test", 100, 1), _change(pairs, "other", 100, 1),
             _change(pairs, "perplexity", 1, 2),
         ])  # fmt: skip

@@ -6,6 +6,8 @@ to decide when to stop. Steps and learning rates were chosen on `dev` tasks (`HY
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import math
 import random
 import resource
@@ -57,7 +59,7 @@ def train(
     language.adapter = adapter
     optimiser = torch.optim.AdamW(adapter.parameters(), lr=hyper.rate, weight_decay=0.0)
     batches, others = _batches(asks, BATCH, seed), _batches(pairs, PAIRS_AT_ONCE, seed)
-    before, started, losses = _memory(reset=True), time.process_time(), []
+    before, started, losses = _memory(fresh=True), time.process_time(), []
     for step in range(hyper.steps):
         share = (step + 1) / hyper.steps
         for group in optimiser.param_groups:
@@ -123,9 +125,13 @@ def perplexity(language: TunedLanguage, pairs: Sequence[Ask]) -> float:
     return math.exp(sum(losses) / len(losses))
 
 
-def _memory(reset: bool = False) -> int:
-    """The most memory that this process had since the last reset, in bytes."""
-    if reset:
+def _memory(fresh: bool = False) -> int:
+    """The most memory that this process had since it was last asked with `fresh`, in bytes. What
+    earlier runs have freed is given back to the system first, so that it does not hide the peak."""
+    if fresh:
+        gc.collect()
+        with suppress(OSError, AttributeError):  # not the C library of GNU
+            ctypes.CDLL(None).malloc_trim(0)
         with suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")
     with suppress(OSError):
