@@ -3,7 +3,7 @@
     python -m benchmarks.real checks FOLDER --model M --mmproj P --work WORK --tasks all
 
 - verdict: what the tool reports about the winner on the held-out examples, with the winner itself;
-- few: searches with 4, 8, 16 and 32 of the training examples;
+- few: searches with 4, 8, 16 and 32 of the training examples, without and with weighted words;
 - random: labels shuffled in both splits: any reliable gain is a false positive.
 
 Searches are those of `compare` without priors, so answers that it kept in WORK cost nothing. Runs
@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from benchmarks.compare import keep, kept
 from benchmarks.contest import searched
@@ -27,7 +29,7 @@ from benchmarks.memo import MemoEngine
 from benchmarks.reflect import fewer, with_shuffled_labels
 from idealprompt_cli import metrics
 from idealprompt_cli.core.errors import UsageError
-from idealprompt_cli.core.task import Task
+from idealprompt_cli.core.task import Example, Task
 from idealprompt_cli.evaluation.evaluator import Evaluator
 from idealprompt_cli.evaluation.held_out import held_out_test
 from idealprompt_cli.evaluation.metered_engine import MeteredEngine
@@ -37,9 +39,11 @@ from idealprompt_cli.prompts.rendering import readable, whole_chat
 from idealprompt_cli.task import load_task
 
 from .compare import Call, Models, chosen
+from .methods import compared
 
 RESULTS = Path(__file__).resolve().parent.parent / "results" / "real_checks.json"
 SIZES = (4, 8, 16, 32)
+WEIGHTED = " weighted"
 RANDOM_SEEDS = 20
 PARTS = ("verdict", "few", "random")
 
@@ -66,12 +70,17 @@ def checks_of(part: str, task: Task, budgets: tuple[int, ...], seeds: list[int])
                 yield Check(part, "all", task, seed, budget)
             else:
                 for size in SIZES:
-                    yield Check(part, str(size), fewer(task, size, seed), seed, budget)
+                    for arm in (str(size), f"{size}{WEIGHTED}"):
+                        yield Check(part, arm, fewer(task, size, seed), seed, budget)
 
 
 def checked(engine: MemoEngine, check: Check) -> dict[str, Any]:
     """The search's result as the tool reports it."""
     task = check.task
+    if check.arm.endswith(WEIGHTED):
+        [seed] = compared("seed", engine, task, check.seed, [check.budget], no_embeddings)
+        [own] = compared("weighted", engine, task, check.seed, [check.budget], no_embeddings)
+        return {"baseline": seed["test"], "winner": own["test"], "recommended": ""}
     result = searched("puct", engine, task, check.seed, check.budget)
     evaluator = Evaluator(MeteredEngine(engine), task, metrics.get(task.metric))
     result = held_out_test(result, evaluator)
@@ -87,6 +96,10 @@ def checked(engine: MemoEngine, check: Check) -> dict[str, Any]:
         "words": {v.label: list(v.words) for v in prompt.verbalisers},
         "readability": readability(prompt, task.labels).score,
     }
+
+
+def no_embeddings(examples: Sequence[Example]) -> np.ndarray:
+    raise AssertionError(f"only yardsticks embed, not {len(examples)} examples")
 
 
 def check(options: argparse.Namespace) -> int:
@@ -113,6 +126,15 @@ def check(options: argparse.Namespace) -> int:
     return 0
 
 
+def _gains(records: list[dict[str, Any]], arm: str) -> tuple[str, str]:
+    """Mean held-out score of an arm, and its gain over the seed prompt in points."""
+    own = [r for r in records if r["arm"] == arm]
+    if not own:
+        return "", ""
+    score = 100 * sum(r["winner"] for r in own) / len(own)
+    return f"{score:.0f} %", f"{score - 100 * sum(r['baseline'] for r in own) / len(own):+.1f}"
+
+
 def summary(records: list[dict[str, Any]]) -> str:
     """The three tables, in Markdown."""
     parts = {part: [r for r in records if r["part"] == part] for part in PARTS}
@@ -121,13 +143,10 @@ def summary(records: list[dict[str, Any]]) -> str:
         false = sum(r["recommended"] == "winner" for r in parts["random"])
         tables.append(f"Random labels: {false} of {len(parts['random'])} runs claim a gain.")
     if parts["few"]:
-        rows = []
-        for size in SIZES:
-            own = [r for r in parts["few"] if r["arm"] == str(size)]
-            score = 100 * sum(r["winner"] for r in own) / max(1, len(own))
-            gain = 100 * sum(r["winner"] - r["baseline"] for r in own) / max(1, len(own))
-            rows.append((str(size), f"{score:.0f} %", f"{gain:+.1f}"))
-        tables.append(table(("training examples", "held-out score", "gain in points"), rows))
+        columns = ("training examples", "ours", "gain", "weighted words", "gain")
+        rows = [(str(n), *_gains(parts["few"], f"{n}"), *_gains(parts["few"], f"{n}{WEIGHTED}"))
+                for n in SIZES]  # fmt: skip
+        tables.append(table(columns, rows))
     if parts["verdict"]:
         head = ("task", "evaluations", "seed prompt", "winner", "p", "recommended")
         verdicts = [
