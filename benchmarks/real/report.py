@@ -183,13 +183,14 @@ def plot(runs: Sequence[Run], out: Path = PLOT) -> None:
     figure, axes = pyplot.subplots(1, 2, figsize=(11, 4.4), sharey=True)
     for axis, part in zip(axes, ("dev", "held"), strict=True):
         own = [run for run in runs if TASKS[run["task"]].part == part]
-        for place, method in enumerate(METHODS):
+        for place, method in enumerate(name for name in METHODS if name not in PARTS):
             points = [(b, 100 * mean_at(own, method, b)) for b in budgets]
             known = [point for point in points if not math.isnan(point[1])]
             if known:
                 flat = method in ("seed", "expert", "majority", "probe", "nearest-mean")
                 axis.plot(
-                    *zip(*known, strict=True), label=NAMES[method], marker="" if flat else "o",
+                    *zip(*known, strict=True), label=NAMES[method],
+                    marker="" if flat else "os^"[place // 10],
                     color="black" if method == OURS else f"C{place % 10}",
                     linestyle=":" if flat else "-", linewidth=2.4 if method == OURS else 1.3,
                 )  # fmt: skip
