@@ -37,8 +37,9 @@ GIB = 1 << 30
 
 
 def preload() -> None:
-    """Import the whole package and its libraries, so that each forked child need not. Typer
-    and Rich import parts of themselves only when these are used."""
+    """Import the whole package and its libraries, so that each forked child need not. Typer,
+    Rich and NumPy import parts of themselves only when these are used."""
+    importlib.import_module("numpy.ma")
     for package in (idealprompt_cli, typer, rich):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not module.name.endswith(("__main__", "crash_probe", "dspy", "_winconsole")):
