@@ -110,6 +110,12 @@ def kept(path: Path) -> list[Record]:
     return found
 
 
+def write_records(path: Path, records: Iterable[Record]) -> None:
+    """Write records as a JSON list, one a line, so that a change of one is a change of one line."""
+    text = ",\n".join(json.dumps(record, ensure_ascii=False) for record in records)
+    write_text(path, f"[\n{text}\n]\n", UsageError)
+
+
 def keep(path: Path, records: Iterable[Record]) -> None:
     """Append runs with one write per line, so that several processes can append at a time. A line
     torn by a crash is terminated first."""

@@ -22,7 +22,7 @@ from idealprompt_cli.core.prompt import Prompt
 from idealprompt_cli.core.results import RunResult
 from idealprompt_cli.core.task import Task
 from idealprompt_cli.evaluation.budget import Budget
-from idealprompt_cli.evaluation.context import open_context
+from idealprompt_cli.evaluation.context import RunContext, open_context
 from idealprompt_cli.evaluation.evaluator import Evaluator
 from idealprompt_cli.evaluation.metered_engine import MeteredEngine
 from idealprompt_cli.evaluation.racing import Race
@@ -121,6 +121,14 @@ def _record(
     }  # fmt: skip
 
 
+def context_for(task: Task, engine: Engine, seed: int, budget: int) -> RunContext:
+    """The surroundings of a search on the examples that suit its budget."""
+    return open_context(
+        sensible_share(task, seed, budget).task, engine, metrics.get(task.metric),
+        Budget(evaluations=budget), seed=seed,
+    )  # fmt: skip
+
+
 def pool_for(seed: int, shuffled: bool) -> list[Strategy]:
     """The package's pool of strategies, in random order if `shuffled`."""
     pool = list(strategies.select(None))
@@ -138,13 +146,10 @@ def searched(
     shuffled: bool = False,
 ) -> RunResult:
     """One run of a policy inside the package's own search, on the examples that suit the budget."""
-    task = sensible_share(task, seed, budget).task
     beliefs = Beliefs()
     if method == "puct+priors":
         beliefs = load(LEARNED).priors.beliefs(engine.info(), kind_of(task))
-    context = open_context(
-        task, engine, metrics.get(task.metric), Budget(evaluations=budget), seed=seed
-    )
+    context = context_for(task, engine, seed, budget)
     pool, policy = pool_for(seed, shuffled), POLICIES[method](seed)
     race = TopTwoRace if method == "top-two" else Race
     return search(context, SearchSettings(pool, policy, beliefs, race=race))

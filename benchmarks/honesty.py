@@ -15,24 +15,21 @@ folder and the command can be interrupted; in the end all are counted in `result
 from __future__ import annotations
 
 import argparse
-import json
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from idealprompt_cli.core.errors import UsageError
 from idealprompt_cli.core.task import Example, Task
 from idealprompt_cli.engines import EngineOptions, open_engine
 from idealprompt_cli.evaluation.statistics import wilson
-from idealprompt_cli.io.files import write_text
 from idealprompt_cli.runs.config import RunConfig, Stages
 from idealprompt_cli.runs.models import embedded_model
 from idealprompt_cli.runs.run import run_search
 from idealprompt_cli.task import load_task
 
-from .compare import keep, kept
+from .compare import keep, kept, write_records
 from .markdown import table
 from .memo import MemoEngine
 from .reflect import with_shuffled_labels
@@ -154,8 +151,7 @@ def main() -> None:
             keep(LINES, [record])
             print(*record.values(), flush=True)
     records = sorted(kept(LINES), key=lambda r: [str(value) for value in r.values()])
-    text = ",\n".join(json.dumps(record) for record in records)
-    write_text(RESULTS, f"[\n{text}\n]\n", UsageError)
+    write_records(RESULTS, records)
     print(summary(records))
 
 

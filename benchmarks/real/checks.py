@@ -14,7 +14,6 @@ are appended to WORK/checks.jsonl and can be interrupted; at the end all are wri
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,18 +21,16 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.compare import keep, kept
+from benchmarks.compare import keep, kept, write_records
 from benchmarks.contest import searched
 from benchmarks.markdown import table
 from benchmarks.memo import MemoEngine
 from benchmarks.reflect import fewer, with_shuffled_labels
 from idealprompt_cli import metrics
-from idealprompt_cli.core.errors import UsageError
 from idealprompt_cli.core.task import Example, Task
 from idealprompt_cli.evaluation.evaluator import Evaluator
 from idealprompt_cli.evaluation.held_out import held_out_test
 from idealprompt_cli.evaluation.metered_engine import MeteredEngine
-from idealprompt_cli.io.files import write_text
 from idealprompt_cli.prompts.readability import readability
 from idealprompt_cli.prompts.rendering import readable, whole_chat
 from idealprompt_cli.task import load_task
@@ -121,8 +118,7 @@ def check(options: argparse.Namespace) -> int:
                     *place, record["baseline"], record["winner"], record["recommended"], flush=True
                 )
     records = sorted(kept(lines), key=lambda r: [str(r[key]) for key in head])
-    text = ",\n".join(json.dumps(record, ensure_ascii=False) for record in records)
-    write_text(RESULTS, f"[\n{text}\n]\n", UsageError)
+    write_records(RESULTS, records)
     return 0
 
 

@@ -25,15 +25,15 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.compare import write_records
 from benchmarks.contest import searched
 from benchmarks.markdown import table
-from idealprompt_cli.core.errors import IdealPromptError, UsageError
+from idealprompt_cli.core.errors import IdealPromptError
 from idealprompt_cli.core.prompt import Message, Prompt
 from idealprompt_cli.core.requests import ScoreRequest
 from idealprompt_cli.core.task import Example, Task
 from idealprompt_cli.evaluation.calibration import mean_offsets
 from idealprompt_cli.evaluation.cross_fitting import shuffled
-from idealprompt_cli.io.files import write_text
 from idealprompt_cli.prompts.rendering import begins, lead, prefill, render, words_for
 from idealprompt_cli.task import load_task
 
@@ -168,8 +168,7 @@ def measure(options: argparse.Namespace) -> int:
 def _kept(name: str, found: list[dict[str, Any]]) -> None:
     known = json.loads(RESULTS.read_text("utf-8")) if RESULTS.is_file() else []
     every = [one for one in known if one["task"] != name] + found
-    text = ",\n".join(json.dumps(record) for record in every)
-    write_text(RESULTS, f"[\n{text}\n]\n", UsageError)
+    write_records(RESULTS, every)
 
 
 def summary(records: Sequence[Mapping[str, Any]]) -> str:

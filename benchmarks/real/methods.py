@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from benchmarks.contest import Found, Record, contest, finished
+from benchmarks.contest import Found, Record, contest, context_for, finished
 from benchmarks.memo import MemoEngine
 from idealprompt_cli import metrics, strategies
 from idealprompt_cli.core.committee import Asked
@@ -22,8 +22,6 @@ from idealprompt_cli.core.interfaces import Engine
 from idealprompt_cli.core.prompt import Message
 from idealprompt_cli.core.requests import ScoreRequest
 from idealprompt_cli.core.task import Example, Task
-from idealprompt_cli.evaluation.budget import Budget
-from idealprompt_cli.evaluation.context import open_context
 from idealprompt_cli.evaluation.cross_fitting import Candidate, deal, fold_places
 from idealprompt_cli.evaluation.evaluator import Evaluator
 from idealprompt_cli.evaluation.metered_engine import MeteredEngine
@@ -35,7 +33,6 @@ from idealprompt_cli.proposers import WithWriter, second_model
 from idealprompt_cli.runs.alternating import alternate
 from idealprompt_cli.runs.run import reflection_settings
 from idealprompt_cli.search.tree_search import SearchSettings, search
-from idealprompt_cli.task.sampling import sensible_share
 
 from . import ablation
 
@@ -133,13 +130,7 @@ def _alternating(
 
     def searched() -> list[Found]:
         with tempfile.TemporaryDirectory() as folder:
-            context = open_context(
-                sensible_share(task, seed, budget).task,
-                base,
-                metrics.get(task.metric),
-                Budget(evaluations=budget),
-                seed=seed,
-            )
+            context = context_for(task, base, seed, budget)
             settings = SearchSettings(strategies.select(None), proposer=proposer)
             result = alternate(context, settings, reflection_settings(Path(folder)))
         spent, value = result.cost.evaluations, result.selection.winner.value
@@ -154,13 +145,7 @@ def _committee(method: str, engine: MemoEngine, task: Task, seed: int, budget: i
     winner."""
 
     def searched() -> list[Found]:
-        context = open_context(
-            sensible_share(task, seed, budget).task,
-            engine,
-            metrics.get(task.metric),
-            Budget(evaluations=budget),
-            seed=seed,
-        )
+        context = context_for(task, engine, seed, budget)
         result = search(context, SearchSettings(strategies.select(None), committee=MEMBERS[method]))
         made, value = result.committee, result.selection.winner.value
         asked: Asked = made.committee if made else result.winner

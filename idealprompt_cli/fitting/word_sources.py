@@ -185,7 +185,7 @@ def answer_words(
 def is_piece(word: str, words: Sequence[str]) -> bool:
     """Whether a word is a piece of another one: "up" of "top-up", "hand" of "handbag"."""
     for other in words:
-        if word in other.split("-")[1:] and len(word) < _WHOLE:
+        if len(word) < _WHOLE and word in other.split("-")[1:]:
             return True
         rest = other.removeprefix(word)
         if rest != other and len(rest) >= _WHOLE and rest.isalpha() and rest not in _ENDINGS:
