@@ -40,9 +40,9 @@ LINES = ROOT / ".work" / "honesty.jsonl"
 TASKS = ("defect_routing", "grade", "photo_quality", "style_code")
 KINDS = ("shuffled", "skewed", "long")
 # mode -> its stages and its committee
-MODES: Mapping[str, tuple[Stages, int]] = {
-    "search": ("search", 0),
-    "search and reflection": ("search and reflection", 0),
+MODES: Mapping[str, tuple[Stages, int | None]] = {
+    "search": ("search", None),
+    "search and reflection": ("search and reflection", None),
     "one prompt, weighted words": ("search", 1),
     "committee of up to 3": ("search", 3),
 }

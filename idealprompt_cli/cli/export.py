@@ -52,9 +52,15 @@ def export(
     target.check()
     artifact = read_artifact(prompt)
     console = Console(level_of(quiet, False))
+    carried = isinstance(form, exports.CommitteeExport)  # what weighs words also adds offsets
+    if use == "recommended" and artifact.recommended == "committee" and not carried:
+        console.say(
+            f"Note: --to {form.name} cannot carry the weighted answer words that are recommended: "
+            "this is the single prompt, as --use winner. --to python carries them."
+        )
+        use = "winner"
     tell_of_prompt(artifact, use, console)
     named, chosen = choose_prompt(artifact, use)
-    carried = isinstance(form, exports.CommitteeExport)  # what weighs words also adds offsets
     if isinstance(chosen, Prompt) and chosen.calibration and not carried:
         console.say(
             "Note: this prompt shifts the labels' probabilities (`calibration`), which no other "

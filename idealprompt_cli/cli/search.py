@@ -48,13 +48,14 @@ Prefer = Annotated[
     str, typer.Option(metavar="score|short", help="The best prompt, or the cheapest as good.")
 ]
 CommitteeSize = Annotated[
-    int,
+    int | None,
     typer.Option(
         "--committee",
         metavar="K",
         show_default=False,
-        help=f"Let up to K prompts (1 to {MOST_MEMBERS}) answer together, for tasks with labels, "
-        "their answer words weighted; each answer then takes up to K evaluations.",
+        help=f"Let up to K prompts (0 to {MOST_MEMBERS}) answer together, for tasks with labels, "
+        "their answer words weighted; each answer then takes up to K evaluations. Default: 1 where "
+        "that scores clearly more.",
     ),
 ]
 PolicyName = Annotated[
@@ -88,7 +89,7 @@ class Plan:
     strategy: Strategies = None
     policy: PolicyName = "puct"
     prefer: Prefer = "score"
-    committee: CommitteeSize = 0
+    committee: CommitteeSize = None
     reflect: Reflect = False
 
 

@@ -25,7 +25,7 @@ from ..evaluation.context import RunContext
 from ..evaluation.cross_fitting import deal, fold_places
 from ..evaluation.evaluator import REASONING_TOKENS, Judged
 from ..evaluation.probe import Array
-from ..evaluation.statistics import compare, mixed_mean, percent, within_one_error
+from ..evaluation.statistics import compare, mixed_mean, within_one_error
 from ..prompts.questions import prompt_of
 from ..prompts.rendering import render
 from .evidence import ModelEvidence
@@ -34,7 +34,7 @@ from .word_sources import known_questions
 FOLDS = 8
 MOST_CANDIDATES = 24
 CLEARLY = 0.03
-"""How much more weighted words must score to be worth a hint."""
+"""How much more weighted words must score to be kept where nobody asked for them."""
 
 
 @dataclass(frozen=True)
@@ -81,14 +81,17 @@ def _rounded(numbers: Array) -> tuple[float, ...]:
 
 
 def with_committee(
-    context: RunContext, result: RunResult, evidence: ModelEvidence, most: int
+    context: RunContext, result: RunResult, evidence: ModelEvidence, most: int | None
 ) -> RunResult:
     """The result with the best committee of up to `most` prompts, where its cross-fitted score is
     not clearly below the winner's; the verdict says which. Asks the model nothing new.
-    With `most` 0 it is the result as it was, and a line says where one prompt with weighted words
-    would be better."""
+    With `most` None one prompt with weighted words is kept where it scores clearly more; with 0
+    nothing is weighted."""
+    if most is None:
+        clear = _fits(context, evidence) and _best(context, result, evidence, 1)
+        gain = clear.selection.value - result.selection.winner.value if clear else 0.0
+        most = 1 if gain > CLEARLY else 0
     if not most:
-        _hint(context, result, evidence)
         return result
     made = _best(context, result, evidence, most)
     result = replace(result, committee=made, most_members=most)
@@ -97,22 +100,10 @@ def with_committee(
     return replace(result, verdict=result.verdict + sentence)
 
 
-def _hint(context: RunContext, result: RunResult, evidence: ModelEvidence) -> None:
-    """What weighted answer words of one question would score, where that is clearly more."""
-    if context.task.validation or len(context.task.labels) < 2 or len(evidence.examples) < FOLDS:
-        return
-    choice = _choice(context, result.trials, evidence)
-    if not choice.candidates:
-        return
-    scored = context.evaluator.summarise(_cross_fitted(context, choice, 1))
-    if scored.value > result.selection.winner.value + CLEARLY:
-        context.notify(
-            Announced(
-                f"With weighted answer words one prompt scores {percent(scored)} on the training "
-                "examples at the same price: --committee 1 (for eval, predict and the Python "
-                "export)."
-            )
-        )
+def _fits(context: RunContext, evidence: ModelEvidence) -> bool:
+    """Whether there is enough to weigh words by, without a validation split of the user's own."""
+    enough = len(context.task.labels) > 1 and len(evidence.examples) >= FOLDS
+    return enough and not context.task.validation
 
 
 def _best(

@@ -34,7 +34,7 @@ class RunConfig:
     address; `model` says how a second model is run. `priors`, `cache`, `held_out_test` and
     `linear_probe` switch the priors of earlier runs, the shared response cache, the final test and
     the classifier that is reported beside it. `committee` is the largest number of prompts that may
-    answer together (label tasks; 0: none). `train` and `test` limit the examples, 0 takes all;
+    answer together (label tasks; 0: none; None: one, where weighted words are clearly better). `train` and `test` limit the examples, 0 takes all;
     without either, a large task or a small budget uses a share. Without `run_dir` nothing is kept
     on the disk.
     """
@@ -45,7 +45,7 @@ class RunConfig:
     strategies: tuple[str, ...] = ()
     policy: str = "puct"
     prefer: Prefer = "score"
-    committee: int = 0
+    committee: int | None = None
     proposer: str = "none"
     priors: bool = True
     cache: bool = True
@@ -69,7 +69,7 @@ class RunConfig:
         if self.policy not in POLICIES:
             raise UsageError(f"--policy {self.policy}: choose {' or '.join(POLICIES)}")
         if self.committee and not 1 <= self.committee <= MOST_MEMBERS:
-            raise UsageError(f"--committee {self.committee}: choose 1 to {MOST_MEMBERS}")
+            raise UsageError(f"--committee {self.committee}: choose 0 to {MOST_MEMBERS}")
         check_proposer(self.proposer)
         strategies.select(self.strategies)
         if self.budget:

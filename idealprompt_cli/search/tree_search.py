@@ -68,14 +68,15 @@ class SearchSettings:
     """How a search goes about it. `policy` makes the rule for moves from the beliefs of earlier
     runs; `proposer` makes the writer for strategies that need one, from the run's own engine;
     `prefer="short"` takes the cheapest prompt that is not clearly worse than the best; up to
-    `committee` prompts may answer together; `race` scores the drafts of a step."""
+    `committee` prompts may answer together (None: one with weighted words where that is clearly
+    better); `race` scores the drafts of a step."""
 
     strategies: Sequence[Strategy]
     policy: Callable[[Beliefs], Policy] = Puct
     beliefs: Beliefs = field(default_factory=Beliefs)
     proposer: Callable[[Engine], Proposer | None] | None = None
     prefer: Prefer = "score"
-    committee: int = 0
+    committee: int | None = None
     race: type[Race] = Race
 
 

@@ -14,7 +14,6 @@ from idealprompt_cli import artifact, metrics, strategies
 from idealprompt_cli.artifact import StoredCommittee, StoredMember
 from idealprompt_cli.core.committee import MOST_MEMBERS
 from idealprompt_cli.core.errors import ArtifactError, UsageError
-from idealprompt_cli.core.events import Announced, Event
 from idealprompt_cli.core.results import CommitteeResult, RunResult
 from idealprompt_cli.core.task import Task
 from idealprompt_cli.evaluation.budget import Budget
@@ -41,7 +40,7 @@ def context_for(task: Task, budget: int = 900, seed: int = 0) -> RunContext:
 
 
 def searched(
-    task: Task, most: int, budget: int = 900, seed: int = 0
+    task: Task, most: int | None, budget: int = 900, seed: int = 0
 ) -> tuple[RunContext, RunResult]:
     context = context_for(task, budget, seed)
     settings = SearchSettings(strategies.select(None, task.answer), committee=most)
@@ -90,24 +89,25 @@ def test_a_committee_of_one_weighs_the_words_of_one_prompt() -> None:
     assert " for 1 evaluation and " in result.verdict
 
 
-def test_a_search_without_one_names_what_weighted_words_would_score(
+def test_weighted_words_are_kept_unasked_only_where_they_score_clearly_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    said: list[str] = []
-
-    class Listener:
-        def notify(self, event: Event) -> None:
-            if isinstance(event, Announced):
-                said.append(event.text)
-
     task = graded_task()
-    context = replace(context_for(task, 100), observer=Listener())
-    settings = SearchSettings(strategies.select(None, task.answer))
-    search(context, settings)
-    quiet = [line for line in said if "--committee 1" in line]
     monkeypatch.setattr("idealprompt_cli.fitting.committee.CLEARLY", -1.0)
-    search(replace(context_for(task, 100), observer=Listener()), settings)
-    assert [line for line in said if "--committee 1" in line] != quiet
+    _, kept = searched(task, None, budget=100)
+    _, asked = searched(task, 1, budget=100)
+    assert committee_of(kept) == committee_of(asked)
+    assert kept.most_members == 1
+    monkeypatch.setattr("idealprompt_cli.fitting.committee.CLEARLY", 1.0)
+    _, without = searched(task, None, budget=100)
+    assert without.committee is None
+    assert "weighted" not in without.verdict
+
+
+def test_nothing_is_weighted_unasked_beside_a_validation_split() -> None:
+    task = graded_task()
+    _, result = searched(replace(task, validation=task.test), None, budget=100)
+    assert result.committee is None
 
 
 def test_every_training_example_is_scored_once(found: RunResult) -> None:
@@ -216,7 +216,7 @@ def test_other_exports_refuse_it(name: str, found: RunResult) -> None:
 
 @pytest.mark.parametrize("size", [-1, MOST_MEMBERS + 1])
 def test_sizes_that_are_refused(size: int) -> None:
-    with pytest.raises(UsageError, match=f"--committee {size}: choose 1 to 5"):
+    with pytest.raises(UsageError, match=f"--committee {size}: choose 0 to 5"):
         RunConfig(committee=size).check()
 
 
@@ -256,9 +256,14 @@ def test_the_commands(folder: Path) -> None:
     assert "An answer of the committee takes 2 evaluations and 9 prompt tokens" in measured.stderr
     answered = call("predict", "c.yaml", image, "-m", SCRIPT, "-q")
     assert set(json.loads(answered.stdout)["probabilities"]) == set(kept.labels)
-    refused = call("export", "c.yaml", "--to", "openai")
+    refused = call("export", "c.yaml", "--to", "openai", "--use", "committee")
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert "cannot carry a committee" in refused.stderr
+    exported = call("export", "c.yaml", "--to", "openai")
+    assert exported.exit_code == 0
+    assert exported.stdout == call("export", "c.yaml", "--to", "openai", "--use", "winner").stdout
+    assert "this is the single prompt, as --use winner" in exported.stderr
+    assert "Note:" not in call("export", "c.yaml", "--to", "python").stderr
     shown = call("report", "c.yaml", "--text")
     assert "The committee of 2 (2 evaluations and 9 prompt tokens an example):" in shown.stdout
     reflected = call("reflect", "c.yaml", folder, "-m", SCRIPT, "--dry-run")
