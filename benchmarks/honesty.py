@@ -6,10 +6,10 @@ shuffled  the labels are shuffled among the images of each split
 skewed    four of five images get one label, the others draw one
 long      shuffled, and every label is a sentence, of different lengths
 
-for every mode: a search, a search with reflection, one prompt with weighted words, a committee of
-up to three. A run claims a gain where it recommends anything but the baseline on the held-out
-images; a 5 % test may do so in 5 % of runs. Runs are appended to `.work/honesty.jsonl` in this
-folder and the command can be interrupted; in the end all are counted in `results/honesty.json`.
+for every mode: a search, one for a plain prompt, a search with reflection, a committee of up to
+three. A run claims a gain where it recommends anything but the baseline on the held-out images; a
+5 % test may do so in 5 % of runs. Runs are appended to `.work/honesty.jsonl` in this folder and the
+command can be interrupted; in the end all are counted in `results/honesty.json`.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ KINDS = ("shuffled", "skewed", "long")
 # mode -> its stages and its committee
 MODES: Mapping[str, tuple[Stages, int | None]] = {
     "search": ("search", None),
+    "search for a plain prompt": ("search", 0),
     "search and reflection": ("search and reflection", None),
-    "one prompt, weighted words": ("search", 1),
     "committee of up to 3": ("search", 3),
 }
 COMMON = 0.8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,15 @@ SCRIPT = str(Path(__file__).parent / "script.yaml")
 def call(*words: object, stdin: str | None = None) -> Result:
     """A whole command."""
     return CliRunner().invoke(app, [str(word) for word in words], input=stdin)
+
+
+def pytest_configure() -> None:
+    """Each of several test processes, and what it starts, has a core of its own: models that run
+    with as many threads as there are cores would slow each other down."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if worker and hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -139,7 +139,7 @@ def summary(records: list[dict[str, Any]]) -> str:
         false = sum(r["recommended"] == "winner" for r in parts["random"])
         tables.append(f"Random labels: {false} of {len(parts['random'])} runs claim a gain.")
     if parts["few"]:
-        columns = ("training examples", "ours", "gain", "weighted words", "gain")
+        columns = ("training examples", "plain prompt", "gain", "ours", "gain")
         rows = [(str(n), *_gains(parts["few"], f"{n}"), *_gains(parts["few"], f"{n}{WEIGHTED}"))
                 for n in SIZES]  # fmt: skip
         tables.append(table(columns, rows))

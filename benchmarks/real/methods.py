@@ -166,13 +166,15 @@ def text_requests(task: Task, examples: Sequence[Example]) -> list[ScoreRequest]
 
 NAMES: Mapping[str, Any] = {
     "seed": "seed prompt", "expert": "expert prompt (by hand)", "majority": "majority vote",
-    "probe": "linear probe", "nearest-mean": "nearest class mean", "puct": "ours (search)",
-    "puct+priors": "search with priors of other tasks", "search+reflect": "search and reflection",
-    "search+reflect+writer": "search and reflection, a 1.5B model writes",
-    "weighted": "one prompt, weighted words", "committee": "committee of up to 3",
+    "probe": "linear probe", "nearest-mean": "nearest class mean",
+    "puct": "a plain prompt",
+    "puct+priors": "a plain prompt, priors of other tasks",
+    "search+reflect": "a plain prompt, search and reflection",
+    "search+reflect+writer": "a plain prompt, search and reflection by a 1.5B model",
+    "weighted": "ours", "committee": "committee of up to 3",
     "best-first": "best first", "thompson": "Thompson sampling",
     "top-two": "examples by top-two sampling", "beam": "beam", "random": "random",
     "gepa": "GEPA, same model writes", "gepa+writer": "GEPA, a 1.5B model writes",
     "gepa+pool": "GEPA, our pool", "mipro": "MIPROv2",
-    **{part: f"ours with {part}" for part in ablation.PARTS},
+    **{part: f"a plain prompt, {part}" for part in ablation.PARTS},
 }  # fmt: skip

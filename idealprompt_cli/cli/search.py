@@ -54,8 +54,8 @@ CommitteeSize = Annotated[
         metavar="K",
         show_default=False,
         help=f"Let up to K prompts (0 to {MOST_MEMBERS}) answer together, for tasks with labels, "
-        "their answer words weighted; each answer then takes up to K evaluations. Default: 1 where "
-        "that scores clearly more.",
+        "their answer words weighted; each answer then takes up to K evaluations. Default: 1; 0 "
+        "weighs nothing.",
     ),
 ]
 PolicyName = Annotated[

@@ -33,8 +33,6 @@ from .word_sources import known_questions
 
 FOLDS = 8
 MOST_CANDIDATES = 24
-CLEARLY = 0.03
-"""How much more weighted words must score to be kept where nobody asked for them."""
 
 
 @dataclass(frozen=True)
@@ -85,16 +83,14 @@ def with_committee(
 ) -> RunResult:
     """The result with the best committee of up to `most` prompts, where its cross-fitted score is
     not clearly below the winner's; the verdict says which. Asks the model nothing new.
-    With `most` None one prompt with weighted words is kept where it scores clearly more; with 0
+    `most` None is one prompt, where the task allows it, without a word if none is as good; with 0
     nothing is weighted."""
-    if most is None:
-        clear = _fits(context, evidence) and _best(context, result, evidence, 1)
-        gain = clear.selection.value - result.selection.winner.value if clear else 0.0
-        most = 1 if gain > CLEARLY else 0
-    if not most:
+    if most == 0 or (most is None and not _fits(context, evidence)):
         return result
-    made = _best(context, result, evidence, most)
-    result = replace(result, committee=made, most_members=most)
+    made = _best(context, result, evidence, most or 1)
+    if made is None and most is None:
+        return result
+    result = replace(result, committee=made, most_members=most or 1)
     sentence = beside_committee(result)
     context.notify(Announced(sentence.strip()))
     return replace(result, verdict=result.verdict + sentence)

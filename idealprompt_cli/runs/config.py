@@ -34,9 +34,9 @@ class RunConfig:
     address; `model` says how a second model is run. `priors`, `cache`, `held_out_test` and
     `linear_probe` switch the priors of earlier runs, the shared response cache, the final test and
     the classifier that is reported beside it. `committee` is the largest number of prompts that may
-    answer together (label tasks; 0: none; None: one, where weighted words are clearly better). `train` and `test` limit the examples, 0 takes all;
-    without either, a large task or a small budget uses a share. Without `run_dir` nothing is kept
-    on the disk.
+    answer together (label tasks; 0: none; None: one, where the task allows it). `train` and `test`
+    limit the examples, 0 takes all; without either, a large task or a small budget uses a share.
+    Without `run_dir` nothing is kept on the disk.
     """
 
     stages: Stages = "search"

@@ -68,8 +68,8 @@ class SearchSettings:
     """How a search goes about it. `policy` makes the rule for moves from the beliefs of earlier
     runs; `proposer` makes the writer for strategies that need one, from the run's own engine;
     `prefer="short"` takes the cheapest prompt that is not clearly worse than the best; up to
-    `committee` prompts may answer together (None: one with weighted words where that is clearly
-    better); `race` scores the drafts of a step."""
+    `committee` prompts may answer together (None: one, where the task allows it); `race` scores the
+    drafts of a step."""
 
     strategies: Sequence[Strategy]
     policy: Callable[[Beliefs], Policy] = Puct

@@ -89,19 +89,14 @@ def test_a_committee_of_one_weighs_the_words_of_one_prompt() -> None:
     assert " for 1 evaluation and " in result.verdict
 
 
-def test_weighted_words_are_kept_unasked_only_where_they_score_clearly_more(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_search_weighs_the_words_of_one_prompt_unasked() -> None:
     task = graded_task()
-    monkeypatch.setattr("idealprompt_cli.fitting.committee.CLEARLY", -1.0)
-    _, kept = searched(task, None, budget=100)
+    _, unasked = searched(task, None, budget=100)
     _, asked = searched(task, 1, budget=100)
-    assert committee_of(kept) == committee_of(asked)
-    assert kept.most_members == 1
-    monkeypatch.setattr("idealprompt_cli.fitting.committee.CLEARLY", 1.0)
-    _, without = searched(task, None, budget=100)
-    assert without.committee is None
-    assert "weighted" not in without.verdict
+    assert committee_of(unasked) == committee_of(asked)
+    _, none = searched(task, None, budget=300)
+    assert none.committee is None
+    assert "weighted" not in none.verdict, "nobody asked, so nothing is said"
 
 
 def test_nothing_is_weighted_unasked_beside_a_validation_split() -> None:
