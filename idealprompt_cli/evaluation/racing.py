@@ -72,14 +72,13 @@ class Runner:
 
 @dataclass(frozen=True)
 class Finish:
-    """How a candidate came out; `evaluation` covers what was seen of it (None: nothing). `cut`:
-    the budget ended before it was seen on all examples."""
+    """How a candidate came out; `evaluation` covers what was seen of it (None: nothing). Only one
+    that was seen on all examples is complete."""
 
     candidate: Candidate
     state: TrialState
     evaluation: Evaluation | None
     note: str = ""
-    cut: bool = False
 
 
 @dataclass
@@ -118,9 +117,10 @@ class Race:
     def _finish(self, runner: Runner) -> Finish:
         candidate, judged = runner.result()
         evaluation = self.evaluator.summarise(judged) if judged else None
-        cut = runner.state == "complete" and len(runner.judged) < len(self.examples)
-        note = f"the budget ended after {len(runner.judged)} examples" if cut else runner.note
-        return Finish(candidate, runner.state, evaluation, note, cut)
+        if runner.state == "complete" and len(runner.judged) < len(self.examples):
+            note = f"the budget ended after {len(runner.judged)} examples"
+            return Finish(candidate, "pruned", evaluation, note)
+        return Finish(candidate, runner.state, evaluation, runner.note)
 
     def _calibrate(self, runners: Sequence[Runner]) -> None:
         """Fit each one's offsets again to the answers that it has by now."""

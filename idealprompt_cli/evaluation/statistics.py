@@ -167,21 +167,6 @@ def mixed_mean(outcomes: Sequence[Outcome]) -> float:
     return sum(_mixed(o) for o in outcomes) / len(outcomes) if outcomes else 0.0
 
 
-def cautious_gain(before: Sequence[Outcome], after: Sequence[Outcome], total: int) -> float:
-    """The paired gain of `after`, which has seen only some of `total` examples, less half its
-    standard error for the examples that are left (Cochran 1977): what may be counted on. 0.0
-    for fewer than two examples."""
-    old = {o.example_id: _graded(o) for o in before}
-    gains = [_graded(o) - old[o.example_id] for o in after if o.example_id in old]
-    n = len(gains)
-    if n < 2:
-        return 0.0
-    mean = sum(gains) / n
-    spread = math.sqrt(sum((gain - mean) ** 2 for gain in gains) / (n - 1))
-    left = max(0.0, 1.0 - n / total)
-    return mean - 0.5 * (spread + 0.1) / math.sqrt(n) * math.sqrt(left)
-
-
 def _mixed(outcome: Outcome) -> float:
     return (outcome.score + _soft(outcome)) / 2
 

@@ -172,13 +172,8 @@ def _score_start(recorder: TrialRecorder, start: Start, examples: Sequence[Examp
 
 
 def _standings(trials: Sequence[Trial], prompt: Prompt) -> list[Standing]:
-    """Complete trials, that of `prompt` first, then by merit; one that the end of a budget cut
-    short stands for no other part than its own."""
-    scored = [t for t in trials if t.state == "complete" and t.evaluation is not None]
-    full = max((t.evaluation.n for t in scored if t.evaluation), default=0)
-    complete = [
-        t for t in scored if t.prompt == prompt or (t.evaluation and t.evaluation.n == full)
-    ]
+    """Complete trials, that of `prompt` first, then by merit."""
+    complete = [t for t in trials if t.state == "complete" and t.evaluation is not None]
     found = [Standing(trial, Candidate(trial.prompt, dict(trial.variants))) for trial in complete]
 
     def rank(standing: Standing) -> tuple[bool, float, int]:

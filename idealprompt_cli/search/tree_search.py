@@ -7,20 +7,19 @@ scores. It knows no concrete strategy, policy, metric or engine, and never sees 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from ..core.errors import UsageError
 from ..core.events import Announced, Finished, Trying
 from ..core.interfaces import Engine, Proposer, Strategy
 from ..core.prompt import Prompt
-from ..core.results import Outcome, Prefer, RunResult, StopReason, Trial, TrialState
+from ..core.results import Outcome, Prefer, RunResult, StopReason, Trial
 from ..evaluation.budget import OutOfBudget
 from ..evaluation.context import RunContext, described
 from ..evaluation.cross_fitting import Candidate, deal, fold_places, shuffled
 from ..evaluation.evaluator import REASONING_TOKENS
-from ..evaluation.racing import LEAST, Finish, Race, Rules, bought, race
+from ..evaluation.racing import Finish, Race, Rules, bought, race
 from ..evaluation.statistics import (
-    cautious_gain,
     merit,
     paired_gain,
     soft_value,
@@ -222,7 +221,8 @@ class TreeSearch:
         agreement: float | None = None,
     ) -> float:
         """Record a scored candidate as a trial, and as a node if it is complete; its merit."""
-        finish, value = self._settled(finish)
+        evaluation = finish.evaluation
+        value = merit(evaluation.value, evaluation.outcomes) if evaluation else 0.0
         trial = self.recorder.trial(finish, strategy, parent.trial if parent else None, note)
         self.recorder.record(trial)
         if agreement is None:
@@ -230,19 +230,6 @@ class TreeSearch:
         self._grow(finish, trial, parent, value, agreement)
         self.recorder.report(trial, self.tree.best().trial)
         return value if finish.state == "complete" else 0.0
-
-    def _settled(self, finish: Finish) -> tuple[Finish, float]:
-        """A finish with its merit. What the budget cut short counts as far as it can be counted
-        on: as the best prompt's merit and its own cautious gain over that, or not at all."""
-        if finish.evaluation is None:
-            return finish, 0.0
-        outcomes = finish.evaluation.outcomes
-        if not finish.cut:
-            return finish, merit(finish.evaluation.value, outcomes)
-        best = self.tree.best()
-        gain = cautious_gain(self._outcomes(best), outcomes, len(self.examples))
-        state: TrialState = "complete" if gain > 0.0 and len(outcomes) > LEAST else "pruned"
-        return replace(finish, state=state), best.merit + gain
 
     def _grow(
         self,

@@ -119,6 +119,14 @@ def test_a_budget_below_the_seed_prompt_is_a_usage_error() -> None:
         searched("15")
 
 
+@pytest.mark.parametrize("budget", range(60, 240, 20))
+def test_a_prompt_that_the_budget_cut_short_does_not_win(budget: int) -> None:
+    result = searched(str(budget), graded_task())
+    assert result.selection.winner.n == result.selection.baseline.n
+    cut = [trial for trial in result.trials if "the budget ended after" in trial.note]
+    assert all(trial.state == "pruned" for trial in cut)
+
+
 def relabelled(task: Task, seed: int) -> tuple:  # type: ignore[type-arg]
     labels = [example.answer for example in task.train]
     random.Random(seed).shuffle(labels)
