@@ -83,7 +83,7 @@ def adapt(
     strategies: Sequence[str] = (),
     policy: str = "puct",
     prefer: Prefer = "score",
-    committee: int = 0,
+    committee: int | None = None,
     proposer: str = "none",
     reflect: bool = False,
     priors: bool = True,
@@ -99,9 +99,9 @@ def adapt(
 
     Arguments and defaults are those of `idealprompt search`: `budget` is "300", "10m" or "200ktok"
     (default 40 evaluations per training example); `committee` is the largest number of prompts that
-    may answer together (0: none); `reflect` adds reflection; `priors` and `cache` use and update
-    the user's priors and response cache. With `run_dir` the run is kept there and
-    can be resumed. The observer gets the events of `core.events`.
+    may answer together (0: none, None: one where the task allows it); `reflect` adds reflection;
+    `priors` and `cache` use and update the user's priors and response cache. With `run_dir` the run
+    is kept there and can be resumed. The observer gets the events of `core.events`.
     """
     from .runs.config import RunConfig
     from .runs.run import run_search

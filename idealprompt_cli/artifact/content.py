@@ -191,7 +191,7 @@ class Step:
 @dataclass(frozen=True, config=_CONFIG)
 class Artifact:
     """All that the file holds. `recommended` says which of the prompts the figures support; a
-    committee was asked for, and is left out of other files.
+    committee is there where it was not clearly worse than the winner in training.
     `messages` and `verbalisers` are derived from `prompt`, for readers other than this package."""
 
     schema: Annotated[Literal[1], BeforeValidator(int)]

@@ -206,11 +206,13 @@ def tell_of_prompt(artifact: Artifact, which: Which, console: Console) -> None:
         )
     elif which == "winner" and artifact.recommended == "baseline":
         console.say("Note: this prompt is not recommended: no reliable gain was found.")
-    elif which == "committee" and artifact.recommended != "committee":
-        console.say("Note: the committee is not recommended: it is not reliably better.")
+    elif which == "committee" and artifact.recommended != "committee" and artifact.committee:
+        console.say(
+            f"Note: the {artifact.committee.name} is not recommended: it is not reliably better."
+        )
     used = artifact.recommended if which == "recommended" else which
     if artifact.committee is not None and used == "committee":
-        console.say(f"An answer of the committee takes {artifact.committee.price}.")
+        console.say(f"An answer by the {artifact.committee.name} takes {artifact.committee.price}.")
     if artifact.rendered_now() != artifact.messages:
         console.say(
             "Note: `prompt` was edited after the search (its `messages` differ): the recorded "

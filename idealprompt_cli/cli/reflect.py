@@ -159,8 +159,8 @@ def _run(
     if artifact.committee is not None:
         console.say(
             "Note: reflection works on a single prompt, here the "
-            f"{'baseline' if prompt == artifact.baseline_prompt else 'winner'}: the committee is "
-            "left out of what it writes."
+            f"{'baseline' if prompt == artifact.baseline_prompt else 'winner'}: the "
+            f"{artifact.committee.name} is left out of what it writes."
         )
     seed = artifact.seed if plan.seed is None else plan.seed
     config = run.config("reflection", plan.budget, seed, flags)

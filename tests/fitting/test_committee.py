@@ -248,7 +248,9 @@ def test_the_commands(folder: Path) -> None:
     Path("c.yaml").write_text(text, encoding="utf-8")
     image = next(folder.rglob("*.png"))
     measured = call("eval", "c.yaml", folder, "-m", SCRIPT)
-    assert "An answer of the committee takes 2 evaluations and 9 prompt tokens" in measured.stderr
+    assert (
+        "An answer by the committee of 2 takes 2 evaluations and 9 prompt tokens" in measured.stderr
+    )
     answered = call("predict", "c.yaml", image, "-m", SCRIPT, "-q")
     assert set(json.loads(answered.stdout)["probabilities"]) == set(kept.labels)
     refused = call("export", "c.yaml", "--to", "openai", "--use", "committee")

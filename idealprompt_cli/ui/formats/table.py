@@ -54,8 +54,8 @@ class TableFormat:
         elif artifact.recommended == "committee" and artifact.committee is not None:
             say(
                 console,
-                "Recommended: the committee, which eval and predict use unless --use winner is "
-                f"given; an answer takes {artifact.committee.price}.",
+                f"Recommended: the {artifact.committee.name}, which eval and predict use unless "
+                f"--use winner is given; an answer takes {artifact.committee.price}.",
             )
         _heading(console, "The adapted prompt, as the model gets it:")
         _messages(console, artifact.messages)
