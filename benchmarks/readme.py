@@ -8,6 +8,7 @@ Each block is between `<!-- NAME -->` and `<!-- /NAME -->`; a test fails when on
 - `verdict`: the scores, the verdict and the prompt of that output
 - `skills`: the main skills of the demonstration model
 - `engine`: the tables of `results/engine.json`
+- `weights`: the table of `results/weights.json`
 - `reflect`: the tables of `results/reflect.json`
 - `torture`: the tables of `results/torture.json`
 """

@@ -74,6 +74,12 @@ def _options() -> argparse.Namespace:
         default=0,
         help="of every contender (default: all cores; ours chooses)",
     )
+    add(
+        "--clock",
+        choices=("wall", "processor"),
+        default="wall",
+        help="processor: processor time of less work, where other programs use the machine too",
+    )
     add("--out", type=Path, help="the results file (default: benchmarks/results/engine.json)")
     add("--cache", type=Path, default=build.default_cache(), help="programs and models")
     add("--table", action="store_true", help="measure nothing: print the tables of the results")
@@ -88,9 +94,10 @@ def _measure_model(model: str, options: argparse.Namespace) -> int:
     """All contenders of a model, round by round -> how many failed."""
     chosen = plan.resized(plan.PLANS[model], options.prompts, options.images)
     chosen = plan.quick(chosen) if options.quick else chosen
+    chosen = plan.brief(chosen) if options.clock == "processor" else chosen
     chosen = replace(chosen, rounds=options.rounds or chosen.rounds)
     text, mmproj = shapes.files(model, options.cache)
-    rounds, failures = store.Rounds(options.cache / "measured"), 0
+    rounds, failures = store.Rounds(options.cache / f"measured-{options.clock}"), 0
     contenders = [name for name in plan.CONTENDERS if name in options.contenders]
     if not chosen.search_budget:
         contenders = [name for name in contenders if name != "search"]
@@ -100,7 +107,15 @@ def _measure_model(model: str, options: argparse.Namespace) -> int:
                 continue
             beside = _beside(rounds.get(model, "ours", number, chosen))
             job = Job(
-                model, contender, chosen, text, mmproj, options.cache, options.threads, beside
+                model,
+                contender,
+                chosen,
+                text,
+                mmproj,
+                options.cache,
+                options.threads,
+                beside,
+                options.clock,
             )
             started = time.perf_counter()
             try:
@@ -110,8 +125,8 @@ def _measure_model(model: str, options: argparse.Namespace) -> int:
                 failures += 1
                 verdict = f"failed, {error}"
             _say(f"{model} {contender}: {verdict} ({time.perf_counter() - started:.0f} s)")
-            _publish(rounds, model, chosen, options.out)
-    _publish(rounds, model, chosen, options.out)
+            _publish(rounds, model, chosen, options)
+    _publish(rounds, model, chosen, options)
     return failures
 
 
@@ -120,13 +135,15 @@ def _beside(own: list[Measured] | None) -> dict[str, float]:
     found = [one.detail["text_part"] for one in own or [] if "text_part" in one.detail]
     if not found:
         return {}
-    return {name: float(found[0][name]) for name in ("tokens", "sequences", "threads")}
+    return {name: float(found[0][name]) for name in ("tokens", "sequences", "threads", "depth")}
 
 
-def _publish(rounds: store.Rounds, model: str, chosen: plan.Plan, out: Path) -> None:
+def _publish(
+    rounds: store.Rounds, model: str, chosen: plan.Plan, options: argparse.Namespace
+) -> None:
     """Put what is known of a model into the results file."""
-    new = store.results(rounds, model, list(plan.CONTENDERS), chosen)
-    here = machine.describe()
+    new, out = store.results(rounds, model, list(plan.CONTENDERS), chosen), options.out
+    here = machine.describe(options.clock, options.threads)
     found = store.merged(store.read(out), here, new)
     report: dict[str, Any] = {"machine": here, "results": found, "targets": table.targets(found)}
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -8,13 +8,18 @@ from pathlib import Path
 
 from idealprompt_cli.engines.options import available_cores
 
+from .clock import ClockName
 from .plan import Plan
+
+BFLOAT16 = "-bf16"
+"""Ending of the contenders that compute with bfloat16 copies of the same files."""
 
 
 @dataclass(frozen=True)
 class Job:
     """`cache` holds programs, models and pictures. `beside` are details that an earlier contender
-    found out (the batch that the limit is measured at). `threads` 0 leaves the choice to each."""
+    found out (the batch that the limit is measured at). `threads` 0 leaves the choice to each.
+    `clock` is what seconds are of."""
 
     model: str
     contender: str
@@ -24,6 +29,16 @@ class Job:
     cache: Path
     threads: int
     beside: dict[str, float]
+    clock: ClockName = "wall"
+
+    @property
+    def bfloat16(self) -> bool:
+        """Whether the contender computes with bfloat16 copies of the files."""
+        return self.contender.endswith(BFLOAT16)
+
+    def named(self, contender: str, suffix: str = "") -> str:
+        """The name of a result, with that of the weights where they are copies."""
+        return f"{contender}{BFLOAT16 * self.bfloat16}{suffix}"
 
     @property
     def default_threads(self) -> int:

@@ -21,8 +21,9 @@ _INSTRUCTION_SETS = (
 )
 
 
-def describe() -> dict[str, Any]:
-    """CPU name, physical cores, memory, relevant instruction sets and the library's version."""
+def describe(clock: str = "wall", threads: int = 0) -> dict[str, Any]:
+    """CPU name, physical cores, memory, relevant instruction sets and the library's version; and
+    how seconds were measured, where that is not in wall time."""
     from .build import version
 
     return {
@@ -33,6 +34,7 @@ def describe() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "llama_cpp_python": version(),
+        **({"clock": clock, "threads": threads} if clock != "wall" else {}),
     }
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-import time
 from pathlib import Path
 from typing import Any
 
+from .clock import Clock
 from .figures import Measured, Step
 from .jobs import Job
 from .memory import peak_bytes
@@ -39,12 +39,13 @@ def measure(job: Job) -> list[Measured]:
     texts = prompts(job.plan.prompts)
     _ask(model, texts[-1], urls[-1])
     seen.beyond = 0
+    clock = Clock(job.clock)
     steps, tokens, answers = [], 0, {}
     for call in range(job.plan.naive_calls):
         prompt, picture = divmod(call, len(urls))
-        started = time.perf_counter()
+        started = clock.now()
         reply = _ask(model, texts[prompt], urls[picture])
-        steps.append(Step(time.perf_counter() - started, 1))
+        steps.append(Step(clock.now() - started, 1))
         tokens += reply["usage"]["prompt_tokens"] + reply["usage"]["completion_tokens"]
         answers[key(prompt, picture)] = reply["choices"][0]["message"]["content"]
     return [

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from idealprompt_cli.core.requests import Generated, GenerateRequest, ScoreReque
 from idealprompt_cli.core.task import ModelRef
 from idealprompt_cli.engines import EngineOptions, open_engine
 
+from .clock import Clock
 from .figures import Measured, Step, rounded, spread
 from .jobs import Job
 from .memory import peak_bytes
@@ -30,7 +30,7 @@ def measure(job: Job) -> list[Measured]:
     """A search with labels scored, cold and then warm, and the same with texts generated. The
     first use of a model (probes, self-check) is measured apart, because it happens once."""
     native = NativeTime().install()
-    folder = job.cache / f"engine-{job.model}"
+    folder = job.cache / f"engine-{job.model}-{job.contender}"
     shutil.rmtree(folder, ignore_errors=True)  # nothing remembered, nothing encoded
     run = _Run(job, native, folder)
     try:
@@ -43,13 +43,14 @@ def measure(job: Job) -> list[Measured]:
 class _Run:
     def __init__(self, job: Job, native: NativeTime, folder: Path) -> None:
         self.job, self.native, self.folder = job, native, folder
+        self.clock = Clock(job.clock)
         self.notices: list[str] = []
-        started = time.perf_counter()
+        started = self.clock.now()
         self.engine: Any = self._open()
         *self.images, extra = pictures(job.plan.measured_images + 1, job.cache / "pictures")
         self.score([fresh(0)], [extra])
         self.generate([fresh(1)], [extra])
-        self.first_use = time.perf_counter() - started
+        self.first_use = self.clock.now() - started
         self.texts = prompts(job.plan.own_prompts)
 
     def everything(self) -> list[Measured]:
@@ -75,7 +76,7 @@ class _Run:
         if plan.second:
             detail["second_search"] = self._second()
         score = Measured(
-            contender="ours-score",
+            contender=self.job.named("ours", "-score"),
             asks=f"log-probabilities of {len(OPTIONS)} labels",
             images=n,
             warm=scored,
@@ -86,7 +87,7 @@ class _Run:
             detail=detail,
         )
         generate = Measured(
-            contender="ours",
+            contender=self.job.named("ours"),
             asks=ASKS,
             images=n,
             warm=generated,
@@ -106,9 +107,9 @@ class _Run:
         first: list[Generated] = self.generate(self.texts[:1], self.images)
         replies, steps, native = list(first), [], self.native.seconds
         for group in groups:
-            started = time.perf_counter()
+            started = self.clock.now()
             replies += self.generate(group, self.images)
-            steps.append(Step(time.perf_counter() - started, len(group) * len(self.images)))
+            steps.append(Step(self.clock.now() - started, len(group) * len(self.images)))
         share = (self.native.seconds - native) / sum(step.seconds for step in steps)
         tokens = sum(reply.tokens for reply in replies[len(first) :])
         return tuple(steps), [reply.text for reply in replies], tokens, round(share, 3)
@@ -132,14 +133,18 @@ class _Run:
         return self.engine.generate(requests)
 
     def _open(self) -> Any:
-        options = EngineOptions(cache_dir=self.folder, threads=self.job.threads)
+        options = EngineOptions(
+            cache_dir=self.folder,
+            threads=self.job.threads,
+            weights="bf16" if self.job.bfloat16 else "file",
+        )
         ref = ModelRef(self.job.text, self.job.mmproj)
         return open_engine("llama_cpp", ref, options, self.notices.append)
 
     def _timed(self, ask: Ask, texts: Sequence[str], images: Sequence[Path]) -> Step:
-        started = time.perf_counter()
+        started = self.clock.now()
         ask(texts, images)
-        return Step(time.perf_counter() - started, len(texts) * len(images))
+        return Step(self.clock.now() - started, len(texts) * len(images))
 
     def _text_tokens(self, text: str) -> int:
         tokens: int = self.engine.count_tokens(_messages(text))
@@ -169,8 +174,19 @@ class _Run:
             "tokens_per_second": spread(rates),
             "tokens": length,
             "sequences": sequences,
+            "depth": self._depth(head),
             "threads": leading_number(info.get("threads", ""), self.job.default_threads),
         }
+
+    def _depth(self, head: int) -> int:
+        """Cells of the kept prefix: what is not computed of a prompt on a known image, without
+        what the prompt's own text takes."""
+        text = fresh(4)
+        before = self.engine.stats()
+        self.first_token([text], self.images[:1])
+        after = self.engine.stats()
+        alone = after["tokens_without_sharing"] - before["tokens_without_sharing"]
+        return int(alone) - (self._text_tokens(text) - head)
 
     def _slots(self) -> int:
         """Images that fit into the cache together."""
@@ -200,9 +216,9 @@ class _Run:
     def _second(self) -> dict[str, Any]:
         """A new engine on the same pictures: what the first prompt costs when all are encoded."""
         self.engine.close()
-        started = time.perf_counter()
+        started = self.clock.now()
         self.engine = self._open()
-        opened = time.perf_counter() - started
+        opened = self.clock.now() - started
         step = self._timed(self.score, self.texts[:1], self.images)
         return {
             "open_seconds": rounded(opened),

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-CONTENDERS = ("naive", "server", "server-tuned", "ours", "batched-bench", "search")
+CONTENDERS = (
+    "naive", "server", "server-tuned", "server-tuned-bf16", "ours", "ours-bf16", "batched-bench",
+    "batched-bench-bf16", "search",
+)  # fmt: skip
 """In the order in which they run. "ours" and "server-tuned" give more than one result: four
 generated tokens, and labels scored."""
 
@@ -54,6 +57,22 @@ PLANS: dict[str, Plan] = {
         naive_calls=2, server_calls=4, tuned_prompts=4, own_prompts=6, measured_images=3
     ),
 }
+
+
+def brief(plan: Plan) -> Plan:
+    """Less of it, for one thread on a machine that other programs use: fewer pictures and prompts,
+    which cost the same each, and no parts beside the contenders."""
+    return replace(
+        plan,
+        naive_calls=1,
+        server_calls=4,
+        tuned_prompts=min(plan.tuned_prompts, 5),
+        own_prompts=min(plan.own_prompts, 16),
+        measured_images=min(plan.measured_images, 4),
+        growth=False,
+        second=False,
+        rounds=1,
+    )
 
 
 def quick(plan: Plan) -> Plan:

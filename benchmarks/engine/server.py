@@ -23,10 +23,12 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from .build import programs
+from .clock import Clock
 from .figures import Measured, Step
 from .jobs import Job
 from .memory import peak_bytes
 from .naive import ASKS, data_url
+from .shapes import bfloat16
 from .workload import ANSWER_TOKENS, OPTIONS, key, pictures, prompts
 
 SLOTS = 4
@@ -100,7 +102,8 @@ def measure(job: Job) -> list[Measured]:
         with ThreadPoolExecutor(SLOTS) as pool:
             server.ask(Question(texts[-1], urls[-1], image_first=False))
             asked = [Question(text, url, image_first=False) for text, url in pairs]
-            steps, replies = _timed(pool, server, _chunks(asked, 4 * SLOTS))
+            clock = Clock(job.clock, server.pid)
+            steps, replies = _timed(pool, server, _chunks(asked, 4 * SLOTS), clock)
         peak = peak_bytes(server.pid) + peak_bytes()
     return [
         Measured(
@@ -118,10 +121,10 @@ def measure_tuned(job: Job) -> list[Measured]:
     """Prompt after prompt on all pictures at a time: first cold, then with prefixes kept; and the
     same with one token and its log-probabilities, which is how labels are scored over HTTP. With
     flash attention on fewer pictures, where the plan asks for that too."""
-    found = _tuned(job, "server-tuned", job.plan.measured_images, "off")
+    found = _tuned(job, job.named("server-tuned"), job.plan.measured_images, "off")
     if job.plan.flash:
         few = min(_FLASH_PICTURES, job.plan.measured_images)
-        found += _tuned(job, "server-tuned-flash", few, "on")[:1]
+        found += _tuned(job, job.named("server-tuned", "-flash"), few, "on")[:1]
     return found
 
 
@@ -137,9 +140,10 @@ def _tuned(job: Job, name: str, n: int, flash: str) -> list[Measured]:
         return [Question(text, url, True, slot, labels) for slot, url in enumerate(urls)]
 
     with running(job, options) as server, ThreadPoolExecutor(n) as pool:
-        (cold,), first = _timed(pool, server, [row(texts[0], False)])
-        steps, replies = _timed(pool, server, [row(text, False) for text in texts[1:count]])
-        scored, marks = _timed(pool, server, [row(text, True) for text in texts[count:]])
+        clock = Clock(job.clock, server.pid)
+        (cold,), first = _timed(pool, server, [row(texts[0], False)], clock)
+        steps, replies = _timed(pool, server, [row(text, False) for text in texts[1:count]], clock)
+        scored, marks = _timed(pool, server, [row(text, True) for text in texts[count:]], clock)
         peak = peak_bytes(server.pid) + peak_bytes()
     answers = {
         key(*divmod(index, n)): reply["choices"][0]["message"]["content"]
@@ -157,8 +161,11 @@ def running(job: Job, options: Sequence[str]) -> Iterator[Server]:
     """A server of the job's model on a free port, gone at the end of the block."""
     program = programs(job.cache) / "llama-server"
     port = free_port()
+    text, mmproj = (
+        (bfloat16(job.text), bfloat16(job.mmproj)) if job.bfloat16 else (job.text, job.mmproj)
+    )
     command = [
-        str(program), "--model", str(job.text), "--mmproj", str(job.mmproj), "--port", str(port),
+        str(program), "--model", str(text), "--mmproj", str(mmproj), "--port", str(port),
         "--threads", str(job.default_threads), "--offline", "--no-ui", "--log-verbosity", "1",
         *options,
     ]  # fmt: skip
@@ -209,14 +216,14 @@ def _tail(log: BinaryIO) -> str:
 
 
 def _timed(
-    pool: ThreadPoolExecutor, server: Server, rows: Sequence[Sequence[Question]]
+    pool: ThreadPoolExecutor, server: Server, rows: Sequence[Sequence[Question]], clock: Clock
 ) -> tuple[tuple[Step, ...], list[dict[str, Any]]]:
     """Each row's questions asked together; rows one after the other."""
     steps, replies = [], []
     for row in rows:
-        started = time.perf_counter()
+        started = clock.now()
         replies += list(pool.map(server.ask, row))
-        steps.append(Step(time.perf_counter() - started, len(row)))
+        steps.append(Step(clock.now() - started, len(row)))
     return tuple(steps), replies
 
 

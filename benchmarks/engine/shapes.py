@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from idealprompt_cli.engines.llama_cpp.native import library
+
 from .workload import words
 from .writer import Kind, Shape, Writer, add_vocabulary, vocabulary
 
@@ -71,6 +73,14 @@ def files(name: str, cache: Path) -> tuple[Path, Path]:
     if not mmproj.is_file():
         _write_whole(mmproj, lambda path: write_vision(spec, path))
     return text, mmproj
+
+
+def bfloat16(path: Path) -> Path:
+    """The copy in bfloat16 of a model's file, beside it; what `--weights bf16` computes with."""
+    copy = path.with_name(f"{path.stem}-bf16.gguf")
+    if not copy.is_file():
+        _write_whole(copy, lambda new: library.write_bfloat16(path, new, 1))
+    return copy
 
 
 def _write_whole(path: Path, write: Callable[[Path], None]) -> None:

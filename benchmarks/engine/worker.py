@@ -18,8 +18,11 @@ RUNS: dict[str, tuple[str, str]] = {
     "naive": ("naive", "measure"),
     "server": ("server", "measure"),
     "server-tuned": ("server", "measure_tuned"),
+    "server-tuned-bf16": ("server", "measure_tuned"),
     "ours": ("ours", "measure"),
+    "ours-bf16": ("ours", "measure"),
     "batched-bench": ("limit", "measure"),
+    "batched-bench-bf16": ("limit", "measure"),
     "search": ("searching", "measure"),
 }
 """Contender -> (module, function); imported in the worker alone, since they load libraries."""

@@ -27,7 +27,8 @@ from .system import machine
 if TYPE_CHECKING:
     from ..core.interfaces import Engine
     from ..core.task import Task
-    from ..engines import Ref
+    from ..engines import EngineOptions, Ref
+    from ..engines.llama_cpp.setup.weights import Gain
     from ..fleet.cluster.choice import ClusterChoice
     from ..ui.console import Console
     from .speeds import Speeds
@@ -127,18 +128,37 @@ def _model(
             speeds = measure(engine, Path(folder), task)
         report: Report = {"model": _described(engine, chosen, fault)}
         report["speed"] = {"load_seconds": round(loaded, 2), **speeds.as_dict()}
+        gain = _bfloat16_gain(engine, options)
+        if gain is not None:
+            report["bfloat16_copies"] = {
+                "prompts_times_faster": round(gain.prompts, 1),
+                "images_times_faster": round(gain.images, 1) or None,
+            }
         if task is not None:
-            report["search"] = _search(task, budget, engine, speeds)
+            report["search"] = _search(task, budget, engine, speeds, gain)
         return report
     finally:
         engine.close()
 
 
-def _search(task: Task, budget: str, engine: Engine, speeds: Speeds) -> dict[str, Any]:
+def _bfloat16_gain(engine: Engine, options: EngineOptions) -> Gain | None:
+    """How much faster copies in bfloat16 are, None where they are used already or cannot help."""
+    info = engine.info()
+    if info.engine != "llama_cpp" or info.details.get("weights") != "file":
+        return None
+    from ..engines.llama_cpp.setup.weights import measure_gain
+
+    ref = ModelRef(Path(info.path), Path(info.mmproj) if info.mmproj else None)
+    return measure_gain(ref, options)
+
+
+def _search(
+    task: Task, budget: str, engine: Engine, speeds: Speeds, gain: Gain | None
+) -> dict[str, Any]:
     from .forecast import forecast
 
     limit = RunConfig(budget=budget).budget_for(task)
-    return {"task": task.name, **forecast(task, limit, engine, speeds)}
+    return {"task": task.name, **forecast(task, limit, engine, speeds, gain)}
 
 
 def _described(engine: Engine, chosen: Ref, fault: str) -> dict[str, Any]:

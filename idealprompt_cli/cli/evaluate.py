@@ -225,7 +225,9 @@ def _recorded(
 ) -> float | None:
     """The artifact's own figure for the same prompt, images and model, if it has one."""
     same = artifact.task.fingerprint == task.fingerprint
-    if not same or split != "test" or artifact.model.fingerprint != model.fingerprint:
+    then = artifact.model
+    alike = (then.fingerprint, then.quantisation) == (model.fingerprint, model.quantisation)
+    if not same or split != "test" or not alike:
         return None
     if named == "committee" and artifact.committee is not None:
         scores = artifact.committee.scores

@@ -21,6 +21,7 @@ from .speeds import LEAST, Speeds, pixels
 if TYPE_CHECKING:
     from ..core.interfaces import Engine
     from ..core.task import Task
+    from ..engines.llama_cpp.setup.weights import Gain
     from ..evaluation.budget import Budget
 
 WRITTEN_SHARE = 1 / 3
@@ -29,12 +30,17 @@ FIELDS_READ = 32
 """Examples whose fields are counted in tokens."""
 SIZES_READ = 1000
 """Images whose sizes are read, evenly over all."""
+WORTHWHILE_SHARE = 0.8
+"""Of the seconds of a search; copies that save less are not named."""
 OWN_START, OWN_SECONDS = 0.5, 0.002
 """Our own work: once, and for each evaluation."""
 
 
-def forecast(task: Task, budget: Budget, engine: Engine, speeds: Speeds) -> dict[str, Any]:
-    """Counts and seconds of a search on the task within the budget, and a line in words."""
+def forecast(
+    task: Task, budget: Budget, engine: Engine, speeds: Speeds, gain: Gain | None = None
+) -> dict[str, Any]:
+    """Counts and seconds of a search on the task within the budget, and a line in words. `gain` is
+    that of bfloat16 copies, where they are not used."""
     every = (*task.train, *task.validation, *task.test)
     pictures = sorted({path for example in every for path in example.images})
     known = engine.encoded(pictures) if pictures and isinstance(engine, Accountable) else 0
@@ -54,6 +60,10 @@ def forecast(task: Task, budget: Budget, engine: Engine, speeds: Speeds) -> dict
             f"{len(pictures) - known} images to encode ({_clock(encoding)}), {words} "
             f"({_clock(seconds - encoding)})"
         )
+    own_work = OWN_START + (evaluations + final) * OWN_SECONDS
+    faster = _with_copies(encoding, seconds - encoding - own_work, own_work, gain)
+    if faster is not None:
+        words += f"; about {_clock(faster)} with --weights bf16"
     return {
         "images": len(pictures),
         "images_encoded_before": known,
@@ -63,8 +73,19 @@ def forecast(task: Task, budget: Budget, engine: Engine, speeds: Speeds) -> dict
         "tokens_per_evaluation": tokens,
         "seconds_per_evaluation": round(each, 4),
         "seconds": round(seconds, 1),
+        "seconds_with_bfloat16_copies": None if faster is None else round(faster, 1),
         "in_words": f"about {_clock(seconds)}: {words}",
     }
+
+
+def _with_copies(
+    encoding: float, prompts: float, own_work: float, gain: Gain | None
+) -> float | None:
+    """Seconds of a search with copies, None where they would not help."""
+    if gain is None:
+        return None
+    seconds = own_work + encoding / max(1.0, gain.images) + prompts / max(1.0, gain.prompts)
+    return seconds if seconds < WORTHWHILE_SHARE * (encoding + prompts + own_work) else None
 
 
 def _lengths(task: Task, engine: Engine) -> tuple[int, float]:

@@ -17,6 +17,7 @@ _INSTRUCTION_SETS = (
     "f16c",
     "avx512f",
     "avx512_vnni",
+    "avx512_bf16",
     "amx_int8",
     "neon",
     "asimd",

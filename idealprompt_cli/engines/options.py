@@ -14,6 +14,7 @@ from ..io.folders import user_cache_dir
 
 KernelChoice = Literal["auto", "all", "safe"]
 FlashChoice = Literal["auto", "on", "off"]
+WeightsChoice = Literal["file", "bf16"]
 TuneChoice = Literal["auto", "off", "again"]
 
 
@@ -96,10 +97,11 @@ class EngineOptions:
     half of the context. `memory` bounds the bytes of weights, working memory and caches in RAM; 0
     takes half of the free memory. `kv_bytes`, `state_bytes` and `embedding_bytes` set its parts
     (sequences, saved prefixes, image embeddings), -1 derives them. `disk_bytes` bounds the disk
-    cache (0 disables it). `backend` "reference" never uses the batched backend; `tolerance` is how
-    far the two may differ in the self-check (natural log). `kernels` "safe" turns off the special
-    weight layouts that crash on some CPUs, "all" keeps them without a probe; `probe` runs the crash
-    probe again. `timeout` is the seconds that a server may take for an answer.
+    cache (0 disables it). `weights` "bf16" computes with copies of the files in bfloat16. `backend`
+    "reference" never uses the batched backend; `tolerance` is how far the two may differ in the
+    self-check (natural log). `kernels` "safe" turns off the special weight layouts that crash on
+    some CPUs, "all" keeps them without a probe; `probe` runs the crash probe again. `timeout` is
+    the seconds that a server may take for an answer.
     """
 
     threads: int = 0
@@ -115,6 +117,7 @@ class EngineOptions:
     state_bytes: int = -1
     embedding_bytes: int = -1
     disk_bytes: int = 1 << 30
+    weights: WeightsChoice = "file"
     chat_template: str | None = None
     backend: Literal["auto", "reference"] = "auto"
     kernels: KernelChoice = "auto"

@@ -18,6 +18,7 @@ from ..core.errors import ModelError, UsageError
 from ..core.interfaces import Accountable, Notice
 from ..core.requests import ModelInfo
 from ..core.task import ModelRef
+from ..engines.options import WeightsChoice
 from ..io.files import open_file, read_text
 from ..io.hub import fetch, fetch_projector, is_reference, projector_of
 from ..storage import model_locations
@@ -47,6 +48,7 @@ class ModelChoice:
     image_min_tokens: int = 0
     image_max_tokens: int = 0
     memory: str = ""
+    weights: WeightsChoice = "file"
     chat_template: Path | None = None
     engine: str = ""
     server: str = ""
@@ -125,6 +127,7 @@ def _server(choice: ModelChoice) -> ServerRef | None:
         "--image-min-tokens": choice.image_min_tokens > 0,
         "--image-max-tokens": choice.image_max_tokens > 0,
         "--memory": bool(choice.memory),
+        "--weights": choice.weights != "file",
     }
     for option in (name for name, used in given.items() if used):
         raise UsageError(f"{option} is the server's own business: set it where it is started")
@@ -230,6 +233,7 @@ def engine_options(choice: ModelChoice, probe: bool = False) -> EngineOptions:
         n_ctx=choice.n_ctx,
         image_min_tokens=choice.image_min_tokens,
         image_max_tokens=choice.image_max_tokens,
+        weights=choice.weights,
         probe=probe,
         timeout=choice.server_timeout,
     )
@@ -264,6 +268,12 @@ def _memory(text: str) -> int:
 
 
 def warn_if_other_model(now: ModelInfo, then: ModelSummary, say: Notice) -> None:
-    """A warning where a prompt is used with another model than it was made for."""
+    """A warning where a prompt is used with another model than it was made for, or with other
+    weights of it."""
     if now.fingerprint != then.fingerprint:
         say(f"Note: this prompt was adapted to {then.name}, not to {now.name}: scores may differ.")
+    elif then.quantisation and now.quantisation != then.quantisation:
+        say(
+            f"Note: this prompt was measured with weights in {then.quantisation}, and these are "
+            f"{now.quantisation}: scores may differ a little."
+        )

@@ -19,6 +19,7 @@ from idealprompt_cli.cli.speeds import PictureSpeed, Speeds, measure
 from idealprompt_cli.cli.system import machine
 from idealprompt_cli.core.requests import Generated, GenerateRequest, Scored, ScoreRequest
 from idealprompt_cli.core.task import Example, Task
+from idealprompt_cli.engines.llama_cpp.setup.weights import Gain
 from idealprompt_cli.evaluation.budget import Budget
 
 from ..conftest import SCRIPT, call
@@ -153,11 +154,31 @@ def test_advice_fits_what_was_found() -> None:
     assert "busy" in changed("machine", load=9.0)
     assert "smaller quantisation" in changed("machine", memory_free_gib=0.4)
     assert "Q8_0" in changed("model", quantisation="F16")
+    assert changed("model", quantisation="BF16") != ""
+    fast = {**good["machine"], "cpu_features": "avx2 avx512_bf16"}
+    assert advice({"machine": fast, "model": {**good["model"], "quantisation": "BF16"}}) == []
+    copies = changed("bfloat16_copies", prompts_times_faster=3.1, images_times_faster=1.5)
+    assert "--weights bf16 computes prompts 3.1 times as fast" in copies
+    assert "images 1.5 times as fast" in copies
+    assert changed("bfloat16_copies", prompts_times_faster=1.1, images_times_faster=None) == ""
     assert "AMX" in changed("model", kernels="safe")
     assert "batched backend is off (it lies)" in changed("model", batched_backend_off="it lies")
     assert "--retune" in changed("model", settings="default")
     assert "--resume" in changed("search", seconds=1e5)
     assert advice({"machine": good["machine"], "model": {"problem": "no such file"}}) == []
+
+
+def test_a_forecast_names_copies_that_help() -> None:
+    task = shop_task(16, 40)
+    own = forecast(task, Budget(evaluations=800), FakeVlm(), SPEEDS)
+    assert own["seconds_with_bfloat16_copies"] is None
+    found = forecast(task, Budget(evaluations=800), FakeVlm(), SPEEDS, Gain(4.0, 2.0))
+    assert found["seconds"] == own["seconds"]
+    assert own["seconds"] / 4 < found["seconds_with_bfloat16_copies"] < own["seconds"] / 2
+    assert found["in_words"].endswith("with --weights bf16")
+    small = forecast(task, Budget(evaluations=800), FakeVlm(), SPEEDS, Gain(1.1))
+    assert small["seconds_with_bfloat16_copies"] is None
+    assert "bf16" not in small["in_words"]
 
 
 def test_facts_of_the_machine(tmp_path: Path) -> None:

@@ -20,8 +20,9 @@ from ...io.images import image_size
 from ..options import EngineOptions
 from .backends.selection import Backends
 from .native.library import Floats
+from .native.model_pair import open_ref
 from .scheduling.request_plan import GenerateJob, Plan, Prefix, ScoreJob, make_prefix
-from .setup.load import Loaded, load, open_ref
+from .setup.load import Loaded, load
 
 
 @dataclass

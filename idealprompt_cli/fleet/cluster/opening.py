@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 # Of how a model computes, what changes the last bits of its answers.
 _BITS = (
     "llama_cpp_python", "kernels", "weight_layouts", "gpu_offload", "flash_attention",
-    "micro_batch",
+    "micro_batch", "weights",
 )  # fmt: skip
 _SHARE_OF_MEMORY = 0.5
 
@@ -78,7 +78,7 @@ def wanted_model(
         )
     name = model.engine or engine_for(chosen)
     if name == "llama_cpp":
-        from ...engines.llama_cpp.setup.load import open_ref
+        from ...engines.llama_cpp.native.model_pair import open_ref
 
         chosen = open_ref(chosen, say)
     files = (chosen.text, chosen.mmproj) if isinstance(chosen, ModelRef) else (chosen,)

@@ -59,7 +59,7 @@ class Backends:
         facts = MachineFacts(loaded.options.cache_folder())
         flash = str(loaded.settings.flash)
         kind = "pictures" if with_pictures else "text"
-        key = ("self_check", loaded.fingerprint, native.build(), flash, self_check.EDITION, kind)
+        key = ("self_check", loaded.identity, native.build(), flash, self_check.EDITION, kind)
         if facts.get(*key):
             return
         try:

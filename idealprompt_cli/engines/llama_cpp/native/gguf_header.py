@@ -59,11 +59,14 @@ Value = str | int | float | bool
 
 @dataclass(frozen=True)
 class Header:
-    """Metadata (scalars and strings; arrays are skipped) and the size the file must have."""
+    """Metadata (scalars and strings; arrays are skipped), the size the file must have, how many
+    values its tensors have, and how many of those are in quantised tensors."""
 
     path: Path
     meta: dict[str, Value]
     needs_bytes: int
+    n_values: int = 0
+    n_quantised: int = 0
 
     @property
     def architecture(self) -> str:
@@ -179,12 +182,11 @@ class _Reader:
         alignment = int(meta.get("general.alignment", 32))
         if not 0 < alignment <= _WHOLE:
             raise EOFError
-        needs = self._tensors(n_tensors, alignment)
-        return Header(self._path, meta, needs)
+        return Header(self._path, meta, *self._tensors(n_tensors, alignment))
 
-    def _tensors(self, count: int, alignment: int) -> int:
-        """The file size that the tensor table implies."""
-        end = 0
+    def _tensors(self, count: int, alignment: int) -> tuple[int, int, int]:
+        """The file size that the tensor table implies, all values and the quantised ones."""
+        end = every = quantised = 0
         for _ in range(count):
             self._string()
             n_dimensions = self._one("I")
@@ -193,9 +195,12 @@ class _Reader:
             shape = [self._one("Q") for _ in range(n_dimensions)]
             kind, offset = self._one("I"), self._one("Q")
             values, size = _BLOCKS.get(kind, (1, 0))
-            end = max(end, offset + math.prod(shape) // values * size)
+            count_here = math.prod(shape)
+            end = max(end, offset + count_here // values * size)
+            every += count_here
+            quantised += count_here if values > 1 else 0
         start = -(-self._file.tell() // alignment) * alignment
-        return start + end if count else self._file.tell()
+        return start + end if count else self._file.tell(), every, quantised
 
     def _one(self, code: str) -> int:
         return int(self._scalar(code))

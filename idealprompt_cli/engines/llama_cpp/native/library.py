@@ -165,6 +165,27 @@ def build() -> str:
     return f"{version()}-{hashlib.sha256(system).hexdigest()[:8]}"
 
 
+def multiplies_bfloat16() -> bool:
+    """Whether this build and CPU have instructions for products of bfloat16."""
+    system: bytes = library().llama.llama_print_system_info()
+    return b"AVX512_BF16 = 1" in system or b"AMX_BF16 = 1" in system
+
+
+def write_bfloat16(source: Path, out: Path, threads: int) -> None:
+    """Write a GGUF file again with its matrices in bfloat16. Raises `ModelError`."""
+    llama = library().llama
+    params = llama.llama_model_quantize_default_params()
+    params.nthread = threads
+    params.ftype = llama.LLAMA_FTYPE_MOSTLY_BF16
+    params.allow_requantize = True
+    forget_errors()
+    if llama.llama_model_quantize(str(source).encode(), str(out).encode(), ctypes.byref(params)):
+        raise ModelError(
+            f"{source}: no bfloat16 copy can be made{native_detail()}; make room on the disk, or "
+            "use --weights file"
+        )
+
+
 class TextModel:
     """Owner of a `llama_model`. Raises `ModelError` when the file cannot be loaded."""
 
@@ -226,12 +247,19 @@ class TextModel:
 
     def quantisation(self) -> str:
         """The file's quantisation as llama.cpp names it ("Q8_0")."""
-        llama = self.lib.llama
-        name = llama.llama_ftype_name(llama.llama_model_ftype(self.pointer))
-        text = name.decode() if name else self.description()
-        return text.removeprefix("mostly ").removeprefix("all ")
+        return _format_name(self.lib.llama.llama_model_ftype(self.pointer)) or self.description()
 
     def close(self) -> None:
         if self.pointer:
             self.lib.llama.llama_model_free(self.pointer)
             self.pointer = None
+
+
+def format_of(file_type: object) -> str:
+    """The name of a header's `general.file_type` ("Q8_0"), "" where it says nothing."""
+    return _format_name(file_type) if isinstance(file_type, int) else ""
+
+
+def _format_name(file_type: int) -> str:
+    name = library().llama.llama_ftype_name(file_type)
+    return name.decode().removeprefix("mostly ").removeprefix("all ") if name else ""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ....core.errors import ModelError
+from ....core.interfaces import Notice
+from ....core.task import ModelRef
 from .gguf_header import Header, read_header
 
 _PROJECTORS = {
@@ -82,3 +84,24 @@ def _related(projector: str, architecture: str) -> bool:
         for start, allowed in table.items()
         if name.startswith(start)
     )
+
+
+def open_ref(ref: ModelRef | Path, notice: Notice) -> ModelRef:
+    """The files of a model: as given, or a text GGUF with the mmproj beside it that fits it, if
+    there is one. Raises `ModelError` if several fit."""
+    if isinstance(ref, ModelRef):
+        return ref
+    text = read_header(ref, "text model")
+    beside = [path for path in ref.parent.glob("*.gguf") if "mmproj" in path.name.lower()]
+    beside = sorted(path for path in beside if path != ref)
+    fitting = [path for path in beside if fits(text, path)]
+    if len(fitting) > 1:
+        names = ", ".join(path.name for path in fitting)
+        raise ModelError(f"{ref}: several mmproj files fit it ({names}); name one with --mmproj")
+    if fitting:
+        notice(f"Using the vision projector beside the model: {fitting[0]}")
+        return ModelRef(ref, fitting[0])
+    if beside:
+        names = ", ".join(path.name for path in beside)
+        notice(f"Opening {ref.name} for text only: {names} beside it belongs to another model.")
+    return ModelRef(ref)

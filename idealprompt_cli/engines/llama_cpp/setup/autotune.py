@@ -12,15 +12,15 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ....core.errors import ModelError
 from ....core.interfaces import Notice
 from ...options import EngineOptions, available_cores
 from ..native import library as native
-from ..native.context import Context
-from ..native.library import Clock, TextModel
+from ..native.library import TextModel
 from ..scheduling.sequence_groups import DecodeCost
+from .decode_timing import SLOTS, Bench
 from .machine_facts import MachineFacts
 
 EDITION = "1"
@@ -30,8 +30,8 @@ SWITCH = "IDEALPROMPT_TUNE"
 
 _SMALL = 100_000_000
 _BOUND_SECONDS = 5.0
-_SLOTS, _CELLS, _LONG, _SHORT = 8, 256, 64, 8
-_QUICK_SECONDS, _SLOW_SECONDS, _FLOPS = 0.5, 0.5, 20e9
+_LONG, _SHORT = 64, 8
+_QUICK_SECONDS, _FLOPS = 0.5, 20e9
 _CALL_SECONDS = 2e-4
 """The least cost of a native call, Python's work around it included."""
 _CLEARLY = 0.95
@@ -162,6 +162,11 @@ class _Probe:
         reasons = tuple(self._reasons)
         return replace(self._best, cost=cost, source="measured", reasons=reasons)
 
+    def _bench(self, model: TextModel | None = None, **chosen: Any) -> Bench:
+        """A bench with the settings so far, but for the `chosen` ones."""
+        best = replace(self._best, **chosen)
+        return Bench(model or self._model, best.threads, best.flash, best.n_ubatch)
+
     def _affords(self, tokens: int) -> bool:
         """Whether so many tokens can be computed in the remaining time."""
         return time.perf_counter() + self._long * tokens / _LONG < self._end
@@ -176,7 +181,7 @@ class _Probe:
             choices = [*([1] if alone < _QUICK_SECONDS else []), cores, cores // 2]
             choices = [count for count in dict.fromkeys(choices) if count]
         timed: dict[int, float] = {}
-        with _Bench(self._model, replace(self._best, threads=choices[0])) as bench:
+        with self._bench(threads=choices[0]) as bench:
             self._long = _LONG / _SHORT * bench.seconds(1, _SHORT)  # also touches the weights
             for count in choices:
                 if timed and not self._affords(2 * _LONG):
@@ -191,14 +196,14 @@ class _Probe:
 
     def _flash(self) -> None:
         """Flash attention, on prompts of a few sequences after a prefix, and on single tokens."""
-        if not self._affords(2 * 3 * _SLOTS * _LONG):
+        if not self._affords(2 * 3 * SLOTS * _LONG):
             self._reasons.append("flash attention off: not tried, the model is slow")
             return
         timed = {}
         for flash in (False, True):
-            with _Bench(self._model, replace(self._best, flash=flash)) as bench:
+            with self._bench(flash=flash) as bench:
                 bench.fill(_LONG)
-                timed[flash] = bench.seconds(_SLOTS, 16) + bench.seconds(_SLOTS, 1)
+                timed[flash] = bench.seconds(SLOTS, 16) + bench.seconds(SLOTS, 1)
         best = timed[True] < _CLEARLY * timed[False]
         self._best = replace(self._best, flash=best)
         named = {"on": timed[True], "off": timed[False]}
@@ -212,8 +217,8 @@ class _Probe:
             return
         timed = {}
         for size in sizes:
-            with _Bench(self._model, replace(self._best, n_ubatch=size)) as bench:
-                timed[size] = bench.seconds(_SLOTS, sizes[0] // _SLOTS)
+            with self._bench(n_ubatch=size) as bench:
+                timed[size] = bench.seconds(SLOTS, sizes[0] // SLOTS)
         quickest = min(timed, key=lambda size: timed[size])
         best = quickest if timed[quickest] < _CLEARLY * timed[sizes[0]] else sizes[0]
         self._best = replace(self._best, n_ubatch=best)
@@ -224,11 +229,11 @@ class _Probe:
         if self._model.clock.native_seconds > 0.5 or not self._affords(8 * _LONG):
             self._reasons.append("weight layouts as llama.cpp chooses: not tried, slow to load")
             return
-        with _Bench(self._model, self._best) as bench:
+        with self._bench() as bench:
             timed = {"special": bench.seconds(1, _LONG) + bench.seconds(1, 1)}
         other = reload(False)
         try:
-            with _Bench(other, self._best) as bench:
+            with self._bench(other) as bench:
                 timed["plain"] = bench.seconds(1, _LONG) + bench.seconds(1, 1)
         finally:
             other.close()
@@ -240,72 +245,14 @@ class _Probe:
         """The costs of a batch, a sequence and a token, from three batch shapes."""
         if not self._affords(2 * _LONG):
             return DecodeCost(0.0, 0.0, self._long / _LONG)
-        with _Bench(self._model, self._best) as bench:
+        with self._bench() as bench:
             few = bench.seconds(1, _SHORT)
             long = bench.seconds(1, _LONG)
-            wide = bench.seconds(_SLOTS, 1)
+            wide = bench.seconds(SLOTS, 1)
         token = max(1e-9, (long - few) / (_LONG - _SHORT))
-        sequence = max(0.0, (wide - few) / (_SLOTS - 1))
+        sequence = max(0.0, (wide - few) / (SLOTS - 1))
         fixed = max(_CALL_SECONDS, few - _SHORT * token - sequence)
         return DecodeCost(fixed, sequence, token)
-
-
-class _Bench:
-    """A context on which batch shapes are timed."""
-
-    def __init__(self, model: TextModel, chosen: Settings) -> None:
-        self._context = Context(
-            model,
-            n_ctx=_CELLS,
-            slots=_SLOTS,
-            n_batch=512,
-            n_ubatch=chosen.n_ubatch,
-            threads=chosen.threads,
-            flash=chosen.flash,
-            clock=Clock(),
-        )
-        self._begin, self._truncatable = 0, not model.recurrent
-
-    def __enter__(self) -> _Bench:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._context.close()
-
-    def use_threads(self, count: int) -> None:
-        self._context.use_threads(count)
-
-    def fill(self, tokens: int) -> None:
-        """Give each sequence a prefix of so many tokens, and nothing else."""
-        self._context.clear()
-        for slot in range(_SLOTS if tokens else 0):
-            self._context.decode_tokens(slot, (0,) * tokens, 0, outputs=0)
-        self._begin = tokens
-
-    def seconds(self, sequences: int, tokens: int) -> float:
-        """The fastest of three runs with so many sequences and tokens of each, one output each; of
-        one run if that is slow."""
-        taken = self._run(sequences, tokens)
-        for _ in range(2 if taken < _SLOW_SECONDS else 0):
-            taken = min(taken, self._run(sequences, tokens))
-        return taken
-
-    def _run(self, sequences: int, tokens: int) -> float:
-        batch, count = self._context.batch, sequences * tokens
-        if not self._truncatable:
-            self.fill(self._begin)
-        for slot in range(sequences):
-            if self._truncatable:
-                self._context.truncate(slot, self._begin)
-            place = slice(slot * tokens, (slot + 1) * tokens)
-            batch.pos[place] = range(self._begin, self._begin + tokens)
-            batch.seq[place] = batch.address[slot]
-        batch.token[:count] = 0
-        batch.logits[:count] = 0
-        batch.logits[tokens - 1 : count : tokens] = 1
-        started = time.perf_counter()
-        self._context.decode(count, sequences)
-        return time.perf_counter() - started
 
 
 def _compared(what: str, best: str, timed: Mapping[Choice, float]) -> str:

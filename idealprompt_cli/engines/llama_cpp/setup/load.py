@@ -19,12 +19,13 @@ from ..native import library as native
 from ..native.chat_template import ChatTemplate, load_template
 from ..native.context import Context
 from ..native.library import Clock
-from ..native.model_pair import check_pair, fits
+from ..native.model_pair import check_pair
 from ..native.tokenizer import Vocabulary
 from ..native.vision import Vision
 from ..scheduling.request_plan import Planner
 from . import autotune, memory_budget
 from .crash_probe import PACKAGE, needs_safe_kernels
+from .weights import Weights, choose
 
 _MOST_SLOTS = 32
 _LIMIT_SLOTS = 256  # LLAMA_MAX_SEQ
@@ -44,6 +45,7 @@ class Loaded:
     text_header: files.Header
     mmproj_header: files.Header | None
     fingerprint: str
+    weights: Weights
     safe_kernels: bool
     settings: autotune.Settings
     model: native.TextModel
@@ -72,7 +74,7 @@ class Loaded:
             fingerprint=self.fingerprint,
             architecture=arch,
             family=f"{arch}{'+' if projector else ''}{projector}-{files.size_class(n_params)}",
-            quantisation=self.model.quantisation(),
+            quantisation=self._quantisation(),
             n_ctx=self._used_context(),
             path=str(self.ref.text),
             mmproj=str(self.ref.mmproj or ""),
@@ -83,6 +85,7 @@ class Loaded:
                 "threads": str(self.settings.threads),
                 "flash_attention": "auto" if self.settings.flash else "off",
                 "micro_batch": str(self.n_ubatch),
+                "weights": self.weights.name,
                 "kernels": "safe" if self.safe_kernels else "all",
                 "gpu_offload": "yes" if self.gpu_offload() else "no",
                 "weight_layouts": "special" if self.settings.extra_buffers else "plain",
@@ -93,6 +96,17 @@ class Loaded:
                 "llama_cpp_python": native.build(),
             },
         )
+
+    @property
+    def identity(self) -> str:
+        """What results depend on: the files, and whether copies of them are computed with."""
+        return self.weights.identify(self.fingerprint)
+
+    def _quantisation(self) -> str:
+        """The format of the text model's file, and of its copy where that is computed with."""
+        file_type = self.text_header.meta.get("general.file_type")
+        own = native.format_of(file_type) or self.model.quantisation()
+        return f"{own} as {self.model.quantisation()}" if self.weights.copied else own
 
     def _used_context(self) -> int:
         """Tokens of a context that holds every prompt so far, and prompts of usual length."""
@@ -132,41 +146,48 @@ def load(ref: ModelRef, options: EngineOptions, notice: Notice) -> Loaded:
     check_pair(text, mmproj)
     fingerprint = files.fingerprint(*filter(None, (ref.text, ref.mmproj)))
     safe = needs_safe_kernels(ref, fingerprint, options)
+    weights = choose(text, mmproj, options, notice)
+    identity, pair = weights.identify(fingerprint), weights.ref
+    if weights.copied:
+        safe = needs_safe_kernels(pair, identity, options)
     clock = Clock()
 
     def opened(extra_buffers: bool) -> native.TextModel:
-        return native.TextModel(ref.text, options.gpu_layers, extra_buffers, clock)
+        return native.TextModel(pair.text, options.gpu_layers, extra_buffers, clock)
 
     with ExitStack() as stack:
-        chosen = autotune.kept(options, fingerprint, safe, notice)
+        chosen = autotune.kept(options, identity, safe, notice)
         model = opened(chosen.extra_buffers if chosen else not safe)
         stack.callback(lambda: model.close())
         vocab = Vocabulary(model)
         template = _template(ref, model, vocab, options)
         if chosen is None:
-            chosen = autotune.measured(model, options, fingerprint, safe, opened, notice)
+            chosen = autotune.measured(model, options, identity, safe, opened, notice)
             if not chosen.extra_buffers and not safe:
                 model.close()
                 model = opened(False)
                 vocab = Vocabulary(model)
         n_ctx, image_tokens = _context_size(model, options), (0, 0)
-        n_ubatch = memory_budget.micro_batch(options, model, text, mmproj, chosen.n_ubatch)
+        n_ubatch = memory_budget.micro_batch(
+            options, model, weights.text, weights.mmproj, chosen.n_ubatch
+        )
         vision = None
-        if ref.mmproj:
+        if pair.mmproj:
             image_tokens = _image_tokens(mmproj, options, n_ctx)
             on_gpu = options.gpu_layers != 0
-            vision = Vision(ref.mmproj, model, chosen.threads, on_gpu, clock, image_tokens)
+            vision = Vision(pair.mmproj, model, chosen.threads, on_gpu, clock, image_tokens)
             stack.callback(vision.close)
             n_ubatch = max(n_ubatch, vision.longest_whole())
-        plan = memory_budget.divide(options, model, text, mmproj, n_ubatch)
+        plan = memory_budget.divide(options, model, weights.text, weights.mmproj, n_ubatch)
         n_ctx = _longest(model, options, n_ctx, plan.kv)
-        embeddings, states = _disk(ref, options, fingerprint, chosen.flash, image_tokens)
+        embeddings, states = _disk(ref, weights, options, chosen.flash, image_tokens)
         loaded = Loaded(
             ref=ref,
             options=options,
             text_header=text,
             mmproj_header=mmproj,
             fingerprint=fingerprint,
+            weights=weights,
             safe_kernels=safe,
             settings=chosen,
             model=model,
@@ -211,8 +232,8 @@ def _template(
 
 def _disk(
     ref: ModelRef,
+    weights: Weights,
     options: EngineOptions,
-    fingerprint: str,
     flash: bool,
     image_tokens: tuple[int, int],
 ) -> tuple[DiskEmbeddings | None, DiskStates | None]:
@@ -222,10 +243,15 @@ def _disk(
         return None, None
     cache, build = DiskCache(options.cache_folder(), options.disk_bytes), native.build()
     sized = "".join(f"-{n}" for n in image_tokens if any(image_tokens))
-    states = DiskStates(cache, f"{fingerprint}-{build}-{int(flash)}{sized}")
+
+    def identify(*paths: Path) -> str:
+        return f"{weights.identify(files.fingerprint(*paths))}-{build}"
+
     if ref.mmproj is None:
-        return None, states
-    return DiskEmbeddings(cache, f"{files.fingerprint(ref.mmproj)}-{build}{sized}"), states
+        return None, DiskStates(cache, f"{identify(ref.text)}-{int(flash)}{sized}")
+    both = identify(ref.text, ref.mmproj)
+    states = DiskStates(cache, f"{both}-{int(flash)}{sized}")
+    return DiskEmbeddings(cache, f"{identify(ref.mmproj)}{sized}"), states
 
 
 def _image_tokens(
@@ -263,24 +289,3 @@ def _longest(model: native.TextModel, options: EngineOptions, usual: int, kv_byt
 
 def _rounded(n_ctx: int) -> int:
     return -(-n_ctx // 256) * 256  # the library rounds up to this itself
-
-
-def open_ref(ref: ModelRef | Path, notice: Notice) -> ModelRef:
-    """The files of a model: as given, or a text GGUF with the mmproj beside it that fits it, if
-    there is one. Raises `ModelError` if several fit."""
-    if isinstance(ref, ModelRef):
-        return ref
-    text = files.read_header(ref, "text model")
-    beside = [path for path in ref.parent.glob("*.gguf") if "mmproj" in path.name.lower()]
-    beside = sorted(path for path in beside if path != ref)
-    fitting = [path for path in beside if fits(text, path)]
-    if len(fitting) > 1:
-        names = ", ".join(path.name for path in fitting)
-        raise ModelError(f"{ref}: several mmproj files fit it ({names}); name one with --mmproj")
-    if fitting:
-        notice(f"Using the vision projector beside the model: {fitting[0]}")
-        return ModelRef(ref, fitting[0])
-    if beside:
-        names = ", ".join(path.name for path in beside)
-        notice(f"Opening {ref.name} for text only: {names} beside it belongs to another model.")
-    return ModelRef(ref)
