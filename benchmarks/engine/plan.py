@@ -51,23 +51,24 @@ PLANS: dict[str, Plan] = {
     "smolvlm-256m-q8_0": Plan(growth=True, flash=True, second=True, search_budget=200),
     "smolvlm-256m-q4_0": Plan(own_prompts=26, measured_images=8),
     "qwen2vl-2b-q8_0": Plan(
-        naive_calls=2, server_calls=4, tuned_prompts=4, own_prompts=6, measured_images=4
+        naive_calls=2, server_calls=4, tuned_prompts=6, own_prompts=6, measured_images=4
     ),
     "qwen2vl-2b-q4_0": Plan(
-        naive_calls=2, server_calls=4, tuned_prompts=4, own_prompts=6, measured_images=3
+        naive_calls=2, server_calls=4, tuned_prompts=6, own_prompts=6, measured_images=3
     ),
 }
 
 
 def brief(plan: Plan) -> Plan:
     """Less of it, for one thread on a machine that other programs use: fewer pictures and prompts,
-    which cost the same each, and no parts beside the contenders."""
+    which cost the same each, the same prompts for all that keep images, and no parts beside the
+    contenders."""
     return replace(
         plan,
         naive_calls=1,
         server_calls=4,
-        tuned_prompts=min(plan.tuned_prompts, 5),
-        own_prompts=min(plan.own_prompts, 16),
+        tuned_prompts=min(plan.own_prompts, 10),
+        own_prompts=min(plan.own_prompts, 10),
         measured_images=min(plan.measured_images, 4),
         growth=False,
         second=False,

@@ -23,7 +23,7 @@ from ..scheduling.sequence_groups import DecodeCost
 from .decode_timing import SLOTS, Bench
 from .machine_facts import MachineFacts
 
-EDITION = "1"
+EDITION = "2"
 """Raised when the measurements change, so that kept settings are measured again."""
 SWITCH = "IDEALPROMPT_TUNE"
 """Environment variable; "off" disables measurements."""
@@ -31,6 +31,8 @@ SWITCH = "IDEALPROMPT_TUNE"
 _SMALL = 100_000_000
 _BOUND_SECONDS = 5.0
 _LONG, _SHORT = 64, 8
+_TEXT_DEPTH, _IMAGE_DEPTH = 64, 320
+"""Tokens of the prefix that prompts are decoded after: an example's text, or its image."""
 _QUICK_SECONDS, _FLOPS = 0.5, 20e9
 _CALL_SECONDS = 2e-4
 """The least cost of a native call, Python's work around it included."""
@@ -86,17 +88,19 @@ def measured(
     safe: bool,
     reload: Callable[[bool], TextModel],
     notice: Notice,
+    images: bool,
 ) -> Settings:
     """Settings for a model, measured now and kept, or the defaults where measuring is switched off
     or fails, or the machine is busy. `reload` opens the model once more, with or without special
-    weight layouts."""
+    weight layouts. `images` says whether prompts come after an image."""
     base = defaults(model, options, safe)
     if options.tune == "off" or (options.tune == "auto" and os.environ.get(SWITCH) == "off"):
         return base
     if options.tune == "auto" and _busy(available_cores()):
         return replace(base, reasons=("nothing was measured because the machine is busy",))
     try:
-        found = _Probe(model, options, base, None if safe else reload).run()
+        depth = _IMAGE_DEPTH if images else _TEXT_DEPTH
+        found = _Probe(model, options, base, None if safe else reload, depth).run()
     except ModelError as error:
         notice(f"speed settings could not be measured and keep their defaults: {error}")
         return replace(base, reasons=("the measurement failed",))
@@ -137,8 +141,10 @@ class _Probe:
         options: EngineOptions,
         base: Settings,
         reload: Callable[[bool], TextModel] | None,
+        depth: int,
     ) -> None:
         self._model, self._options, self._reload = model, options, reload
+        self._depth = depth
         self._best = base
         self._reasons: list[str] = []
         self._end = time.perf_counter() + _BOUND_SECONDS
@@ -162,10 +168,10 @@ class _Probe:
         reasons = tuple(self._reasons)
         return replace(self._best, cost=cost, source="measured", reasons=reasons)
 
-    def _bench(self, model: TextModel | None = None, **chosen: Any) -> Bench:
+    def _bench(self, model: TextModel | None = None, depth: int = 0, **chosen: Any) -> Bench:
         """A bench with the settings so far, but for the `chosen` ones."""
         best = replace(self._best, **chosen)
-        return Bench(model or self._model, best.threads, best.flash, best.n_ubatch)
+        return Bench(model or self._model, best.threads, best.flash, best.n_ubatch, depth)
 
     def _affords(self, tokens: int) -> bool:
         """Whether so many tokens can be computed in the remaining time."""
@@ -195,14 +201,15 @@ class _Probe:
         self._reasons.append(_compared("threads", str(best), timed))
 
     def _flash(self) -> None:
-        """Flash attention, on prompts of a few sequences after a prefix, and on single tokens."""
-        if not self._affords(2 * 3 * SLOTS * _LONG):
+        """Flash attention, on prompts of a few sequences after a prefix, and on single tokens: it
+        is faster after short prefixes and slower after long ones."""
+        if not self._affords(2 * (3 * SLOTS * _LONG + self._depth)):
             self._reasons.append("flash attention off: not tried, the model is slow")
             return
         timed = {}
         for flash in (False, True):
-            with self._bench(flash=flash) as bench:
-                bench.fill(_LONG)
+            with self._bench(depth=self._depth, flash=flash) as bench:
+                bench.fill(self._depth)
                 timed[flash] = bench.seconds(SLOTS, 16) + bench.seconds(SLOTS, 1)
         best = timed[True] < _CLEARLY * timed[False]
         self._best = replace(self._best, flash=best)

@@ -13,12 +13,14 @@ _SLOW_SECONDS = 0.5
 
 
 class Bench:
-    """A context on which batch shapes are timed."""
+    """A context on which batch shapes are timed, after a prefix of up to `depth` tokens."""
 
-    def __init__(self, model: TextModel, threads: int, flash: bool, n_ubatch: int) -> None:
+    def __init__(
+        self, model: TextModel, threads: int, flash: bool, n_ubatch: int, depth: int = 0
+    ) -> None:
         self._context = Context(
             model,
-            n_ctx=_CELLS,
+            n_ctx=depth + _CELLS,
             slots=SLOTS,
             n_batch=512,
             n_ubatch=n_ubatch,
@@ -40,8 +42,11 @@ class Bench:
     def fill(self, tokens: int) -> None:
         """Give each sequence a prefix of so many tokens, and nothing else."""
         self._context.clear()
-        for slot in range(SLOTS if tokens else 0):
-            self._context.decode_tokens(slot, (0,) * tokens, 0, outputs=0)
+        if tokens:
+            self._context.decode_tokens(0, (0,) * tokens, 0, outputs=0)
+            prefix = self._context.save(0)
+            for slot in range(1, SLOTS):
+                self._context.load(slot, prefix)
         self._begin = tokens
 
     def seconds(self, sequences: int, tokens: int) -> float:

@@ -162,7 +162,9 @@ def load(ref: ModelRef, options: EngineOptions, notice: Notice) -> Loaded:
         vocab = Vocabulary(model)
         template = _template(ref, model, vocab, options)
         if chosen is None:
-            chosen = autotune.measured(model, options, identity, safe, opened, notice)
+            chosen = autotune.measured(
+                model, options, identity, safe, opened, notice, images=pair.mmproj is not None
+            )
             if not chosen.extra_buffers and not safe:
                 model.close()
                 model = opened(False)
