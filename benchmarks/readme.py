@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from benchmarks import reflect_table
-from benchmarks.engine import store, table
+from benchmarks.engine import store, table, weights
 from benchmarks.markdown import filled, with_interval
 from benchmarks.real import report as real_report
 from benchmarks.torture import table as torture_table
@@ -143,6 +143,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "skills": skills,
     "engine": engine,
     "reflect": reflection,
+    "weights": weights.table,
     "torture": torture,
 }
 

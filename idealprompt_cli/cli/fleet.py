@@ -15,7 +15,7 @@ from ..fleet.network import need_distributed
 from ..io.terminal import json_text
 from ..runs.config import RunConfig, as_prefer
 from ..runs.folder import run_folder
-from ..runs.models import opened
+from ..runs.models import opened, without_auto_weights
 from .cluster import TlsFlags, WithBoxes, show_boxes
 from .evaluate import Folder, load
 from .interrupts import resumable
@@ -283,7 +283,9 @@ def serve(
             typer.echo(f"address: {url}" + (f"\ntoken: {token}" if token else ""))
         sys.stdout.flush()
 
-    own = replace(flags, allow_network=bool(flags.server) and flags.allow_network)
+    own = without_auto_weights(
+        replace(flags, allow_network=bool(flags.server) and flags.allow_network)
+    )
     with opened(own, console.say, named=loaded.model) as engine:
         console.say(f"{loaded.name}: {policy.statement()}.")
         serve_box(loaded, engine, policy, address, connection.files, announce, console.say)

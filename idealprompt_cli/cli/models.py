@@ -83,8 +83,8 @@ ImageMaxTokens = Annotated[
 Weights = Annotated[
     WeightsChoice,
     typer.Option(
-        help="What is computed with: the model's file as it is, or a copy in bfloat16, which is "
-        "several times faster on some CPUs (doctor measures it) and kept in the cache.",
+        help="Compute with the model's file as it is, or with a copy in bfloat16 that is kept in "
+        "the cache: several times as fast on some CPUs. auto measures that.",
     ),
 ]
 ChatTemplate = Annotated[
@@ -133,7 +133,7 @@ class ModelFlags(ModelChoice):
     image_min_tokens: ImageMinTokens = 0
     image_max_tokens: ImageMaxTokens = 0
     memory: Memory = ""
-    weights: Weights = "file"
+    weights: Weights = "auto"
     chat_template: ChatTemplate = None
     engine: EngineName = ""
     server: Server = ""

@@ -48,7 +48,7 @@ class ModelChoice:
     image_min_tokens: int = 0
     image_max_tokens: int = 0
     memory: str = ""
-    weights: WeightsChoice = "file"
+    weights: WeightsChoice = "auto"
     chat_template: Path | None = None
     engine: str = ""
     server: str = ""
@@ -127,7 +127,7 @@ def _server(choice: ModelChoice) -> ServerRef | None:
         "--image-min-tokens": choice.image_min_tokens > 0,
         "--image-max-tokens": choice.image_max_tokens > 0,
         "--memory": bool(choice.memory),
-        "--weights": choice.weights != "file",
+        "--weights": choice.weights != "auto",
     }
     for option in (name for name, used in given.items() if used):
         raise UsageError(f"{option} is the server's own business: set it where it is started")
@@ -244,6 +244,12 @@ def engine_options(choice: ModelChoice, probe: bool = False) -> EngineOptions:
     if choice.chat_template:
         options = replace(options, chat_template=_template(choice.chat_template))
     return options
+
+
+def without_auto_weights(choice: ModelChoice) -> ModelChoice:
+    """The choice for several machines, which must all compute alike: the file's own weights unless
+    copies are asked for."""
+    return replace(choice, weights="file") if choice.weights == "auto" else choice
 
 
 def _template(path: Path) -> str:

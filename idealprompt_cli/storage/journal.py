@@ -186,7 +186,9 @@ class Journal:
 
 def header_for(task: Task, model: ModelInfo, seed: int, prompt: str = "") -> Header:
     """What must agree for a journal to be resumed; `prompt` is a fingerprint."""
-    return Header(VERSION, task.fingerprint or task.name, model.fingerprint, str(seed), prompt)
+    weights = model.details.get("weights", "file")
+    identity = model.fingerprint if weights == "file" else f"{model.fingerprint} {weights}"
+    return Header(VERSION, task.fingerprint or task.name, identity, str(seed), prompt)
 
 
 def current_trials(records: Sequence[Record]) -> list[TrialRecord]:

@@ -24,7 +24,7 @@ from idealprompt_cli.engines.llama_cpp.caching.weight_copies import WeightCopies
 from idealprompt_cli.engines.llama_cpp.engine import LlamaCppEngine, open_llama_cpp
 from idealprompt_cli.engines.llama_cpp.native import library as native
 from idealprompt_cli.engines.llama_cpp.native.gguf_header import Header, read_header
-from idealprompt_cli.engines.llama_cpp.setup import weights
+from idealprompt_cli.engines.llama_cpp.setup import autotune, weights
 from idealprompt_cli.io.files import TEMPORARY
 
 from ..support.tiny_models import write_pair
@@ -80,7 +80,8 @@ def test_a_copy_answers_nearly_the_same_and_says_what_it_is(
             "embeddings of the file are not those of a copy"
         )
     assert (own.quantisation, own.details["weights"]) == ("Q8_0", "file")
-    assert (info.quantisation, info.details["weights"]) == ("Q8_0 as BF16", "bf16")
+    assert info.details["weights"] == "bf16 (text, images)"
+    assert info.quantisation == "Q8_0 as bf16 (text, images)"
     assert (info.fingerprint, info.path, info.mmproj) == (own.fingerprint, own.path, own.mmproj)
     for one, other in zip(found, expected, strict=True):
         difference = np.abs(np.subtract(one.logprobs, other.logprobs)).max()
@@ -208,7 +209,6 @@ def test_the_gain_is_measured_once(
     assert gain is not None
     assert gain.prompts > 0
     assert gain.images > 0
-    assert not (tmp_path / "weights").exists(), "copies for measuring are not kept"
     monkeypatch.setattr(weights, "_ratio", None)
     kept = weights.measure_gain(ref, options)
     assert kept is not None
@@ -226,3 +226,91 @@ def test_nothing_is_measured_where_copies_cannot_help(
     assert weights.measure_gain(whole, options) is None, "it is not quantised"
     monkeypatch.setattr(native, "multiplies_bfloat16", lambda: False)
     assert weights.measure_gain(ref, options) is None, "no instructions"
+
+
+@pytest.fixture
+def gained(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """What the measurement finds, where settings are measured; sizes do not matter."""
+    found = {"prompts": 1.0, "images": 1.0}
+
+    def ratio(_seconds: object, own: Path, _copy: Path) -> float:
+        return found["images" if "mmproj" in own.name else "prompts"]
+
+    monkeypatch.delenv(autotune.SWITCH)
+    monkeypatch.setattr(native, "multiplies_bfloat16", lambda: True)
+    monkeypatch.setattr(weights, "_SMALL", 0)
+    monkeypatch.setattr(weights, "_ratio", ratio)
+    return found
+
+
+def chosen(
+    ref: ModelRef, cache: Path, said: list[str], **more: Any
+) -> tuple[weights.Weights, list[str]]:
+    """What is chosen, and the files of the cache."""
+    assert ref.mmproj is not None
+    text, mmproj = read_header(ref.text, "text model"), read_header(ref.mmproj, "mmproj")
+    options = EngineOptions(threads=1, cache_dir=cache, **more)
+    found = weights.choose(text, mmproj, options, said.append)
+    return found, sorted(path.name for path in (cache / "weights").glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("prompts", "images", "name"),
+    [
+        (1.1, 1.2, "file"),
+        (3.4, 1.0, "bf16 (text)"),
+        (0.9, 1.5, "bf16 (images)"),
+        (3.4, 1.5, "bf16 (text, images)"),
+    ],
+)
+def test_parts_that_gain_are_copied(
+    ref: ModelRef,
+    tmp_path: Path,
+    gained: dict[str, float],
+    prompts: float,
+    images: float,
+    name: str,
+) -> None:
+    gained.update(prompts=prompts, images=images)
+    said: list[str] = []
+    found, copies = chosen(ref, tmp_path, said)
+    assert found.name == name
+    assert len(copies) == found.text_copied + found.mmproj_copied, "others are removed"
+    assert len(said) == found.copied
+    assert all("--weights file uses the file's own" in line for line in said)
+    again, _ = chosen(ref, tmp_path, said)
+    assert again == found
+    assert len(said) == found.copied, "said once"
+
+
+def test_own_weights_where_nothing_is_measured_or_there_is_no_room(
+    ref: ModelRef, tmp_path: Path, gained: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gained.update(prompts=3.0, images=2.0)
+    for more in ({"tune": "off"}, {"weights": "file"}, {"memory": 100 << 10}):
+        found, copies = chosen(ref, tmp_path, [], **more)
+        assert (found.name, copies) == ("file", [])
+    monkeypatch.setenv(autotune.SWITCH, "off")
+    assert chosen(ref, tmp_path, [])[0].name == "file"
+
+
+def test_copies_that_cannot_be_made_are_a_notice(
+    ref: ModelRef, tmp_path: Path, gained: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gained.update(prompts=3.0, images=2.0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(1000))
+    said: list[str] = []
+    found, copies = chosen(ref, tmp_path, said)
+    assert (found.name, copies) == ("file", [])
+    assert len(said) == 1
+    assert said[0].startswith("The model's files are computed with as they are: ")
+
+
+def test_the_engine_says_why_it_uses_copies(
+    ref: ModelRef, tmp_path: Path, gained: dict[str, float]
+) -> None:
+    gained.update(prompts=3.0, images=2.0)
+    with opened(ref, tmp_path, "auto", []) as engine:
+        assert engine.info().details["weights"] == "bf16 (text, images)"
+        expected = "weights in bfloat16: prompts 3.0 times as fast and images 2.0 times as fast"
+        assert engine.reasons()[-1].startswith(expected)

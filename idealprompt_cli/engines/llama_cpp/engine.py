@@ -170,7 +170,8 @@ class LlamaCppEngine:
 
     def reasons(self) -> tuple[str, ...]:
         """A clause on each measured setting."""
-        return self._loaded.settings.reasons
+        own = self._loaded.weights.reason
+        return (*self._loaded.settings.reasons, *([own] if own else []))
 
     def close(self) -> None:
         """Free everything. Safe to call twice."""

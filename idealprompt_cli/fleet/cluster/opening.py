@@ -14,7 +14,7 @@ from ...core.task import Example, ModelRef, Task
 from ...engines import EngineOptions, ServerRef, engine_for
 from ...engines.options import available_cores
 from ...io.images import content_hash
-from ...runs.models import ModelChoice, choose, engine_options
+from ...runs.models import ModelChoice, choose, engine_options, without_auto_weights
 from .choice import ClusterChoice, connected
 from .engine import ClusterEngine, EmbeddingClusterEngine
 from .model_files import WantedModel, fingerprint_of
@@ -86,7 +86,7 @@ def wanted_model(
     missing = next((path for path in paths if not path.is_file()), None)
     if missing is not None:
         raise UsageError(f"{missing}: no such file: check the path of the model")
-    options = engine_options(model)
+    options = engine_options(without_auto_weights(model))
     if cluster.local_workers:
         options = _share(options, cluster.local_workers)
     return WantedModel(name, tuple(map(str, paths)), fingerprint_of(paths), options)

@@ -74,7 +74,7 @@ def serve_box(
     info = engine.info()
     path = state_file(task)
     build = info.details.get("llama_cpp_python", "")
-    data = _data_name(path, f"{task.fingerprint} {info.fingerprint} {build}")
+    data = _data_name(path, f"{task.fingerprint} {info.fingerprint} {info.quantisation} {build}")
     releases = Releases.open(path, policy, data)
     with contextlib.ExitStack() as stack:
         cache = open_cache(default_path(user_cache_dir()), info, say)

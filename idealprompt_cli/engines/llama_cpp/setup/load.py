@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 from ....core.errors import ModelError
 from ....core.interfaces import Notice
@@ -103,10 +102,10 @@ class Loaded:
         return self.weights.identify(self.fingerprint)
 
     def _quantisation(self) -> str:
-        """The format of the text model's file, and of its copy where that is computed with."""
+        """The format of the text model's file, and what is computed with copies."""
         file_type = self.text_header.meta.get("general.file_type")
         own = native.format_of(file_type) or self.model.quantisation()
-        return f"{own} as {self.model.quantisation()}" if self.weights.copied else own
+        return f"{own} as {self.weights.name}" if self.weights.copied else own
 
     def _used_context(self) -> int:
         """Tokens of a context that holds every prompt so far, and prompts of usual length."""
@@ -246,14 +245,12 @@ def _disk(
     cache, build = DiskCache(options.cache_folder(), options.disk_bytes), native.build()
     sized = "".join(f"-{n}" for n in image_tokens if any(image_tokens))
 
-    def identify(*paths: Path) -> str:
-        return f"{weights.identify(files.fingerprint(*paths))}-{build}"
-
+    whole = weights.identify(files.fingerprint(*filter(None, (ref.text, ref.mmproj))))
+    states = DiskStates(cache, f"{whole}-{build}-{int(flash)}{sized}")
     if ref.mmproj is None:
-        return None, DiskStates(cache, f"{identify(ref.text)}-{int(flash)}{sized}")
-    both = identify(ref.text, ref.mmproj)
-    states = DiskStates(cache, f"{both}-{int(flash)}{sized}")
-    return DiskEmbeddings(cache, f"{identify(ref.mmproj)}{sized}"), states
+        return None, states
+    images = weights.identify_images(files.fingerprint(ref.mmproj))
+    return DiskEmbeddings(cache, f"{images}-{build}{sized}"), states
 
 
 def _image_tokens(

@@ -35,6 +35,7 @@ def main(arguments: Sequence[str]) -> int:
         n_ctx=512,
         disk_bytes=0,
         tune="off",
+        weights="file",
         chat_template=BARE,
     )
     try:
