@@ -17,7 +17,7 @@ from .figures import Measured, Step, spread
 from .jobs import Job
 from .shapes import bfloat16
 
-_REPEATS = 3
+_REPEATS = 2
 _CELLS = 256
 _HALF = 64
 """The prompts are this much longer and shorter."""

@@ -121,6 +121,8 @@ def measure_tuned(job: Job) -> list[Measured]:
     """Prompt after prompt on all pictures at a time: first cold, then with prefixes kept; and the
     same with one token and its log-probabilities, which is how labels are scored over HTTP. With
     flash attention on fewer pictures, where the plan asks for that too."""
+    if job.plan.brief:
+        return _tuned(job, job.named("server-tuned"), job.plan.measured_images, "on")
     found = _tuned(job, job.named("server-tuned"), job.plan.measured_images, "off")
     if job.plan.flash:
         few = min(_FLASH_PICTURES, job.plan.measured_images)

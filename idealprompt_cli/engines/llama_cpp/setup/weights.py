@@ -128,7 +128,7 @@ def _asked_for(
 def _worthwhile(
     own: Weights, gain: Gain, known: bool, options: EngineOptions, notice: Notice
 ) -> Weights:
-    """Copies of the parts that gain enough by them; the user is told the first time."""
+    """Copies of the parts that gain enough by them, with a notice the first time."""
     text, mmproj = own.text, own.mmproj
     prompts, images = gain.prompts >= WORTHWHILE, gain.images >= WORTHWHILE
     reason = " and ".join(
