@@ -8,6 +8,7 @@ Each block is between `<!-- NAME -->` and `<!-- /NAME -->`; a test fails when on
 - `verdict`: the scores, the verdict and the prompt of that output
 - `skills`: the main skills of the demonstration model
 - `engine`: the tables of `results/engine.json`
+- `engine-processor`: those of `results/engine_processor.json`
 - `weights`: the table of `results/weights.json`
 - `reflect`: the tables of `results/reflect.json`
 - `torture`: the tables of `results/torture.json`
@@ -104,6 +105,12 @@ def engine() -> str:
     return table.tables(report) if report["results"] else "Not measured yet."
 
 
+def engine_processor() -> str:
+    """Those of a machine that other programs used, in processor time."""
+    report = store.read(RESULTS / "engine_processor.json")
+    return table.tables(report) if report["results"] else "Not measured yet."
+
+
 def reflection() -> str:
     """The tables of `results/reflect.json`, for `benchmarks/README.md`."""
     return reflect_table.tables(json.loads((RESULTS / "reflect.json").read_text(encoding="utf-8")))
@@ -142,6 +149,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "verdict": verdict,
     "skills": skills,
     "engine": engine,
+    "engine-processor": engine_processor,
     "reflect": reflection,
     "weights": weights.table,
     "torture": torture,

@@ -15,6 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from idealprompt_cli.engines.options import parse_bytes
+
 from . import build, leak, machine, plan, shapes, store, table, worker
 from .figures import Measured
 from .jobs import Job
@@ -80,6 +82,7 @@ def _options() -> argparse.Namespace:
         default="wall",
         help="processor: processor time of less work, where other programs use the machine too",
     )
+    add("--memory", default="", help="of ours in the contender search, such as 1GiB")
     add("--out", type=Path, help="the results file (default: benchmarks/results/engine.json)")
     add("--cache", type=Path, default=build.default_cache(), help="programs and models")
     add("--table", action="store_true", help="measure nothing: print the tables of the results")
@@ -100,7 +103,7 @@ def _measure_model(model: str, options: argparse.Namespace) -> int:
     rounds, failures = store.Rounds(options.cache / f"measured-{options.clock}"), 0
     contenders = [name for name in plan.CONTENDERS if name in options.contenders]
     if not chosen.search_budget:
-        contenders = [name for name in contenders if name != "search"]
+        contenders = [name for name in contenders if not name.startswith("search")]
     for number in range(chosen.rounds):
         for contender in contenders:
             if not options.fresh and rounds.get(model, contender, number, chosen):
@@ -116,6 +119,7 @@ def _measure_model(model: str, options: argparse.Namespace) -> int:
                 options.threads,
                 beside,
                 options.clock,
+                parse_bytes(options.memory) if options.memory else 0,
             )
             started = time.perf_counter()
             try:

@@ -80,7 +80,7 @@ def result(model: str, rounds: list[Measured], prompts: int, images: int) -> dic
     if not rounds:
         raise ValueError("nothing was measured")
     last = rounds[-1]
-    if last.contender in BOUNDS:
+    if last.contender.startswith(BOUNDS):
         return {"model": model, "contender": last.contender, "asks": last.asks, **last.detail}
     steps = [step for measured in rounds for step in measured.warm]
     evaluations = sum(step.evaluations for step in steps)

@@ -19,7 +19,7 @@ BFLOAT16 = "-bf16"
 class Job:
     """`cache` holds programs, models and pictures. `beside` are details that an earlier contender
     found out (the batch that the limit is measured at). `threads` 0 leaves the choice to each.
-    `clock` is what seconds are of."""
+    `clock` is what seconds are of; `memory` bounds that of ours, in bytes (0: by default)."""
 
     model: str
     contender: str
@@ -30,6 +30,7 @@ class Job:
     threads: int
     beside: dict[str, float]
     clock: ClockName = "wall"
+    memory: int = 0
 
     @property
     def bfloat16(self) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 CONTENDERS = (
     "naive", "server", "server-tuned", "server-tuned-bf16", "ours", "ours-bf16", "batched-bench",
-    "batched-bench-bf16", "search",
+    "batched-bench-bf16", "search", "search-bf16",
 )  # fmt: skip
 """In the order in which they run. "ours" and "server-tuned" give more than one result: four
 generated tokens, and labels scored."""
@@ -74,6 +74,7 @@ def brief(plan: Plan) -> Plan:
         measured_images=min(plan.measured_images, 2),
         growth=False,
         second=False,
+        search_budget=min(plan.search_budget, 40),
         flash=False,
         brief=True,
         rounds=1,

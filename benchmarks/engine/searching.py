@@ -10,6 +10,7 @@ from typing import Any
 from idealprompt_cli import metrics, strategies
 from idealprompt_cli.core.task import Example, ModelRef, Task
 from idealprompt_cli.engines import EngineOptions, open_engine
+from idealprompt_cli.engines.options import in_words
 from idealprompt_cli.evaluation.budget import Budget
 from idealprompt_cli.evaluation.context import open_context
 from idealprompt_cli.search.tree_search import SearchSettings, search
@@ -32,7 +33,12 @@ def measure(job: Job) -> list[Measured]:
     folder = job.cache / f"search-{job.model}"
     shutil.rmtree(folder, ignore_errors=True)
     ref = ModelRef(job.text, job.mmproj)
-    options = EngineOptions(cache_dir=folder, threads=job.threads)
+    options = EngineOptions(
+        cache_dir=folder,
+        threads=job.threads,
+        memory=job.memory,
+        weights="bf16" if job.bfloat16 else "file",
+    )
     engine: Any = open_engine("llama_cpp", ref, options, lambda _: None)
     task = load_task(_SAMPLE) if job.model == "demo" else _task(job)
     before, started = native.seconds, time.perf_counter()
@@ -48,7 +54,7 @@ def measure(job: Job) -> list[Measured]:
     alone, computed = stats["tokens_without_sharing"], stats["tokens"]
     return [
         Measured(
-            contender="search",
+            contender=job.named("search", f"-{in_words(job.memory)}" if job.memory else ""),
             asks="a real search",
             images=len(task.train),
             warm=(Step(seconds, evaluations),),

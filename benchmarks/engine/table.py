@@ -6,12 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from .jobs import BFLOAT16
+
 Results = dict[str, dict[str, dict[str, Any]]]
 """model -> contender -> object."""
 ORDER = (
-    "naive", "server", "server-tuned", "server-tuned-flash", "ours", "server-tuned-score",
-    "ours-score",
+    "naive", "server", "server-tuned", "server-tuned-flash", "server-tuned-bf16", "ours",
+    "ours-bf16", "server-tuned-score", "server-tuned-bf16-score", "ours-score", "ours-bf16-score",
 )  # fmt: skip
+_QWEN = ("qwen2vl-2b-q8_0", "qwen2vl-2b-q4_0")
 _SMOL = ("smolvlm-256m-q8_0", "smolvlm-256m-q4_0")
 
 
@@ -34,35 +37,43 @@ def by_model(results: list[dict[str, Any]]) -> Results:
     return found
 
 
-def each(found: dict[str, dict[str, Any]], contender: str) -> float | None:
+def each(found: dict[str, dict[str, Any]], contender: str, ours: str = "ours") -> float | None:
     """How many times faster one evaluation is than with `contender` (medians), with images encoded
     if it caches them."""
-    return _times(found, contender, lambda one: float(one["seconds_per_evaluation"]["median"]))
+
+    def figure(one: dict[str, Any]) -> float:
+        return float(one["seconds_per_evaluation"]["median"])
+
+    return _times(found, contender, ours, figure)
 
 
-def whole(found: dict[str, dict[str, Any]], contender: str) -> float | None:
+def whole(found: dict[str, dict[str, Any]], contender: str, ours: str = "ours") -> float | None:
     """How many times faster the whole search is than `contender`, encoding included."""
-    return _times(found, contender, lambda one: float(one["search_seconds"]))
+    return _times(found, contender, ours, lambda one: float(one["search_seconds"]))
 
 
 def _times(
-    found: dict[str, dict[str, Any]], contender: str, figure: Callable[[dict[str, Any]], float]
+    found: dict[str, dict[str, Any]],
+    contender: str,
+    ours: str,
+    figure: Callable[[dict[str, Any]], float],
 ) -> float | None:
     """The figure of `contender` divided by ours, both generating the same tokens; the better one
     if it was measured with and without flash attention."""
     measured = [found[name] for name in (contender, f"{contender}-flash") if name in found]
-    if not measured or "ours" not in found:
+    if not measured or ours not in found:
         return None
-    return min(figure(one) for one in measured) / figure(found["ours"])
+    return min(figure(one) for one in measured) / figure(found[ours])
 
 
-def throughput(found: dict[str, dict[str, Any]]) -> float | None:
-    """Text tokens a second against `llama-batched-bench` at the same batch, in percent."""
-    if "batched-bench" not in found or "text_part" not in found.get("ours-score", {}):
+def throughput(found: dict[str, dict[str, Any]], copies: str = "") -> float | None:
+    """Text tokens a second against `llama-batched-bench` at the same batch and depth, in percent;
+    both with `copies` of the weights or without. None for a limit of another depth."""
+    limit, own = found.get(f"batched-bench{copies}"), found.get(f"ours{copies}-score", {})
+    if limit is None or "depth" not in limit or "text_part" not in own:
         return None
-    own = found["ours-score"]["text_part"]["tokens_per_second"]["median"]
-    limit: float = found["batched-bench"]["tokens_per_second"]["median"]
-    return 100 * float(own) / limit
+    speed = float(own["text_part"]["tokens_per_second"]["median"])
+    return 100 * speed / float(limit["tokens_per_second"]["median"])
 
 
 def native(found: dict[str, dict[str, Any]]) -> float | None:
@@ -80,7 +91,18 @@ TARGETS = (
     Target("a whole search, against the tuned server", _SMOL, 2, "x",
            lambda f: whole(f, "server-tuned")),
     Target("time of a search inside llama.cpp", ("demo", _SMOL[0]), 90, "%", native),
-    Target("text part, against llama-batched-bench", ("demo", *_SMOL), 85, "%", throughput),
+    Target("text part, against llama-batched-bench", ("demo", *_SMOL), 90, "%", throughput),
+    Target("text part, against llama-batched-bench", _QWEN, 85, "%", throughput),
+    Target("text part with bfloat16 copies, against llama-batched-bench with them", _SMOL, 90, "%",
+           lambda f: throughput(f, BFLOAT16)),
+    Target("an evaluation, against the tuned server", _QWEN, 1.3, "x",
+           lambda f: each(f, "server-tuned")),
+    Target("an evaluation with bfloat16 copies, against the tuned server", (*_SMOL, *_QWEN), 1.3,
+           "x", lambda f: each(f, "server-tuned", "ours-bf16")),
+    Target("a whole search with bfloat16 copies, against the tuned server", (*_SMOL, *_QWEN), 1.6,
+           "x", lambda f: whole(f, "server-tuned", "ours-bf16")),
+    Target("the same, where the tuned server gets the bfloat16 files too", (*_SMOL, *_QWEN), 1.3,
+           "x", lambda f: whole(f, "server-tuned-bf16", "ours-bf16")),
 )  # fmt: skip
 
 
@@ -107,7 +129,8 @@ def targets(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def tables(report: dict[str, Any]) -> str:
     """The Markdown of a results file: machine, contenders by model, targets, growth, notes."""
     found = by_model(report["results"])
-    parts = [_machine(report["machine"]), _contenders(found), _targets(report["results"])]
+    brief = "clock" in report["machine"]
+    parts = [_machine(report["machine"]), _contenders(found), _targets(report["results"], brief)]
     parts += [_limits(found), _growth(found)]
     return "\n\n".join(part for part in parts if part)
 
@@ -118,8 +141,14 @@ def _machine(machine: dict[str, Any]) -> str:
     instructions = ", ".join(machine["instructions"])
     return (
         f"{machine['cpu']}, {machine['cores']} cores ({instructions}), llama-cpp-python "
-        f"{machine['llama_cpp_python']}."
+        f"{machine['llama_cpp_python']}.{_clock(machine)}"
     )
+
+
+def _clock(machine: dict[str, Any]) -> str:
+    if "clock" not in machine:
+        return ""
+    return f" Seconds of processor time on {machine['threads']} thread."
 
 
 def _contenders(found: Results) -> str:
@@ -150,9 +179,12 @@ def _row(model: str, one: dict[str, Any]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _targets(results: list[dict[str, Any]]) -> str:
+def _targets(results: list[dict[str, Any]], brief: bool = False) -> str:
+    """All targets; of brief results those that were measured."""
     lines = ["| target | model | at least | reached | |", "|---|---|---|---|---|"]
     for row in targets(results):
+        if brief and row["met"] is None:
+            continue
         verdict = {True: "met", False: "**missed**", None: "not measured"}[row["met"]]
         reached = "" if row["reached"] is None else f"{row['reached']:g} {row['unit']}"
         at_least = f"{row['at_least']:g} {row['unit']}"
@@ -164,11 +196,16 @@ def _limits(found: Results) -> str:
     lines = []
     for model, contenders in found.items():
         notes = []
-        if (share := throughput(contenders)) is not None:
-            limit = contenders["batched-bench"]
+        for copies in ("", BFLOAT16):
+            if (share := throughput(contenders, copies)) is None:
+                continue
+            limit = contenders[f"batched-bench{copies}"]
+            own = contenders[f"ours{copies}-score"]["text_part"]["tokens_per_second"]["median"]
+            with_copies = " with bfloat16 copies" * bool(copies)
             notes.append(
-                f"text part at {share:.0f} % of llama-batched-bench ({limit['sequences']} x "
-                f"{limit['tokens']} tokens)"
+                f"text part{with_copies} {own:.0f} tokens a second, {share:.0f} % of "
+                f"llama-batched-bench ({limit['sequences']} x {limit['tokens']} tokens after "
+                f"{limit['depth']})"
             )
         own = contenders.get("ours-score", {})
         if own.get("prefix_tokens_saved") is not None:
@@ -180,6 +217,12 @@ def _limits(found: Results) -> str:
                 f"a real search of {search['evaluations']} evaluations took "
                 f"{search['seconds']:.3g} s, {100 * search['native_share']:.0f} % inside llama.cpp"
             )
+        for name, one in contenders.items():
+            if name.startswith("search-"):
+                notes.append(
+                    f"a search with {name.removeprefix('search-')} took at most "
+                    f"{one['peak_memory_mib']} MiB"
+                )
         if "second_search" in own:
             again = own["second_search"]
             notes.append(

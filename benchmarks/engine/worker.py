@@ -24,6 +24,7 @@ RUNS: dict[str, tuple[str, str]] = {
     "batched-bench": ("limit", "measure"),
     "batched-bench-bf16": ("limit", "measure"),
     "search": ("searching", "measure"),
+    "search-bf16": ("searching", "measure"),
 }
 """Contender -> (module, function); imported in the worker alone, since they load libraries."""
 

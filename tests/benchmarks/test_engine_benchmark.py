@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +18,16 @@ from benchmarks.engine import (
     figures,
     machine,
     plan,
+    real_search,
     server,
     shapes,
     store,
     table,
+    worker,
     workload,
     writer,
 )
+from benchmarks.engine.clock import Clock
 from benchmarks.engine.figures import Measured, Step
 from benchmarks.engine.jobs import Job
 from benchmarks.engine.leak import measure as leak
@@ -31,6 +36,9 @@ from idealprompt_cli.core.requests import ScoreRequest
 from idealprompt_cli.core.task import ModelRef
 from idealprompt_cli.engines import EngineOptions, open_engine
 
+BUSY = (
+    "import time\nwhile time.process_time() < 0.3: pass\nprint('done', flush=True)\ntime.sleep(60)"
+)
 NAIVE = Measured("naive", "4 tokens", 3, (Step(6.0, 1), Step(8.0, 1), Step(7.0, 1)), tokens=900)
 OURS = Measured(
     "ours",
@@ -138,7 +146,9 @@ def test_the_machine_is_described_and_not_named() -> None:
 def results(model: str = "smolvlm-256m-q8_0") -> list[dict[str, Any]]:
     bench = Measured(
         "batched-bench", "", 16, (Step(1.0, 16),),
-        detail={"tokens_per_second": {"median": 1000.0}, "sequences": 16, "tokens": 38},
+        detail={
+            "tokens_per_second": {"median": 1000.0}, "sequences": 16, "tokens": 38, "depth": 320
+        },
     )  # fmt: skip
     scored = replace(
         OURS,
@@ -174,6 +184,78 @@ def test_a_ratio_is_to_the_better_of_two_settings() -> None:
     assert table.each(found, "server-tuned") == pytest.approx(3)
     assert table.whole(found, "server-tuned") == pytest.approx(2)
     assert table.whole(found, "naive") is None
+
+
+def test_copies_are_compared_with_the_same_and_with_the_file() -> None:
+    def way(each: float, whole: float) -> dict[str, Any]:
+        return {"seconds_per_evaluation": {"median": each}, "search_seconds": whole}
+
+    found: dict[str, dict[str, Any]] = {
+        "server-tuned": way(0.3, 300),
+        "server-tuned-bf16": way(0.2, 200),
+        "ours": way(0.2, 250),
+        "ours-bf16": way(0.1, 100),
+        "ours-bf16-score": {"text_part": {"tokens_per_second": {"median": 95.0}}},
+        "batched-bench-bf16": {"tokens_per_second": {"median": 100.0}, "depth": 320},
+    }
+    assert table.each(found, "server-tuned", "ours-bf16") == pytest.approx(3)
+    assert table.whole(found, "server-tuned-bf16", "ours-bf16") == pytest.approx(2)
+    assert table.throughput(found, "-bf16") == pytest.approx(95)
+    assert table.throughput(found) is None
+    found["batched-bench-bf16"].pop("depth")
+    assert table.throughput(found, "-bf16") is None, "a limit without depth is another one"
+
+
+def test_brief_results_show_what_was_measured() -> None:
+    described = {**machine.describe("processor", 1), "instructions": []}
+    text = table.tables({"machine": described, "results": results(), "targets": []})
+    assert "Seconds of processor time on 1 thread." in text
+    assert "not measured" not in text
+    plans = [plan.brief(one) for one in plan.PLANS.values()]
+    assert all(one.tuned_prompts == one.own_prompts <= 10 for one in plans)
+    assert machine.describe() == {
+        name: value
+        for name, value in machine.describe("processor", 1).items()
+        if name not in ("clock", "threads")
+    }
+
+
+def test_processor_time_of_another_process_counts() -> None:
+    with subprocess.Popen([sys.executable, "-c", BUSY], stdout=subprocess.PIPE) as child:
+        clock = Clock("processor", child.pid)
+        assert child.stdout is not None
+        before = clock.now()
+        assert child.stdout.readline() == b"done\n"
+        assert clock.now() - before > 0.05
+        child.kill()
+    assert Clock("wall").now() > 0
+
+
+def test_a_job_names_its_results_by_its_weights() -> None:
+    chosen = plan.PLANS["demo"]
+    job = Job("demo", "ours-bf16", chosen, Path("a"), Path("b"), Path("c"), 1, {}, "processor")
+    assert Job.parse(job.dump()) == job
+    assert job.bfloat16
+    assert job.named("ours", "-score") == "ours-bf16-score"
+    assert set(plan.CONTENDERS) == set(worker.RUNS)
+
+
+@pytest.mark.model
+def test_a_search_is_recorded_and_repeated(tmp_path: Path) -> None:
+    table_file = tmp_path / "train.csv"
+    lines = [f"text {index} about red,label{index % 2}" for index in range(12)]
+    table_file.write_text("\n".join(["text,category", *lines]))
+    task = real_search.made_task(table_file, 6)
+    assert len(task.train) == 6
+    model, _ = shapes.files("demo", tmp_path)
+    found, requests = real_search.searched(task, model, 30, "file")
+    assert found["requests"] == len(requests) > 0
+    assert found["seconds"] > 0
+    assert found["tokens_each"] < found["tokens_each_without_sharing"]
+    chats = real_search.windows(requests, 2)
+    assert 0 < len(chats) <= 2 * real_search.PLACES
+    assert all(chat["messages"][-1]["content"] for chat in chats)
+    assert real_search.bound(model, chats) > 0
 
 
 def test_rounds_are_kept_for_their_plan_and_results_for_their_machine(tmp_path: Path) -> None:

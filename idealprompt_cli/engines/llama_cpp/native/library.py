@@ -32,6 +32,8 @@ _ERROR_LEVEL = 4  # ggml.h: NONE 0, DEBUG 1, INFO 2, WARN 3, ERROR 4, CONT 5
 _errors: deque[str] = deque(maxlen=20)
 _keep_alive: list[Any] = []
 _lock = threading.Lock()
+_BUFFER_BYTES = 64 << 20
+"""Of the converter, which would take a gigabyte for a large matrix."""
 abort_with_line = True
 """False before the library is loaded: a failed assertion ends the process by SIGABRT."""
 
@@ -178,6 +180,7 @@ def write_bfloat16(source: Path, out: Path, threads: int) -> None:
     params.nthread = threads
     params.ftype = llama.LLAMA_FTYPE_MOSTLY_BF16
     params.allow_requantize = True
+    params.max_buf_size = _BUFFER_BYTES
     forget_errors()
     if llama.llama_model_quantize(str(source).encode(), str(out).encode(), ctypes.byref(params)):
         raise ModelError(
