@@ -11,7 +11,7 @@ import os
 import subprocess
 import tempfile
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -61,33 +61,69 @@ def by_server(
     to_url: Callable[[Path], str],
     examples: Sequence[Example],
 ) -> list[str]:
-    """Labels by an exported request (`form` llama-server or openai)."""
+    """Labels by an exported request (`form` llama-server or openai); a description is asked for
+    first where the export says so."""
     data = json.loads(EXPORTS[form].render(artifact, prompt))
     words, found = data["answers"], []
+    read = json_word if form == "openai" else answer_word
     for one in examples:
-        body = json.dumps(data["request"]).replace("{{image_1}}", to_url(one.images[0]))
-        sent = urllib.request.Request(
-            f"{url}/v1/chat/completions", body.encode(), {"Content-Type": "application/json"}
-        )
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(sent, timeout=60) as reply:
-            text = str(json.load(reply)["choices"][0]["message"]["content"]).strip()
-        word = json.loads(text)["answer"] if form == "openai" else text
+        fillers = {"image_1": to_url(one.images[0])}
+        if "first" in data:
+            fillers["thought"] = _posted(url, data["first"], fillers).strip()
+        word = read(_posted(url, data["request"], fillers))
         found.append(words.get(word, word))
     return found
 
 
+def answer_word(text: str) -> str:
+    """The word of an answer; servers repeat what was begun for them."""
+    return text.rpartition("Answer:")[2].strip()
+
+
+def json_word(text: str) -> str:
+    """The word of an answer in JSON: its member "answer"; "" where it was cut off."""
+    try:
+        answer = json.loads(text, strict=False)
+    except json.JSONDecodeError:
+        return ""
+    return str(answer["answer"])
+
+
+def _posted(url: str, request: object, fillers: Mapping[str, str]) -> str:
+    """A server's reply to a request whose placeholders are filled in."""
+    body = json.dumps(request)
+    for name, value in fillers.items():
+        body = body.replace(f"{{{{{name}}}}}", json.dumps(value)[1:-1])
+    sent = urllib.request.Request(
+        f"{url}/v1/chat/completions", body.encode(), {"Content-Type": "application/json"}
+    )
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(sent, timeout=60) as reply:
+        return str(json.load(reply)["choices"][0]["message"]["content"])
+
+
 def by_promptfoo(
-    artifact: Artifact, prompt: Prompt, program: Path, url: str, examples: Sequence[Example]
+    artifact: Artifact,
+    prompt: Prompt,
+    program: Path,
+    url: str,
+    examples: Sequence[Example],
+    expected: Sequence[str],
 ) -> list[str]:
-    """Labels by the exported configuration in promptfoo, with a test for each example."""
+    """Labels by the exported configuration in promptfoo, with a test for each example; "" where its
+    own assertion fails: that the answer is a word of the label expected."""
     config = yaml.safe_load(EXPORTS["promptfoo"].render(artifact, prompt))
     config["providers"][0]["config"]["apiBaseUrl"] = f"{url}/v1"
-    config["tests"] = [
-        {"vars": {"image_1": f"file://{one.images[0].absolute()}", "expected": str(number)}}
-        for number, one in enumerate(examples)
-    ]
     words = json.loads(EXPORTS["openai"].render(artifact, prompt))["answers"]
+    config["tests"] = [
+        {
+            "vars": {"image_1": f"file://{one.images[0].absolute()}", "expected": word},
+            "metadata": {"place": place, "label": label},
+        }
+        for place, (one, label) in enumerate(zip(examples, expected, strict=True))
+        for word in words
+        if words[word] == label
+    ]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
@@ -105,11 +141,12 @@ def by_promptfoo(
         if not out.is_file():
             raise RuntimeError(f"promptfoo failed: {done.stderr[-500:]}{done.stdout[-500:]}")
         results = json.loads(out.read_text(encoding="utf-8"))["results"]["results"]
-    said = {
-        int(one["vars"]["expected"]): str(one.get("response", {}).get("output", ""))
+    passed = {
+        one["testCase"]["metadata"]["place"]: one["testCase"]["metadata"]["label"]
         for one in results
+        if one["success"]
     }
-    return [words.get(said[number], said[number]) for number in range(len(examples))]
+    return [passed.get(place, "") for place in range(len(examples))]
 
 
 def by_dspy(

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from jinja2 import Template
 
 from idealprompt_cli.artifact import Artifact
 from idealprompt_cli.core.prompt import Prompt, Verbaliser
@@ -30,7 +31,7 @@ from idealprompt_cli.runs.models import embedded_model
 from idealprompt_cli.task import load_task
 from tests.support.llama_server import BINARY, running
 
-from .export_tools import by_dspy, by_promptfoo, by_server
+from .export_tools import answer_word, by_dspy, by_promptfoo, by_server, json_word
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "exports.json"
@@ -47,6 +48,10 @@ PROMPTS = {
     "two words a label": COLOURS,
     "with a system message": COLOURS.with_(role="You are an inspector."),
     "calibrated": COLOURS.with_(calibration=(("D0", -1.5), ("D4", 0.75), ("D9", 1.0))),
+    "describes first": COLOURS.with_(reasoning="describe"),
+    "braces": COLOURS.with_(
+        cues=("{{ this }}, {% that %} and {# more #} are marks: ignore them.",)
+    ),
 }
 Answer = Callable[[Any, Example], str]
 
@@ -56,6 +61,7 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=24)
     parser.add_argument("--promptfoo", type=Path, help="node_modules/.bin/promptfoo")
     parser.add_argument("--dspy", type=Path, help="the Python of an environment with DSPy")
+    parser.add_argument("--only", action="append", choices=[*PROMPTS], help="some prompts")
     parser.add_argument("--threads", type=int, default=0)
     options = parser.parse_args()
     count: int = options.examples
@@ -64,9 +70,11 @@ def main() -> None:
     ref = embedded_model()
     assert ref is not None, "the embedded model is not built"
     table: dict[str, dict[str, float]] = {}
-    for name in PROMPTS:
+    if options.only:
+        table = json.loads(RESULTS.read_text("utf-8"))["agreement"]
+    for name in options.only or PROMPTS:
         row = table[name] = measured(name, task, examples, ref, options)
-        if len(table) == 1:
+        if name == (options.only or list(PROMPTS))[0]:
             print("| prompt | " + " | ".join(row) + " |\n|---|" + "---|" * len(row))
         shares = " | ".join(f"{share:.0%}" for share in row.values())
         print(f"| {name} | {shares} |", flush=True)
@@ -101,7 +109,7 @@ def measured(
     finally:
         llama.close()
     if BINARY:
-        found |= by_tools(artifact, prompt, script["url"], examples, ref, options)
+        found |= by_tools(artifact, prompt, script["url"], examples, ours, ref, options)
     return {
         tool: sum(a == b for a, b in zip(ours, theirs, strict=True)) / len(ours)
         for tool, theirs in found.items()
@@ -113,19 +121,19 @@ def by_tools(
     prompt: Prompt,
     to_url: Callable[[Path], str],
     examples: tuple[Example, ...],
+    ours: list[str],
     ref: ModelRef,
     options: argparse.Namespace,
 ) -> dict[str, list[str]]:
-    """Tool -> labels, with a llama-server of its own."""
+    """Tool -> labels, with a llama-server of its own; promptfoo compares with `ours` itself."""
     found = {}
     with tempfile.TemporaryDirectory() as folder, running(ref, Path(folder) / "log") as url:
         for form in ("llama-server", "openai"):
             named = f"{form} itself" if form == "llama-server" else "openai, llama-server itself"
             found[named] = by_server(artifact, prompt, form, url, to_url, examples)
         if options.promptfoo:
-            found["promptfoo itself"] = by_promptfoo(
-                artifact, prompt, options.promptfoo, url, examples
-            )
+            said = by_promptfoo(artifact, prompt, options.promptfoo, url, examples, ours)
+            found["promptfoo itself"] = said
         if options.dspy:
             found["DSPy itself"] = by_dspy(artifact, prompt, options.dspy, url, examples)
     return found
@@ -149,7 +157,7 @@ def ways(artifact: Artifact, prompt: Prompt, script: dict[str, Any]) -> dict[str
     openai = json.loads(EXPORTS["openai"].render(artifact, prompt))
     schema = openai["request"].pop("response_format")["json_schema"]["schema"]
     foo_request = {
-        "messages": json.loads(foo["prompts"][0]),
+        "messages": json.loads(foo["prompts"][0], object_hook=_rendered),
         "max_tokens": config["max_tokens"],
         "temperature": 0,
         **config["passthrough"],
@@ -157,19 +165,29 @@ def ways(artifact: Artifact, prompt: Prompt, script: dict[str, Any]) -> dict[str
     words = server["answers"]
 
     def by_grammar(request: dict[str, Any]) -> Answer:
-        return lambda llama, one: words[_say(llama, request, script["url"](one.images[0]))]
+        return lambda llama, one: words.get(
+            answer_word(_say(llama, request, script["url"](one.images[0]))), ""
+        )
 
     def by_schema(llama: Any, one: Example) -> str:
         request = {**openai["request"], "grammar": _rules(schema)}
         reply = _say(llama, request, script["url"](one.images[0]))
-        return str(words[json.loads(reply)["answer"]])
+        return str(words.get(json_word(reply), ""))
 
-    return {
+    found: dict[str, Answer] = {
         "python": lambda llama, one: str(script["answer"](llama, one.images[0])),
-        "llama-server": by_grammar(server["request"]),
         "promptfoo": by_grammar(foo_request),
         "openai, ollama (schema)": by_schema,
     }
+    if prompt.reasoning == "none":  # else the binding cannot continue the second request's answer
+        found["llama-server"] = by_grammar(server["request"])
+    return found
+
+
+def _rendered(part: dict[str, Any]) -> dict[str, Any]:
+    """A part of a prompt with its texts as promptfoo renders them, images apart."""
+    texts = {key: value for key, value in part.items() if isinstance(value, str)}
+    return part | {key: Template(text).render(image_1="{{image_1}}") for key, text in texts.items()}
 
 
 def _rules(schema: dict[str, Any]) -> str:

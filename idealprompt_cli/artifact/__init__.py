@@ -16,6 +16,7 @@ from .content import (
     StoredBox,
     StoredCommittee,
     StoredMember,
+    StoredPoint,
     TaskSummary,
 )
 from .file import dump, json_schema, load, read_artifact, to_data
@@ -34,6 +35,7 @@ __all__ = [
     "StoredBox",
     "StoredCommittee",
     "StoredMember",
+    "StoredPoint",
     "TaskSummary",
     "dump",
     "from_run",

@@ -165,6 +165,19 @@ class StoredBox:
 
 
 @dataclass(frozen=True, config=_CONFIG)
+class StoredPoint:
+    """A prompt that none beats in score at fewer tokens: its score on the examples that the search
+    chose by, the tokens of its text and of an example's images, and the seconds of an answer about
+    a new example."""
+
+    prompt: StoredPrompt
+    selection: Score
+    tokens: int
+    image_tokens: int
+    seconds: float
+
+
+@dataclass(frozen=True, config=_CONFIG)
 class RunCost:
     """What the run cost, and why it stopped."""
 
@@ -213,6 +226,7 @@ class Artifact:
     baseline_name: BaselineName = "seed prompt"
     committee: StoredCommittee | None = None
     boxes: tuple[StoredBox, ...] = ()
+    front: tuple[StoredPoint, ...] = ()
 
     @model_validator(mode="after")
     def _check_committee(self) -> Artifact:

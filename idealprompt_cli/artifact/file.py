@@ -35,6 +35,8 @@ _COMMENTS = {
     " the log-probability of each word (at most 15 below the best word's) times its weight."
     " evaluations, tokens: what an answer takes.",
     "boxes": "The scores of both prompts on each box of a federation.",
+    "front": "Score against time: prompts that none beats in score at fewer tokens. seconds: an"
+    " answer about a new example.",
 }
 _OMITTED_WHEN_EMPTY = ("options", "fields", "max_tokens")
 
@@ -92,8 +94,9 @@ def to_data(artifact: Artifact) -> dict[str, Any]:
         del data["scores"]["probe"]
     if data["committee"] is None:
         del data["committee"]
-    if not data["boxes"]:
-        del data["boxes"]
+    for key in ("boxes", "front"):
+        if not data[key]:
+            del data[key]
     for step in data["trail"]:
         if step["edit"] is None:
             del step["edit"]
@@ -119,7 +122,8 @@ def json_schema() -> dict[str, Any]:
     pair["required"] = [key for key in pair["required"] if key not in ("majority", "probe")]
     step = schema["$defs"]["Step"]
     step["required"] = [key for key in step["required"] if key != "edit"]
-    schema["required"] = [key for key in schema["required"] if key not in ("committee", "boxes")]
+    optional = ("committee", "boxes", "front")
+    schema["required"] = [key for key in schema["required"] if key not in optional]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,

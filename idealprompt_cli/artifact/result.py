@@ -33,6 +33,7 @@ from .content import (
     Step,
     StoredCommittee,
     StoredMember,
+    StoredPoint,
     TaskSummary,
 )
 
@@ -73,6 +74,7 @@ def from_run(result: RunResult) -> Artifact:
         trail=_trail(result),
         baseline_name=result.baseline_name,
         committee=_committee(result.committee) if result.committee else None,
+        front=_front(result),
     )
 
 
@@ -133,6 +135,19 @@ def _committee(made: CommitteeResult) -> StoredCommittee:
         len(committee.members),
         made.tokens,
     )
+
+
+def _front(result: RunResult) -> tuple[StoredPoint, ...]:
+    """The points whose time was measured."""
+    trials = {trial.id: trial for trial in result.trials}
+    found = []
+    for point in result.front:
+        trial = trials[point.trial]
+        if point.seconds is not None and trial.evaluation is not None:
+            score = _score(trial.evaluation.metric, trial.evaluation)
+            tokens = (point.tokens, point.image_tokens, point.seconds)
+            found.append(StoredPoint(trial.prompt, score, *tokens))
+    return tuple(found)
 
 
 def _trail(result: RunResult) -> tuple[Step, ...]:

@@ -16,8 +16,8 @@ from ..core.prompt import ImageSlot, Message
 
 
 def _read_messages(value: object) -> object:
-    """Pieces `{text: ...}` and `{image: 1}` as text and `ImageSlot`; anything else is left for
-    the type's own check to report."""
+    """Pieces `{text: ...}` and `{image: 1}` (with `tokens` where those are limited) as text and
+    `ImageSlot`; anything else is left for the type's own check to report."""
     if not isinstance(value, list):
         return value
     return [
@@ -29,13 +29,14 @@ def _read_messages(value: object) -> object:
 
 
 def _read_piece(piece: object) -> object:
-    if isinstance(piece, dict) and len(piece) == 1:
-        return piece.get("text", {} if "image" in piece else piece)
-    return piece
+    if isinstance(piece, dict) and set(piece) in ({"image"}, {"image", "tokens"}):
+        return {key: value for key, value in piece.items() if key == "tokens"}
+    return piece["text"] if isinstance(piece, dict) and set(piece) == {"text"} else piece
 
 
 def messages_data(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
-    """Messages with their content in reading order; pictures are counted from 1."""
+    """Messages with their content in reading order; pictures are counted from 1, with the most
+    tokens that they may take, where that is limited."""
     number = 0
     found = []
     for message in messages:
@@ -43,7 +44,8 @@ def messages_data(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
         for piece in message.content:
             if isinstance(piece, ImageSlot):
                 number += 1
-                content.append({"image": number})
+                limit = {"tokens": piece.tokens} if piece.tokens else {}
+                content.append({"image": number, **limit})
             else:
                 content.append({"text": str(piece)})
         found.append({"role": message.role, "content": content})
@@ -59,7 +61,9 @@ def _messages_schema() -> dict[str, Any]:
             "properties": properties,
         }
 
-    piece = {"anyOf": [record(text={"type": "string"}), record(image={"type": "integer"})]}
+    image = record(image={"type": "integer"})
+    limited = record(image={"type": "integer"}, tokens={"type": "integer"})
+    piece = {"anyOf": [record(text={"type": "string"}), image, limited]}
     role = {"enum": list(get_args(get_type_hints(Message)["role"]))}
     return {
         "type": "array",

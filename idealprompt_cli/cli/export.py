@@ -66,6 +66,9 @@ def export(
             "Note: this prompt shifts the labels' probabilities (`calibration`), which no other "
             "tool does: answers near a tie may differ from eval's."
         )
+    caveat = form.caveat(artifact) if isinstance(form, exports.Approximate) else ""
+    if caveat:
+        console.say(f"Note: {caveat}.")
     text = exports.rendered(form, artifact, chosen)
     written = [target.name] if target.is_file else []
     if target.is_file:

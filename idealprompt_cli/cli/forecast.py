@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.interfaces import Accountable
 from ..core.prompt import Prompt
+from ..evaluation.latency import pixels
 from ..prompts.rendering import render
-from .speeds import LEAST, Speeds, pixels
+from .speeds import LEAST, Speeds
 
 if TYPE_CHECKING:
     from ..core.interfaces import Engine

@@ -7,21 +7,20 @@ them. Without a task, a small image of noise is used, or text alone for a model 
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..core.errors import ImageError
 from ..core.interfaces import Accountable
 from ..core.prompt import Prompt
 from ..core.task import Example, Task
 from ..evaluation.evaluator import predict
+from ..evaluation.latency import by_size, pixels
 from ..evaluation.metered_engine import MeteredEngine
 from ..fitting.evidence import ModelEvidence
-from ..io.images import image_size, open_rgb
+from ..io.images import fresh_copy, image_size
 from ..prompts.rendering import render
 
 if TYPE_CHECKING:
@@ -121,19 +120,6 @@ def measure(
     return Speeds(pictures if median.images else (), call, token, answer, description, count)
 
 
-def by_size(examples: Sequence[Example]) -> tuple[Example, Example]:
-    """The examples whose images have the median and the greatest number of pixels. Raises
-    `ImageError`."""
-    ranked = sorted(examples, key=lambda one: sum(map(pixels, one.images)))
-    return ranked[len(ranked) // 2], ranked[-1]
-
-
-def pixels(image: Path) -> int:
-    """Pixels of an image. Raises `ImageError`."""
-    width, height = image_size(image)
-    return width * height
-
-
 def _made_up(engine: Engine, folder: Path) -> Task:
     """A task of one small image; where the model takes none, of one sentence."""
     import numpy as np
@@ -158,7 +144,7 @@ class _Timed:
 
     def new_picture(self, example: Example, folder: Path) -> PictureSpeed:
         """The time of an example's images when they are new, for one of them."""
-        copies = tuple(_copy(image, folder) for image in example.images)
+        copies = tuple(fresh_copy(image, folder) for image in example.images)
         one, before = replace(example, images=copies), self._encode_seconds()
         new = self._ask([one], "Now answer:")
         encoding = self._encode_seconds() - before
@@ -207,16 +193,3 @@ class _Timed:
     def _encode_seconds(self) -> float:
         stats = self.engine.stats() if isinstance(self.engine, Accountable) else {}
         return stats.get("encode_seconds", 0.0)
-
-
-def _copy(image: Path, folder: Path) -> Path:
-    """The same image in a file that no cache knows: with bytes after its end, which decoders
-    ignore, or saved again."""
-    copy = folder / f"{secrets.token_hex(4)}{image.suffix}"
-    try:
-        copy.write_bytes(image.read_bytes() + secrets.token_bytes(16))
-        open_rgb(copy)
-    except (OSError, ImageError):
-        copy = copy.with_suffix(".png")
-        open_rgb(image).save(copy)
-    return copy

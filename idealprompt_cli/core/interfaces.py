@@ -92,6 +92,16 @@ class Embeds(Protocol):
         """(images, width): the mean of each picture's tokens. Raises `ImageError`."""
 
 
+@runtime_checkable
+class SizesImages(Protocol):
+    """What an engine may offer besides: it scales pictures, so that they take as many tokens as
+    their `ImageSlot` says."""
+
+    def image_tokens(self, images: Sequence[Path], limit: int = 0) -> Sequence[int]:
+        """Tokens of each picture scaled to at most `limit` (0: as it is). Raises `ImageError`, or
+        `ModelError` where a picture takes more at any size."""
+
+
 class Metric(Protocol):
     """How answers are judged. `grade` judges one against all answers that count as right, the
     preferred one first, and is in [0, 1]; `aggregate` gives the value over a set, which need not be
@@ -152,6 +162,10 @@ class Evidence(Protocol):
     def affordable(self) -> int:
         """Evaluations that the budget still allows; evidence costs one per new answer."""
 
+    def image_tokens(self, limit: int = 0) -> float:
+        """Tokens of an image on average, scaled to at most `limit` (0: as it is); 0 where there are
+        no images, or that is not known or not possible."""
+
     def price(self, questions: Sequence[str]) -> int:
         """The number of new answers that `ask` would need: what was asked before is free."""
 
@@ -201,7 +215,9 @@ class Strategy(Protocol):
     `kinds` are the kinds of answers that it is meant for (`()`: all). `needs_images`: it is left
     out where no example has a picture. `needs_proposer`: it is left out where nothing can write.
     `reads_descriptions`: it learns from the descriptions of the
-    training examples, so they are worth asking for before the search starts.
+    training examples, so they are worth asking for before the search starts. `saves`: its drafts
+    may be worth their price though not better, so the best prompt's cheaper ones are scored at the
+    end, for the front of scores against cost.
     """
 
     name: str
@@ -211,6 +227,13 @@ class Strategy(Protocol):
     needs_images: bool = False
     needs_proposer: bool = False
     reads_descriptions: bool = False
+    saves: bool = False
+
+    def possible(self, evidence: Evidence) -> bool:
+        """Whether it can do anything with this model and these examples. Must ask the model
+        nothing."""
+        del evidence
+        return True
 
     def applies(self, prompt: Prompt, context: StrategyContext) -> bool: ...
 

@@ -43,8 +43,9 @@ class Prompt:
 
     Rendered to chat messages by `idealprompt_cli.prompts.rendering` alone. Empty parts render to
     nothing, so a seed prompt is `Prompt(question="...")`. `answer_start` is how the model's own
-    turn begins ("type:"); not used where a description comes first. `calibration`, never rendered,
-    holds (label, what is added to the label's log-probability).
+    turn begins ("type:"); not used where a description comes first. `image_tokens` is how
+    many tokens each picture is scaled to, at most; 0 leaves it as it is. `calibration`, never
+    rendered, holds (label, what is added to the label's log-probability).
     """
 
     question: str
@@ -61,6 +62,7 @@ class Prompt:
     output_format: str = ""
     answer_start: str = ""
     image_position: ImagePosition = "before"
+    image_tokens: int = 0
     fields_position: FieldsPosition = "question"
     verbalisers: tuple[Verbaliser, ...] = ()
     calibration: tuple[tuple[str, float], ...] = ()
@@ -70,9 +72,16 @@ class Prompt:
         return replace(self, **parts)  # type: ignore[arg-type]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ImageSlot:
-    """The place of the next picture in a message's content."""
+    """The place of the next picture in a message's content. `tokens` is how many it is scaled to
+    there, at most (see `interfaces.SizesImages`); 0 leaves it as it is."""
+
+    tokens: int = 0
+
+    def __repr__(self) -> str:
+        """Without a limit as ever: digests of requests hold it."""
+        return f"ImageSlot({self.tokens or ''})"
 
 
 class FieldText(str):

@@ -171,8 +171,21 @@ class CommitteeResult:
 
 
 @dataclass(frozen=True)
+class FrontPoint:
+    """A trial (by its id) that none beats in score at fewer tokens. `tokens` are those of its
+    prompt and of what the model writes before the answer, `image_tokens` those of an example's
+    images on average (0: not known); `seconds` is what an answer about a new example takes, where
+    that was measured."""
+
+    trial: int
+    tokens: int
+    image_tokens: int
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
 class RunResult:
-    """All that a run found; `front`: trials that none beats in score at fewer tokens, by tokens.
+    """All that a run found; `front`: what none beats in score at fewer tokens, by tokens.
     `most_members` is the size of the committee that was asked for, 0 for none."""
 
     task: Task
@@ -188,7 +201,7 @@ class RunResult:
     verdict: str
     recommended: Recommended
     prefer: Prefer = "score"
-    front: tuple[int, ...] = ()
+    front: tuple[FrontPoint, ...] = ()
     baseline_name: BaselineName = "seed prompt"
     probe: Probe | None = None
     committee: CommitteeResult | None = None

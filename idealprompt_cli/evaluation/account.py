@@ -18,9 +18,10 @@ from .budget import Budget, OutOfBudget
 @dataclass
 class Account:
     """Budget and costs of one run. `in_flight` was computed by the call that is being answered,
-    and is not charged yet."""
+    and is not charged yet. `held_back` evaluations are kept for the end of the run."""
 
     budget: Budget = field(default_factory=Budget)
+    held_back: int = 0
     spent: Cost = field(default_factory=Cost)
     uncached: Cost = field(default_factory=Cost)
     in_flight: Cost = field(default_factory=Cost)
@@ -41,11 +42,11 @@ class Account:
     def affordable(self) -> int:
         """Evaluations to plan with: what the budget would still allow if nothing had come from the
         cache, and when that is used up, what it does allow."""
-        return self.budget.affordable(self.uncached) or self.remaining()
+        return max(0, self.budget.affordable(self.uncached) - self.held_back) or self.remaining()
 
     def remaining(self) -> int:
         """Evaluations that the budget still allows."""
-        return self.budget.affordable(self.spent)
+        return max(0, self.budget.affordable(self.spent) - self.held_back)
 
     @property
     def cached_evaluations(self) -> int:

@@ -13,7 +13,7 @@ from ..core.committee import Asked
 from ..core.errors import UsageError
 from ..core.prompt import Prompt
 from ..io.plugins import member
-from .base import CommitteeExport, Export
+from .base import Approximate, CommitteeExport, Export
 from .dspy import Dspy
 from .gbnf import Gbnf
 from .llama_server import LlamaServer
@@ -34,7 +34,10 @@ EXPORTS: Mapping[str, Export] = {
     "python": Python(),
 }
 
-__all__ = ["EXPORTS", "CommitteeExport", "Export", "get", "rendered"]
+SIZELESS = ("text", "gbnf")
+"""Formats that do not ask about images themselves."""
+
+__all__ = ["EXPORTS", "Approximate", "CommitteeExport", "Export", "get", "rendered"]
 
 
 def get(name: str) -> Export:
@@ -44,9 +47,14 @@ def get(name: str) -> Export:
 
 
 def rendered(target: Export, artifact: Artifact, asked: Asked) -> str:
-    """A prompt or a committee in that format. Raises `UsageError` for a committee where the format
-    cannot carry one."""
+    """A prompt or a committee in that format. Raises `UsageError` for a committee, and for a size
+    of images, where the format cannot carry it."""
     if isinstance(asked, Prompt):
+        if asked.image_tokens and target.name not in SIZELESS:
+            raise UsageError(
+                f"--to {target.name}: cannot scale images to {asked.image_tokens} tokens: remove "
+                "image_tokens from the prompt, and scale the images or limit the server's tokens"
+            )
         return target.render(artifact, asked)
     if isinstance(target, CommitteeExport):
         return target.render_committee(artifact, asked)

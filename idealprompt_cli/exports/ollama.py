@@ -7,7 +7,7 @@ from typing import Any
 
 from ..artifact import Artifact
 from ..core.prompt import ImageSlot, Prompt
-from .base import answers, contents, json_answer, max_tokens, stops
+from .base import answers, contents, json_answer, json_caveat, max_tokens, stops
 from .openai import SCHEMA_TOKENS
 
 MODEL = "adapted"
@@ -19,6 +19,9 @@ class Ollama:
 
     name = "ollama"
     summary = "a Modelfile and a ready request with a JSON schema of the answer"
+
+    def caveat(self, artifact: Artifact) -> str:
+        return json_caveat(artifact)
 
     def render(self, artifact: Artifact, prompt: Prompt) -> str:
         schema = json_answer(artifact, prompt)

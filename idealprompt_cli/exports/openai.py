@@ -8,7 +8,7 @@ from typing import Any
 from ..artifact import Artifact
 from ..core.prompt import Prompt
 from ..engines.http.chat_protocol import response_format
-from .base import answers, chat, json_answer, max_tokens, stops
+from .base import answers, chat, json_answer, json_caveat, max_tokens, stops
 
 SCHEMA_TOKENS = 24
 """Room for the braces, keys and quotes of a JSON answer."""
@@ -32,6 +32,9 @@ class OpenAI:
 
     name = "openai"
     summary = "a chat request with a JSON schema of the answer, and the label of each answer word"
+
+    def caveat(self, artifact: Artifact) -> str:
+        return json_caveat(artifact)
 
     def render(self, artifact: Artifact, prompt: Prompt) -> str:
         body = request(artifact, prompt)

@@ -14,9 +14,9 @@ from .base import against_blank, answers, chat, field_names, grammar, max_tokens
 
 
 class Promptfoo:
-    """Promptfoo fills in the strings of a JSON prompt with Nunjucks, so `{{`, `{%` and `{#` in the
-    prompt's own text are escaped. A description that comes first is removed before the
-    assertion."""
+    """Promptfoo fills in the strings of a JSON prompt with Nunjucks, so its marks in the prompt's
+    own text are escaped, closing ones too: a lone `#}` is an error. A description that comes first
+    is removed before the assertion."""
 
     name = "promptfoo"
     summary = "a configuration that asks a llama-server on this machine"
@@ -65,7 +65,7 @@ def _transform(prompt: Prompt) -> str:
 
 def _escaped(text: str) -> str:
     """Text that Nunjucks renders as it is."""
-    return re.sub(r"\{[{%#]", lambda found: f"{{{{ '{found[0]}' }}}}", text)
+    return re.sub(r"\{[{%#]|[}%#]\}", lambda found: f"{{{{ '{found[0]}' }}}}", text)
 
 
 def _variable(name: str) -> str:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from ..core.errors import ModelError
+from ..core.interfaces import SizesImages
 from ..core.prompt import Prompt
 from ..core.requests import GenerateRequest, ScoreRequest
 from ..core.task import Example
@@ -117,6 +119,16 @@ class ModelEvidence:
             self._kept[key] = make()
         value: T = self._kept[key]
         return value
+
+    def image_tokens(self, limit: int = 0) -> float:
+        images = [image for example in self.examples for image in example.images]
+        engine = self._engine.inner
+        if not images or not isinstance(engine, SizesImages):
+            return 0.0
+        try:
+            return sum(engine.image_tokens(images, limit)) / len(images)
+        except ModelError:
+            return 0.0
 
     def affordable(self) -> int:
         return self._engine.account.affordable()

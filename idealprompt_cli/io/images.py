@@ -7,6 +7,7 @@ Knows files and pixels only; what a picture means is none of its business. Every
 from __future__ import annotations
 
 import hashlib
+import secrets
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,6 +58,19 @@ def image_size(path: Path) -> tuple[int, int]:
         if image.getexif().get(_ORIENTATION, 1) in _SIDEWAYS:
             return height, width
         return width, height
+
+
+def fresh_copy(image: Path, folder: Path) -> Path:
+    """The same image in a file that no cache knows: with bytes after its end, which decoders
+    ignore, or saved again. Raises `ImageError`."""
+    copy = folder / f"{secrets.token_hex(4)}{image.suffix}"
+    try:
+        copy.write_bytes(image.read_bytes() + secrets.token_bytes(16))
+        open_rgb(copy)
+    except (OSError, ImageError):
+        copy = copy.with_suffix(".png")
+        open_rgb(image).save(copy)
+    return copy
 
 
 def content_hash(path: Path) -> str:

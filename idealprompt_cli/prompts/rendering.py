@@ -77,7 +77,7 @@ def render(
 
     Raises UsageError for a placeholder that names no field of the example, or a stray brace.
     """
-    slots: Content = (ImageSlot(),) * images
+    slots: Content = (ImageSlot(prompt.image_tokens),) * images
     text = _body(prompt, labels, images, fields)
     content = (*slots, *text) if prompt.image_position == "before" else (*text, *slots)
     user = Message("user", content)

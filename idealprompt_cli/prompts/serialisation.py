@@ -84,6 +84,9 @@ class PromptKeys(BaseModel):
     image_position: ImagePosition = Field(
         default="before", description="Position of the images: before or after the text."
     )
+    image_tokens: Annotated[int, BeforeValidator(_number), Field(ge=0)] = Field(
+        default=0, description="Tokens that each image is scaled to, at most; 0: as it is."
+    )
     fields_position: FieldsPosition = Field(
         default="question", description="Position of text fields: in the question or beside it."
     )

@@ -13,6 +13,7 @@ from ..core.events import Finished
 from ..core.results import RunResult, StopReason
 from ..evaluation.context import RunContext
 from ..reflection import Reflection, Settings, Start
+from ..search.cheaper import score_cheaper
 from ..search.tree_search import FIRST, SearchSettings, TreeSearch
 
 # The search has settled when its best prompt has not changed for so many scorings of all training
@@ -31,6 +32,7 @@ def alternate(
     turns = _Turns(tree_search, reflection)
     with context.running(FIRST):
         stop = turns.run()
+        score_cheaper(tree_search)
     context.notify(Finished(f"{tree_search.summary(stop)} {turns.summary()}"))
     return tree_search.result(stop)
 

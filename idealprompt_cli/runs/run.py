@@ -31,6 +31,7 @@ from ..core.interfaces import Embeds
 from ..evaluation.context import RunContext, open_context
 from ..evaluation.evaluator import Evaluator
 from ..evaluation.held_out import held_out_test
+from ..evaluation.latency import with_latency
 from ..evaluation.metered_engine import MeteredEngine
 from ..io.files import PRIVATE, read_text, write_bytes
 from ..io.folders import user_cache_dir
@@ -249,6 +250,8 @@ def _finished(
     whose trail the run continues."""
     if config.priors:
         _update_priors(context, result)
+    with tempfile.TemporaryDirectory() as folder:
+        result = with_latency(result, context.engine.inner, Path(folder))
     if config.held_out_test:
         result = _tested(context, cache, result, config.linear_probe)
     artifact = from_run(result)

@@ -58,6 +58,7 @@ class Drafter:
             for s in strategies
             if (self.proposer is not None or s not in needing)
             and (self.context.task.pictured or not s.needs_images)
+            and s.possible(self.evidence)
         ]
         self._describe_images(usable)
         return usable
@@ -110,6 +111,11 @@ class Drafter:
             if candidate.key() not in self.seen:
                 self.seen.add(candidate.key())
                 yield draft, candidate
+
+    def image_tokens(self, prompt: Prompt) -> int:
+        """Tokens of an example's images on average, 0 where that is not known."""
+        images = len(self.context.task.train[0].images)
+        return round(images * self.evidence.image_tokens(prompt.image_tokens))
 
     def outlook(self, node: Node, strategy: Strategy) -> float | None:
         """What the evidence at hand lets expect of a strategy; asks the model nothing."""

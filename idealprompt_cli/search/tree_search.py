@@ -30,6 +30,7 @@ from ..fitting.evidence import ModelEvidence
 from ..priors import Beliefs
 from ..prompts.readability import readability
 from ..prompts.rendering import length
+from .cheaper import front, hold_back, score_cheaper
 from .drafting import Drafter, ExternalStrategy
 from .policies import Fresh, Move, Node, Policy, Puct, Tree
 from .resuming import check_journal, starting_beliefs
@@ -89,6 +90,7 @@ def search(context: RunContext, settings: SearchSettings) -> RunResult:
     tree_search = TreeSearch(context, settings)
     with context.running(FIRST):
         stop = tree_search.run()
+        score_cheaper(tree_search)
     context.notify(Finished(tree_search.summary(stop)))
     return tree_search.result(stop)
 
@@ -124,6 +126,7 @@ class TreeSearch:
         if not self.tree.nodes:
             self._score_seed_prompt()
             self.strategies = self.drafter.ready(self.strategies, self.settings.proposer)
+            hold_back(self)
         while not self._perfect():
             if enough is not None and enough():
                 return "settled"
@@ -153,7 +156,7 @@ class TreeSearch:
             ) from stop
         if finish.evaluation is None or finish.state != "complete":
             raise UsageError(f"the seed prompt cannot be scored: {finish.note}")
-        self._record(finish, None, "seed", "the seed prompt")
+        self.record(finish, None, "seed", "the seed prompt")
         self._calibrate_seed_prompt(root)
         room = account.remaining()
         if account.budget.evaluations is None and account.spent.evaluations:
@@ -170,7 +173,7 @@ class TreeSearch:
         )[0]
         if finish.candidate.prompt != root.prompt:
             self.strategies = [*self.strategies, ExternalStrategy(CALIBRATION)]
-            self._record(finish, self.tree.nodes[0], CALIBRATION, "corrects the label bias")
+            self.record(finish, self.tree.nodes[0], CALIBRATION, "corrects the label bias")
 
     def _step(self, moves: Sequence[Move]) -> None:
         """Apply strategies to nodes and score all their drafts together."""
@@ -203,7 +206,7 @@ class TreeSearch:
             finish = by_key[candidate.key()]
             if finish.evaluation is None and finish.state != "failed":
                 continue  # the budget did not reach it
-            value = self._record(finish, move.node, move.strategy.name, draft.note, draft.agreement)
+            value = self.record(finish, move.node, move.strategy.name, draft.note, draft.agreement)
             share = (value - move.node.merit) / max(1e-9, 1.0 - move.node.merit)
             self.tree.add_gain(move.node, move.strategy.name, share)
         return contest.spent
@@ -212,7 +215,7 @@ class TreeSearch:
         """With little left a race is harder: every evaluation for those who may win."""
         return HARD if self.tree.room < HARD_BELOW else USUAL
 
-    def _record(
+    def record(
         self,
         finish: Finish,
         parent: Node | None,
@@ -249,7 +252,7 @@ class TreeSearch:
             return
         size = length(trial.prompt, self.context.task.labels)
         written = REASONING_TOKENS if trial.prompt.reasoning != "none" else 0
-        tokens = trial.prompt_tokens + written
+        tokens = trial.prompt_tokens + written + self.drafter.image_tokens(trial.prompt)
         node = Node(trial, finish.candidate, value, size, parent, gain, tokens, agreement)
         node.readability = readability(trial.prompt, self.context.task.labels).score
         self.tree.nodes.append(node)
@@ -296,9 +299,8 @@ class TreeSearch:
 
     def result(self, stop: StopReason) -> RunResult:
         """What was found; the result's `test` is None."""
-        front = [node.trial.id for node in self.tree.front()]
         seed, best, prefer = self.tree.nodes[0].trial, self._winner().trial, self.settings.prefer
-        found = self.recorder.result(seed, best, stop, prefer, front)
+        found = self.recorder.result(seed, best, stop, prefer, front(self))
         most = self.settings.committee
         return with_committee(self.context, found, self.drafter.evidence, most)
 

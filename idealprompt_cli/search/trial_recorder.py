@@ -11,6 +11,7 @@ from ..core.prompt import Prompt
 from ..core.results import (
     BaselineName,
     Evaluation,
+    FrontPoint,
     Prefer,
     RunResult,
     SplitScores,
@@ -70,7 +71,7 @@ class TrialRecorder:
         winner: Trial,
         stop: StopReason,
         prefer: Prefer = "score",
-        front: Sequence[int] = (),
+        front: Sequence[FrontPoint] = (),
         baseline_name: BaselineName = "seed prompt",
     ) -> RunResult:
         """What the run found; its `test` is None until the held-out part is read. The winner was

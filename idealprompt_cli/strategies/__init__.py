@@ -25,6 +25,7 @@ from .domain_context import DomainContext
 from .fields_position import FieldsPosition
 from .grid_question import GridQuestion
 from .image_position import ImagePosition
+from .image_tokens import ImageTokens
 from .label_descriptions import LabelDescriptions
 from .label_order import LabelOrder
 from .label_words import LabelWords
@@ -64,6 +65,7 @@ STRATEGIES: Mapping[str, Strategy] = {
     "role": Role(),
     "constraints": Constraints(),
     "image_position": ImagePosition(),
+    "image_tokens": ImageTokens(),
     "fields_position": FieldsPosition(),
     "language": Language(),
     "compression": Compression(),

@@ -27,7 +27,7 @@ def photograph(tmp_path: Path) -> Path:
     return tmp_path / "large.png"
 
 
-def opened(folder: Path, name: str = "qwen2vl", **options: int) -> LlamaCppEngine:
+def opened(folder: Path, name: str = "qwen2vl", **options: int | str) -> LlamaCppEngine:
     settings = EngineOptions(threads=1, cache_dir=folder, **{"n_ctx": 512, **options})  # type: ignore[arg-type]
     return open_llama_cpp(ModelRef(*write_pair(name, folder)), settings, pytest.fail)
 

@@ -111,9 +111,10 @@ def test_a_state_for_dspy(artifact: Artifact) -> None:
 def test_replies_are_restricted_by_a_schema(artifact: Artifact) -> None:
     words = ['str"iped', "stripes", "M: 2", "yes"]
     choice = {"type": "string", "enum": words}
+    thought = {"type": "string", "maxLength": 300}
     for prompt, properties in (
         (PLAIN, {"answer": choice}),
-        (PLAIN.with_(reasoning="describe"), {"thought": {"type": "string"}, "answer": choice}),
+        (PLAIN.with_(reasoning="describe"), {"thought": thought, "answer": choice}),
     ):
         openai, ollama = (
             json.loads(EXPORTS[name].render(artifact, prompt)) for name in ("openai", "ollama")
@@ -152,7 +153,7 @@ def test_written_answers_have_a_schema(artifact: Artifact) -> None:
 
 def test_promptfoo_gets_the_text_as_it_is(artifact: Artifact) -> None:
     """Promptfoo renders each string of a JSON prompt with Nunjucks, which reads as Jinja here."""
-    awkward = "Write {{name}} or {% if %}, {# not a note #}, {{{x}}} and }}."
+    awkward = "Write {{name}} or {% if %}, {# not a note #}, {{{x}}} and }}, %} or #}."
     data = yaml.safe_load(EXPORTS["promptfoo"].render(artifact, PLAIN.with_(context=awkward)))
     (message,) = json.loads(data["prompts"][0])
     texts = [part["text"] for part in message["content"] if part["type"] == "text"]
@@ -240,3 +241,11 @@ def test_fields_are_inputs(artifact: Artifact) -> None:
     )
     texts = [part["text"] for part in message["content"] if part["type"] == "text"]
     assert "Does A mug by Us fit {it}?" in texts[0]
+
+
+@pytest.mark.parametrize("form", ["openai", "ollama"])
+def test_what_json_does_to_labels_is_said(form: str, artifact: Artifact, tmp_path: Path) -> None:
+    (tmp_path / "prompt.yaml").write_text(dump(artifact))
+    said = call("export", str(tmp_path / "prompt.yaml"), "--to", form)
+    assert "Note: answers are written as JSON" in said.stderr
+    assert "JSON" not in call("export", str(tmp_path / "prompt.yaml"), "--to", "python").stderr

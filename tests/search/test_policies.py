@@ -177,8 +177,8 @@ def test_short_is_preferred_where_it_is_not_clearly_worse() -> None:
     assert tokens[short.winner] <= tokens[best.winner]
     assert (best.prefer, short.prefer) == ("score", "short")
     by_id = {trial.id: trial for trial in best.trials}
-    values = [by_id[i].evaluation for i in best.front]
-    assert short.winner in [by_id[i].prompt for i in best.front]
+    values = [by_id[point.trial].evaluation for point in best.front]
+    assert short.winner in [by_id[point.trial].prompt for point in best.front]
     assert all(value is not None for value in values)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ...core.errors import ContextError, ServerError
+from ...core.errors import ContextError, ModelError, ServerError
 from ...core.prompt import ImageSlot, Message
 from .connection import Connection
 from .images import Pictures
@@ -92,6 +92,7 @@ class Chat:
 
     def messages(self, request_messages: Sequence[Message], images: Sequence[Any]) -> list[Any]:
         """Messages of a request, with pictures as data URLs in their places."""
+        _check_sizes(self.server, request_messages)
         places = iter(images)
         found = []
         for message in request_messages:
@@ -197,6 +198,15 @@ def response_format(rules: dict[str, Any]) -> dict[str, Any]:
     """The part of a chat request that restricts the answer to a JSON schema."""
     named = {"name": "answer", "strict": True, "schema": rules}
     return {"response_format": {"type": "json_schema", "json_schema": named}}
+
+
+def _check_sizes(server: Server, messages: Sequence[Message]) -> None:
+    slots = (part for m in messages for part in m.content if isinstance(part, ImageSlot))
+    if limit := max((slot.tokens for slot in slots), default=0):
+        raise ModelError(
+            f"{server.model}: a server cannot be asked to scale images to {limit} tokens: remove "
+            "image_tokens from the prompt, or open the model's files"
+        )
 
 
 def _picture(data: str) -> dict[str, Any]:

@@ -162,6 +162,11 @@ class LlamaCppEngine:
         self._check_open()
         return np.stack([self._loaded.embeddings.pooled(image) for image in images])
 
+    def image_tokens(self, images: Sequence[Path], limit: int = 0) -> list[int]:
+        """Tokens of each picture (see `SizesImages`). Raises `ImageError` or `ModelError`."""
+        self._check_open()
+        return [self._loaded.embeddings.tokens(image, limit) for image in images]
+
     def check(self) -> str:
         """Run the self-check now; why the batched backend is off, or ""."""
         self._check_open()
@@ -193,10 +198,12 @@ class LlamaCppEngine:
             )
         if images:
             self._loaded.embeddings.vision()  # raises for a text-only model
-        key = (plan.prefix, images, plan.fields)
+        key = (plan.prefix, images, plan.fields, plan.limits)
         prefix = known.get(key)
         if prefix is None:
-            prefix = known[key] = make_prefix(plan.prefix, images, plan.fields)
+            sizes = map(self._loaded.embeddings.fitted, images, plan.limits)
+            given = tuple(sizes) if any(plan.limits) else ()
+            prefix = known[key] = make_prefix(plan.prefix, images, plan.fields, given)
         return prefix
 
     def _check_room(self, jobs: Sequence[ScoreJob | GenerateJob], extra: Sequence[int]) -> None:

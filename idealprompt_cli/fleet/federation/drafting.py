@@ -64,6 +64,10 @@ class BoxEvidence(_Nothing):
     def described(self) -> bool:
         return False
 
+    def image_tokens(self, limit: int = 0) -> float:
+        del limit
+        return 0.0
+
 
 @dataclass
 class FederatedStrategy(Strategy):
@@ -84,6 +88,12 @@ class FederatedStrategy(Strategy):
     def __post_init__(self) -> None:
         for part in ("name", "summary", "source", "kinds", "needs_images"):
             setattr(self, part, getattr(self.inner, part))
+
+    def possible(self, evidence: Evidence) -> bool:
+        try:
+            return self.inner.possible(evidence)
+        except NeedsEvidence:
+            return True
 
     def applies(self, prompt: Prompt, context: StrategyContext) -> bool:
         del prompt, context

@@ -18,6 +18,7 @@ from ...io.terminal import printable, printable_values
 from ...prompts.readability import readability
 from ...prompts.rendering import calibration_text, readable
 from ..drift import drift_lines
+from ..front import TITLE, front_lines
 from ..members import member_lines
 from .base import EvalReport, Screen, Work
 from .detail import say, show_comparisons, show_parts, show_worst
@@ -45,18 +46,7 @@ class TableFormat:
             for line in textwrap.wrap(_FLATTERS, min(screen.width, 72)):
                 say(console, line)
         _heading(console, artifact.verdict)
-        if artifact.recommended == "baseline":
-            say(
-                console,
-                f"Recommended: the {artifact.baseline_name}, which eval and predict use unless "
-                "--use winner is given.",
-            )
-        elif artifact.recommended == "committee" and artifact.committee is not None:
-            say(
-                console,
-                f"Recommended: the {artifact.committee.name}, which eval and predict use unless "
-                f"--use winner is given; an answer takes {artifact.committee.price}.",
-            )
+        _recommended(console, artifact)
         _heading(console, "The adapted prompt, as the model gets it:")
         _messages(console, artifact.messages)
         _words(console, artifact)
@@ -66,6 +56,10 @@ class TableFormat:
         if artifact.committee is not None:
             _heading(console, f"The {artifact.committee.name} (--use committee):")
             for line in member_lines(artifact.committee):
+                console.print(Padding(Text(line), (0, 0, 0, 2)))
+        if artifact.front:
+            _heading(console, f"{TITLE} (--prefer short: the cheapest that is not clearly worse):")
+            for line in front_lines(artifact):
                 console.print(Padding(Text(line), (0, 0, 0, 2)))
         console.print()
         if written:
@@ -100,6 +94,22 @@ class TableFormat:
         for line in drift_lines(report.drift) if report.drift else ():
             say(console, line)
         return _finish(console)
+
+
+def _recommended(console: Console, artifact: Artifact) -> None:
+    """What eval and predict use, where that is not the adapted prompt."""
+    if artifact.recommended == "baseline":
+        say(
+            console,
+            f"Recommended: the {artifact.baseline_name}, which eval and predict use unless "
+            "--use winner is given.",
+        )
+    elif artifact.recommended == "committee" and artifact.committee is not None:
+        say(
+            console,
+            f"Recommended: the {artifact.committee.name}, which eval and predict use unless "
+            f"--use winner is given; an answer takes {artifact.committee.price}.",
+        )
 
 
 def _saving(work: Work) -> str:

@@ -13,6 +13,7 @@ from ...core.results import Outcome
 from ...io.images import open_rgb
 from ...prompts.rendering import calibration_text
 from ...storage.predictions import Kept, confusion
+from ..front import front_lines
 from ..members import member_lines
 from ..wrong_answers import quoted
 from .comparison import box_rows, changes, parts, prompt_text
@@ -53,6 +54,7 @@ def _values(report: Report, images: bool) -> dict[str, Any]:
         "boxes": box_rows(artifact),
         "changes": changes(*texts),
         "members": member_lines(artifact.committee) if artifact.committee else [],
+        "front": front_lines(artifact),
         "words": [v for v in artifact.prompt.verbalisers if v.words != (v.label,)],
         "calibration": calibration_text(artifact.prompt),
         "tree": Markup(tree_svg(report.nodes, path)),

@@ -10,6 +10,7 @@ from ...prompts.readability import readability
 from ...prompts.rendering import calibration_text
 from ...storage.predictions import confusion
 from ..confusion_matrix import confusion_lines
+from ..front import TITLE, front_lines
 from ..members import member_lines
 from ..wrong_answers import ranking, wrong_lines
 from .comparison import box_rows, changes, parts, prompt_text
@@ -29,6 +30,7 @@ def text(report: Report, width: int = 80) -> str:
         _boxes(artifact),
         ["Prompt ({+added+}, [-removed-]):", *_prompt(report, width)],
         _committee(artifact, width),
+        _front(artifact, width),
         _tree(report, width),
         _matrices(report, width),
         _parts(report),
@@ -124,6 +126,11 @@ def _committee(artifact: Artifact, width: int) -> list[str]:
     made = artifact.committee
     head = f"The {made.name} ({made.price}):"
     return [head, *_hung([f"  {line}" for line in member_lines(made)], width)]
+
+
+def _front(artifact: Artifact, width: int) -> list[str]:
+    lines = front_lines(artifact)
+    return [f"{TITLE}:", *_hung([f"  {line}" for line in lines], width)] if lines else []
 
 
 def _tree(report: Report, width: int) -> list[str]:

@@ -18,8 +18,18 @@ import numpy as np
 from ....core.errors import ModelError
 from ....io.images import content_hash, image_size
 from ..native.library import Floats
-from ..native.vision import Chunk, Embedding, Picture, Vision
+from ..native.vision import Chunk, Embedding, Picture, Size, Vision
 from ..scheduling.request_plan import Key, Prefix
+
+_ENLARGED = 4.0
+"""To how many times its width and height a picture is scaled at most."""
+_BISECTIONS = 12
+
+
+def _scaled(size: Size, share: float) -> Size:
+    """A size in the same proportions, one pixel a side at least."""
+    width, height = (max(1, round(side * share)) for side in size)
+    return width, height
 
 
 class Sized(Protocol):
@@ -101,8 +111,9 @@ class ImageEmbeddings:
     ) -> None:
         self._loaded, self._disk = vision, disk
         self._kept: LruCache[Embedding] = LruCache(ram_bytes)
-        self._pixels: dict[str, tuple[int, int]] = {}
+        self._pixels: dict[str, Size] = {}
         self._sizes: dict[object, tuple[int, int]] = {}
+        self._fitted: dict[tuple[Size, int], Size | None] = {}
 
     def vision(self) -> Vision:
         """The projector. Raises `ModelError` for a text-only model."""
@@ -120,13 +131,56 @@ class ImageEmbeddings:
         return cells + len(prefix.fields), n_pos + len(prefix.fields)
 
     def _measure_pictures(self, prefix: Prefix) -> tuple[int, int]:
-        key = (prefix.text, tuple(map(self._image_size, prefix.hashes, prefix.images)))
+        sizes = prefix.sizes or (None,) * len(prefix.images)
+        pixels = (
+            size or self._image_size(digest, image)
+            for size, digest, image in zip(sizes, prefix.hashes, prefix.images, strict=True)
+        )
+        key = (prefix.text, tuple(pixels))
         known = self._sizes.get(key)
         if known is None:
             with self.vision().chunks(prefix.parts(), measure=True) as chunks:
                 known = sum(c.n_tokens for c in chunks), sum(c.n_pos for c in chunks)
             self._sizes[key] = known
         return known
+
+    def tokens(self, image: Path, limit: int = 0) -> int:
+        """Tokens of a picture, on its own, where it may take at most `limit` (0: as the model
+        chooses). Raises `ImageError`, or `ModelError` as `fitted` does."""
+        size = self.fitted(image, limit) or self._image_size(content_hash(image), image)
+        return self._tokens(size)
+
+    def fitted(self, image: Path, limit: int) -> Size | None:
+        """The size at which a picture takes as many tokens as `limit` allows; None for its own.
+        Raises `ImageError`, and `ModelError` where it takes more at any size."""
+        if not limit:
+            return None
+        pixels = self._image_size(content_hash(image), image)
+        if (pixels, limit) not in self._fitted:
+            self._fitted[pixels, limit] = self._fit(image, pixels, limit)
+        return self._fitted[pixels, limit]
+
+    def _fit(self, image: Path, pixels: Size, limit: int) -> Size | None:
+        """The same, searched for by bisection: tokens grow with the size, and cost little to
+        count."""
+        shares = [0.0, 1.0 if self._tokens(pixels) > limit else _ENLARGED]
+        for _ in range(_BISECTIONS):
+            share = sum(shares) / 2
+            shares[self._tokens(_scaled(pixels, share)) > limit] = share
+        size = _scaled(pixels, shares[0])
+        found = self._tokens(size)
+        if found > limit:
+            raise ModelError(
+                f"{image}: takes {found} tokens of this model at the least, and the prompt allows "
+                f"{limit} (image_tokens): remove that from the prompt"
+            )
+        return None if found == self._tokens(pixels) else size
+
+    def _tokens(self, size: Size) -> int:
+        """Tokens of a picture of that size, with those between its tiles."""
+        picture = Picture(Path("picture"), "picture", size)
+        with self.vision().chunks([picture], measure=True) as chunks:
+            return sum(chunk.n_tokens for chunk in chunks)
 
     def known(self, image: Path) -> bool:
         """Whether a picture's embeddings are cached, on its own at least. Raises `ImageError`."""
@@ -190,7 +244,7 @@ class ImageEmbeddings:
                 self._kept.put(chunk.name, embedding)
         return embedding
 
-    def _image_size(self, digest: str, path: Path) -> tuple[int, int]:
+    def _image_size(self, digest: str, path: Path) -> Size:
         size = self._pixels.get(digest)
         if size is None:
             size = self._pixels[digest] = image_size(path)

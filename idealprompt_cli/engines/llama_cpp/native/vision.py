@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from ....core.errors import ImageError, ModelError
 from ....io.images import image_size, open_rgb
@@ -19,16 +20,18 @@ from .library import Clock, Floats, TextModel, forget_errors, native_detail
 
 Embedding = Floats
 """(n_tokens, width)"""
+Size = tuple[int, int]
+"""(width, height) in pixels."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture in a prompt: the file and the hash of its contents. `size` (width, height) is given
-    where the file need not be read."""
+    """A picture in a prompt: the file and the hash of its contents. It is scaled to `size`, where
+    that is given, and then the file need not be read to measure it."""
 
     path: Path
     digest: str
-    size: tuple[int, int] | None = None
+    size: Size | None = None
 
 
 @dataclass(frozen=True)
@@ -184,6 +187,8 @@ class Vision:
             size = picture.size or image_size(picture.path)
             return mtmd.mtmd_bitmap_init(*size, None)
         image = open_rgb(picture.path)
+        if picture.size is not None:
+            image = image.resize(picture.size, Image.Resampling.LANCZOS, reducing_gap=3.0)
         pixels = np.ascontiguousarray(image)
         data = pixels.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
         return mtmd.mtmd_bitmap_init(image.width, image.height, data)

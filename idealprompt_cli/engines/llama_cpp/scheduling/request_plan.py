@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Protocol
 
 from ....core.errors import ModelError
-from ....core.prompt import Message
+from ....core.prompt import ImageSlot, Message
 from ....core.requests import Generated, Scored
 from ....io.images import content_hash
 from ..native.chat_template import ChatTemplate
 from ..native.tokenizer import split_at_breaks
-from ..native.vision import Picture
+from ..native.vision import Picture, Size
 
 _KEPT = 4096
 Key = bytes | str
@@ -50,13 +50,15 @@ class Tokeniser(Protocol):
 @dataclass(frozen=True)
 class Prefix:
     """Text before each picture, the pictures, the hashes of their contents, and the `fields`:
-    tokens after the last picture that belong to the example."""
+    tokens after the last picture that belong to the example. `sizes` are the (width, height) to
+    which pictures are scaled, None for those taken as they are; the hash of a scaled one has it."""
 
     text: tuple[str, ...]
     images: tuple[Path, ...]
     hashes: tuple[str, ...]
     fields: tuple[int, ...]
     key: Key
+    sizes: tuple[Size | None, ...] = ()
 
     @property
     def empty(self) -> bool:
@@ -65,9 +67,11 @@ class Prefix:
     def parts(self) -> list[str | Picture]:
         """What mtmd tokenises, in reading order; without the fields."""
         parts: list[str | Picture] = []
-        for text, image, digest in zip(self.text, self.images, self.hashes, strict=True):
+        sizes = self.sizes or (None,) * len(self.images)
+        pictures = map(Picture, self.images, self.hashes, sizes)
+        for text, picture in zip(self.text, pictures, strict=True):
             parts.extend(split_at_breaks(text))
-            parts.append(Picture(image, digest))
+            parts.append(picture)
         return parts
 
 
@@ -75,18 +79,25 @@ NO_PREFIX = Prefix((), (), (), (), b"")
 
 
 def make_prefix(
-    text: tuple[str, ...], images: Sequence[Path], fields: tuple[int, ...] = ()
+    text: tuple[str, ...],
+    images: Sequence[Path],
+    fields: tuple[int, ...] = (),
+    sizes: tuple[Size | None, ...] = (),
 ) -> Prefix:
-    """A prefix whose key is a hash of its text and its pictures' bytes. Raises `ImageError`."""
+    """A prefix whose key is a hash of its text and its pictures' bytes and sizes. Raises
+    `ImageError`."""
     if not images and not fields:
         return NO_PREFIX
-    hashes = tuple(content_hash(image) for image in images)
+    hashes = tuple(
+        content_hash(image) + ("@{}x{}".format(*size) if size else "")
+        for image, size in zip(images, sizes or (None,) * len(images), strict=True)
+    )
     digest = hashlib.blake2b(digest_size=16)
     for segment, picture in zip(text, hashes, strict=True):
         digest.update(f"{len(segment)}:{segment}{picture}".encode())
     if fields:
         digest.update(f"fields {fields}".encode())
-    return Prefix(text, tuple(images), hashes, fields, digest.digest())
+    return Prefix(text, tuple(images), hashes, fields, digest.digest(), sizes)
 
 
 @dataclass(frozen=True)
@@ -95,7 +106,8 @@ class Plan:
     picture, breaks included), `tail` the text after the last one; `fields` and `suffix` are its
     tokens, those of the prefix and the others. `options[i]` are the tokens scored for option i;
     where one option begins another, `end` is the token that ends a turn, after each of them (-1
-    otherwise). `separator` is what the template puts before an answer."""
+    otherwise). `separator` is what the template puts before an answer; `limits` are the most tokens
+    of each picture, 0 for no limit."""
 
     prefix: tuple[str, ...]
     tail: str
@@ -104,6 +116,7 @@ class Plan:
     options: tuple[tuple[int, ...], ...] = ()
     separator: str = ""
     end: int = -1
+    limits: tuple[int, ...] = ()
 
     @property
     def n_decoded(self) -> int:
@@ -218,7 +231,9 @@ class Planner:
             end = self._end_token(chat.closing)
             tokens = [(*option, end) for option in tokens]
         own = (whole[:fields], suffix, tuple(tokens))
-        return Plan(tuple(segments[:-1]), tail, *own, separator, end)
+        slots = [p for m in messages for p in m.content if isinstance(p, ImageSlot)]
+        limits = tuple(slot.tokens for slot in slots)
+        return Plan(tuple(segments[:-1]), tail, *own, separator, end, limits)
 
     def _count_fields(self, text: str, whole: tuple[int, ...]) -> int:
         """How many tokens of the tail belong to its first part, `text`: those that the two begin
