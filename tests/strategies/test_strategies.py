@@ -6,6 +6,7 @@ import random
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -56,8 +57,15 @@ class Echo:
         return f"Tell me, please: {instruction.split(': ', 1)[1]}"
 
 
+class Sizing(FakeVlm):
+    """The pretend model, taking images of any size."""
+
+    def image_tokens(self, images: Sequence[Path], limit: int = 0) -> list[int]:
+        return [limit or 400 for _ in images]
+
+
 def context(task: Task = TASK, prompt: Prompt = SEED) -> StrategyContext:
-    metered = MeteredEngine(FakeVlm())
+    metered = MeteredEngine(Sizing())
     evidence = ModelEvidence(metered, task.labels, task.train)
     incumbent = Evaluator(metered, task, METRICS[task.metric]).evaluate(prompt, task.train)
     return StrategyContext(task, evidence, random.Random(0), incumbent, Echo())
