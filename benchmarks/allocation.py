@@ -1,8 +1,11 @@
-"""Races whose examples go to candidates by expected value, against the package's growing blocks.
+"""Other ways to give examples to candidates, against the package's race.
 
-Top-two Thompson sampling (Russo 2016): two draws from the candidates' posteriors choose who is
-scored on a further block; the race ends when a draw prefers what is scored in full. A candidate
-starts from its parent's posterior: the incumbent's mean, with the weight of a few examples.
+`FixedBlocks` gives everybody who is left the next block of one size, whatever is left of the
+budget, and compares with the incumbent only. In `TopTwoRace` examples go to candidates by expected
+value, by top-two Thompson sampling (Russo 2016): two draws from the candidates' posteriors choose
+who is scored on a further block; the race ends when a draw prefers what is scored in full. A
+candidate starts from its parent's posterior: the incumbent's mean, with the weight of a few
+examples.
 """
 
 from __future__ import annotations
@@ -12,12 +15,36 @@ import random
 from collections.abc import Sequence
 
 from idealprompt_cli.core.results import Outcome
+from idealprompt_cli.core.task import Example
 from idealprompt_cli.evaluation.budget import OutOfBudget
+from idealprompt_cli.evaluation.cross_fitting import Candidate
 from idealprompt_cli.evaluation.racing import Finish, Race, Runner
-from idealprompt_cli.evaluation.statistics import mixed_mean
+from idealprompt_cli.evaluation.statistics import cannot_win, mixed_mean
 
 BLOCK = 8
 INHERITED = 4.0
+
+
+class FixedBlocks(Race):
+    """A race in blocks of `BLOCK` examples."""
+
+    def _blocks(self) -> list[Sequence[Example]]:
+        return [self.examples[at : at + BLOCK] for at in range(0, len(self.examples), BLOCK)]
+
+    def _free(self, candidate: Candidate) -> bool:
+        return False
+
+    def _score_who_fits(self, alive: Sequence[Runner], block: Sequence[Example]) -> None:
+        try:
+            self._score(alive, block)
+        except OutOfBudget as stop:
+            self.spent = stop
+
+    def _drop(self, runners: Sequence[Runner], remaining: int) -> None:
+        for runner in runners if self.incumbent is not None and remaining else ():
+            if cannot_win(self.incumbent or (), runner.outcomes, remaining):
+                runner.state = "pruned"
+                runner.note = f"dropped after {len(runner.judged)} examples"
 
 
 class TopTwoRace(Race):

@@ -26,14 +26,15 @@ from idealprompt_cli.evaluation.context import RunContext, open_context
 from idealprompt_cli.evaluation.evaluator import Evaluator
 from idealprompt_cli.evaluation.metered_engine import MeteredEngine
 from idealprompt_cli.evaluation.racing import Race
-from idealprompt_cli.priors import Beliefs, kind_of, load
+from idealprompt_cli.priors import Beliefs, Priors, kind_of, load
 from idealprompt_cli.prompts.rendering import render
+from idealprompt_cli.runs.run import usual_shares
 from idealprompt_cli.search.policies import BestFirst, Policy, Puct
 from idealprompt_cli.search.tree_search import SearchSettings, search
 from idealprompt_cli.task.sampling import sensible_share
 
 from . import peers
-from .allocation import TopTwoRace
+from .allocation import FixedBlocks, TopTwoRace
 from .memo import MemoEngine
 
 Record = dict[str, Any]
@@ -47,11 +48,16 @@ POLICIES: Mapping[str, Make] = {
     "best-first": lambda _: BestFirst,
     "thompson": lambda seed: lambda _: peers.Thompson(seed),
     "top-two": lambda _: Puct,
+    "fixed-blocks": lambda _: Puct,
     "puct": lambda _: Puct,
     "puct+priors": lambda _: Puct,
+    "puct+box": lambda _: Puct,
 }
 # What `python -m benchmarks.priors` has learned on tasks that no comparison uses.
 LEARNED = Path(__file__).resolve().parent / "results" / "priors.json"
+RACES: Mapping[str, type[Race]] = {"top-two": TopTwoRace, "fixed-blocks": FixedBlocks}
+# Policies that know what searches on other tasks taught.
+LEARNING = ("puct+priors", "puct+box")
 ANYTIME = ("seed", "gepa", "gepa+writer", "gepa+pool", "mipro")
 METHODS = ("seed", *POLICIES, "gepa", "gepa+pool", "mipro")
 
@@ -75,9 +81,11 @@ def contest(
     budgets: Sequence[int],
     shuffled: bool = False,
     writer: Engine | None = None,
+    learnt: Priors | None = None,
 ) -> list[Record]:
     """The records of a method on a task with one seed: one per budget, smallest first. `writer` is
-    the second model of the method "gepa+writer"."""
+    the second model of the method "gepa+writer", `learnt` what methods in `LEARNING` know of
+    other tasks (None: `LEARNED`)."""
     if method in ANYTIME:
         return finished(
             method, engine, task, seed, lambda: _peer(method, engine, task, seed, budgets, writer)
@@ -86,7 +94,7 @@ def contest(
     for budget in budgets:
 
         def searched(amount: int = budget) -> list[Found]:
-            return [_search(method, engine, task, seed, amount, shuffled)]
+            return [_search(method, engine, task, seed, amount, shuffled, learnt)]
 
         records += finished(method, engine, task, seed, searched)
     return records
@@ -144,21 +152,29 @@ def searched(
     seed: int,
     budget: int,
     shuffled: bool = False,
+    learnt: Priors | None = None,
 ) -> RunResult:
     """One run of a policy inside the package's own search, on the examples that suit the budget."""
     beliefs = Beliefs()
-    if method == "puct+priors":
-        beliefs = load(LEARNED).priors.beliefs(engine.info(), kind_of(task))
+    if method in LEARNING:
+        known = load(LEARNED).priors if learnt is None else learnt
+        usual = usual_shares(pool_for(seed, shuffled))
+        beliefs = known.beliefs(engine.info(), kind_of(task), usual)
     context = context_for(task, engine, seed, budget)
     pool, policy = pool_for(seed, shuffled), POLICIES[method](seed)
-    race = TopTwoRace if method == "top-two" else Race
-    return search(context, SearchSettings(pool, policy, beliefs, race=race))
+    return search(context, SearchSettings(pool, policy, beliefs, race=RACES.get(method, Race)))
 
 
 def _search(
-    method: str, engine: MemoEngine, task: Task, seed: int, budget: int, shuffled: bool
+    method: str,
+    engine: MemoEngine,
+    task: Task,
+    seed: int,
+    budget: int,
+    shuffled: bool,
+    learnt: Priors | None,
 ) -> Found:
-    result = searched(method, engine, task, seed, budget, shuffled)
+    result = searched(method, engine, task, seed, budget, shuffled, learnt)
     value, spent = result.selection.winner.value, result.cost.evaluations
     return Found(budget, spent, result.winner, value, len(result.trials))
 

@@ -49,7 +49,7 @@ from idealprompt_cli.evaluation.evaluator import Evaluator
 from idealprompt_cli.evaluation.held_out import held_out_test
 from idealprompt_cli.evaluation.metered_engine import MeteredEngine
 from idealprompt_cli.io.files import write_text
-from idealprompt_cli.priors import Beliefs, beliefs_for
+from idealprompt_cli.priors import Beliefs
 from idealprompt_cli.prompts.serialisation import from_dict
 from idealprompt_cli.reflection import from_prompt, reflect
 from idealprompt_cli.runs.alternating import alternate
@@ -124,8 +124,7 @@ def measured(engine: MemoEngine, job: Job) -> Row:
     metric = metrics.get(job.task.metric)
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        beliefs = beliefs_for(job.task, engine.info(), Path(folder) / "none.json")
-        found = ARMS[job.arm](engine, job, beliefs, Path(folder))
+        found = ARMS[job.arm](engine, job, Beliefs(), Path(folder))
     evaluator = Evaluator(MeteredEngine(engine), job.task, metric)
     result = held_out_test(found, evaluator)
     assert result.test is not None, "every task has a test split"

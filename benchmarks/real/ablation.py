@@ -16,8 +16,9 @@ from benchmarks.contest import Record, contest
 from benchmarks.memo import MemoEngine
 from idealprompt_cli.core.task import Example, Task
 from idealprompt_cli.fitting import question_bank
+from idealprompt_cli.fitting.answer_reading import Reading
 from idealprompt_cli.fitting.questions import questions_for
-from idealprompt_cli.fitting.verbalisers import Reading, fit_verbalisers
+from idealprompt_cli.fitting.verbalisers import fit_verbalisers
 from idealprompt_cli.prompts.questions import FORM
 from idealprompt_cli.search import tree_search
 

@@ -14,6 +14,7 @@ are appended to WORK/checks.jsonl and can be interrupted; at the end all are wri
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,11 +36,13 @@ from idealprompt_cli.prompts.readability import readability
 from idealprompt_cli.prompts.rendering import readable, whole_chat
 from idealprompt_cli.task import load_task
 
+from .catalogue import TASKS
 from .compare import Call, Models, chosen
 from .methods import compared
 
 RESULTS = Path(__file__).resolve().parent.parent / "results" / "real_checks.json"
 SIZES = (4, 8, 16, 32)
+LABELS = ((2, 3), (4,), (6, 8))
 WEIGHTED = " weighted"
 RANDOM_SEEDS = 20
 PARTS = ("verdict", "few", "random")
@@ -131,6 +134,25 @@ def _gains(records: list[dict[str, Any]], arm: str) -> tuple[str, str]:
     return f"{score:.0f} %", f"{score - 100 * sum(r['baseline'] for r in own) / len(own):+.1f}"
 
 
+def _by_labels(records: list[dict[str, Any]]) -> str:
+    """Gains of few examples by the number of labels, and what part of the gain with most examples
+    they are: with fewer examples than labels some labels have none."""
+    rows = []
+    for counts in LABELS:
+        names = [name for name, task in TASKS.items() if len(task.labels) in counts]
+        for title, suffix in (("ours", ""), ("weighted words", WEIGHTED)):
+            gains = {n: _mean_gain(records, names, f"{n}{suffix}") for n in SIZES}
+            whole = gains[SIZES[-1]] or math.nan
+            cells = [f"{gain:+.0f} ({gain / whole:.0%})" for gain in gains.values()]
+            rows.append((" or ".join(map(str, counts)), str(len(names)), title, *cells))
+    return table(("labels", "tasks", "search", *(f"{n} examples" for n in SIZES)), rows)
+
+
+def _mean_gain(records: list[dict[str, Any]], names: Sequence[str], arm: str) -> float:
+    own = [r for r in records if r["arm"] == arm and r["task"] in names]
+    return 100 * sum(r["winner"] - r["baseline"] for r in own) / len(own) if own else math.nan
+
+
 def summary(records: list[dict[str, Any]]) -> str:
     """The three tables, in Markdown."""
     parts = {part: [r for r in records if r["part"] == part] for part in PARTS}
@@ -142,7 +164,7 @@ def summary(records: list[dict[str, Any]]) -> str:
         columns = ("training examples", "plain prompt", "gain", "ours", "gain")
         rows = [(str(n), *_gains(parts["few"], f"{n}"), *_gains(parts["few"], f"{n}{WEIGHTED}"))
                 for n in SIZES]  # fmt: skip
-        tables.append(table(columns, rows))
+        tables += [table(columns, rows), _by_labels(parts["few"])]
     if parts["verdict"]:
         head = ("task", "evaluations", "seed prompt", "winner", "p", "recommended")
         verdicts = [

@@ -23,10 +23,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.compare import identity, keep, kept
+from benchmarks.contest import LEARNING
 from benchmarks.memo import MemoEngine
+from benchmarks.priors import made, rows_of
 from idealprompt_cli.core.errors import IdealPromptError
 from idealprompt_cli.core.task import Example, ModelRef, Task
 from idealprompt_cli.engines import EngineOptions, open_engine
+from idealprompt_cli.priors import Priors
 from idealprompt_cli.storage.response_cache import open_cache
 from idealprompt_cli.task import load_task
 
@@ -151,8 +154,9 @@ def _run(
     start = time.perf_counter()
     try:
         found = compared(
-            method, opened.memo, task, seed, budgets, lambda some: opened.embed(task, some), writer
-        )
+            method, opened.memo, task, seed, budgets, lambda some: opened.embed(task, some), writer,
+            learnt_elsewhere(call.work / "priors.jsonl", method, task.name),
+        )  # fmt: skip
     except Exception:  # one method that fails must not end the others' runs
         print(f"{method} {task.name} {seed}: {traceback.format_exc(limit=-3)}", flush=True)
         return
@@ -160,6 +164,15 @@ def _run(
     tests = " ".join(f"{100 * record['test']:.0f}" for record in found)
     took = time.perf_counter() - start
     print(f"{task.name} {seed} {method}: {tests} ({took:.0f} s)", flush=True)
+
+
+def learnt_elsewhere(lines: Path, method: str, name: str) -> Priors | None:
+    """What the kept lessons of the dev tasks but `name` amount to; of every other one of those for
+    "puct+box", which stands for one of two boxes. None for methods that learn nothing."""
+    if method not in LEARNING:
+        return None
+    others = [one for one, task in TASKS.items() if task.part == "dev" and one != name]
+    return made(rows_of(lines, others[::2] if method == "puct+box" else others))
 
 
 def chosen(names: Sequence[str]) -> list[str]:

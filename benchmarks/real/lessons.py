@@ -1,9 +1,11 @@
-"""What the search learns on the dev tasks, for the priors of `benchmarks.priors`.
+"""What a user's own searches on the dev tasks teach, and what it is worth on other tasks.
 
-    python -m benchmarks.real lessons FOLDER --model M --mmproj P --work WORK --budgets 200 500
-    python -m benchmarks.priors --work WORK
+    python -m benchmarks.real lessons FOLDER --model M --mmproj P --work WORK --budgets 300
+    python -m benchmarks.real compare FOLDER ... --methods puct puct+priors puct+box
 
-Answers are kept in WORK, so runs that `compare` made there cost nothing. Held tasks are refused.
+Lessons are kept in WORK/priors.jsonl; answers of runs that `compare` made there cost nothing. A dev
+task gets the lessons of the other dev tasks, a held task those of all dev tasks; held tasks teach
+nothing.
 """
 
 from __future__ import annotations
@@ -26,5 +28,5 @@ def learn(options: argparse.Namespace) -> int:
     for name in [name for name in chosen(options.tasks) if TASKS[name].part == "dev"]:
         task = load_task(call.tasks / name)
         engine, lines = models.of(task).memo, call.work / "priors.jsonl"
-        keep_lessons(lines, engine, task, options.seeds, METHODS, call.budgets)
+        keep_lessons(lines, engine, task, options.seeds, METHODS, call.budgets, shuffled=False)
     return 0

@@ -27,6 +27,7 @@ from idealprompt_cli.evaluation.evaluator import Evaluator
 from idealprompt_cli.evaluation.metered_engine import MeteredEngine
 from idealprompt_cli.evaluation.probe import probes
 from idealprompt_cli.evaluation.racing import race
+from idealprompt_cli.priors import Priors
 from idealprompt_cli.prompts.rendering import render
 from idealprompt_cli.prompts.serialisation import from_dict
 from idealprompt_cli.proposers import WithWriter, second_model
@@ -40,6 +41,7 @@ EXPERT = Path(__file__).resolve().parent.parent / "expert" / "real"
 POOL = (
     "puct",
     "puct+priors",
+    "puct+box",
     "search+reflect",
     "search+reflect+writer",
     "weighted",
@@ -47,6 +49,7 @@ POOL = (
     "best-first",
     "thompson",
     "top-two",
+    "fixed-blocks",
     "beam",
     "random",
 )
@@ -67,9 +70,10 @@ def compared(
     budgets: Sequence[int],
     embed: Embed,
     writer: Engine | None = None,
+    learnt: Priors | None = None,
 ) -> list[Record]:
     """The records of a method on a task: one per budget, or one where the budget plays no part.
-    `writer` is the second model of "gepa+writer"."""
+    `writer` is the second model of "gepa+writer"; `learnt` what other tasks taught."""
     if method in ("majority", "probe", "nearest-mean"):
         return [_yardstick(method, task, budget, seed, embed) for budget in budgets]
     if method == "expert":
@@ -81,7 +85,7 @@ def compared(
         return ablation.ablated(method, engine, task, seed, budgets)
     if method in MEMBERS:
         return [_committee(method, engine, task, seed, budget) for budget in budgets]
-    return contest(method, engine, task, seed, budgets, writer=writer)
+    return contest(method, engine, task, seed, budgets, writer=writer, learnt=learnt)
 
 
 def _record(method: str, task: Task, seed: int, budget: int, value: float) -> Record:
@@ -110,7 +114,7 @@ def _expert(engine: MemoEngine, task: Task, seed: int, budgets: Sequence[int]) -
     data = yaml.safe_load((EXPERT / f"{task.name}.yaml").read_text("utf-8"))
     candidate = Candidate(from_dict(data, task.name))
     evaluator = Evaluator(MeteredEngine(engine), task, metrics.get(task.metric))
-    fold_of = fold_places(deal(task.train))
+    fold_of = fold_places(deal(task.train, task.labels), task.train)
     finish = race(evaluator, [candidate], None, task.train, fold_of, calibrate=True)[0]
     prompt = finish.candidate.prompt
     scored = evaluator.evaluate(prompt, task.test)
@@ -169,11 +173,13 @@ NAMES: Mapping[str, Any] = {
     "probe": "linear probe", "nearest-mean": "nearest class mean",
     "puct": "a plain prompt",
     "puct+priors": "a plain prompt, priors of other tasks",
+    "puct+box": "a plain prompt, priors of half of them",
     "search+reflect": "a plain prompt, search and reflection",
     "search+reflect+writer": "a plain prompt, search and reflection by a 1.5B model",
     "weighted": "ours", "committee": "committee of up to 3",
     "best-first": "best first", "thompson": "Thompson sampling",
-    "top-two": "examples by top-two sampling", "beam": "beam", "random": "random",
+    "top-two": "examples by top-two sampling",
+    "fixed-blocks": "examples in fixed blocks", "beam": "beam", "random": "random",
     "gepa": "GEPA, same model writes", "gepa+writer": "GEPA, a 1.5B model writes",
     "gepa+pool": "GEPA, our pool", "mipro": "MIPROv2",
     **{part: f"a plain prompt, {part}" for part in ablation.PARTS},

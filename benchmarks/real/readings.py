@@ -18,9 +18,10 @@ from idealprompt_cli.core.prompt import Prompt
 from idealprompt_cli.core.task import Example, ModelRef, Task
 from idealprompt_cli.engines import open_engine
 from idealprompt_cli.evaluation.metered_engine import MeteredEngine
+from idealprompt_cli.fitting.answer_reading import Reading, fit_reading
 from idealprompt_cli.fitting.evidence import ModelEvidence
 from idealprompt_cli.fitting.questions import questions_for
-from idealprompt_cli.fitting.verbalisers import Reading, fit_reading, fit_verbalisers
+from idealprompt_cli.fitting.verbalisers import fit_verbalisers
 from idealprompt_cli.fitting.word_sources import answer_words
 from idealprompt_cli.task import load_task
 

@@ -9,10 +9,11 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
-from benchmarks import honesty
+from benchmarks import honesty, priors
 from benchmarks.markdown import percent, table
 from benchmarks.ranking import Run, compared, curves
 from idealprompt_cli.evaluation.statistics import wilson
@@ -148,11 +149,13 @@ def pairs_table(runs: Sequence[Run]) -> str:
 
 
 SHOWN = "Training examples shown in front of the question, label bias corrected for all:"
+LEARNT = "Drawn tasks, the demonstration model, priors learned on 18 other tasks:"
 MEANINGLESS = "Searches on labels that say nothing about the images:"
 # (method, its budget, another method, its larger budget)
 EARLIER = (
     (OURS, 100, "gepa+writer", 300), (OURS, 300, "gepa", 800), (OURS, 300, "mipro", 800),
-    (OURS, 100, OURS, 800), (OURS, 300, OURS, 800), (PLAIN, 400, PLAIN, 800),
+    (OURS, 100, OURS, 800), (OURS, 300, OURS, 800), (OURS, 400, OURS, 800),
+    (PLAIN, 400, PLAIN, 800), (OURS, 400, "fixed-blocks", 800), (PLAIN, 400, "fixed-blocks", 800),
 )  # fmt: skip
 
 
@@ -213,13 +216,18 @@ def plot(runs: Sequence[Run], out: Path = PLOT) -> None:
     pyplot.close(figure)
 
 
+SOURCES: tuple[tuple[ModuleType, str], ...] = (
+    (checks, ""), (priors, LEARNT), (demonstrations, SHOWN), (honesty, MEANINGLESS)
+)  # fmt: skip
+
+
 def evidence(runs: Sequence[Run]) -> str:
     """What `docs/evidence.md` shows: means, paired differences, the checks."""
     held = [run for run in runs if TASKS[run["task"]].part == "held"]
     parts = [means_table(runs), "All tasks, paired:", pairs_table(runs), earlier_table(runs)]
     if held:
         parts += ["Held tasks alone, paired:", pairs_table(held), earlier_table(held)]
-    for source, heading in ((checks, ""), (demonstrations, SHOWN), (honesty, MEANINGLESS)):
+    for source, heading in SOURCES:
         if source.RESULTS.is_file():
             found = source.summary(json.loads(source.RESULTS.read_text("utf-8")))
             parts += [heading, found]

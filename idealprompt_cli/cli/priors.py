@@ -168,7 +168,7 @@ def _existing(path: Path) -> Any:
 
 
 def _count(priors: Priors) -> int:
-    return sum(tally.n for tally in priors.total().values())
+    return sum(int(tally.n) for tally in priors.total().values())
 
 
 def _show_json(file: Path | str, count: int, written: list[str]) -> None:

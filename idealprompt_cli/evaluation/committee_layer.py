@@ -26,6 +26,17 @@ RIDGE = 0.3
 """Penalty of the regression that chooses members, for features of mean squared length 1."""
 
 
+FEW, FEW_EACH = 6, 1.5
+"""With fewer examples, or fewer for a label, the weights are those of the nearest mean, which have
+no penalty to choose."""
+
+INSIDE = 1 / 6
+"""The share of the features' variance that is taken to be within a label: so few examples do not
+show it."""
+
+NEVER = -30.0
+
+
 @dataclass(frozen=True)
 class Layer:
     """Members' places in the order of their choice, the weights of each one's words (labels,
@@ -42,7 +53,8 @@ def fit(logs: Sequence[Array], gold: Ints, labels: int, most: int) -> Layer:
     chosen = _forward([block.rows @ block.rows.T for block in blocks], gold, labels, most)
     share = 1 / np.sqrt(len(chosen))
     rows = np.hstack([blocks[place].rows for place in chosen]) * share
-    fitted = fitted_weights(rows, gold, labels)
+    few = len(gold) < max(FEW, FEW_EACH * labels)
+    fitted = _nearest_means(rows, gold, labels) if few else fitted_weights(rows, gold, labels)
     biases, start, weights = fitted[:, -1].copy(), 0, []
     for place in chosen:
         block = blocks[place]
@@ -51,6 +63,17 @@ def fit(logs: Sequence[Array], gold: Ints, labels: int, most: int) -> Layer:
         biases -= own @ block.mean
         weights.append(own - own.mean(axis=1, keepdims=True))
     return Layer(tuple(chosen), tuple(weights), biases - biases.mean())
+
+
+def _nearest_means(rows: Array, gold: Ints, labels: int) -> Array:
+    """Weights (labels, width + 1), the bias last, of the linear discriminant with equal variances:
+    the label whose mean is nearest. A label without an example is never answered."""
+    fitted = np.zeros((labels, rows.shape[1] + 1))
+    fitted[:, -1] = NEVER
+    for place in np.unique(gold):
+        mean = rows[gold == place].mean(axis=0)
+        fitted[place] = [*mean / INSIDE, -(mean @ mean) / 2 / INSIDE]
+    return fitted
 
 
 @dataclass(frozen=True)

@@ -65,22 +65,26 @@ def shuffled(examples: Sequence[Example], seed: int) -> tuple[Example, ...]:
     return tuple(example for _, example in sorted(ranked, key=lambda pair: (pair[0], pair[1].id)))
 
 
-def deal(examples: Sequence[Example]) -> tuple[Fold, ...]:
+def deal(examples: Sequence[Example], labels: Sequence[str] = ()) -> tuple[Fold, ...]:
     """Stratified folds of example ids: leave-one-out below 20 examples, else 8 folds.
 
-    Free-text tasks have a pile of one per answer; there the folds simply follow the order.
+    The only example of one of the `labels` is in no fold: nothing is known of its label without it,
+    so it cannot be left out. Free-text tasks have a pile of one per answer; there the folds simply
+    follow the order.
     """
     count = len(examples) if len(examples) < LEAVE_ONE_OUT_BELOW else FOLDS
     piles: dict[str, list[str]] = {}
     for example in examples:
         piles.setdefault(example.answer, []).append(example.id)
-    ordered = [example_id for pile in piles.values() for example_id in pile]
-    return tuple(frozenset(ordered[start::count]) for start in range(count))
+    several = (pile for x, pile in piles.items() if len(pile) > 1 or x not in labels)
+    ordered = [example_id for pile in several for example_id in pile]
+    return tuple(frozenset(ordered[at::count]) for at in range(min(count, len(ordered))))
 
 
-def fold_places(folds: Sequence[Fold]) -> dict[str, int]:
-    """example id -> the index of its fold."""
-    return {i: place for place, fold in enumerate(folds) for i in fold}
+def fold_places(folds: Sequence[Fold], examples: Sequence[Example]) -> dict[str, int]:
+    """example id -> the index of its fold; 0, whose version has seen it, for examples in none."""
+    found = {example.id: 0 for example in examples}
+    return found | {i: place for place, fold in enumerate(folds) for i in fold}
 
 
 def derive(parent: Candidate, draft: Draft, evidence: Evidence, folds: Sequence[Fold]) -> Candidate:

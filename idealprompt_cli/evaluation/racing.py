@@ -98,8 +98,7 @@ class Race:
         left, the best of them continue, in the end one of them on a part of the block."""
         runners = [Runner(one, free=self._free(one)) for one in self.candidates]
         seen = 0
-        labels = len(self.evaluator.task.labels)
-        for block in blocks(self.examples, labels, self.rules.first_block):
+        for block in self._blocks():
             alive = [r for r in runners if r.state == "complete" and len(r.judged) == seen]
             self._score_who_fits(alive, block)
             self._calibrate(alive)
@@ -107,6 +106,9 @@ class Race:
             scored = [r for r in alive if r.state == "complete" and len(r.judged) == seen]
             self._drop(scored, len(self.examples) - seen)
         return [self._finish(runner) for runner in runners]
+
+    def _blocks(self) -> list[Sequence[Example]]:
+        return blocks(self.examples, len(self.evaluator.task.labels), self.rules.first_block)
 
     def _free(self, candidate: Candidate) -> bool:
         if self.incumbent is None:

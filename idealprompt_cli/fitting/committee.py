@@ -32,7 +32,11 @@ from .evidence import ModelEvidence
 from .word_sources import known_questions
 
 FOLDS = 8
+ALONE = -1
+"""The fold of an example that cannot be left out, because it is the only one of its label."""
 MOST_CANDIDATES = 24
+FEW = 10
+"""Up to so many examples the committee stays unless the winner is reliably ahead."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Choice:
     def fitted(self, most: int, without: int | None = None) -> tuple[Committee, tuple[int, ...]]:
         """The committee that the examples outside a fold lead to (None leaves none out), and its
         members' places."""
-        seen = np.ones(len(self.fold), bool) if without is None else self.fold != without
+        seen = np.array([one == ALONE or one != without for one in self.fold])
         logs = [candidate.logs[seen] for candidate in self.candidates]
         layer = fit(logs, self.gold[seen], len(self.labels), most)
         members = tuple(
@@ -110,8 +114,12 @@ def _best(
         return None
     evaluation = context.evaluator.summarise(_cross_fitted(context, choice, most))
     winner = result.selection.winner
-    # The winner was picked by its score, which flatters it, and the committee was not.
-    if not within_one_error(winner.outcomes, evaluation.outcomes):
+    # The winner was picked by its score, which flatters it, and the committee was not. Of few
+    # examples the best of many prompts gets most right by chance, so there only a reliable lead of
+    # the winner counts.
+    few = len(choice.examples) <= FEW
+    worse = compare(evaluation.outcomes, winner.outcomes).reliable
+    if worse if few else not within_one_error(winner.outcomes, evaluation.outcomes):
         return None
     committee, chosen = choice.fitted(most)
     tokens = sum(_tokens(context, choice.candidates[place].prompt) for place in chosen)
@@ -143,10 +151,12 @@ def _choice(context: RunContext, trials: Sequence[Trial], evidence: ModelEvidenc
     """Questions by how well they tell the labels apart, then prompts by merit. The folds are the
     search's own, joined to at most eight."""
     labels, examples = context.task.labels, tuple(evidence.examples)
-    fold_of = fold_places(deal(examples))
+    folds = deal(examples, labels)
+    fold_of = fold_places(folds, examples)
     found = [*_questions(evidence), *_prompts(trials, labels, examples, fold_of)]
     gold = np.array([labels.index(example.answer) for example in examples])
-    fold = np.array([fold_of[example.id] % FOLDS for example in examples])
+    in_folds = frozenset().union(*folds)
+    fold = np.array([fold_of[e.id] % FOLDS if e.id in in_folds else ALONE for e in examples])
     return Choice(tuple(found[:MOST_CANDIDATES]), examples, labels, gold, fold)
 
 

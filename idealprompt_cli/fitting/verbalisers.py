@@ -7,15 +7,11 @@ probability (the sum over its words) is high on the examples that carry it.
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.interfaces import Evidence
-from ..core.prompt import Prompt, Verbaliser
-from ..evaluation.calibration import mean_offsets
+from ..core.prompt import Verbaliser
 
 Scores = Mapping[str, Mapping[str, float]]
 
@@ -28,11 +24,9 @@ WORD_PRICE = 1.2
 # The same for a word that the model did not answer with: of many such words some fit by chance.
 FOREIGN_PRICE = 3.0
 _NOBODY = -1
-_LEAST = -1e4
-# What offsets must add to the summed log-likelihood for each label.
-OFFSET_PRICE = 1.0
+LEAST = -1e4
 # A word that never gets this chance on any picture cannot be distinguished from noise.
-_HEARD = 0.02
+HEARD = 0.02
 
 
 def fit_verbalisers(
@@ -55,13 +49,13 @@ def fit_verbalisers(
     if len({gold[example] for example in ids}) < len(labels):
         return None
     words = list(scores[ids[0]])
-    chances = _chances(scores, ids, words)
-    heard = np.flatnonzero(chances.max(axis=0) >= _HEARD)
+    chances = word_chances(scores, ids, words)
+    heard = np.flatnonzero(chances.max(axis=0) >= HEARD)
     words, chances = [words[w] for w in heard], chances[:, heard]
     if len(words) < len(labels):
         return None
     answers = np.array([labels.index(gold[example]) for example in ids])
-    owner = _given(words, labels, start) if start else _likeliest(chances, answers, len(labels))
+    owner = owners(words, labels, start) if start else _likeliest(chances, answers, len(labels))
     prices = np.array([FOREIGN_PRICE if word in foreign else WORD_PRICE for word in words])
     owner = _filled(chances, answers, owner, len(labels))
     owner = _ascend(chances, answers, owner, prices, len(labels))
@@ -85,7 +79,7 @@ def likelihood(
     """Summed log p(gold) under fitted words and offsets of the labels, in nats."""
     ids = [example for example in scores if example in gold]
     words = list(scores[ids[0]])
-    owner, chances = _given(words, labels, fitted), _chances(scores, ids, words)
+    owner, chances = owners(words, labels, fitted), word_chances(scores, ids, words)
     moved = dict(offsets)
     weights = np.array([math.exp(moved.get(label, 0.0)) for label in labels])
     mass = np.stack([chances[:, owner == p].sum(axis=1) for p in range(len(labels))], axis=1)
@@ -94,134 +88,14 @@ def likelihood(
     return _fit(own, mass.sum(axis=1), len(labels))
 
 
-@dataclass(frozen=True)
-class Reading:
-    """How answers are read: words for each label, and offsets of the labels (() for none)."""
-
-    verbalisers: tuple[Verbaliser, ...]
-    calibration: tuple[tuple[str, float], ...] = ()
-
-
-def fit_reading(
-    scores: Scores,
-    gold: Mapping[str, str],
-    labels: Sequence[str],
-    foreign: Collection[str] = (),
-) -> Reading | None:
-    """Words and, where they pay, offsets; None where a label gets no word.
-
-    A language model says some words more readily than others, whatever it is shown. So words are
-    fitted twice: to the scores as they are, and to the scores less each word's mean over the
-    examples (batch calibration, arXiv 2309.17249). Offsets that bring the labels' mean
-    log-probabilities to their shares are kept where they make the gold labels likelier by more
-    than `OFFSET_PRICE` for each label.
-    """
-    ids = [example for example in scores if example in gold]
-    plain = fit_verbalisers(scores, gold, labels, foreign=foreign)
-    best = (Reading(plain), likelihood(scores, gold, labels, plain)) if plain else None
-    unbiased = fit_verbalisers(centred(scores, ids), gold, labels, foreign=foreign)
-    for words in (plain, unbiased):
-        if words is None:
-            continue
-        offsets = _offsets(scores, gold, ids, words)
-        value = likelihood(scores, gold, labels, words, offsets) - OFFSET_PRICE * len(labels)
-        if best is None or value > best[1]:
-            best = (Reading(words, offsets), value)
-    return best[0] if best else None
-
-
-# Parts of the examples that `held_out_share` leaves out in turn.
-PARTS = 4
-
-
-def held_out_share(
-    scores: Scores, gold: Mapping[str, str], labels: Sequence[str], foreign: Collection[str] = ()
-) -> float:
-    """Mean probability of the gold label, a quarter of the examples at a time, by words fitted on
-    the other three quarters to the scores less each word's mean; chance where none can be."""
-    ids, present = list(gold), [x for x in labels if x in set(gold.values())]
-    random.Random(0).shuffle(ids)  # an order in which kinds take turns would leave out whole kinds
-    total = 0.0
-    for part in range(PARTS):
-        held = ids[part::PARTS]
-        rest = {i: gold[i] for i in ids if i not in held}
-        even = centred(scores, list(rest))
-        known = [x for x in present if x in set(rest.values())]
-        fitted = fit_verbalisers(even, rest, known, foreign=foreign)
-        if fitted is None:
-            total += len(held) / len(labels)
-            continue
-        words = list(scores[ids[0]])
-        owner, chances = _given(words, known, fitted), _chances(even, held, words)
-        mass = np.stack([chances[:, owner == p].sum(axis=1) for p in range(len(known))], axis=1)
-        for row, i in zip(mass, held, strict=True):
-            own = row[known.index(gold[i])] if gold[i] in known else 0.0
-            total += NOISE / len(labels) + (1 - NOISE) * float(own / max(row.sum(), 1e-12))
-    return total / max(1, len(ids))
-
-
-def centred(scores: Scores, ids: Sequence[str]) -> Scores:
-    """The scores less each word's mean over the examples `ids`."""
-    words = list(scores[ids[0]]) if ids else []
-    means = {w: sum(max(scores[i][w], _LEAST) for i in ids) / len(ids) for w in words}
-    return {i: {w: max(row[w], _LEAST) - means[w] for w in words} for i, row in scores.items()}
-
-
-def _offsets(
-    scores: Scores, gold: Mapping[str, str], ids: Sequence[str], words: Sequence[Verbaliser]
-) -> tuple[tuple[str, float], ...]:
-    """Batch calibration of the labels' log-probabilities."""
-    logs = {
-        i: {v.label: float(np.logaddexp.reduce([scores[i][w] for w in v.words])) for v in words}
-        for i in ids
-    }
-    return mean_offsets([(gold[i], logs[i]) for i in ids], [v.label for v in words])
-
-
-def fitted_words(
-    prompt: Prompt,
-    words: Sequence[str],
-    labels: Sequence[str],
-    evidence: Evidence,
-    foreign: Collection[str] = (),
-) -> Reading | None:
-    """How a prompt's answers are read, fitted on the evidence; None where nothing can be fitted."""
-
-    def fit() -> Reading | None:
-        scores = evidence.word_scores([(prompt, words)])[0]
-        gold = {example.id: example.answer for example in evidence.examples}
-        return fit_reading(scores, gold, labels, foreign)
-
-    return evidence.once(f"words {prompt} {words} {labels} {sorted(foreign)}", fit)
-
-
-def refit_words(
-    prompt: Prompt,
-    words: Sequence[str],
-    labels: Sequence[str],
-    evidence: Evidence,
-    foreign: Collection[str] = (),
-) -> Prompt | None:
-    """`prompt` with words (and offsets) fitted on the evidence; None where nothing can be."""
-    fitted = fitted_words(prompt, tuple(words), tuple(labels), evidence, foreign)
-    if fitted is None:
-        return None
-    return prompt.with_(verbalisers=fitted.verbalisers, calibration=fitted.calibration)
-
-
-def reading(prompt: Prompt) -> str:
-    """How a verbalised prompt is read, as a clause for notes."""
-    return ", ".join(f"{'/'.join(v.words[:3])} as {v.label}" for v in prompt.verbalisers)
-
-
-def _chances(scores: Scores, ids: Sequence[str], words: Sequence[str]) -> np.ndarray:
+def word_chances(scores: Scores, ids: Sequence[str], words: Sequence[str]) -> np.ndarray:
     """(examples, words) probabilities over the word list; rows sum to 1."""
-    table = np.array([[max(scores[i][w], _LEAST) for w in words] for i in ids])
+    table = np.array([[max(scores[i][w], LEAST) for w in words] for i in ids])
     table = np.exp(table - table.max(axis=1, keepdims=True))
     return np.asarray(table / table.sum(axis=1, keepdims=True))
 
 
-def _given(words: Sequence[str], labels: Sequence[str], start: Sequence[Verbaliser]) -> np.ndarray:
+def owners(words: Sequence[str], labels: Sequence[str], start: Sequence[Verbaliser]) -> np.ndarray:
     """Each word's label as the verbalisers have it."""
     where = {word: labels.index(v.label) for v in start if v.label in labels for word in v.words}
     return np.array([where.get(word, _NOBODY) for word in words])
@@ -230,7 +104,7 @@ def _given(words: Sequence[str], labels: Sequence[str], start: Sequence[Verbalis
 def _likeliest(chances: np.ndarray, answers: np.ndarray, count: int) -> np.ndarray:
     """Each word at the label in whose examples its mean chance is highest, if that is distinctive
     and the word is the likeliest for some example."""
-    means = _means(chances, answers, count)
+    means = label_means(chances, answers, count)
     share = means.max(axis=0) / np.maximum(means.sum(axis=0), 1e-12)
     said = np.isin(np.arange(chances.shape[1]), chances.argmax(axis=1))
     distinctive = said & (share >= (1 + 0.2 * (count - 1)) / count)
@@ -239,7 +113,7 @@ def _likeliest(chances: np.ndarray, answers: np.ndarray, count: int) -> np.ndarr
 
 def _filled(chances: np.ndarray, answers: np.ndarray, owner: np.ndarray, count: int) -> np.ndarray:
     """With the word of most lift for each label that has none."""
-    owner, means = owner.copy(), _means(chances, answers, count)
+    owner, means = owner.copy(), label_means(chances, answers, count)
     for place in range(count):
         if not (owner == place).any():
             lift = means[place] / np.maximum(means.sum(axis=0), 1e-12)
@@ -247,7 +121,7 @@ def _filled(chances: np.ndarray, answers: np.ndarray, owner: np.ndarray, count: 
     return owner
 
 
-def _means(chances: np.ndarray, answers: np.ndarray, count: int) -> np.ndarray:
+def label_means(chances: np.ndarray, answers: np.ndarray, count: int) -> np.ndarray:
     """(labels, words): the mean chance of each word among each label's examples."""
     return np.stack([chances[answers == place].mean(axis=0) for place in range(count)])
 

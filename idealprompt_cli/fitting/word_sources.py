@@ -14,10 +14,10 @@ from functools import partial
 
 from ..core.interfaces import Evidence
 from ..prompts.questions import prompt_of
+from .answer_reading import fitted_words
 from .attribute_tables import Table, tables
 from .label_words import Marks, fit_marks
 from .text_contrast import features, terms
-from .verbalisers import fitted_words
 
 __all__ = [
     "MAX_WORDS",

@@ -1,6 +1,6 @@
 """What earlier runs taught about strategies: the numbers (`memory`) and their file (`store`)."""
 
-from .memory import ANY, Belief, Beliefs, Key, Priors, Tally, kind_of, lessons
+from .memory import ANY, Belief, Beliefs, Key, Priors, Tally, Usual, kind_of, lessons
 from .store import (
     Memory,
     beliefs_for,
@@ -21,6 +21,7 @@ __all__ = [
     "Memory",
     "Priors",
     "Tally",
+    "Usual",
     "beliefs_for",
     "default_path",
     "dump",

@@ -9,8 +9,9 @@ Nothing else is kept: no prompt, label, file name or picture. Files: `store.py`.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,8 +22,10 @@ from ..core.task import Task
 from ..evaluation.statistics import paired_gain
 
 ANY = "*"
-# How many lessons the level above weighs as much as, on the way from general to particular.
-BACK_OFF = 4.0
+# What a lesson counts for each thing that is different: kind of task, family, model, parent.
+FARTHER = 0.5
+# Fewer lessons than these beyond the first about a strategy do not show how much they differ.
+LEAST_REPEATS = 5
 _NAME = re.compile(r"[A-Za-z0-9_.+-]{1,40}\Z")
 _MAX_LESSONS = 1e9
 
@@ -42,9 +45,13 @@ class Key:
 class Tally:
     """`n` lessons; the sum of what they won and of its squares."""
 
-    n: int = 0
+    n: float = 0
     won: float = 0.0
     squares: float = 0.0
+
+    def times(self, share: float) -> Tally:
+        """The lessons, each counting as this share of one."""
+        return Tally(self.n * share, self.won * share, self.squares * share)
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(self.n + other.n, self.won + other.won, self.squares + other.squares)
@@ -57,7 +64,7 @@ class Tally:
 @dataclass(frozen=True)
 class Belief:
     """A posterior mean as a function of what is believed without any memory:
-    `keep * base + share`; `n` lessons at the most particular level that has any."""
+    `keep * base + share`; `n` lessons, those from farther away counting less."""
 
     keep: float = 1.0
     share: float = 0.0
@@ -97,6 +104,8 @@ class Beliefs:
 
 
 Tallies = Mapping[Key, Tally]
+Usual = Callable[[str], float | None]
+"""What is believed of a strategy without any memory; None for what is no strategy."""
 
 
 @dataclass(frozen=True)
@@ -131,49 +140,58 @@ class Priors:
             own[key] = own.get(key, Tally()) + Tally(1, won, won * won)
         return Priors({**self.boxes, box: own})
 
-    def beliefs(self, model: ModelInfo, kind: str) -> Beliefs:
-        """The snapshot for a run on this model and this kind of task."""
-        about: dict[str, list[tuple[Key, Tally]]] = {}
-        parents = set()
+    def beliefs(self, model: ModelInfo, kind: str, usual: Usual) -> Beliefs:
+        """The snapshot for a run on this model and this kind of task; `usual` is what is believed
+        of a strategy without any memory (None: lessons about it are left out)."""
+        near: dict[tuple[str, str], Tally] = {}
         for key, tally in self.total().items():
-            about.setdefault(key.strategy, []).append((key, tally))
-            if key.kind == kind:
-                parents.add(key.parent)
-        ours = Key(_model_name(model), _family(model), kind, "", "")
-        return Beliefs(
-            {
-                parent: {
-                    strategy: _posterior(_levels(known, ours, parent))
-                    for strategy, known in sorted(about.items())
-                }
-                for parent in (*sorted(parents), ANY)
-            }
-        )
+            if usual(key.strategy) is not None:
+                place, share = (key.parent, key.strategy), _nearness(key, model, kind)
+                near[place] = near.get(place, Tally()) + tally.times(share)
+        trust = _trust(near, usual)
+        table: dict[str, dict[str, Belief]] = {}
+        anywhere: dict[str, Tally] = {}
+        for (parent, strategy), tally in sorted(near.items()):
+            table.setdefault(parent, {})[strategy] = trust.belief(tally)
+            anywhere[strategy] = anywhere.get(strategy, Tally()) + tally.times(FARTHER)
+        table[ANY] = {strategy: trust.belief(tally) for strategy, tally in anywhere.items()}
+        return Beliefs(table)
 
 
-def _levels(known: Iterable[tuple[Key, Tally]], ours: Key, parent: str) -> list[Tally]:
-    """Tallies of one strategy from the most general level (anywhere) to the most particular (this
-    model, this kind, after this parent); levels that need a parent are left out for "*"."""
-    levels = [Tally()] * (3 if parent == ANY else 6)
-    for key, tally in known:
-        here, same = key.kind == ours.kind, key.parent == parent
-        kin, own = key.family == ours.family, key.model == ours.model
-        reached = (True, here, here and kin, here and same, here and same and kin,
-                   here and same and own)  # fmt: skip
-        levels = [level + tally if yes else level for level, yes in zip(levels, reached)]  # noqa: B905
-    return levels
+def _nearness(key: Key, model: ModelInfo, kind: str) -> float:
+    """How much a lesson counts: less for another kind of task, family or model."""
+    differs = (key.kind != kind, key.family != _family(model), key.model != _model_name(model))
+    return float(FARTHER ** sum(differs))
 
 
-def _posterior(levels: Iterable[Tally]) -> Belief:
-    """Interpolated back-off (after MacKay & Peto 1995): each level's mean is drawn towards that
-    of the level above, which weighs as much as `BACK_OFF` lessons."""
-    keep, share, n = 1.0, 0.0, 0
-    for tally in levels:
-        if tally.n:
-            keep = BACK_OFF * keep / (BACK_OFF + tally.n)
-            share = (BACK_OFF * share + tally.won) / (BACK_OFF + tally.n)
-            n = tally.n
-    return Belief(keep, share, n)
+@dataclass(frozen=True)
+class _Trust:
+    """How far lessons are believed: as much as `against` lessons weigh what is believed without
+    them, `scale` times as high on these tasks. Infinite `against`: not at all."""
+
+    against: float = math.inf
+    scale: float = 1.0
+
+    def belief(self, tally: Tally) -> Belief:
+        weight = tally.n / (tally.n + self.against)
+        return Belief(1.0 - self.scale * weight, weight * tally.mean, round(tally.n))
+
+
+def _trust(near: Mapping[tuple[str, str], Tally], usual: Usual) -> _Trust:
+    """Empirical Bayes (DerSimonian & Laird 1986): lessons are believed as far as strategies differ
+    from what is usual by more than the lessons about one strategy differ among themselves. Where
+    they do not, or too few were repeated to show it, the lessons have no weight."""
+    cells = [(tally, usual(strategy) or 0.0) for (_, strategy), tally in near.items() if tally.n]
+    total, repeats = sum(t.n for t, _ in cells), sum(max(0.0, t.n - 1) for t, _ in cells)
+    power = sum(t.n * base * base for t, base in cells)
+    if repeats < LEAST_REPEATS or not power:
+        return _Trust()
+    scale = sum(t.won * base for t, base in cells) / power
+    inside = sum(t.squares - t.n * t.mean**2 for t, _ in cells) / repeats
+    between = sum(t.n * (t.mean - scale * base) ** 2 for t, base in cells)
+    spread = between - (len(cells) - 1) * inside
+    size = total - sum(t.n**2 for t, _ in cells) / total
+    return _Trust(inside * size / spread, scale) if spread > 0.0 and size > 0.0 else _Trust()
 
 
 # --- from a run -----------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from ..core.task import Task
 from ..io.files import PRIVATE, read_text, reason, write_text
 from ..io.folders import user_data_dir
 from ..io.locks import wait_for_lock
-from .memory import Beliefs, Priors, from_dict, kind_of, lessons, to_dict
+from .memory import Beliefs, Priors, Usual, from_dict, kind_of, lessons, to_dict
 
 SCHEMA, VERSION = "idealprompt-priors", 1
 MOST_RUNS = 1000
@@ -113,10 +113,10 @@ def reset(path: Path) -> bool:
     return existed
 
 
-def beliefs_for(task: Task, model: ModelInfo, path: Path | None = None) -> Beliefs:
+def beliefs_for(task: Task, model: ModelInfo, usual: Usual, path: Path | None = None) -> Beliefs:
     """What this user's memory says for a run. The package brings none: priors learned on our own
     tasks never made a search better on others (benchmarks/README.md)."""
-    return load(path or default_path()).priors.beliefs(model, kind_of(task))
+    return load(path or default_path()).priors.beliefs(model, kind_of(task), usual)
 
 
 def learn(result: RunResult, run: str, path: Path | None = None) -> int:

@@ -55,7 +55,7 @@ class Rounds:
     def __post_init__(self) -> None:
         self.clinic, self.past = self.offers.clinic, self.offers.past
         self.evaluator = self.clinic.evaluator
-        self.fold_of = fold_places(self.folds)
+        self.fold_of = fold_places(self.folds, self.examples)
         self.context = self.recorder.context
         trials = self.recorder.trials
         known = [Candidate(trial.prompt, dict(trial.variants)) for trial in trials]

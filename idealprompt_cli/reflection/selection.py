@@ -183,6 +183,13 @@ def strategy_of(kind: str) -> str:
     return f"reflect {kind}"
 
 
+def usual_value(name: str) -> float | None:
+    """What is believed, without a memory, of an edit that the memory knows by this name; None for
+    the name of anything else."""
+    head, _, kind = name.partition("-")
+    return BASE.get(kind, OTHER) if head == "reflect" else None
+
+
 def prior_value(beliefs: Beliefs, parent: str, kind: str) -> float:
     """The believed share, after `parent` made the incumbent."""
     base = BASE.get(kind, OTHER)

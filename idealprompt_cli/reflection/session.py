@@ -129,7 +129,10 @@ class Reflection:
         recorder = TrialRecorder(self.context, list(start.trials))
         if not start.trials:
             _score_start(recorder, start, self.examples)
-        standing, folds = _standings(recorder.trials, start.prompt), deal(self.examples)
+        standing, folds = (
+            _standings(recorder.trials, start.prompt),
+            deal(self.examples, self.context.task.labels),
+        )
         return Rounds(
             offers=Offers(
                 self.clinic,

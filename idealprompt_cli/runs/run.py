@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,10 +35,11 @@ from ..evaluation.latency import with_latency
 from ..evaluation.metered_engine import MeteredEngine
 from ..io.files import PRIVATE, read_text, write_bytes
 from ..io.folders import user_cache_dir
-from ..priors import Beliefs, beliefs_for, learn
+from ..priors import Beliefs, Usual, beliefs_for, learn
 from ..prompts.serialisation import fingerprint
 from ..reflection import Diagnosis, Settings, Start, diagnose, from_prompt, reflect
-from ..search.policies import POLICIES
+from ..reflection.selection import usual_value
+from ..search.policies import POLICIES, BestFirst
 from ..search.resuming import starting_beliefs
 from ..search.tree_search import SearchSettings, search
 from ..storage.journal import Journal, header_for
@@ -51,8 +52,9 @@ from .proposer import affordable_proposer, with_proposer
 
 if TYPE_CHECKING:
     from ..artifact import Artifact
-    from ..core.interfaces import Engine, Notice, Observer
+    from ..core.interfaces import Engine, Notice, Observer, Strategy
     from ..core.prompt import Prompt
+    from ..core.requests import ModelInfo
     from ..core.results import RunResult
     from ..core.task import Task
     from ..reflection.loop import Review
@@ -89,7 +91,7 @@ def run_search(
         settings = SearchSettings(
             strategies.select(config.strategies, task.answer),
             POLICIES[config.policy],
-            _beliefs(context, config),
+            beliefs_of(config, context.task, context.engine.info()),
             proposer,
             config.prefer,
             config.committee,
@@ -121,7 +123,9 @@ def run_reflection(
             settings = replace(
                 settings,
                 review=review,
-                beliefs=starting_beliefs(context.journal, _beliefs(context, config)),
+                beliefs=starting_beliefs(
+                    context.journal, beliefs_of(config, context.task, context.engine.info())
+                ),
                 proposer=affordable_proposer(proposer, context.engine),
             )
             result = reflect(context, start, settings)
@@ -228,8 +232,17 @@ def reflection_settings(folder: Path) -> Settings:
     return Settings(blank=folder / BLANK)
 
 
-def _beliefs(context: RunContext, config: RunConfig) -> Beliefs:
-    return beliefs_for(context.task, context.engine.info()) if config.priors else Beliefs()
+def beliefs_of(config: RunConfig, task: Task, model: ModelInfo) -> Beliefs:
+    """What the user's memory says for this run; nothing with `priors` off."""
+    if not config.priors:
+        return Beliefs()
+    return beliefs_for(task, model, usual_shares(strategies.select(config.strategies, task.answer)))
+
+
+def usual_shares(pool: Sequence[Strategy]) -> Usual:
+    """What is believed of the strategies of a pool, and of reflection's edits, without a memory."""
+    shares = {one.name: BestFirst().usual(place) for place, one in enumerate(pool)}
+    return lambda name: shares.get(name, usual_value(name))
 
 
 def _reflects(config: RunConfig) -> bool:

@@ -110,9 +110,8 @@ class TreeSearch:
         # A validation split selects prompts as they are; without one, training examples are scored
         # by versions that they did not inspire.
         self.examples = shuffled(task.validation, context.seed) if task.validation else train
-        folds = () if task.validation else deal(train)
-        self.fold_of = {example.id: 0 for example in self.examples}
-        self.fold_of |= fold_places(folds)
+        folds = () if task.validation else deal(train, task.labels)
+        self.fold_of = fold_places(folds, self.examples)
         evidence = ModelEvidence(context.engine, task.labels, train)
         self.drafter = Drafter(context, evidence, folds)
         self.recorder = TrialRecorder(context)

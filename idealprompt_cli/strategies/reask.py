@@ -7,8 +7,8 @@ from functools import partial
 
 from ..core.interfaces import Draft, Evidence, Strategy, StrategyContext
 from ..core.prompt import Prompt
+from ..fitting.answer_reading import reading, refit_words
 from ..fitting.question_bank import asked_sources, bank
-from ..fitting.verbalisers import reading, refit_words
 from ..fitting.word_sources import Source
 from ..prompts.questions import asking, replaceable
 

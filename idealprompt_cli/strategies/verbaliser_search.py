@@ -8,7 +8,7 @@ from functools import partial
 
 from ..core.interfaces import Draft, Evidence, Strategy, StrategyContext
 from ..core.prompt import Prompt
-from ..fitting.verbalisers import reading, refit_words
+from ..fitting.answer_reading import reading, refit_words
 from ..fitting.word_sources import short_forms
 from .reask import spoken
 

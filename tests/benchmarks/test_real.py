@@ -15,12 +15,13 @@ import pytest
 import yaml
 from PIL import Image
 
+from benchmarks.compare import keep
 from benchmarks.gepa_peer import asked
 from benchmarks.memo import MemoEngine
 from benchmarks.real import __main__ as command
 from benchmarks.real import sources, writer
 from benchmarks.real.catalogue import TASKS
-from benchmarks.real.compare import chosen
+from benchmarks.real.compare import chosen, learnt_elsewhere
 from benchmarks.real.methods import METHODS, NAMES, compared
 from benchmarks.real.report import PAIRS
 from benchmarks.real.write import drawn, write_task
@@ -195,3 +196,23 @@ def test_the_writer_s_parts_are_joined_in_order_and_a_missing_one_is_named(tmp_p
 def test_every_method_has_a_name_and_every_pair_is_of_methods() -> None:
     assert set(NAMES) == set(METHODS)
     assert {method for pair in PAIRS for method in pair} <= set(METHODS)
+
+
+def test_a_task_learns_from_the_other_dev_tasks(tmp_path: Path) -> None:
+    lines, dev = tmp_path / "priors.jsonl", chosen(["dev"])
+    keep(
+        lines,
+        [
+            {"task": name, "lessons": [["m", "f", "label-few", "seed", "reask", 0.5]]}
+            for name in dev
+        ],
+    )
+
+    def learnt(method: str, name: str) -> int:
+        priors = learnt_elsewhere(lines, method, name)
+        return int(sum(tally.n for tally in priors.total().values())) if priors else 0
+
+    assert learnt("puct+priors", dev[0]) == 5
+    assert learnt("puct+priors", chosen(["held"])[0]) == 6
+    assert learnt("puct+box", dev[0]) == 3
+    assert learnt("puct", dev[0]) == 0

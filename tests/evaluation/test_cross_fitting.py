@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from idealprompt_cli.core.interfaces import Draft, Evidence
 from idealprompt_cli.core.prompt import Prompt
-from idealprompt_cli.evaluation.cross_fitting import Candidate, deal, derive, shuffled, transplant
+from idealprompt_cli.evaluation.cross_fitting import (
+    Candidate,
+    deal,
+    derive,
+    fold_places,
+    shuffled,
+    transplant,
+)
 from idealprompt_cli.evaluation.metered_engine import MeteredEngine
 from idealprompt_cli.fitting.evidence import ModelEvidence
 
@@ -40,6 +48,19 @@ def test_leave_one_out_for_few_and_stratified_folds_for_many() -> None:
     assert len(folds) == 8
     assert all(Counter(label[i] for i in fold) == {"K7": 2, "M2": 2} for fold in folds)
     assert sorted(i for fold in folds for i in fold) == sorted(label)
+
+
+def test_the_only_example_of_a_label_is_not_left_out() -> None:
+    first = TASK.train[0]
+    alone = [first, *(e for e in TASK.train if e.answer != first.answer)]
+    folds = deal(alone, TASK.labels)
+    assert sorted(i for fold in folds for i in fold) == sorted(e.id for e in alone[1:])
+    assert fold_places(folds, alone)[first.id] == 0
+    one_each = [first, alone[1]]
+    assert deal(one_each, TASK.labels) == ()
+    assert fold_places((), one_each) == {e.id: 0 for e in one_each}
+    written = [replace(e, answer=e.id) for e in one_each]
+    assert len(deal(written)) == 2
 
 
 def test_an_unfitted_edit_is_transplanted_onto_every_version() -> None:

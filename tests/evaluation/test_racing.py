@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmarks.allocation import BLOCK, FixedBlocks
 from idealprompt_cli.core.prompt import Prompt, Verbaliser
 from idealprompt_cli.evaluation.cross_fitting import Candidate
 from idealprompt_cli.evaluation.evaluator import Evaluator
@@ -57,6 +58,17 @@ def test_a_candidate_whose_answers_are_known_is_not_dropped() -> None:
     (finish,) = race(judge, [known], best, TASK.train, FOLD_OF)
     assert finish.state == "complete"
     assert engine.calls == calls
+
+
+def test_fixed_blocks_drop_at_the_end_of_a_block_whatever_is_known() -> None:
+    judge, _ = evaluator()
+    best = judge.evaluate(GOOD, TASK.train).outcomes
+    finish, good = FixedBlocks(judge, [BAD, Candidate(GOOD)], best, TASK.train, FOLD_OF).run()
+    assert (finish.state, good.state) == ("pruned", "complete")
+    assert finish.evaluation is not None
+    assert finish.evaluation.n == BLOCK
+    known = Candidate(GOOD.with_(verbalisers=BAD.prompt.verbalisers))
+    assert FixedBlocks(judge, [known], best, TASK.train, FOLD_OF).run()[0].state == "pruned"
 
 
 def test_survivors_share_a_call_per_block() -> None:

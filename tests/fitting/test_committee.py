@@ -8,6 +8,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from idealprompt_cli import artifact, metrics, strategies
@@ -17,6 +18,7 @@ from idealprompt_cli.core.errors import ArtifactError, UsageError
 from idealprompt_cli.core.results import CommitteeResult, RunResult
 from idealprompt_cli.core.task import Task
 from idealprompt_cli.evaluation.budget import Budget
+from idealprompt_cli.evaluation.committee_layer import fit
 from idealprompt_cli.evaluation.context import RunContext, open_context
 from idealprompt_cli.evaluation.evaluator import Evaluator, predict
 from idealprompt_cli.evaluation.held_out import held_out_test
@@ -265,3 +267,16 @@ def test_the_commands(folder: Path) -> None:
     assert "The committee of 2 (2 evaluations and 9 prompt tokens an example):" in shown.stdout
     reflected = call("reflect", "c.yaml", folder, "-m", SCRIPT, "--dry-run")
     assert "reflection works on a single prompt, here the winner" in reflected.stderr
+
+
+def test_few_examples_are_answered_by_the_nearest_mean() -> None:
+    rng = np.random.default_rng(0)
+    means = np.array([[0.0, -4.0, -4.0], [-4.0, 0.0, -4.0]])
+    gold = np.array([0, 1, 0, 1])
+    logs = means[gold] + rng.normal(0, 0.3, (4, 3))
+    layer = fit([logs], gold, 3, 1)
+    unseen = means[[0, 1]] + rng.normal(0, 0.3, (2, 3))
+    scores = (unseen - unseen.mean(axis=1, keepdims=True)) @ layer.weights[0].T + layer.biases
+    assert scores.argmax(axis=1).tolist() == [0, 1]
+    # The third label has no example.
+    assert scores[:, 2].max() < scores[:, :2].min() - 10

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from idealprompt_cli.core.prompt import Verbaliser
 from idealprompt_cli.evaluation.calibration import mean_offsets
+from idealprompt_cli.fitting.answer_reading import fit_reading
 from idealprompt_cli.fitting.questions import (
     FORMS,
     QUESTIONS,
@@ -15,7 +18,7 @@ from idealprompt_cli.fitting.questions import (
     usual_answers,
 )
 from idealprompt_cli.fitting.text_contrast import features
-from idealprompt_cli.fitting.verbalisers import fit_reading, fit_verbalisers, likelihood
+from idealprompt_cli.fitting.verbalisers import fit_verbalisers, likelihood
 from idealprompt_cli.fitting.word_sources import is_piece, short_forms
 from idealprompt_cli.prompts.questions import form
 
@@ -60,6 +63,19 @@ def test_no_offsets_where_they_do_not_pay() -> None:
     assert chosen is not None
     assert chosen.verbalisers == (Verbaliser("A", ("red",)), Verbaliser("B", ("blue",)))
     assert chosen.calibration == ()
+
+
+def test_few_examples_are_read_by_one_word_for_each_label() -> None:
+    scores, gold = biased(4)
+    scores = {i: {**row, "shoe": row["shoe"] + 4.0} for i, row in scores.items()}
+    chosen = fit_reading(scores, gold, (*LABELS, "C"))
+    assert chosen is not None
+    assert chosen.verbalisers == (Verbaliser("A", ("clothing",)), Verbaliser("B", ("shoe",)))
+    offsets = dict(chosen.calibration)
+    assert offsets["B"] - offsets["A"] == pytest.approx(2.5, abs=0.5)
+    # Nothing is known of a label without an example.
+    assert offsets["C"] < -20
+    assert fit_reading(scores, dict.fromkeys(gold, "A"), LABELS) is None
 
 
 def test_mean_offsets_bring_the_means_to_the_shares() -> None:

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import re
 import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,29 +66,52 @@ def test_task_kinds() -> None:
     assert kind_of(replace(few, answer="text", train=(pair,))) == "text-pair"
 
 
-def test_without_memory_the_base_is_believed() -> None:
-    belief = Priors().beliefs(model(), kind_of(task())).of("seed", "reask")
-    assert belief.mean(0.3) == 0.3
+USUAL = {"reask": 0.4, "cues": 0.4, "role": 0.4}
+OURS = {"reask": (0.8, 0.7, 0.9), "cues": (0.1, 0.2, 0.0), "role": (0.4, 0.5, 0.3)}
 
 
-def test_belief_moves_with_lessons_and_backs_off() -> None:
-    base = 0.1
-    other_model = replace(HERE, model="ffff")
-    other_family = replace(other_model, family="else")
+def believed(memory: Priors, parent: str = "seed", strategy: str = "reask") -> float:
+    beliefs = memory.beliefs(model(), "label-few", USUAL.get)
+    return beliefs.of(parent, strategy).mean(USUAL[strategy])
 
-    def believed(*keys: Key, parent: str = "seed") -> float:
-        memory = Priors()
-        for key in keys:
-            memory = memory.learnt("b1", [(key, 0.8)] * 6)
-        return memory.beliefs(model(), "label-few").of(parent, "reask").mean(base)
 
-    assert base < believed(other_family) < believed(other_model) < believed(HERE) < 0.8
-    assert base < believed(HERE, parent="cues") < believed(HERE)
-    assert base < believed(replace(HERE, kind="text")) < believed(other_family)
+def lessons_of(gains: Mapping[str, Sequence[float]], **changes: str) -> Priors:
+    keys = {strategy: replace(HERE, strategy=strategy, **changes) for strategy in gains}
+    return Priors().learnt("b1", [(keys[s], won) for s, own in gains.items() for won in own])
+
+
+def test_without_memory_the_usual_share_is_believed() -> None:
+    assert believed(Priors()) == 0.4
+
+
+def test_lessons_count_less_from_farther_away() -> None:
+    own = lessons_of(OURS)
+    other_model = lessons_of({s: gains * 4 for s, gains in OURS.items()}, model="ffff")
+    other_kind = lessons_of({s: gains * 4 for s, gains in OURS.items()}, model="ffff", kind="text")
+    assert 0.4 < believed(own, parent="cues") < believed(own) < 0.8
+    assert 0.4 < believed(other_kind) < believed(other_model)
+    assert believed(own, strategy="cues") < 0.4
+    assert believed(own, strategy="role") == pytest.approx(0.4, abs=0.05)
+
+
+def test_lessons_that_do_not_agree_have_no_weight() -> None:
+    noise = {"reask": (0.9, 0.0, 0.4), "cues": (0.0, 0.8, 0.2), "role": (0.6, 0.1, 0.5)}
+    assert believed(lessons_of(noise)) == 0.4
+
+
+def test_too_few_lessons_have_no_weight() -> None:
+    assert believed(lessons_of({s: gains[:2] for s, gains in OURS.items()})) == 0.4
+    assert believed(lessons_of(OURS)) > 0.4
+
+
+def test_lessons_about_no_strategy_of_the_pool_are_left_out() -> None:
+    beliefs = lessons_of({**OURS, "gone": (0.9,) * 9}).beliefs(model(), "label-few", USUAL.get)
+    assert beliefs.of("seed", "gone") == Belief()
+    assert beliefs == lessons_of(OURS).beliefs(model(), "label-few", USUAL.get)
 
 
 def test_beliefs_come_back_from_json_bit_by_bit() -> None:
-    beliefs = taught(won=1 / 3, times=3).beliefs(model(), "label-few")
+    beliefs = lessons_of(OURS).beliefs(model(), "label-few", USUAL.get)
     assert Beliefs.from_record(json.loads(json.dumps(beliefs.to_record()))) == beliefs
     assert isinstance(beliefs.of("seed", "reask"), Belief)
 
@@ -202,7 +226,7 @@ def test_two_processes_lose_no_lesson(tmp_path: Path) -> None:
 
 def test_the_package_brings_no_priors(tmp_path: Path) -> None:
     """They were measured and did not pay: see `beliefs_for`."""
-    beliefs = beliefs_for(task(), model(), tmp_path / "none.json")
+    beliefs = beliefs_for(task(), model(), USUAL.get, tmp_path / "none.json")
     assert beliefs.of("seed", "reask").mean(0.3) == 0.3
 
 

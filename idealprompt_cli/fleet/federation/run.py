@@ -30,10 +30,9 @@ from ...evaluation.cross_fitting import fold_places
 from ...evaluation.metered_engine import MeteredEngine
 from ...evaluation.statistics import interval, recommended, sign_test, verdict
 from ...io.files import PRIVATE, write_text
-from ...priors import Beliefs, beliefs_for
 from ...runs.config import RunConfig
 from ...runs.folder import ARTIFACT, check_fresh
-from ...runs.run import Run
+from ...runs.run import Run, beliefs_of
 from ...search.drafting import Drafter
 from ...search.policies import POLICIES
 from ...search.tree_search import SearchSettings, TreeSearch
@@ -103,12 +102,12 @@ def _attempt(
     metered = MeteredEngine(engine, journal, budget_of(config, task), at_once=1 << 30)
     evaluator = FederatedEvaluator.on(federation, task, metric, metered)
     context = RunContext(evaluator, journal, listener, config.seed)
-    beliefs = beliefs_for(task, engine.info()) if config.priors else Beliefs()
     pool = [
         FederatedStrategy(one, federation, metered, config.seed)
         for one in strategies.select(config.strategies, task.answer)
         if not one.needs_proposer
     ]
+    beliefs = beliefs_of(config, task, engine.info())
     settings = SearchSettings(pool, POLICIES[config.policy], beliefs, None, config.prefer)
     search = FederatedSearch(context, settings, federation)
     with context.running(FIRST):
@@ -149,7 +148,7 @@ class FederatedSearch(TreeSearch):
         for example in context.task.train:
             by_box.setdefault(example.answer, []).append(example.id)
         folds = tuple(frozenset(ids) for ids in by_box.values())
-        self.fold_of = fold_places(folds)
+        self.fold_of = fold_places(folds, context.task.train)
         evidence = BoxEvidence(federation)
         self.drafter = Drafter(context, evidence, folds)  # type: ignore[arg-type]
         self.tree.outlook = self.drafter.outlook

@@ -31,6 +31,10 @@ class BestFirst:
     weight: float = 2.0
     curiosity: float = 0.2
 
+    def usual(self, place: int) -> float:
+        """What is expected, without a memory, of the strategy at a place of the pool."""
+        return self.first * self.decay**place
+
     def choose(self, tree: Tree, strategies: Sequence[Strategy]) -> Sequence[Move]:
         value = self.curiosity * math.sqrt(sum(len(gains) for gains in tree.gains.values()))
         moves = [
@@ -45,5 +49,5 @@ class BestFirst:
     def share(self, tree: Tree, node: Node, place: int, name: str) -> float:
         """Expected share of what is missing at the node that the strategy wins, in [0, 1]."""
         gains = tree.gains.get(name, {}).values()
-        prior = self.beliefs.of(node.trial.strategy, name).mean(self.first * self.decay**place)
+        prior = self.beliefs.of(node.trial.strategy, name).mean(self.usual(place))
         return (self.weight * prior + sum(gains)) / (self.weight + len(gains))
