@@ -89,7 +89,9 @@ def _mean_reading(
         [np.delete(means, place, axis=0).max(axis=0) for place in range(len(present))]
     )
     lift = np.where([word in foreign for word in words], 0.5, 1.0) * (means - others)
-    lift[:, word_chances(scores, ids, words).max(axis=0) < HEARD] = -np.inf
+    heard = word_chances(scores, ids, words).max(axis=0) >= HEARD
+    if heard.sum() >= len(present):
+        lift[:, ~heard] = -np.inf
     best = np.full(len(present), -1)
     while (best < 0).any() and np.isfinite(lift).any():
         place, word = np.unravel_index(int(lift.argmax()), lift.shape)

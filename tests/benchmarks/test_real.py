@@ -15,6 +15,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from benchmarks import priors
 from benchmarks.compare import keep
 from benchmarks.gepa_peer import asked
 from benchmarks.memo import MemoEngine
@@ -216,3 +217,13 @@ def test_a_task_learns_from_the_other_dev_tasks(tmp_path: Path) -> None:
     assert learnt("puct+priors", chosen(["held"])[0]) == 6
     assert learnt("puct+box", dev[0]) == 3
     assert learnt("puct", dev[0]) == 0
+
+
+def test_priors_are_compared_on_runs_that_both_have() -> None:
+    records = [
+        {"method": method, "task": task, "seed": 0, "budget": 100, "test": value}
+        for method, task, value in (
+            ("puct", "a", 0.5), ("puct+priors", "a", 0.9), ("puct", "b", 0.5),
+        )
+    ]  # fmt: skip
+    assert "| 100 | 1 | 50.0 % | 90.0 % | 1 / 0 |" in priors.summary(records)
