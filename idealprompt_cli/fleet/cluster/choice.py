@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import ServerError, UsageError
@@ -133,6 +132,8 @@ def _ctrl_c_later() -> Iterator[None]:
     if not main or not hasattr(signal, "pthread_sigmask"):  # pragma: no cover - not on Windows
         yield
         return
+    from multiprocessing import resource_tracker  # costs every command 15 ms at the top
+
     pressed: list[int] = []
     resource_tracker.ensure_running()  # which would unblock it in the thread that starts it
     handler = signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
