@@ -97,7 +97,8 @@ def result(model: str, rounds: list[Measured], prompts: int, images: int) -> dic
         "measured_images": last.images,
         "rounds": len(rounds),
         "extrapolated": not all(is_whole(measured, prompts, images) for measured in rounds),
-        "seconds_per_evaluation": spread([step.each for step in steps]),
+        "seconds_per_evaluation": spread([step.each for step in steps])
+        | {"mean": rounded(sum(step.seconds for step in steps) / evaluations)},
         "seconds_per_image": rounded(median(cold)) if cold else None,
         "search_seconds": rounded(
             median(search_seconds(measured, prompts, images) for measured in rounds)

@@ -3,10 +3,12 @@
     python -m benchmarks.engine.real_search --model SmolLM2.gguf --table banking77/train.csv
 
 Searches a task of six intents, with the file's weights and with bfloat16 copies, and records every
-request. Then the requests of some places in that record, one after another as they were, are made
-to `create_chat_completion` of the binding and to llama-server with its prompt cache, with the file
-and with the copy: where labels were scored, these write an answer of as many tokens as the labels
-have at most. Seconds are of processor time, on one thread each. Writes results/real_search.json.
+request. Then some of them, evenly over the record, are made to `create_chat_completion` of the
+binding and to llama-server with its prompt cache, with the file and with the copy: where labels
+were scored, these write an answer of as many tokens as the labels have at most. All that with the
+example's text before the question, where the text is kept and the question computed for each, and
+after it, where the question is shared by the examples. Seconds are of processor time, on one thread
+each. Writes results/real_search.json.
 """
 
 from __future__ import annotations
@@ -40,8 +42,10 @@ from .server import free_port, started
 
 RESULTS = Path(__file__).parents[1] / "results" / "real_search.json"
 LABEL_TOKENS = 6
-PLACES = 3
-"""Places of the record whose requests are repeated in other ways."""
+ORDERS = {
+    "text first": "{text}\n\nWhich intent is it?",
+    "question first": "Which intent is it?\n\n{text}",
+}
 TARGETS = {"create_chat_completion": 10.0, "llama-server": 3.0}
 Asked = ScoreRequest | GenerateRequest
 Ask = Callable[[dict[str, Any]], None]
@@ -75,34 +79,40 @@ def main() -> None:
     parser.add_argument("--table", type=Path, required=True, help="a CSV file")
     parser.add_argument("--budget", type=int, default=200)
     parser.add_argument("--examples", type=int, default=24)
-    parser.add_argument("--window", type=int, default=6, help="requests repeated at a place")
+    parser.add_argument("--repeated", type=int, default=20, help="requests made in other ways")
     options = parser.parse_args()
-    task = made_task(options.table, options.examples)
+    report: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "copy.gguf"
         write_bfloat16(options.model, copy, 1)
-        found, requests = searched(task, options.model, options.budget, "file")
-        found_copy, _ = searched(task, options.model, options.budget, "bf16")
-        chosen = windows(requests, options.window)
-        others = {"create_chat_completion": bound(options.model, chosen)}
-        if BINARY:
-            others["llama-server"] = served(options.model, chosen)
-            others["llama-server, bfloat16 file"] = served(copy, chosen)
-    report = {
+        for order, question in ORDERS.items():
+            task = made_task(options.table, options.examples, question)
+            report[order] = measured(task, options, copy)
+            print(order, json.dumps(report[order], indent=1), flush=True)
+    report["peak_mib"] = round(peak_bytes() / 2**20)
+    RESULTS.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+def measured(task: Task, options: argparse.Namespace, copy: Path) -> dict[str, Any]:
+    """A search, and some of its requests in other ways."""
+    found, requests = searched(task, options.model, options.budget, "file")
+    found_copy, _ = searched(task, options.model, options.budget, "bf16")
+    chosen = spread_over(requests, options.repeated)
+    others = {"create_chat_completion": bound(options.model, chosen)}
+    if BINARY:
+        others["llama-server"] = served(options.model, chosen)
+        others["llama-server, bfloat16 file"] = served(copy, chosen)
+    report: dict[str, Any] = {
         "examples": len(task.train),
-        "requests": len(requests),
         "repeated": len(chosen),
         "ours": found,
         "ours_bfloat16": found_copy,
         "seconds_each": {name: round(seconds, 4) for name, seconds in others.items()},
     }
-    report["times_faster"] = compared(report)
-    report["peak_mib"] = round(peak_bytes() / 2**20)
-    RESULTS.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(report, indent=1))
+    return {**report, "times_faster": compared(report)}
 
 
-def made_task(table: Path, count: int) -> Task:
+def made_task(table: Path, count: int, question: str) -> Task:
     """The rows of six intents, `count` of them evenly over the file."""
     every = rows(table, "text", "category", 1 << 30)
     chosen = every[:: max(1, len(every) // count)][:count]
@@ -114,7 +124,7 @@ def made_task(table: Path, count: int) -> Task:
     return Task(
         name="bank",
         root=Path(),
-        question="{text}\n\nWhich intent is it?",
+        question=question,
         labels=labels,
         metric="accuracy",
         train=examples,
@@ -154,10 +164,10 @@ def searched(
     }, recorder.requests
 
 
-def windows(requests: Sequence[Asked], size: int) -> list[dict[str, Any]]:
-    """Requests that follow one another, at some places of the record, as chats."""
-    places = [index * len(requests) // PLACES for index in range(PLACES)]
-    return [chat(one) for place in places for one in requests[place : place + size]]
+def spread_over(requests: Sequence[Asked], count: int) -> list[dict[str, Any]]:
+    """So many requests, evenly over the record, as chats."""
+    count = min(count, len(requests))
+    return [chat(requests[index * len(requests) // count]) for index in range(count)]
 
 
 def chat(request: Asked) -> dict[str, Any]:

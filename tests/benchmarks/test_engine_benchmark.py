@@ -66,7 +66,7 @@ def test_results_say_what_was_measured() -> None:
     naive = figures.result("m", [NAIVE], 50, 16)
     assert naive["measured_calls"] == 3
     assert naive["extrapolated"]
-    assert naive["seconds_per_evaluation"] == {"min": 6.0, "median": 7.0, "max": 8.0}
+    assert naive["seconds_per_evaluation"] == {"min": 6.0, "median": 7.0, "max": 8.0, "mean": 7.0}
     assert naive["seconds_per_image"] is None
     assert naive["tokens_per_evaluation"] == 300
     ours = figures.result("m", [OURS, OURS], 51, 16)
@@ -180,8 +180,11 @@ def test_a_ratio_is_to_the_better_of_two_settings() -> None:
     ways = {"seconds_per_evaluation": {"median": 0.3}, "search_seconds": 300}
     flash = {"seconds_per_evaluation": {"median": 0.4}, "search_seconds": 200}
     ours = {"seconds_per_evaluation": {"median": 0.1}, "search_seconds": 100}
+    found: dict[str, dict[str, Any]]
     found = {"server-tuned": ways, "server-tuned-flash": flash, "ours": ours}
     assert table.each(found, "server-tuned") == pytest.approx(3)
+    mean = {"seconds_per_evaluation": {"median": 0.1, "mean": 0.15}, "search_seconds": 100}
+    assert table.each({**found, "ours": mean}, "server-tuned") == pytest.approx(2)
     assert table.whole(found, "server-tuned") == pytest.approx(2)
     assert table.whole(found, "naive") is None
 
@@ -245,15 +248,15 @@ def test_a_search_is_recorded_and_repeated(tmp_path: Path) -> None:
     table_file = tmp_path / "train.csv"
     lines = [f"text {index} about red,label{index % 2}" for index in range(12)]
     table_file.write_text("\n".join(["text,category", *lines]))
-    task = real_search.made_task(table_file, 6)
+    task = real_search.made_task(table_file, 6, real_search.ORDERS["question first"])
     assert len(task.train) == 6
     model, _ = shapes.files("demo", tmp_path)
     found, requests = real_search.searched(task, model, 30, "file")
     assert found["requests"] == len(requests) > 0
     assert found["seconds"] > 0
     assert found["tokens_each"] < found["tokens_each_without_sharing"]
-    chats = real_search.windows(requests, 2)
-    assert 0 < len(chats) <= 2 * real_search.PLACES
+    chats = real_search.spread_over(requests, 3)
+    assert len(chats) == 3
     assert all(chat["messages"][-1]["content"] for chat in chats)
     assert real_search.bound(model, chats) > 0
 
