@@ -58,18 +58,26 @@ class Server:
 
     def ask(self, question: Question) -> dict[str, Any]:
         """One chat completion. Raises `RuntimeError` with the server's words if it refuses."""
+        try:
+            response = self._send(question)
+        except ConnectionError:  # the server ends connections that were idle for seconds
+            self._local.connection = None
+            response = self._send(question)
+        data = response.read().decode()
+        if response.status != 200:
+            raise RuntimeError(f"llama-server answered {response.status}: {data[:300]}")
+        reply: dict[str, Any] = json.loads(data)
+        return reply
+
+    def _send(self, question: Question) -> http.client.HTTPResponse:
         connection = getattr(self._local, "connection", None)
         if connection is None:
             connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=3600)
             self._local.connection = connection
         headers = {"Content-Type": "application/json"}
         connection.request("POST", "/v1/chat/completions", json.dumps(body(question)), headers)
-        response = connection.getresponse()
-        data = response.read().decode()
-        if response.status != 200:
-            raise RuntimeError(f"llama-server answered {response.status}: {data[:300]}")
-        reply: dict[str, Any] = json.loads(data)
-        return reply
+        found: http.client.HTTPResponse = connection.getresponse()
+        return found
 
 
 def body(question: Question) -> dict[str, Any]:

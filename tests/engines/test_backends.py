@@ -226,8 +226,36 @@ def test_siblings_that_are_answered_in_text_share_their_common_prefix(
         plain = engines["reference"].generate(writing)
         assert [a.text for a in answers] == [a.text for a in plain]
         assert [a.finish for a in answers] == [a.finish for a in plain]
-        alone = sum(engine.generate([request])[0].tokens for request in writing)
+        before = engine.stats()["tokens_without_sharing"]
+        engine.generate(writing)
+        alone = engine.stats()["tokens_without_sharing"] - before
         assert sum(answer.tokens for answer in answers) < 0.5 * alone
+
+
+@pytest.mark.parametrize("name", ["janus", "qwen2vl", "gemma3", "lfm2", "smolvlm"])
+def test_a_prompt_that_begins_like_the_last_one_continues_from_there(
+    name: str, tmp_path: Path, pictures: list[Path]
+) -> None:
+    start = "What is in the picture? " * 4
+    texts = [start, start + "red", start + "red cup", "What is", start + "blue", start + "blue"]
+    asked = [[ask(text, picture) for picture in pictures[:3]] for text in texts]
+    with (
+        open_tiny(tmp_path / "a", name) as engine,
+        open_tiny(tmp_path / "a", name, backend="reference") as reference,
+    ):
+        engine.score([ask("Describe it", picture) for picture in pictures[:3]])
+        tokens = []
+        for requests in asked:
+            found = engine.score(requests)
+            expected = logprobs(reference.score(requests))
+            assert np.abs(logprobs(found) - expected).max() < 0.02
+            tokens.append(sum(answer.tokens for answer in found))
+            writing = [GenerateRequest(r.messages, r.images, 4) for r in requests[:2]]
+            texts_found = [answer.text for answer in engine.generate(writing)]
+            assert texts_found == [answer.text for answer in reference.generate(writing)]
+        if name != "lfm2":  # its memory cannot be cut
+            assert tokens[1] < 0.5 * tokens[0]
+            assert tokens[5] < tokens[4], "all but the last token is there"
 
 
 def test_expected_answers_change_nothing_but_the_number_of_decodes(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from idealprompt_cli.core.prompt import ImageSlot, Message
 from idealprompt_cli.core.requests import GenerateRequest, ScoreRequest
 from idealprompt_cli.core.task import ModelRef
 from idealprompt_cli.engines import EngineOptions
+from idealprompt_cli.engines.llama_cpp.backends.batched import log_sum_exp
 from idealprompt_cli.engines.llama_cpp.engine import LlamaCppEngine, open_llama_cpp
 from idealprompt_cli.engines.options import in_words, parse_bytes
 
@@ -175,6 +177,27 @@ def test_too_little_memory_is_one_clear_line(tmp_path: Path) -> None:
         engine.score([ScoreRequest(ask("What?"), (image,), ("red", "a cup"))])
         with pytest.raises(ModelError, match=r"key-value memory.*--memory"):
             engine.score([ScoreRequest(ask("red cup " * 150), (image,), ("red", "a cup"))])
+
+
+def test_a_budget_covers_the_process_and_names_what_is_enough(tmp_path: Path) -> None:
+    ref = ModelRef(*write_pair("janus", tmp_path))
+    for memory, process in ((1 << 30, 80 << 20), (64 << 20, 8 << 20)):
+        with budget(ref, tmp_path, memory) as engine:
+            plan = engine._loaded.memory
+            assert plan.total <= memory
+            assert process <= plan.work < process + (4 << 20)
+    with pytest.raises(ModelError, match=r"give at least (\S+)") as refused:
+        budget(ref, tmp_path, 1000)
+    enough = re.search(r"at least (\S+)", str(refused.value))
+    assert enough is not None
+    budget(ref, tmp_path, parse_bytes(enough[1])).close()
+
+
+def test_many_rows_of_logits_are_added_up_like_one() -> None:
+    logits = np.random.default_rng(0).normal(0, 20, (37, 50)).astype(np.float32)
+    expected = [log_sum_exp(row[None])[0] for row in logits]
+    assert np.array_equal(log_sum_exp(logits), expected)
+    assert log_sum_exp(logits[:0]).shape == (0,)
 
 
 @pytest.mark.parametrize(

@@ -100,9 +100,28 @@ def test_copies_go_before_heads_and_old_heads_before_new_ones() -> None:
 def test_room_shrinks_as_tokens_come() -> None:
     slots = SlotTable(1, 100)
     slots.hold(0, prefix("a"), 7, 30)  # positions are fewer than cells under M-RoPE
-    slots[0].extra += 4
+    slots.advance(0, np.array([5, 6, 7, 8], np.int32))
     assert slots.position(0) == 11
     assert slots.room(0) == 66
+
+
+def test_tokens_in_common_with_the_last_prompt() -> None:
+    slots = SlotTable(1, 100)
+    slots.hold(0, prefix("a"), 7, 7)
+    assert slots.common(0, 0, np.array([5], np.int32)) == 0
+    slots.advance(0, np.array([5, 6], np.int32))
+    slots.advance(0, np.array([7, 8], np.int32))
+    for start, tokens, count in (
+        (0, [5, 6, 7, 8, 9], 4),
+        (0, [5, 6, 9], 2),
+        (0, [6], 0),
+        (2, [7, 9], 1),
+        (4, [9], 0),
+        (0, [], 0),
+    ):
+        assert slots.common(0, start, np.array(tokens, np.int32)) == count
+    slots.hold(0, prefix("a"), 7, 7)
+    assert slots.common(0, 0, np.array([5, 6], np.int32)) == 0
 
 
 @pytest.mark.parametrize("slot", [0, 2, 3])

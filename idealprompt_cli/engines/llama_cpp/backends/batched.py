@@ -25,6 +25,8 @@ from ..scheduling.token_trie import Step, decode_steps
 from .generation import generate
 from .slot_assignment import cheapest_split, split_evenly
 
+_ROWS = 16
+"""Rows of logits that are copied at a time."""
 _FULL_BATCH = 16
 """Sequences in a batch from which on more of them hardly make a token cheaper."""
 
@@ -32,8 +34,9 @@ _FULL_BATCH = 16
 @dataclass(frozen=True)
 class CompiledStep:
     """A step as arrays, made once and used for every example. `rows` number the step's own
-    outputs; `token[i]` is looked up in row `rows[i]` and added to result `target[i]`. `owned`
-    counts the step's tokens by the prompt that first needed them."""
+    outputs; `token[i]` is looked up in row `rows[i]` and added to result `target[i]`. `owners` are
+    the prompts that first needed each token. The tokens before `needed` have no outputs: they are
+    not decoded again where the slot holds them."""
 
     start: int
     tokens: Ints
@@ -42,7 +45,8 @@ class CompiledStep:
     rows: Ints
     token: Ints
     target: Ints
-    owned: Ints
+    owners: Ints
+    needed: int
 
 
 @dataclass
@@ -135,7 +139,7 @@ class BatchedBackend:
         paths = tuple((plan.suffix, plan.options) for plan in plans)
         if paths not in self._compiled:
             steps = decode_steps(paths, self._pool.context.n_batch, self._branching)
-            self._compiled[paths] = [_compile(step, len(plans)) for step in steps]
+            self._compiled[paths] = [_compile(step) for step in steps]
         return self._compiled[paths]
 
     def _round(self, work: list[SlotWork]) -> None:
@@ -157,9 +161,12 @@ class BatchedBackend:
         pool, segments = self._pool, []
         for item in work:
             step = item.steps[k]
-            pool.prefixes.rewind(item.slot, step.start)
-            segments.append(Segment(item.slot, step.tokens, step.outputs, step.n_outputs))
-            item.cost += step.owned
+            done = pool.prefixes.reusable(item.slot, step.start, step.tokens[: step.needed])
+            pool.prefixes.rewind(item.slot, step.start + done)
+            segments.append(
+                Segment(item.slot, step.tokens[done:], step.outputs[done:], step.n_outputs)
+            )
+            np.add.at(item.cost, step.owners[done:], 1)
         for chosen, logits in decode(
             pool.context, pool.prefixes.table, segments, pool.cost, self._branching
         ):
@@ -183,13 +190,15 @@ class BatchedBackend:
 
 
 def log_sum_exp(logits: Floats) -> npt.NDArray[np.float64]:
-    """log(sum(exp(row))) of each row of (n, n_vocab) logits, shifted by the row's maximum."""
-    if not len(logits):
-        return np.empty(0)
-    top = logits.max(axis=1, keepdims=True)
-    shifted = logits - top
-    total = np.exp(shifted, out=shifted).sum(axis=1, dtype=np.float64)
-    result: npt.NDArray[np.float64] = top[:, 0].astype(np.float64) + np.log(total)
+    """log(sum(exp(row))) of each row of (n, n_vocab) logits, shifted by the row's maximum; a few
+    rows at a time, since a copy of all of them can take hundreds of megabytes."""
+    result = np.empty(len(logits))
+    for begin in range(0, len(logits), _ROWS):
+        rows = logits[begin : begin + _ROWS]
+        top = rows.max(axis=1, keepdims=True)
+        shifted = rows - top
+        total = np.exp(shifted, out=shifted).sum(axis=1, dtype=np.float64)
+        result[begin : begin + _ROWS] = top[:, 0].astype(np.float64) + np.log(total)
     return result
 
 
@@ -202,7 +211,7 @@ def _grouped(jobs: Sequence[ScoreJob]) -> dict[Key, _Group]:
     return groups
 
 
-def _compile(step: Step, n_plans: int) -> CompiledStep:
+def _compile(step: Step) -> CompiledStep:
     pairs = [(row, lookup) for row, lookups in enumerate(step.lookups) for lookup in lookups]
     outputs = np.zeros(len(step.tokens), np.int8)
     outputs[list(step.offsets)] = 1
@@ -214,5 +223,6 @@ def _compile(step: Step, n_plans: int) -> CompiledStep:
         rows=np.array([row for row, _ in pairs], np.int32),
         token=np.array([lookup.token for _, lookup in pairs], np.int32),
         target=np.array([lookup.target for _, lookup in pairs], np.int32),
-        owned=np.bincount(step.owners, minlength=n_plans).astype(np.int32),
+        owners=np.array(step.owners, np.int32),
+        needed=step.offsets[0] if step.offsets else len(step.tokens) - 1,
     )

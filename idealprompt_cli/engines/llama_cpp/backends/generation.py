@@ -99,7 +99,7 @@ class _SlotGeneration:
         self.queue, self.slot, self._cost = queue, slot, cells
         self.results: dict[int, Generated] = {}
         self.pending: Tokens = ()
-        self._prompt: Tokens = ()
+        self._prompt: Tokens = tuple(pool.prefixes.table[slot].path.tolist())
         self._draft: Tokens = ()
         self._unverified: Tokens = ()
         self._answer: Continuation | None = None

@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from ..native.context import Context
-from ..native.library import Clock
+from ..native.library import Clock, Ints
 from ..native.sequence_state import SequenceState
 from ..scheduling.batch_decode import Segment, decode
 from ..scheduling.request_plan import Key, Prefix
@@ -69,11 +69,14 @@ class PrefixCache:
             self._evict(slot)
 
     def place(self, prefixes: Sequence[Prefix]) -> list[tuple[int, int]]:
-        """A slot for each prefix that holds exactly that prefix, and the cells computed for it."""
+        """A slot for each prefix that holds that prefix, and the cells computed for it. Where the
+        slot is truncatable, it may hold tokens of an earlier prompt after the prefix, which the
+        next one may begin with too: see `reusable`, and `rewind`."""
         slots = self.table.assign([prefix.key for prefix in prefixes])
         missing: list[tuple[int, Prefix]] = []
         for slot, prefix in zip(slots, prefixes, strict=True):
-            if self.table[slot].key != prefix.key or not self._roll_back(slot):
+            held = self.table[slot].key == prefix.key
+            if not held or not (self.truncatable or self._roll_back(slot)):
                 missing.append((slot, prefix))
         for slot, _ in missing:
             self._evict(slot)
@@ -84,6 +87,11 @@ class PrefixCache:
         """Whether some slot holds the prefix."""
         return self.table.find(prefix.key) is not None
 
+    def reusable(self, slot: int, start: int, tokens: Ints) -> int:
+        """How many of the first `tokens`, `start` tokens after the prefix, are in the slot and need
+        not be decoded again."""
+        return self.table.common(slot, start, tokens) if self.truncatable else 0
+
     def rewind(self, slot: int, depth: int) -> None:
         """Truncate a slot to `depth` tokens after its prefix (0 where it is not truncatable)."""
         held = self.table[slot]
@@ -91,7 +99,7 @@ class PrefixCache:
             return
         if self.truncatable or not held.cells:
             self.context.truncate(slot, held.n_pos + depth)
-            held.extra = depth
+            held.path = held.path[:depth]
         else:
             assert held.prefix is not None
             self._clear(slot)

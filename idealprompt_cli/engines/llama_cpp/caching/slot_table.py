@@ -1,24 +1,32 @@
-"""Which prefix each slot of a context holds, and how many tokens after it. Bookkeeping only."""
+"""Which prefix each slot of a context holds, and which tokens after it. Bookkeeping only."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import numpy as np
+
+from ..native.library import Ints
 from ..scheduling.request_plan import Key, Prefix
 
 
 @dataclass
 class Slot:
-    """A slot's contents: a prefix (None: empty) of `n_pos` positions and `cells` cells, and
-    `extra` tokens decoded after it; `used` is when it was last assigned."""
+    """A slot's contents: a prefix (None: empty) of `n_pos` positions and `cells` cells, and the
+    tokens of the `path` decoded after it; `used` is when it was last assigned."""
 
     prefix: Prefix | None = None
     n_pos: int = 0
     cells: int = 0
-    extra: int = 0
     used: int = 0
+    path: Ints = field(default_factory=lambda: np.empty(0, np.int32))
+
+    @property
+    def extra(self) -> int:
+        """How many tokens were decoded after the prefix."""
+        return len(self.path)
 
     @property
     def key(self) -> Key | None:
@@ -51,11 +59,18 @@ class SlotTable:
 
     def hold(self, slot: int, prefix: Prefix, n_pos: int, cells: int) -> None:
         """Record that the slot holds exactly this prefix."""
-        self._slots[slot] = Slot(prefix, n_pos, cells, 0, self._tick)
+        self._slots[slot] = Slot(prefix, n_pos, cells, self._tick)
 
-    def advance(self, slot: int, count: int) -> None:
-        """Record that so many tokens were decoded in the slot."""
-        self._slots[slot].extra += count
+    def advance(self, slot: int, tokens: Ints) -> None:
+        """Record that these tokens were decoded in the slot."""
+        held = self._slots[slot]
+        held.path = np.concatenate((held.path, tokens))
+
+    def common(self, slot: int, start: int, tokens: Ints) -> int:
+        """How many of the first `tokens` the slot holds, `start` tokens after its prefix."""
+        held = self._slots[slot].path[start : start + len(tokens)]
+        differs = np.flatnonzero(held != tokens[: len(held)])
+        return int(differs[0]) if len(differs) else len(held)
 
     def empty(self, slot: int) -> None:
         self._slots[slot] = Slot()

@@ -35,8 +35,8 @@ class Slots(Protocol):
     def room(self, slot: int) -> int:
         """Tokens that can still be decoded in the slot."""
 
-    def advance(self, slot: int, count: int) -> None:
-        """Record that so many tokens were decoded in the slot."""
+    def advance(self, slot: int, tokens: Ints) -> None:
+        """Record that these tokens were decoded in the slot."""
 
 
 def decode(
@@ -82,8 +82,10 @@ def _run(context: Context, slots: Slots, segments: Sequence[Segment], length: in
     context.clock.padding += n - real
     logits = context.decode(n, sum(segment.n_outputs for segment in segments))
     for slot, start in zip(span, starts, strict=True):
-        count = len(by_slot[slot].tokens) if slot in by_slot else 0
-        slots.advance(slot, count)
+        count = 0
+        if slot in by_slot:
+            count = len(by_slot[slot].tokens)
+            slots.advance(slot, by_slot[slot].tokens)
         if count < length:
             context.truncate(slot, start + count)
     return logits

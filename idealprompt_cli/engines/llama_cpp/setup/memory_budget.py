@@ -1,7 +1,8 @@
 """Dividing the memory budget: weights, working memory, sequences and caches.
 
 Sizes are bytes. Weights and working memory are estimates from the files' headers: weights are
-mapped from the files, and buffers grow with the micro-batch and the picture size.
+mapped from the files, and buffers grow with the micro-batch and the picture size. A budget that is
+given covers the process itself too.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ _MOST_KV, _MOST_STATES, _MOST_EMBEDDINGS = 1 << 30, 1 << 29, 1 << 28
 _KV_SHARE, _STATES_SHARE = 0.6, 0.3
 _AUTOMATIC_SHARE = 0.5
 _FLOAT = 4
+_PROCESS, _PROCESS_SHARE = 80 << 20, 1 / 8
+"""The process without a model: Python and its libraries. A small budget counts this share at most:
+it is for tiny models, beside which the process does not matter."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,14 @@ def divide(
     """The division of `options.memory`, or of half of what is free now. Raises `ModelError` if
     the memory given does not hold the model and one short prefix."""
     weights = _weights(text, mmproj)
-    work = _text_work(text, model, n_ubatch) + _vision_work(mmproj)
+    own = _text_work(text, model, n_ubatch) + _vision_work(mmproj)
+    work = own + min(_PROCESS, int(options.memory * _PROCESS_SHARE))
     least = _LEAST_CELLS * model.kv_bytes_per_token()
     if options.memory:
         rest = options.memory - weights - work
         if rest * _KV_SHARE < least:
-            needed = weights + work + int(least / _KV_SHARE) + 1
+            bare = weights + own + int(least / _KV_SHARE) + 1
+            needed = min(int(bare / (1 - _PROCESS_SHARE)) + 1, bare + _PROCESS)
             raise ModelError(
                 f"--memory {in_words(options.memory)} is too small for this model: its weights take"
                 f" {in_words(weights)}, its working memory about {in_words(work)} and one prefix "

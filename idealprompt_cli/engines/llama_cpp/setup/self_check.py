@@ -12,7 +12,7 @@ from PIL import Image
 from ....core.prompt import FieldText, ImageSlot, Message
 from ..scheduling.request_plan import Backend, Planner, ScoreJob, make_prefix
 
-EDITION = "3"
+EDITION = "4"
 """Raised when the batched backend changes, so that models are checked again."""
 _OPTIONS = ("red", "a blue cup", "no")
 _QUESTIONS = ("What is in the picture?", "What is in the picture? Answer in one word.")
