@@ -140,7 +140,7 @@ def _by_labels(records: list[dict[str, Any]]) -> str:
     rows = []
     for counts in LABELS:
         names = [name for name, task in TASKS.items() if len(task.labels) in counts]
-        for title, suffix in (("ours", ""), ("weighted words", WEIGHTED)):
+        for title, suffix in (("plain prompt", ""), ("ours", WEIGHTED)):
             gains = {n: _mean_gain(records, names, f"{n}{suffix}") for n in SIZES}
             whole = gains[SIZES[-1]] or math.nan
             cells = [f"{gain:+.0f} ({gain / whole:.0%})" for gain in gains.values()]
