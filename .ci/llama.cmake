@@ -1,5 +1,6 @@
 # Shortens the compilation of llama-cpp-python. `.ci/setup` passes this file to CMake, which includes
-# it after `project(llama_cpp)`. The compiler's optimisation options stay as they are.
+# it after `project(llama_cpp)`. What computes (libggml) and what prepares images (libmtmd) is compiled
+# with all optimisations; libllama only builds graphs and keeps tables.
 
 # The binding loads libllama, libggml and libmtmd only, but forces LLAMA_BUILD_COMMON to ON in the
 # cache, so that -DLLAMA_BUILD_COMMON=OFF has no effect. That library (command-line arguments, chat
@@ -22,6 +23,7 @@ endfunction()
 
 function(idealprompt_shorten)
     idealprompt_compile_in_groups(llama 16 llama-kv-cache-dsv4.cpp)
+    target_compile_options(llama PRIVATE -O1)
     idealprompt_compile_in_groups(mtmd 24
         mtmd.cpp mtmd-audio.cpp mtmd-image.cpp mtmd-helper.cpp mtmd-helper-gen.cpp clip.cpp)
 endfunction()
