@@ -203,3 +203,18 @@ SENTENCES: dict[str, RealTask] = {
 }  # fmt: skip
 
 TASKS: dict[str, RealTask] = {**PRODUCTS, **INSPECTION, **SENTENCES}
+
+# --- in the comparison with tuning only -----------------------------------------------------------
+
+FOR_TUNING: dict[str, RealTask] = {
+    "five_trays": RealTask(
+        "held", "banking77", "Tray one, two, three, four or five? {text}",
+        ("one", "two", "three", "four", "five"),
+        intents({
+            "one": ["automatic_top_up"], "two": ["apple_pay_or_google_pay"],
+            "three": ["getting_spare_card"], "four": ["verify_source_of_funds"],
+            "five": ["beneficiary_not_allowed"],
+        }, (4, 40)), train=48, test=150,
+    ),
+}  # fmt: skip
+EVERY: dict[str, RealTask] = {**TASKS, **FOR_TUNING}

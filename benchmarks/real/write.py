@@ -13,7 +13,7 @@ from random import Random
 
 import yaml
 
-from .catalogue import TASKS, RealTask
+from .catalogue import EVERY, RealTask
 from .sources import MissingData, Row, rows
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -25,7 +25,7 @@ def drawn(name: str, data: Path = DATA, seed: int = 0, train: int = 0) -> list[L
     """The examples of a task, the same for the same seed; `train` in place of the task's own number
     of training examples. Raises `MissingData` where the data is not there, and where it has too few
     rows of a label."""
-    task = replace(TASKS[name], train=train or TASKS[name].train)
+    task = replace(EVERY[name], train=train or EVERY[name].train)
     rng = Random(f"{name} {seed}")
     all_rows = rows(task.source, data)
     by_label: dict[str, list[tuple[Row, dict[str, str]]]] = {label: [] for label in task.labels}
@@ -69,7 +69,7 @@ def write_task(name: str, out: Path, data: Path = DATA, seed: int = 0, train: in
     with tempfile.TemporaryDirectory(dir=out) as place:
         made = Path(place) / name
         made.mkdir()
-        _write_settings(TASKS[name], name, made)
+        _write_settings(EVERY[name], name, made)
         _write_rows(lines, made)
         with contextlib.suppress(OSError):
             made.rename(folder)

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks.real.catalogue import TASKS
+from benchmarks.real.catalogue import EVERY
 from benchmarks.real.sources import MissingData
 from benchmarks.real.write import DATA, write_task
 
@@ -34,7 +34,7 @@ def main() -> int:
     writing = commands.add_parser("write", help="write task folders with 64 training examples")
     writing.add_argument("folder", type=Path)
     writing.add_argument("--data", type=Path, default=DATA)
-    writing.add_argument("--tasks", nargs="+", choices=TASKS, required=True)
+    writing.add_argument("--tasks", nargs="+", choices=EVERY, required=True)
     writing.add_argument("--seed", type=int, default=0)
     running = commands.add_parser("measure", help="train and measure")
     running.add_argument("folder", type=Path, help="task folders, as `write` made them")
@@ -45,7 +45,7 @@ def main() -> int:
         one.add_argument("--mmproj", type=Path, required=True)
         one.add_argument("--corpus", type=Path, required=True, help="a corpus that synth wrote")
         one.add_argument("--work", type=Path, required=True, help="where runs are kept")
-        one.add_argument("--tasks", nargs="+", choices=TASKS, default=[])
+        one.add_argument("--tasks", nargs="+", choices=EVERY, default=[])
         one.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     running.add_argument("--sizes", type=int, nargs="+", default=[])
     running.add_argument("--methods", nargs="+", default=[])

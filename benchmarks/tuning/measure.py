@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from benchmarks.compare import keep, kept
-from benchmarks.real.catalogue import TASKS
+from benchmarks.real.catalogue import EVERY
 from benchmarks.real.methods import EXPERT
 from idealprompt_cli.core.errors import TaskError
 from idealprompt_cli.core.prompt import Prompt
@@ -35,10 +35,10 @@ from .model import Ask
 from .train import HYPER, Hyper, accuracy, lean, perplexity, train
 
 SIZES = (32, 8, 64, 16)
-HELD = ("six_codes", "style_code", "eight_desks", "range_size")
+HELD = ("six_codes", "style_code", "eight_desks", "range_size", "five_trays")
 OTHER = {
     "six_codes": "eight_desks", "eight_desks": "six_codes", "style_code": "range_size",
-    "range_size": "style_code", "queue_short": "six_codes", "warehouse_code": "style_code",
+    "range_size": "style_code", "five_trays": "six_codes", "queue_short": "six_codes", "warehouse_code": "style_code",
 }  # fmt: skip
 TEST, OTHER_TEST, KEPT_PAIRS = 72, 24, 12
 Run = dict[str, Any]
@@ -234,7 +234,7 @@ def chosen(options: argparse.Namespace) -> list[Key]:
             if (not options.methods or key.method in options.methods)
             and key.prompt in options.prompts
         ]  # fmt: skip
-    if any(TASKS[name].part == "held" for name in options.tasks):
+    if any(EVERY[name].part == "held" for name in options.tasks):
         raise SystemExit("learning rates are chosen on dev tasks: name some with --tasks")
     return [
         Key(task, n, method, "seed", False, seed, rate, options.steps)

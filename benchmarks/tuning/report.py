@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.compare import kept
 from benchmarks.markdown import percent, table
-from benchmarks.real.catalogue import TASKS
+from benchmarks.real.catalogue import EVERY
 from idealprompt_cli.core.errors import UsageError
 from idealprompt_cli.io.files import write_text
 
@@ -150,7 +150,7 @@ def searched(runs: Sequence[Run]) -> str:
         ]  # fmt: skip
         if found:
             rows.append([
-                task, str(TASKS[task].train), str(TASKS[task].test), str(len(found)),
+                task, str(EVERY[task].train), str(EVERY[task].test), str(len(found)),
                 percent(fmean(point["test"] for point in found), 0),
                 _mean(found, lambda point: point["prompt_tokens"], 0),
             ])  # fmt: skip
