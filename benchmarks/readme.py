@@ -139,7 +139,6 @@ def real() -> str:
 PARTS: Mapping[str, Callable[[], str]] = {
     "tuning-scores": lambda: tuning_report.scores(tuning_report.loaded()["runs"]),
     "tuning-costs": lambda: tuning_report.costs(tuning_report.loaded()["runs"]),
-    "tuning-searched": lambda: tuning_report.searched(tuning_report.loaded()["runs"]),
     "tuning-latency": lambda: tuning_report.latency(tuning_report.loaded()["latency"]),
     "photographs": photographs,
     "evidence": evidence,

@@ -51,7 +51,7 @@ def main() -> int:
     running.add_argument("--methods", nargs="+", default=[])
     running.add_argument("--prompts", nargs="+", default=["seed", "adapted"])
     running.add_argument("--rates", type=float, nargs="+", default=[], help="on dev tasks only")
-    running.add_argument("--steps", type=int, default=16)
+    running.add_argument("--steps", type=int, default=40)
     running.add_argument("--minutes", type=float, default=0.0, help="begin no run after this time")
     reporting = commands.add_parser("report", help="write results and the page's tables")
     reporting.add_argument("--runs", type=Path, help="read these runs (the work folder) first")

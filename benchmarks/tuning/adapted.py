@@ -14,6 +14,8 @@ from idealprompt_cli.core.task import ModelRef, Task
 from idealprompt_cli.engines import EngineOptions, open_engine
 from idealprompt_cli.evaluation.budget import Budget
 from idealprompt_cli.evaluation.context import open_context
+from idealprompt_cli.evaluation.evaluator import Evaluator
+from idealprompt_cli.evaluation.metered_engine import MeteredEngine
 from idealprompt_cli.search.tree_search import SearchSettings, search
 
 BUDGET = 300
@@ -21,11 +23,13 @@ BUDGET = 300
 
 @dataclass(frozen=True)
 class Searched:
-    """The winner, and what finding it took in CPU seconds."""
+    """The winner, what finding it took in CPU seconds, and the held-out accuracy of one prompt with
+    weighted answer words (of the winner, where that is not as good)."""
 
     prompt: Prompt
     seconds: float
     evaluations: int
+    weighted: float
 
 
 @cache
@@ -41,6 +45,9 @@ def search_prompt(task: Task, model: Path, mmproj: Path, seed: int) -> Searched:
     context = open_context(
         task, engine, metrics.get(task.metric), Budget(evaluations=BUDGET), seed=seed
     )
-    result = search(context, SearchSettings(strategies.select(None)))
+    result = search(context, SearchSettings(strategies.select(None), committee=1))
     seconds = round(time.process_time() - started, 2)
-    return Searched(result.winner, seconds, result.cost.evaluations)
+    asked = result.committee.committee if result.committee else result.winner
+    evaluator = Evaluator(MeteredEngine(engine), task, metrics.get(task.metric))
+    weighted = round(evaluator.evaluate(asked, task.test).value, 4)
+    return Searched(result.winner, seconds, result.cost.evaluations, weighted)

@@ -38,7 +38,8 @@ SIZES = (32, 8, 64, 16)
 HELD = ("six_codes", "style_code", "eight_desks", "range_size", "five_trays")
 OTHER = {
     "six_codes": "eight_desks", "eight_desks": "six_codes", "style_code": "range_size",
-    "range_size": "style_code", "five_trays": "six_codes", "queue_short": "six_codes", "warehouse_code": "style_code",
+    "range_size": "style_code", "five_trays": "six_codes", "queue_short": "six_codes",
+    "warehouse_code": "style_code",
 }  # fmt: skip
 TEST, OTHER_TEST, KEPT_PAIRS = 72, 24, 12
 Run = dict[str, Any]
@@ -46,8 +47,9 @@ Run = dict[str, Any]
 
 @dataclass(frozen=True, order=True)
 class Key:
-    """What a run is: `method` "none" only scores the prompt; `prompt` is "seed" or "adapted"; with
-    `corpus` the tree-generated pairs are mixed in."""
+    """What a run is: `method` "none" only scores the prompt, "weighted" one prompt with weighted
+    answer words; `prompt` is "seed" or "adapted"; with `corpus` the tree-generated pairs are mixed
+    in."""
 
     task: str
     examples: int
@@ -65,7 +67,9 @@ class Key:
 
 Cell = tuple[str, str, bool]
 """Method, prompt, and whether the corpus is mixed in."""
-SCORED: tuple[Cell, ...] = (("none", "seed", False), ("none", "adapted", False))
+SCORED: tuple[Cell, ...] = (
+    ("none", "seed", False), ("none", "adapted", False), ("weighted", "adapted", False),
+)  # fmt: skip
 TUNED: tuple[Cell, ...] = tuple((method, "seed", False) for method in ADAPTERS)
 MIXED: tuple[Cell, ...] = tuple((method, "seed", True) for method in ADAPTERS)
 JOINED: tuple[Cell, ...] = (("pedro", "adapted", False),)
@@ -103,6 +107,7 @@ class Bench:
     _asks: dict[tuple[str, int, str, str, int], list[Ask]] = field(default_factory=dict)
     _experts: dict[str, Prompt] = field(default_factory=dict)
     _pairs: tuple[list[Ask], list[Ask]] | None = None
+    _kept: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def task(self, name: str, examples: int, seed: int) -> Task:
         key = (name, examples, seed)
@@ -143,7 +148,7 @@ class Bench:
                 return dict(run)
         found = search_prompt(task, self.model, self.mmproj, seed)
         run = {**mark, "winner": to_dict(found.prompt), "seconds": found.seconds,
-               "evaluations": found.evaluations}  # fmt: skip
+               "evaluations": found.evaluations, "weighted": found.weighted}  # fmt: skip
         keep(place, [run])
         return run
 
@@ -169,31 +174,46 @@ class Bench:
         self._pairs = self.reader.pairs(mixed), self.reader.pairs(apart)
         return self._pairs
 
+    def forgetting(self, name: str) -> tuple[float, float]:
+        """Accuracy on a task that was not tuned on, with its expert prompt, and perplexity of the
+        model's own answers, with the adapter that is on."""
+        language = self.reader.language
+        if language.adapter is None and name in self._kept:
+            return self._kept[name]
+        other = self.asks(OTHER[name], max(SIZES), "expert", "few", 0)
+        found = (
+            round(accuracy(language, other), 4), round(perplexity(language, self.pairs()[1]), 4)
+        )  # fmt: skip
+        if language.adapter is None:
+            self._kept[name] = found
+        return found
+
     def run(self, key: Key) -> Run:
         """Train and measure one cell of the grid."""
         language = self.reader.language
         language.adapter = None
         test = self.asks(key.task, key.examples, key.prompt, "test", key.seed)
-        other = self.asks(OTHER[key.task], max(SIZES), "expert", "few", 0)
-        mixed, apart = self.pairs()
         run: Run = {**asdict(key), "parameters": 0, "train_seconds": 0.0, "train_bytes": 0}
-        if key.method != "none":
+        if key.method in ADAPTERS:
+            # The expert prompt of the other task is calibrated on the untuned model.
+            self.asks(OTHER[key.task], max(SIZES), "expert", "few", 0)
             adapter = start(key.method, language.c, seed=key.seed)
             asks = self.asks(key.task, key.examples, key.prompt, "train", key.seed)
-            hyper = Hyper(key.rate, key.steps)
-            done = train(language, adapter, asks, mixed if key.corpus else (), hyper, key.seed)
+            mixed = self.pairs()[0] if key.corpus else ()
+            done = train(language, adapter, asks, mixed, Hyper(key.rate, key.steps), key.seed)
             run |= {"parameters": adapter.size, "train_seconds": round(done.seconds, 2),
                     "train_bytes": done.bytes, "loss": round(done.loss, 4)}  # fmt: skip
             language.adapter = adapter.requires_grad_(False)
         elif key.prompt == "adapted":
-            searched = self._searched(self.task(key.task, key.examples, key.seed), key.examples,
-                                      key.seed)  # fmt: skip
+            task = self.task(key.task, key.examples, key.seed)
+            searched = self._searched(task, key.examples, key.seed)
             run["train_seconds"] = searched["seconds"]
         started = time.process_time()
         run["test"] = round(accuracy(language, test), 4)
         run["answer_seconds"] = round((time.process_time() - started) / len(test), 4)
-        run["other"] = round(accuracy(language, other), 4)
-        run["perplexity"] = round(perplexity(language, apart), 4)
+        if key.method == "weighted":
+            run["test"] = searched["weighted"]
+        run["other"], run["perplexity"] = self.forgetting(key.task)
         run["prompt_tokens"] = test[0].shared.length + min(len(ask.inputs) for ask in test)
         language.adapter = None
         return run

@@ -13,13 +13,10 @@ from typing import Any
 
 from benchmarks.compare import kept
 from benchmarks.markdown import percent, table
-from benchmarks.real.catalogue import EVERY
 from idealprompt_cli.core.errors import UsageError
 from idealprompt_cli.io.files import write_text
 
 RESULTS = Path(__file__).resolve().parent.parent / "results" / "tuning.json"
-REAL = RESULTS.with_name("real.json")
-SEARCH_BUDGET = "300"
 NAMES = {"none": "no tuning", "pedro": "PEDRO", "lora": "LoRA", "ia3": "(IA)3"}
 TUNED = ("pedro", "lora", "ia3")
 MISSING = "Not measured yet."
@@ -29,6 +26,7 @@ Column = tuple[str, str, bool]
 COLUMNS: dict[str, Column] = {
     "seed prompt": ("none", "seed", False),
     "adapted prompt": ("none", "adapted", False),
+    "weighted words": ("weighted", "adapted", False),
     **{NAMES[method]: (method, "seed", False) for method in TUNED},
     "PEDRO on the adapted prompt": ("pedro", "adapted", False),
     **{f"{NAMES[method]} + corpus": (method, "seed", True) for method in TUNED},
@@ -136,27 +134,6 @@ def latency(runs: Sequence[Run]) -> str:
         for run in runs
     ]  # fmt: skip
     head = ["task", "method", "tokens", "one answer", "eight, one tenant", "eight, eight tenants"]
-    return table(head, rows)
-
-
-def searched(runs: Sequence[Run]) -> str:
-    """What the search scored on the same tasks in the comparison on real tasks (`real.json`), with
-    its own examples: the task's number of training examples and all held-out ones."""
-    rows = []
-    for task in sorted({run["task"] for run in runs}):
-        found = [
-            run["points"][SEARCH_BUDGET] for run in json.loads(REAL.read_text(encoding="utf-8"))
-            if (run["task"], run["method"]) == (task, "puct") and SEARCH_BUDGET in run["points"]
-        ]  # fmt: skip
-        if found:
-            rows.append([
-                task, str(EVERY[task].train), str(EVERY[task].test), str(len(found)),
-                percent(fmean(point["test"] for point in found), 0),
-                _mean(found, lambda point: point["prompt_tokens"], 0),
-            ])  # fmt: skip
-    if not rows:
-        return MISSING
-    head = ["task", "examples", "held-out", "seeds", "adapted prompt", "prompt tokens"]
     return table(head, rows)
 
 

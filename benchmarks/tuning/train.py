@@ -22,7 +22,7 @@ import torch
 from .adapters import Adapter
 from .model import Ask, TunedLanguage, label_scores, option_scores
 
-BATCH, STEPS = 8, 16
+BATCH, STEPS = 4, 40
 PAIRS_AT_ONCE = 2
 TEST_BATCH = 16
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.tuning.report import MISSING, collect, costs, latency, scores, searched
+from benchmarks.tuning.report import MISSING, collect, costs, latency, scores
 
 
 def run(method: str, test: float, **more: Any) -> dict[str, Any]:
@@ -42,12 +42,6 @@ def test_changes_are_paired() -> None:
 def test_nothing_is_made_up() -> None:
     assert scores([]) == costs([]) == latency([]) == MISSING
     assert "PEDRO" not in scores(RUNS)
-    assert searched(RUNS) == MISSING, "the comparison on real tasks knows no such task"
-
-
-def test_the_search_beside_it_is_that_of_the_real_tasks() -> None:
-    [line] = searched([run("none", 0.1, task="six_codes")]).splitlines()[2:]
-    assert line.startswith("| six_codes | 48 | 150 | ")
 
 
 def test_results_are_collected(tmp_path: Path) -> None:
