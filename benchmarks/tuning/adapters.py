@@ -155,7 +155,7 @@ class Pedro(Adapter):
     PARTS = ("attn_q", "attn_v", "ffn_up")
 
     def __init__(
-        self, c: LanguageConfig, tenants: int = 1, rank: int = 2, seed: int = 0,
+        self, c: LanguageConfig, tenants: int = 1, rank: int = 1, seed: int = 0,
         hidden: int = HIDDEN,
     ) -> None:  # fmt: skip
         super().__init__(tenants)
@@ -163,11 +163,12 @@ class Pedro(Adapter):
         self.sizes = [widths(c, hidden)[part][1] for part in self.PARTS]
         p, q = rational_start()
         self.down, self.up = nn.ParameterList(), nn.ParameterList()
-        self.p, self.q = nn.ParameterList(), nn.ParameterList()
+        self.p, self.q, self.bias = nn.ParameterList(), nn.ParameterList(), nn.ParameterList()
         for _ in range(c.layers):
             noise = torch.randn(tenants, c.width, rank, generator=rng) / math.sqrt(c.width)
             self.down.append(nn.Parameter(noise))
             self.up.append(nn.Parameter(torch.zeros(tenants, rank, sum(self.sizes))))
+            self.bias.append(nn.Parameter(torch.ones(tenants, 1, sum(self.sizes))))
             self.p.append(nn.Parameter(p.repeat(tenants, 1)))
             self.q.append(nn.Parameter(q.repeat(tenants, 1)))
         self.generated: dict[int, dict[str, Tensor]] = {}
@@ -192,13 +193,13 @@ class Pedro(Adapter):
         state = x[torch.arange(len(x)), self.last][:, None]
         inner = (state @ self.of(self.down[layer]))[:, 0]
         inner = rational(inner, self.of(self.p[layer]), self.of(self.q[layer]))
-        vectors = 1 + inner[:, None] @ self.of(self.up[layer])
+        vectors = self.of(self.bias[layer]) + inner[:, None] @ self.of(self.up[layer])
         return dict(zip(self.PARTS, vectors.split(self.sizes, -1), strict=True))
 
     @staticmethod
-    def count(c: LanguageConfig, rank: int = 2, hidden: int = HIDDEN) -> int:
-        kv = c.kv_heads * c.head_dim
-        return c.layers * (rank * (c.width + c.width + kv + hidden) + NUMERATOR + DENOMINATOR)
+    def count(c: LanguageConfig, rank: int = 1, hidden: int = HIDDEN) -> int:
+        vectors = c.width + c.kv_heads * c.head_dim + hidden
+        return c.layers * (rank * (c.width + vectors) + vectors + NUMERATOR + DENOMINATOR)
 
 
 ADAPTERS: Mapping[str, type[Adapter]] = {"pedro": Pedro, "lora": Lora, "ia3": Ia3}

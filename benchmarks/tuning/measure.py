@@ -71,19 +71,23 @@ SCORED: tuple[Cell, ...] = (
     ("none", "seed", False), ("none", "adapted", False), ("weighted", "adapted", False),
 )  # fmt: skip
 TUNED: tuple[Cell, ...] = tuple((method, "seed", False) for method in ADAPTERS)
-MIXED: tuple[Cell, ...] = tuple((method, "seed", True) for method in ADAPTERS)
-JOINED: tuple[Cell, ...] = (("pedro", "adapted", False),)
+BESIDE: tuple[Cell, ...] = (
+    ("pedro", "adapted", False), *((method, "seed", True) for method in ADAPTERS),
+)  # fmt: skip
 
 
 def grid(tasks: Sequence[str], sizes: Sequence[int], seeds: Sequence[int]) -> Iterator[Key]:
-    """All runs: seed by seed, and the corpus last for the sizes in the second half."""
-    early = sizes[: (len(sizes) + 1) // 2]
+    """All runs: the methods themselves with the first seed, what is beside them for the first size,
+    then the other seeds and the rest."""
+    for n in sizes:
+        yield from _keys(tasks, n, (*SCORED, *TUNED), seeds[0])
+    yield from _keys(tasks, sizes[0], BESIDE, seeds[0])
     for seed in seeds:
         for n in sizes:
-            cells = (*SCORED, *TUNED, *JOINED, *(MIXED if n in early else ()))
-            yield from _keys(tasks, n, cells, seed)
-        for n in sizes[len(early) :]:
-            yield from _keys(tasks, n, MIXED, seed)
+            yield from _keys(tasks, n, (*SCORED, *TUNED), seed)
+    for seed in seeds:
+        for n in sizes:
+            yield from _keys(tasks, n, BESIDE, seed)
 
 
 def _keys(tasks: Sequence[str], n: int, cells: Sequence[Cell], seed: int) -> Iterator[Key]:

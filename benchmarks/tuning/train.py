@@ -36,7 +36,7 @@ class Hyper:
 
 
 HYPER: Mapping[str, Hyper] = {
-    "pedro": Hyper(1e-2), "lora": Hyper(3e-3), "ia3": Hyper(2e-2),
+    "pedro": Hyper(5e-3, 60), "lora": Hyper(1e-2), "ia3": Hyper(1e-2),
 }  # fmt: skip
 
 
