@@ -138,6 +138,7 @@ def real() -> str:
 
 PARTS: Mapping[str, Callable[[], str]] = {
     "tuning-scores": lambda: tuning_report.scores(tuning_report.loaded()["runs"]),
+    "tuning-means": lambda: tuning_report.means(tuning_report.loaded()["runs"]),
     "tuning-costs": lambda: tuning_report.costs(tuning_report.loaded()["runs"]),
     "tuning-latency": lambda: tuning_report.latency(tuning_report.loaded()["latency"]),
     "photographs": photographs,

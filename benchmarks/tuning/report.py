@@ -13,6 +13,7 @@ from typing import Any
 
 from benchmarks.compare import kept
 from benchmarks.markdown import percent, table
+from benchmarks.real.catalogue import EVERY
 from idealprompt_cli.core.errors import UsageError
 from idealprompt_cli.io.files import write_text
 
@@ -76,6 +77,33 @@ def scores(runs: Sequence[Run]) -> str:
             cells.append(percent(fmean(run["test"] for run in found), 0) if found else "")
         rows.append([task, str(n), str(seeds), *cells])
     return table(["task", "examples", "seeds", *shown], rows)
+
+
+def means(runs: Sequence[Run]) -> str:
+    """Means over the tasks of sentences and those of photographs; a method that was not run on all
+    of them has an empty cell."""
+    if not runs:
+        return MISSING
+    shown = [name for name, column in COLUMNS.items() if _of(runs, column)]
+    rows = []
+    for kind in ("sentences", "photographs"):
+        for n in sorted({run["examples"] for run in runs}):
+            own = [run for run in runs if run["examples"] == n and _kind(run) == kind]
+            tasks = sorted({run["task"] for run in own})
+            if tasks:
+                cells = [_over_tasks(_of(own, COLUMNS[name]), tasks) for name in shown]
+                rows.append([f"{kind}, {len(tasks)} tasks", str(n), *cells])
+    return table(["tasks", "examples", *shown], rows)
+
+
+def _kind(run: Run) -> str:
+    return "sentences" if EVERY[run["task"]].source == "banking77" else "photographs"
+
+
+def _over_tasks(runs: Sequence[Run], tasks: Sequence[str]) -> str:
+    """The mean over tasks of their means over seeds, or "" where one has none."""
+    found = [[run["test"] for run in runs if run["task"] == task] for task in tasks]
+    return percent(fmean(map(fmean, found)), 0) if all(found) else ""
 
 
 def costs(runs: Sequence[Run]) -> str:

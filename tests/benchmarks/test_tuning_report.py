@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.tuning.report import MISSING, collect, costs, latency, scores
+from benchmarks.tuning.report import MISSING, collect, costs, latency, means, scores
 
 
 def run(method: str, test: float, **more: Any) -> dict[str, Any]:
@@ -32,6 +32,16 @@ def test_scores_are_means_over_seeds() -> None:
     assert lines[2] == "| codes | 8 | 2 | 25 | 75 | 60 |"
 
 
+def test_means_are_over_all_tasks_of_a_kind_or_missing() -> None:
+    runs = [run("none", 0.2, task="six_codes"), run("none", 0.4, task="eight_desks"),
+            run("lora", 0.5, task="six_codes"), run("none", 0.9, task="style_code")]  # fmt: skip
+    lines = means(runs).splitlines()
+    assert lines[2:] == [
+        "| sentences, 2 tasks | 8 | 30 |  |",
+        "| photographs, 1 tasks | 8 | 90 |  |",
+    ]
+
+
 def test_changes_are_paired() -> None:
     text = costs(RUNS)
     assert "25.0 to 60.0 (+35.0)" in text
@@ -40,7 +50,7 @@ def test_changes_are_paired() -> None:
 
 
 def test_nothing_is_made_up() -> None:
-    assert scores([]) == costs([]) == latency([]) == MISSING
+    assert scores([]) == means([]) == costs([]) == latency([]) == MISSING
     assert "PEDRO" not in scores(RUNS)
 
 
