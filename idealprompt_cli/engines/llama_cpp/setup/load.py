@@ -181,7 +181,7 @@ def load(ref: ModelRef, options: EngineOptions, notice: Notice) -> Loaded:
             n_ubatch = max(n_ubatch, vision.longest_whole())
         plan = memory_budget.divide(options, model, weights.text, weights.mmproj, n_ubatch)
         n_ctx = _longest(model, options, n_ctx, plan.kv)
-        embeddings, states = _disk(ref, weights, options, chosen.flash, image_tokens)
+        embeddings, states = _disk(ref, identity, weights, options, chosen.flash, image_tokens)
         loaded = Loaded(
             ref=ref,
             options=options,
@@ -233,20 +233,19 @@ def _template(
 
 def _disk(
     ref: ModelRef,
+    identity: str,
     weights: Weights,
     options: EngineOptions,
     flash: bool,
     image_tokens: tuple[int, int],
 ) -> tuple[DiskEmbeddings | None, DiskStates | None]:
     """The disk caches: embeddings depend on the projector's weights and the library's build (its
-    preprocessing), prefix states also on the text model and the context's attention."""
+    preprocessing), prefix states on both files, their `identity`, and the context's attention."""
     if not options.disk_bytes:
         return None, None
     cache, build = DiskCache(options.cache_folder(), options.disk_bytes), native.build()
     sized = "".join(f"-{n}" for n in image_tokens if any(image_tokens))
-
-    whole = weights.identify(files.fingerprint(*filter(None, (ref.text, ref.mmproj))))
-    states = DiskStates(cache, f"{whole}-{build}-{int(flash)}{sized}")
+    states = DiskStates(cache, f"{identity}-{build}-{int(flash)}{sized}")
     if ref.mmproj is None:
         return None, states
     images = weights.identify_images(files.fingerprint(ref.mmproj))
