@@ -21,11 +21,16 @@ function(idealprompt_compile_in_groups target size)
     set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${size})
 endfunction()
 
+# Libraries that the user switched off (LLAMA_BUILD, LLAVA_BUILD) are no targets.
 function(idealprompt_shorten)
-    idealprompt_compile_in_groups(llama 16 llama-kv-cache-dsv4.cpp)
-    target_compile_options(llama PRIVATE -O1)
-    idealprompt_compile_in_groups(mtmd 24
-        mtmd.cpp mtmd-audio.cpp mtmd-image.cpp mtmd-helper.cpp mtmd-helper-gen.cpp clip.cpp)
+    if(TARGET llama)
+        idealprompt_compile_in_groups(llama 16 llama-kv-cache-dsv4.cpp)
+        target_compile_options(llama PRIVATE -O1)
+    endif()
+    if(TARGET mtmd)
+        idealprompt_compile_in_groups(mtmd 24
+            mtmd.cpp mtmd-audio.cpp mtmd-image.cpp mtmd-helper.cpp mtmd-helper-gen.cpp clip.cpp)
+    endif()
 endfunction()
 
 # The groups are checked for one version: names of another one may clash within a group.
@@ -33,3 +38,9 @@ file(STRINGS "${CMAKE_SOURCE_DIR}/llama_cpp/__init__.py" version REGEX "__versio
 if(version MATCHES "\"0.3.36\"" AND NOT MSVC)
     cmake_language(DEFER DIRECTORY "${CMAKE_SOURCE_DIR}" CALL idealprompt_shorten)
 endif()
+
+# The published chat templates that come with the sources, for `tests/engines/test_template_forms.py`.
+install(
+    DIRECTORY "${CMAKE_SOURCE_DIR}/vendor/llama.cpp/models/templates"
+    DESTINATION "${SKBUILD_PLATLIB_DIR}/llama_cpp"
+    FILES_MATCHING PATTERN "*.jinja")

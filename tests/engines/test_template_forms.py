@@ -1,8 +1,10 @@
-"""Forms of published chat templates, in small templates of our own, and in all of llama.cpp's where
-`IDEALPROMPT_TEMPLATES` names their folder (`models/templates` of its sources)."""
+"""Forms of published chat templates, in small templates of our own, and in all of llama.cpp's:
+`.ci/setup` keeps them beside the library that it compiles. Where a wheel was installed that has
+none, `IDEALPROMPT_TEMPLATES` may name their folder (`models/templates` of llama.cpp's sources)."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 from pathlib import Path
@@ -156,12 +158,20 @@ def test_pictures_that_a_template_moves_are_marked_in_the_text() -> None:
     assert chat.segments == ("<user>Look: ", "</s>\n<assistant>")
 
 
-FOLDER = Path(os.environ.get("IDEALPROMPT_TEMPLATES", "/nonexistent"))
-FILES = sorted(FOLDER.glob("*.jinja"))
+LIBRARY = importlib.util.find_spec("llama_cpp")
+BESIDE = Path(LIBRARY.origin).parent / "templates" if LIBRARY and LIBRARY.origin else Path()
+FILES = sorted(Path(os.environ.get("IDEALPROMPT_TEMPLATES") or BESIDE).glob("*.jinja"))
+COUNT = 70
+"""Templates in the sources of the version in `constraints.txt`."""
 OPEN = re.compile(r"<(?!/|\|END)[^<>/]*(think|thought)[^<>/]*>|\[THINK\]|reasoning steps:", re.I)
 
 
-@pytest.mark.skipif(not FILES, reason="IDEALPROMPT_TEMPLATES names no folder of templates")
+@pytest.mark.skipif(not FILES, reason="this build of llama-cpp-python has no templates beside it")
+def test_all_published_templates_are_tested() -> None:
+    assert len(FILES) >= COUNT
+
+
+@pytest.mark.skipif(not FILES, reason="this build of llama-cpp-python has no templates beside it")
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_published_templates(path: Path) -> None:
     """Text and picture once, roles kept, no open thought, and nothing but the template's own after
