@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .artifact import Artifact
     from .core.interfaces import Engine, Observer
     from .core.results import Prefer
+    from .engines.options import WeightsChoice
     from .reflection.loop import Review
     from .ui.notebook import Adapted, Answers, Measured
 
@@ -51,13 +52,17 @@ def open_model(
     server: str = "",
     server_model: str = "",
     allow_network: bool = False,
+    weights: WeightsChoice = "auto",
+    run_dir: Place | None = None,
 ) -> Iterator[Engine]:
     """A model for a `with` block: the named files or `server` (an address on this machine, unless
     `allow_network`), else IDEALPROMPT_SERVER or IDEALPROMPT_MODEL and IDEALPROMPT_MMPROJ, else the
     embedded demonstration model. `threads` and `n_ctx` 0 mean a default; `gpu_layers` -1 means all
     that the build can put on a GPU. `engine` names what runs the model, built in or a plugin's; ""
-    takes the one that suits the model's files."""
-    from .runs.models import ModelChoice, opened
+    takes the one that suits the model's files. `weights` are "file", "bf16" or "auto", as for
+    `--weights`; `run_dir` is the folder of a run that is to be resumed, with the weights that it
+    computes with."""
+    from .runs.models import ModelChoice, opened, weights_of_run
 
     choice = ModelChoice(
         model=Path(model) if model else None,
@@ -69,8 +74,10 @@ def open_model(
         server=server,
         server_model=server_model,
         allow_network=allow_network,
+        weights=weights,
     )
-    with opened(choice, lambda text: None) as opened_engine:
+    recorded = weights_of_run(Path(run_dir)) if run_dir else None
+    with opened(choice, lambda text: None, recorded=recorded) as opened_engine:
         yield opened_engine
 
 

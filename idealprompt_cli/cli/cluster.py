@@ -20,6 +20,7 @@ from ..runs.models import ModelChoice, opened
 if TYPE_CHECKING:
     from ..core.interfaces import Engine, Observer
     from ..core.task import Task
+    from ..engines.options import RecordedWeights
     from ..ui.console import Console
 
 Address = Annotated[
@@ -121,16 +122,21 @@ def watched(shown: Observer, engine: Engine, console: Console) -> Observer:
 
 @contextmanager
 def opened_anywhere(
-    model: ModelChoice, cluster: ClusterChoice, task: Task, console: Console
+    model: ModelChoice,
+    cluster: ClusterChoice,
+    task: Task,
+    console: Console,
+    recorded: RecordedWeights | None = None,
 ) -> Iterator[Engine]:
-    """The chosen model here, or on a cluster where one is asked for."""
+    """The chosen model here, or on a cluster where one is asked for; `recorded` are the weights of
+    the run that is resumed."""
     if not cluster:
-        with opened(model, console.say, named=task.model) as engine:
+        with opened(model, console.say, named=task.model, recorded=recorded) as engine:
             yield engine
         return
     from ..fleet.cluster.opening import opened_on_cluster
 
-    with opened_on_cluster(model, cluster, task, console.say, task.model) as engine:
+    with opened_on_cluster(model, cluster, task, console.say, task.model, recorded) as engine:
         yield engine
         engine.stats()
         show_boxes("Worker", engine.boxes(), console)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..core.interfaces import Engine
     from ..core.task import Task
     from ..engines import EngineOptions, Ref
-    from ..engines.llama_cpp.setup.weights import Gain
+    from ..engines.llama_cpp.setup.copy_gain import Gain
     from ..fleet.cluster.choice import ClusterChoice
     from ..ui.console import Console
     from .speeds import Speeds
@@ -146,9 +146,11 @@ def _bfloat16_gain(engine: Engine, options: EngineOptions) -> Gain | None:
     info = engine.info()
     if info.engine != "llama_cpp" or info.details.get("weights") != "file":
         return None
-    from ..engines.llama_cpp.setup.weights import measure_gain
+    from ..engines.llama_cpp.setup.copy_gain import measure_gain
 
     ref = ModelRef(Path(info.path), Path(info.mmproj) if info.mmproj else None)
+    if options.weights == "auto":
+        options = replace(options, tune="auto")  # measured when the model was opened
     return measure_gain(ref, options)
 
 

@@ -14,7 +14,7 @@ from ..core.committee import Asked, prompts_of
 from ..core.errors import TaskError, ThresholdNotMet, UsageError
 from ..core.requests import ModelInfo
 from ..core.task import Split
-from ..runs.models import named_by, opened, warn_if_other_model
+from ..runs.models import named_by, opened, warn_if_other_model, weights_of_prompt
 from . import completion
 from .compare import (
     Against,
@@ -174,7 +174,8 @@ def _report(
     named, asked = choose_prompt(artifact, which)
     tell_of_prompt(artifact, which, console)
     ref = named_by(artifact.model, flags)
-    with opened(flags, console.say, named=ref or task.model) as engine:
+    weights = weights_of_prompt(artifact.model)
+    with opened(flags, console.say, named=ref or task.model, recorded=weights) as engine:
         warn_if_other_model(engine.info(), artifact.model, console.say)
         evaluator = Evaluator(MeteredEngine(engine), task, metrics.get(task.metric))
         with console.counting(

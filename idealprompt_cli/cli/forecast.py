@@ -22,7 +22,7 @@ from .speeds import LEAST, Speeds
 if TYPE_CHECKING:
     from ..core.interfaces import Engine
     from ..core.task import Task
-    from ..engines.llama_cpp.setup.weights import Gain
+    from ..engines.llama_cpp.setup.copy_gain import Gain
     from ..evaluation.budget import Budget
 
 WRITTEN_SHARE = 1 / 3

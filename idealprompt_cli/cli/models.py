@@ -84,7 +84,8 @@ Weights = Annotated[
     WeightsChoice,
     typer.Option(
         help="Compute with the model's file as it is, or with a copy in bfloat16 that is kept in "
-        "the cache: several times as fast on some CPUs. auto measures that.",
+        "the cache: several times as fast on some CPUs. auto takes what the prompt or the run to "
+        "resume was measured with, else it measures once which is faster.",
     ),
 ]
 ChatTemplate = Annotated[

@@ -20,7 +20,7 @@ from ..core.results import Outcome
 from ..core.task import Example
 from ..io.files import append_text
 from ..io.terminal import json_text
-from ..runs.models import named_by, opened, warn_if_other_model
+from ..runs.models import named_by, opened, warn_if_other_model, weights_of_prompt
 from ..storage.written_files import MOVE, Target, is_answers
 from .evaluate import Source, Use, check_stdin_once, choose_prompt, tell_of_prompt
 from .inputs import Input, answered, batches, fields_of, given, key_of, parse_fields
@@ -163,7 +163,11 @@ def predict(
     inputs = (one for one in inputs if key_of(one.identity()) not in done)
     tell_of_prompt(artifact, use, console)
     files = named_by(artifact.model, flags)
-    with opened(flags, console.say, named=files) as engine, _ended_by_term(watch is not None):
+    recorded = weights_of_prompt(artifact.model)
+    with (
+        opened(flags, console.say, named=files, recorded=recorded) as engine,
+        _ended_by_term(watch is not None),
+    ):
         warn_if_other_model(engine.info(), artifact.model, console.say)
         asking = Asking(engine, artifact, chosen, min_probability)
         if watch is not None:

@@ -21,7 +21,14 @@ from ..core.events import (
 from ..io.terminal import json_text, printable
 from ..runs.config import RunConfig
 from ..runs.folder import run_folder
-from ..runs.models import named_by, opened, warn_if_other_model, work_of
+from ..runs.models import (
+    named_by,
+    opened,
+    warn_if_other_model,
+    weights_of_prompt,
+    weights_of_run,
+    work_of,
+)
 from ..runs.proposer import without_proposer_flags
 from .compare import check_labels
 from .evaluate import Folder, Source, Use, load
@@ -168,9 +175,11 @@ def _run(
     folder = run_folder(run.run_dir, f"{task.name}-reflect", run.resume)
     ref = named_by(artifact.model, flags)
     own = without_proposer_flags(flags, run.proposer)
+    kept = weights_of_run(folder) if run.resume else None
+    recorded = kept or weights_of_prompt(artifact.model)
     with (
         resumable(console.write, partial(resume_hint, folder)),
-        opened(own, console.say, named=ref or task.model) as model,
+        opened(own, console.say, named=ref or task.model, recorded=recorded) as model,
     ):
         warn_if_other_model(model.info(), artifact.model, console.say)
         if plan.dry_run:

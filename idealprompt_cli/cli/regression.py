@@ -14,7 +14,7 @@ from ..core.interfaces import Notice
 from ..core.prompt import ImageSlot
 from ..io.files import read_text
 from ..io.terminal import json_text, printable
-from ..runs.models import named_by, opened, warn_if_other_model
+from ..runs.models import named_by, opened, warn_if_other_model, weights_of_prompt
 from .models import ModelFlags
 
 if TYPE_CHECKING:
@@ -71,7 +71,8 @@ def regression_alone(
         artifact = read_artifact(source)
         system = system_of(artifact.asked(which), artifact.labels, console.say)
     named = named_by(artifact.model, flags) if artifact else None
-    with opened(flags, console.say, named=named) as engine:
+    recorded = weights_of_prompt(artifact.model) if artifact else None
+    with opened(flags, console.say, named=named, recorded=recorded) as engine:
         if artifact:
             warn_if_other_model(engine.info(), artifact.model, console.say)
         report = measure(engine, corpus, system, console)

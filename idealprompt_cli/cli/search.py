@@ -11,7 +11,7 @@ import typer
 from ..core.committee import MOST_MEMBERS
 from ..runs.config import RunConfig, Stages, as_prefer
 from ..runs.folder import run_folder
-from ..runs.models import work_of
+from ..runs.models import weights_of_run, work_of
 from ..runs.proposer import without_proposer_flags
 from . import completion
 from .cluster import ClusterFlags, opened_anywhere, watched
@@ -157,9 +157,10 @@ def _run(
     config = replace(config, run_dir=folder)
     task = config.prepared(loaded, console.say)
     own = without_proposer_flags(flags, run.proposer)
+    recorded = weights_of_run(folder) if run.resume else None
     with (
         resumable(console.write, partial(resume_hint, folder)),
-        opened_anywhere(own, cluster, task, console) as model,
+        opened_anywhere(own, cluster, task, console, recorded) as model,
     ):
         observer = watched(console.observer(), model, console)
         made = run_search(task, model, config, observer)

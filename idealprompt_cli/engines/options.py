@@ -84,6 +84,22 @@ class ServerRef:
 
 
 @dataclass(frozen=True)
+class RecordedWeights:
+    """What a model was computed with before: the `fingerprint` of its files and the `name` of the
+    weights, as `ModelInfo.details` has it ("file", "bf16 (text)"). `needed`: a run that is resumed
+    cannot continue with others."""
+
+    fingerprint: str
+    name: str
+    needed: bool = False
+
+    @property
+    def of(self) -> str:
+        """Whose record it is, for messages."""
+        return "the run that is resumed" if self.needed else "the prompt"
+
+
+@dataclass(frozen=True)
 class EngineOptions:
     """Options of the engines; sizes are in tokens unless they say bytes.
 
@@ -98,7 +114,8 @@ class EngineOptions:
     takes half of the free memory. `kv_bytes`, `state_bytes` and `embedding_bytes` set its parts
     (sequences, saved prefixes, image embeddings), -1 derives them. `disk_bytes` bounds the disk
     cache (0 disables it). `weights` "bf16" computes with copies of the files in bfloat16, "auto"
-    does so where a short measurement shows that it is clearly faster. `backend`
+    computes as `recorded` says, for the model that it is of, and else with copies where a short
+    measurement shows that they are clearly faster. `backend`
     "reference" never uses the batched backend; `tolerance` is how far the two may differ in the
     self-check (natural log). `kernels` "safe" turns off the special weight layouts that crash on
     some CPUs, "all" keeps them without a probe; `probe` runs the crash probe again. `timeout` is
@@ -119,6 +136,7 @@ class EngineOptions:
     embedding_bytes: int = -1
     disk_bytes: int = 1 << 30
     weights: WeightsChoice = "auto"
+    recorded: RecordedWeights | None = None
     chat_template: str | None = None
     backend: Literal["auto", "reference"] = "auto"
     kernels: KernelChoice = "auto"

@@ -18,7 +18,7 @@ from ..core.errors import ModelError, UsageError
 from ..core.interfaces import Accountable, Notice
 from ..core.requests import ModelInfo
 from ..core.task import ModelRef
-from ..engines.options import WeightsChoice
+from ..engines.options import RecordedWeights, WeightsChoice
 from ..io.files import open_file, read_text
 from ..io.hub import fetch, fetch_projector, is_reference, projector_of
 from ..storage import model_locations
@@ -59,14 +59,21 @@ class ModelChoice:
 
 @contextmanager
 def opened(
-    choice: ModelChoice, say: Notice, *, named: Ref | None = None, probe: bool = False
+    choice: ModelChoice,
+    say: Notice,
+    *,
+    named: Ref | None = None,
+    probe: bool = False,
+    recorded: RecordedWeights | None = None,
 ) -> Iterator[Engine]:
-    """The chosen model's engine, closed at the end. `named` is what the task or prompt names."""
+    """The chosen model's engine, closed at the end. `named` is what the task or prompt names,
+    `recorded` the weights that a prompt or the run to resume was measured with."""
     from ..engines import engine_for, open_engine
 
     chosen = choose(choice, named, say)
     name = choice.engine or engine_for(chosen)
-    engine = open_engine(name, chosen, engine_options(choice, probe), say)
+    options = replace(engine_options(choice, probe), recorded=recorded)
+    engine = open_engine(name, chosen, options, say)
     try:
         _remember(engine.info())
         yield engine
@@ -244,6 +251,21 @@ def engine_options(choice: ModelChoice, probe: bool = False) -> EngineOptions:
     if choice.chat_template:
         options = replace(options, chat_template=_template(choice.chat_template))
     return options
+
+
+def weights_of_prompt(model: ModelSummary) -> RecordedWeights | None:
+    """What an artifact's scores were measured with; None where it does not say."""
+    if model.engine != "llama_cpp" or not model.quantisation:
+        return None
+    return RecordedWeights(model.fingerprint, model.quantisation.partition(" as ")[2] or "file")
+
+
+def weights_of_run(folder: Path | None) -> RecordedWeights | None:
+    """What the run in a folder computes with; None where no journal says it."""
+    from ..storage.journal import model_of
+
+    fingerprint, weights = model_of(folder) if folder else ("", "")
+    return RecordedWeights(fingerprint, weights, needed=True) if fingerprint else None
 
 
 def without_auto_weights(choice: ModelChoice) -> ModelChoice:

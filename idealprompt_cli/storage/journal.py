@@ -37,6 +37,7 @@ from .records import (
 )
 
 FILE_NAME = "journal.jsonl"
+_OWN_WEIGHTS = "file"
 # How every journal starts.
 _FIRST = b'{"kind": "header", "version": '
 
@@ -186,8 +187,9 @@ class Journal:
 
 def header_for(task: Task, model: ModelInfo, seed: int, prompt: str = "") -> Header:
     """What must agree for a journal to be resumed; `prompt` is a fingerprint."""
-    weights = model.details.get("weights", "file")
-    identity = model.fingerprint if weights == "file" else f"{model.fingerprint} {weights}"
+    weights = model.details.get("weights", _OWN_WEIGHTS)
+    own = weights == _OWN_WEIGHTS
+    identity = model.fingerprint if own else f"{model.fingerprint} {weights}"
     return Header(VERSION, task.fingerprint or task.name, identity, str(seed), prompt)
 
 
@@ -209,12 +211,30 @@ def read_records(run_dir: Path, say: Notice = _silent) -> list[Record]:
 
 def task_of(run_dir: Path) -> str:
     """The fingerprint of the task that a run is of; "" where no journal says it."""
+    header = _header_of(run_dir)
+    return header.task if header else ""
+
+
+def model_of(run_dir: Path) -> tuple[str, str]:
+    """The fingerprint of the model that a run is of, and the name of the weights that it computes
+    with; "" where no journal says it."""
+    header = _header_of(run_dir)
+    return _model_parts(header.model) if header else ("", "")
+
+
+def _model_parts(model: str) -> tuple[str, str]:
+    """The fingerprint and the weights in a header's `model`."""
+    fingerprint, _, weights = model.partition(" ")
+    return fingerprint, weights or _OWN_WEIGHTS
+
+
+def _header_of(run_dir: Path) -> Header | None:
     try:
         first, _, _ = _read_bytes(run_dir / FILE_NAME).partition(b"\n")
         header = from_line(first)
     except (JournalError, UnknownRecord, ValueError):
-        return ""  # `resume` says what is wrong
-    return header.task if isinstance(header, Header) else ""
+        return None  # `resume` says what is wrong
+    return header if isinstance(header, Header) else None
 
 
 def _short(text: str) -> str:
@@ -291,6 +311,12 @@ def _check_header(path: Path, records: Sequence[Record], header: Header) -> None
     if not isinstance(first, Header):
         raise JournalError(
             f"{path}:1: the header is missing; start a new run with another --run-dir"
+        )
+    (model, before), (same, weights) = _model_parts(first.model), _model_parts(header.model)
+    if model == same and before != weights:
+        raise JournalError(
+            f"{path}:1: the run computed with weights {before!r}, now {weights!r}; leave --weights "
+            "out, or start a new run with another --run-dir"
         )
     kept, now = asdict(first), asdict(header)
     # The task last: a share of its examples depends on the seed.

@@ -34,6 +34,8 @@ ENV = "IDEALPROMPT_ANSWERS"
 FILE_NAME = "answers.sqlite"
 LIMIT_BYTES = 256 * 1024 * 1024
 _CHUNK = 400
+_NO_MATTER = ("threads", "slots", "memory", "settings")
+"""Of a model's details: what changes no answer, or says only where a setting comes from."""
 Row = dict[str, Any]
 Asked = tuple[str, tuple[str, ...]]
 
@@ -47,7 +49,7 @@ def default_path(folder: Path) -> Path:
 def identity(info: ModelInfo, extra: str = "") -> str:
     """What must agree for an answer to hold: engine, weights, how the chat is worded (`extra` for
     what the model's own description does not hold), and how it computes."""
-    kept = {k: v for k, v in info.details.items() if k not in ("threads", "slots")}
+    kept = {k: v for k, v in info.details.items() if k not in _NO_MATTER}
     parts = (info.engine, info.fingerprint, info.mode, info.n_ctx, sorted(kept.items()), extra)
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 

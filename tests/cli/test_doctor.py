@@ -19,7 +19,7 @@ from idealprompt_cli.cli.speeds import PictureSpeed, Speeds, measure
 from idealprompt_cli.cli.system import machine
 from idealprompt_cli.core.requests import Generated, GenerateRequest, Scored, ScoreRequest
 from idealprompt_cli.core.task import Example, Task
-from idealprompt_cli.engines.llama_cpp.setup.weights import Gain
+from idealprompt_cli.engines.llama_cpp.setup.copy_gain import Gain
 from idealprompt_cli.evaluation.budget import Budget
 
 from ..conftest import SCRIPT, call

@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from benchmarks.engine.writer import Shape
 from idealprompt_cli.cli.main import app
+from idealprompt_cli.engines.llama_cpp.native import library as native
 
 from ..conftest import MakeTask
 from ..support.tiny_models import write_pair
@@ -96,3 +97,55 @@ def test_a_linear_probe_is_reported_unless_it_is_declined(
     assert made.exit_code == 0, made.stderr
     assert "linear probe" not in made.stdout
     assert "probe" not in yaml.safe_load(Path("q.yaml").read_text())["scores"]
+
+
+def test_runs_and_prompts_keep_the_weights_that_they_were_measured_with(
+    folder: Path, pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where "auto" would choose others now."""
+    monkeypatch.setattr(native, "multiplies_bfloat16", lambda: True)
+    search = ("search", folder, "-m", pair[0], "--run-dir", "run", "--committee", "0")
+    made = call(*search, "--weights", "bf16", "--budget", "60", "-o", "p.yaml")
+    assert made.exit_code == 0, made.stderr
+    quantisation = yaml.safe_load(Path("p.yaml").read_text())["model"]["quantisation"]
+    assert quantisation == "F32 as bf16 (text, images)"
+    before = Path("p.yaml").read_text()
+
+    again = call(*search, "--resume", "--budget", "60", "-o", "p.yaml")
+    assert again.exit_code == 0, again.stderr
+    after = yaml.safe_load(Path("p.yaml").read_text())
+    assert after["prompt"] == yaml.safe_load(before)["prompt"]
+    assert after["model"]["quantisation"] == quantisation
+
+    other = call(*search, "--resume", "--weights", "file", "--budget", "60")
+    assert other.exit_code == 1
+    assert other.stderr.splitlines()[-1] == (
+        "error: run/journal.jsonl:1: the run computed with weights 'bf16 (text, images)', now "
+        "'file'; leave --weights out, or start a new run with another --run-dir"
+    )
+    result = call("eval", "p.yaml", folder, "--use", "winner", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert "measured with weights in" not in result.stderr
+    data = json.loads(result.stdout)
+    assert data["value"] == data["recorded"]
+    for words in (("predict", "p.yaml", folder / "A/0.png"), ("eval", "p.yaml", folder)):
+        own = call(*words, "--weights", "file")
+        assert own.exit_code == 0, own.stderr
+        assert "measured with weights in F32 as bf16 (text, images), and these are F32" in (
+            own.stderr
+        )
+
+
+def test_a_run_whose_copies_cannot_be_made_is_one_line(
+    folder: Path, pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    search = ("search", folder, "-m", pair[0], "--run-dir", "run", "--budget", "40", "-q")
+    assert call(*search, "--weights", "bf16").exit_code == 0
+    monkeypatch.setenv("IDEALPROMPT_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "weights").write_text("in the way")
+    result = call(*search, "--resume")
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: the run that is resumed computed with copies of the weights, ")
+    assert line.endswith("another folder, or start a new run with another --run-dir")

@@ -24,7 +24,8 @@ from idealprompt_cli.engines.llama_cpp.caching.weight_copies import WeightCopies
 from idealprompt_cli.engines.llama_cpp.engine import LlamaCppEngine, open_llama_cpp
 from idealprompt_cli.engines.llama_cpp.native import library as native
 from idealprompt_cli.engines.llama_cpp.native.gguf_header import Header, read_header
-from idealprompt_cli.engines.llama_cpp.setup import autotune, weights
+from idealprompt_cli.engines.llama_cpp.setup import autotune, copy_gain, weights
+from idealprompt_cli.engines.options import RecordedWeights
 from idealprompt_cli.io.files import TEMPORARY
 
 from ..support.tiny_models import write_pair
@@ -154,7 +155,10 @@ def files_of_at_most(size: int) -> Iterator[None]:
 
 
 def test_a_disk_that_becomes_full_leaves_nothing(text: Header, tmp_path: Path) -> None:
-    with files_of_at_most(text.needs_bytes // 2), pytest.raises(ModelError, match="--weights file"):
+    with (
+        files_of_at_most(text.needs_bytes // 2),
+        pytest.raises(ModelError, match="make room on the disk"),
+    ):
         WeightCopies(tmp_path).get(text, 1)
     assert copies_in(tmp_path) == []
 
@@ -193,7 +197,8 @@ def test_memory_and_instructions_are_looked_at(
 
 def test_a_file_in_bfloat16_is_used_as_it_is(text: Header, tmp_path: Path) -> None:
     copy = WeightCopies(tmp_path).get(text, 1)
-    found = weights.choose(copy, None, EngineOptions(weights="bf16", cache_dir=tmp_path), print)
+    options = EngineOptions(weights="bf16", cache_dir=tmp_path)
+    found = weights.choose(copy, None, "f", options, print)
     assert found.text == copy
     assert len(copies_in(tmp_path)) == 1
 
@@ -202,15 +207,15 @@ def test_the_gain_is_measured_once(
     ref: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(native, "multiplies_bfloat16", lambda: True)
-    monkeypatch.setattr(weights, "_SMALL", 0)
+    monkeypatch.setattr(copy_gain, "_SMALL", 0)
     options = EngineOptions(cache_dir=tmp_path)
-    assert weights.known_gain(ref, options) is None
-    gain = weights.measure_gain(ref, options)
+    assert copy_gain.known_gain(ref, options) is None
+    gain = copy_gain.measure_gain(ref, options)
     assert gain is not None
     assert gain.prompts > 0
     assert gain.images > 0
-    monkeypatch.setattr(weights, "_ratio", None)
-    kept = weights.measure_gain(ref, options)
+    monkeypatch.setattr(copy_gain, "_ratio", None)
+    kept = copy_gain.measure_gain(ref, options)
     assert kept is not None
     assert kept.prompts == pytest.approx(gain.prompts, rel=0.01)
 
@@ -220,12 +225,12 @@ def test_nothing_is_measured_where_copies_cannot_help(
 ) -> None:
     options = EngineOptions(cache_dir=tmp_path)
     monkeypatch.setattr(native, "multiplies_bfloat16", lambda: True)
-    assert weights.measure_gain(ref, options) is None, "a tiny model is fast in any case"
-    monkeypatch.setattr(weights, "_SMALL", 0)
+    assert copy_gain.measure_gain(ref, options) is None, "a tiny model is fast in any case"
+    monkeypatch.setattr(copy_gain, "_SMALL", 0)
     whole = ModelRef(*write_pair("smolvlm", tmp_path / "whole"))
-    assert weights.measure_gain(whole, options) is None, "it is not quantised"
+    assert copy_gain.measure_gain(whole, options) is None, "it is not quantised"
     monkeypatch.setattr(native, "multiplies_bfloat16", lambda: False)
-    assert weights.measure_gain(ref, options) is None, "no instructions"
+    assert copy_gain.measure_gain(ref, options) is None, "no instructions"
 
 
 @pytest.fixture
@@ -238,8 +243,8 @@ def gained(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
 
     monkeypatch.delenv(autotune.SWITCH)
     monkeypatch.setattr(native, "multiplies_bfloat16", lambda: True)
-    monkeypatch.setattr(weights, "_SMALL", 0)
-    monkeypatch.setattr(weights, "_ratio", ratio)
+    monkeypatch.setattr(copy_gain, "_SMALL", 0)
+    monkeypatch.setattr(copy_gain, "_ratio", ratio)
     return found
 
 
@@ -250,7 +255,7 @@ def chosen(
     assert ref.mmproj is not None
     text, mmproj = read_header(ref.text, "text model"), read_header(ref.mmproj, "mmproj")
     options = EngineOptions(threads=1, cache_dir=cache, **more)
-    found = weights.choose(text, mmproj, options, said.append)
+    found = weights.choose(text, mmproj, "f", options, said.append)
     return found, sorted(path.name for path in (cache / "weights").glob("*"))
 
 
@@ -314,3 +319,132 @@ def test_the_engine_says_why_it_uses_copies(
         assert engine.info().details["weights"] == "bf16 (text, images)"
         expected = "weights in bfloat16: prompts 3.0 times as fast and images 2.0 times as fast"
         assert engine.reasons()[-1].startswith(expected)
+
+
+# --- the same choice again ------------------------------------------------------------------------
+
+
+def test_the_choice_does_not_depend_on_what_is_free(
+    ref: ModelRef, tmp_path: Path, gained: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gained.update(prompts=3.0, images=2.0)
+    size = sum(size_of(read_header(path, "model")) for path in (ref.text, ref.mmproj) if path)
+    said: list[str] = []
+    for free in (100 * size, size):
+        monkeypatch.setattr(weights, "available", lambda free=free: free)
+        assert chosen(ref, tmp_path, said)[0].copied
+    assert len(said) == 1
+    monkeypatch.setattr(weights, "available", lambda: size - 1)
+    assert chosen(ref, tmp_path, said)[0].name == "file"
+    assert len(said) == 2
+    assert "of memory are free, so the model's files are computed with" in said[1]
+    monkeypatch.setattr(weights, "installed", lambda: size)
+    assert chosen(ref, tmp_path, said)[0].name == "file"
+    assert len(said) == 2, "a machine that is too small decides alike in every run"
+
+
+def test_nothing_is_said_of_memory_where_copies_gain_nothing(
+    ref: ModelRef, tmp_path: Path, gained: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gained.update(prompts=1.1, images=1.1)
+    said: list[str] = []
+    assert chosen(ref, tmp_path, said)[0].name == "file"
+    monkeypatch.setattr(weights, "available", lambda: 1)
+    assert chosen(ref, tmp_path, said)[0].name == "file"
+    assert said == []
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ({"own": [4.0], "copy": [1.0]}, 4.0),
+        ({"own": [1.0], "copy": [4.0]}, 0.25),
+        ({"own": [1.3, 1.0], "copy": [1.0, 1.0]}, 1.0),  # the first was disturbed
+        ({"own": [1.4, 1.4], "copy": [1.2, 1.0]}, 1.4),
+    ],
+)
+def test_a_gain_that_may_be_chance_is_measured_twice(
+    times: dict[str, list[float]], expected: float
+) -> None:
+    left = {name: list(seconds) for name, seconds in times.items()}
+    gain = copy_gain._ratio(lambda path: left[path.name].pop(0), Path("own"), Path("copy"))
+    assert gain == pytest.approx(expected)
+    assert left == {"own": [], "copy": []}
+
+
+def test_tuning_again_measures_the_gain_again(
+    ref: ModelRef, tmp_path: Path, gained: dict[str, float]
+) -> None:
+    assert chosen(ref, tmp_path, [])[0].name == "file"
+    gained.update(prompts=3.0)
+    assert chosen(ref, tmp_path, [])[0].name == "file", "kept"
+    said: list[str] = []
+    assert chosen(ref, tmp_path, said, tune="again")[0].name == "bf16 (text)"
+    assert chosen(ref, tmp_path, said)[0].name == "bf16 (text)", "kept"
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize("name", ["file", "bf16 (text)", "bf16 (images)", "bf16 (text, images)"])
+@pytest.mark.parametrize("needed", [True, False])
+def test_recorded_weights_are_used_again(
+    name: str,
+    needed: bool,
+    ref: ModelRef,
+    tmp_path: Path,
+    gained: dict[str, float],
+) -> None:
+    """Whatever a measurement would find, and where settings are not measured."""
+    recorded = RecordedWeights("f", name, needed)
+    said: list[str] = []
+    for gain, more in ((3.0, {}), (1.0, {}), (1.0, {"tune": "off"})):
+        gained.update(prompts=gain, images=gain)
+        found, copies = chosen(ref, tmp_path, said, recorded=recorded, **more)
+        assert found.name == name
+        assert len(copies) == found.text_copied + found.mmproj_copied
+    assert len(said) == found.copied, "said where copies are made"
+    of = "run that is resumed" if needed else "prompt"
+    assert all(f"as the {of} was measured." in line for line in said)
+
+
+def test_a_record_of_another_model_counts_for_nothing(
+    ref: ModelRef, tmp_path: Path, gained: dict[str, float]
+) -> None:
+    recorded = RecordedWeights("another", "bf16 (text, images)", needed=True)
+    assert chosen(ref, tmp_path, [], recorded=recorded)[0].name == "file"
+
+
+def test_what_is_asked_for_goes_before_what_is_recorded(
+    ref: ModelRef, tmp_path: Path, gained: dict[str, float]
+) -> None:
+    recorded = RecordedWeights("f", "bf16 (text)")
+    found, _ = chosen(ref, tmp_path, [], recorded=recorded, weights="file")
+    assert found.name == "file"
+    recorded = RecordedWeights("f", "file")
+    found, _ = chosen(ref, tmp_path, [], recorded=recorded, weights="bf16")
+    assert found.name == "bf16 (text, images)"
+
+
+def test_recorded_copies_that_cannot_be_made(
+    ref: ModelRef, tmp_path: Path, gained: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run cannot continue with other weights; a prompt can be used with them."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(1000))
+    run = RecordedWeights("f", "bf16 (text)", needed=True)
+    with pytest.raises(ModelError) as caught:
+        chosen(ref, tmp_path, [], recorded=run)
+    assert str(caught.value).startswith("the run that is resumed computed with copies of the weigh")
+    assert str(caught.value).endswith("make room, or start a new run with another --run-dir")
+    assert "\n" not in str(caught.value)
+    said: list[str] = []
+    found, _ = chosen(ref, tmp_path, said, recorded=RecordedWeights("f", "bf16 (text)"))
+    assert found.name == "file"
+    assert len(said) == 1
+
+
+def test_a_prompt_of_copies_is_used_with_the_file_where_copies_are_slow(
+    ref: ModelRef, tmp_path: Path, gained: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native, "multiplies_bfloat16", lambda: False)
+    for needed, name in ((False, "file"), (True, "bf16 (text)")):
+        recorded = RecordedWeights("f", "bf16 (text)", needed)
+        assert chosen(ref, tmp_path, [], recorded=recorded)[0].name == name

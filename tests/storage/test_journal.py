@@ -17,7 +17,7 @@ from idealprompt_cli.core.errors import JournalError, StorageError
 from idealprompt_cli.core.events import ConfusionChosen, EditJudged
 from idealprompt_cli.core.prompt import Prompt
 from idealprompt_cli.core.results import Trial
-from idealprompt_cli.storage.journal import FILE_NAME, Journal, read_records
+from idealprompt_cli.storage.journal import FILE_NAME, Journal, model_of, read_records
 from idealprompt_cli.storage.records import (
     KINDS,
     EditRecord,
@@ -189,6 +189,22 @@ def test_a_journal_of_another_run_is_refused(tmp_path: Path, key: str) -> None:
     started(tmp_path)
     with pytest.raises(JournalError, match=f"of another {key}"):
         Journal.resume(tmp_path, Header(**{**asdict(HEADER), key: "other"}))
+
+
+def test_other_weights_of_the_same_model_are_named(tmp_path: Path) -> None:
+    Journal.create(tmp_path / "run", replace(HEADER, model="m bf16 (text)")).close()
+    assert model_of(tmp_path / "run") == ("m", "bf16 (text)")
+    expected = r"computed with weights 'bf16 \(text\)', now 'file'; leave --weights out"
+    with pytest.raises(JournalError, match=expected):
+        Journal.resume(tmp_path / "run", replace(HEADER, model="m"))
+    with pytest.raises(JournalError, match="of another model"):
+        Journal.resume(tmp_path / "run", replace(HEADER, model="n"))
+
+
+def test_the_model_of_a_journal(tmp_path: Path) -> None:
+    assert model_of(tmp_path) == ("", "")
+    started(tmp_path)
+    assert model_of(tmp_path) == (HEADER.model, "file")
 
 
 def test_a_share_of_another_seed_is_refused_for_its_seed(tmp_path: Path) -> None:

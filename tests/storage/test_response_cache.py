@@ -301,6 +301,8 @@ def test_answers_are_for_one_model_and_one_prompt_only(tmp_path: Path) -> None:
     assert len(set(names)) == 4
     threads = replace(INFO, details={"threads": "9"})
     assert identity(threads) == identity(INFO)
+    for detail in ("memory", "settings"):  # what is free, and whether settings were just measured
+        assert identity(replace(INFO, details={**INFO.details, detail: "x"})) == identity(INFO)
 
 
 _WRITER = """

@@ -12,7 +12,7 @@ from ...core.errors import TaskError, UsageError
 from ...core.interfaces import Notice
 from ...core.task import Example, ModelRef, Task
 from ...engines import EngineOptions, ServerRef, engine_for
-from ...engines.options import available_cores
+from ...engines.options import RecordedWeights, available_cores
 from ...io.images import content_hash
 from ...runs.models import ModelChoice, choose, engine_options, without_auto_weights
 from .choice import ClusterChoice, connected
@@ -42,11 +42,13 @@ def opened_on_cluster(
     task: Task,
     say: Notice,
     named: Ref | None = None,
+    recorded: RecordedWeights | None = None,
 ) -> Iterator[ClusterEngine]:
     """The chosen model on all workers of a cluster, closed at the end. `named` is what the task
-    names. Raises `UsageError`, `ModelError` or `ServerError`."""
+    names, `recorded` the weights of the run that is resumed. Raises `UsageError`, `ModelError` or
+    `ServerError`."""
     cluster.check()
-    wanted = wanted_model(model, cluster, named, say)
+    wanted = wanted_model(model, cluster, named, say, recorded)
     with connected(cluster) as client, opened_with(client, wanted, cluster, task, say) as engine:
         yield engine
 
@@ -67,7 +69,11 @@ def opened_with(
 
 
 def wanted_model(
-    model: ModelChoice, cluster: ClusterChoice, named: Ref | None, say: Notice
+    model: ModelChoice,
+    cluster: ClusterChoice,
+    named: Ref | None,
+    say: Notice,
+    recorded: RecordedWeights | None = None,
 ) -> WantedModel:
     """The model that workers must have, by the coordinator's own files."""
     chosen = choose(replace(model, allow_network=False), named, say)
@@ -86,7 +92,8 @@ def wanted_model(
     missing = next((path for path in paths if not path.is_file()), None)
     if missing is not None:
         raise UsageError(f"{missing}: no such file: check the path of the model")
-    options = engine_options(without_auto_weights(model))
+    alike = model if recorded else without_auto_weights(model)
+    options = replace(engine_options(alike), recorded=recorded)
     if cluster.local_workers:
         options = _share(options, cluster.local_workers)
     return WantedModel(name, tuple(map(str, paths)), fingerprint_of(paths), options)

@@ -31,26 +31,32 @@ class WeightCopies:
     """The copies below `root`, of `limit` bytes together."""
 
     def __init__(self, root: Path, limit: int = LIMIT_BYTES) -> None:
-        self._folder, self._limit = root / "weights", limit
+        self.folder, self._limit = root / "weights", limit
 
     def get(self, source: Header, threads: int) -> Header:
         """The copy of a file, made if there is none or a damaged one. Raises `ModelError` where it
         cannot be written."""
-        path = self._folder / f"{fingerprint(source.path)}-{native.version()}-bf16.gguf"
+        path = self._path(source)
         found = _whole(path)
         if found is None:
             try:
                 self._make(source, path, threads)
             except OSError as problem:
                 raise ModelError(
-                    f"{self._folder}: no bfloat16 copy of {source.path.name} can be written "
-                    f"({reason(problem)}); set IDEALPROMPT_CACHE to another folder, or use "
-                    "--weights file"
+                    f"{self.folder}: no bfloat16 copy of {source.path.name} can be written "
+                    f"({reason(problem)}); set IDEALPROMPT_CACHE to another folder"
                 ) from problem
             found = read_header(path, "copy of the weights")
         with contextlib.suppress(OSError):
             os.utime(path)
         return found
+
+    def has(self, source: Header) -> bool:
+        """Whether there is a copy of a file, damaged or not."""
+        return self._path(source).exists()
+
+    def _path(self, source: Header) -> Path:
+        return self.folder / f"{fingerprint(source.path)}-{native.version()}-bf16.gguf"
 
     def remove(self, copy: Header) -> None:
         """Remove a copy; the memory of who has loaded it stays valid."""
@@ -59,11 +65,11 @@ class WeightCopies:
 
     def _make(self, source: Header, path: Path, threads: int) -> None:
         """Raises `OSError`, or `ModelError` with what the library says."""
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        remove_leftovers(self._folder)
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        remove_leftovers(self.folder)
         self._sweep(size_of(source))
         self._check_room(source)
-        with temporary_folder(self._folder) as folder:
+        with temporary_folder(self.folder) as folder:
             new = folder / path.name
             native.write_bfloat16(source.path, new, threads)
             read_header(new, "copy of the weights")  # the library may miss a full disk
@@ -72,17 +78,17 @@ class WeightCopies:
             new.replace(path)
 
     def _check_room(self, source: Header) -> None:
-        needed, free = size_of(source) + _SPARE, shutil.disk_usage(self._folder).free
+        needed, free = size_of(source) + _SPARE, shutil.disk_usage(self.folder).free
         if needed > free:
             raise ModelError(
-                f"{self._folder}: a bfloat16 copy of {source.path.name} needs {in_words(needed)} "
-                f"and {in_words(free)} are free; make room, or use --weights file"
+                f"{self.folder}: a bfloat16 copy of {source.path.name} needs {in_words(needed)} "
+                f"and {in_words(free)} are free; make room"
             )
 
     def _sweep(self, more: int) -> None:
         """Remove the oldest copies until `more` bytes fit below the limit."""
         found = []
-        for path in self._folder.glob("*-bf16.gguf"):
+        for path in self.folder.glob("*-bf16.gguf"):
             with contextlib.suppress(OSError):
                 status = path.stat()
                 found.append((status.st_mtime, status.st_size, path))

@@ -184,8 +184,7 @@ def write_bfloat16(source: Path, out: Path, threads: int) -> None:
     forget_errors()
     if llama.llama_model_quantize(str(source).encode(), str(out).encode(), ctypes.byref(params)):
         raise ModelError(
-            f"{source}: no bfloat16 copy can be made{native_detail()}; make room on the disk, or "
-            "use --weights file"
+            f"{source}: no bfloat16 copy can be made{native_detail()}; make room on the disk"
         )
 
 

@@ -145,7 +145,7 @@ def load(ref: ModelRef, options: EngineOptions, notice: Notice) -> Loaded:
     check_pair(text, mmproj)
     fingerprint = files.fingerprint(*filter(None, (ref.text, ref.mmproj)))
     safe = needs_safe_kernels(ref, fingerprint, options)
-    weights = choose(text, mmproj, options, notice)
+    weights = choose(text, mmproj, fingerprint, options, notice)
     identity, pair = weights.identify(fingerprint), weights.ref
     if weights.copied:
         safe = needs_safe_kernels(pair, identity, options)

@@ -21,6 +21,7 @@ _MOST_KV, _MOST_STATES, _MOST_EMBEDDINGS = 1 << 30, 1 << 29, 1 << 28
 _KV_SHARE, _STATES_SHARE = 0.6, 0.3
 _AUTOMATIC_SHARE = 0.5
 _FLOAT = 4
+_CONTROL_GROUP = Path("/sys/fs/cgroup")
 _PROCESS, _PROCESS_SHARE = 80 << 20, 1 / 8
 """The process without a model: Python and its libraries. A small budget counts this share at most:
 it is for tiny models, beside which the process does not matter."""
@@ -111,6 +112,13 @@ def available() -> int | None:
     return min(figures) if figures else None
 
 
+def installed() -> int | None:
+    """Bytes of this machine's memory, or of the control group's limit, if known. Unlike
+    `available`, it is the same in every run."""
+    figures = [figure for figure in (_physical(), _group_limit()) if figure is not None]
+    return min(figures) if figures else None
+
+
 def _free() -> int | None:
     try:
         for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
@@ -118,20 +126,32 @@ def _free() -> int | None:
                 return int(line.split()[1]) << 10
     except (OSError, ValueError):
         pass
+    physical = _physical()
+    return physical // 2 if physical else None
+
+
+def _physical() -> int | None:
     try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
         return None
 
 
 def _group() -> int | None:
-    """The rest of the control group's limit (version 2, as in containers)."""
-    folder = Path("/sys/fs/cgroup")
+    """The rest of the control group's limit."""
+    limit = _group_limit()
     try:
-        limit = (folder / "memory.max").read_text(encoding="ascii").strip()
-        used = (folder / "memory.current").read_text(encoding="ascii").strip()
-        return max(0, int(limit) - int(used)) if limit != "max" else None
+        used = int((_CONTROL_GROUP / "memory.current").read_text(encoding="ascii"))
     except (OSError, ValueError):
+        return None
+    return max(0, limit - used) if limit is not None else None
+
+
+def _group_limit() -> int | None:
+    """The control group's limit (version 2, as in containers), None where there is none."""
+    try:
+        return int((_CONTROL_GROUP / "memory.max").read_text(encoding="ascii"))
+    except (OSError, ValueError):  # "max" is no limit
         return None
 
 
