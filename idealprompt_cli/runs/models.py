@@ -299,7 +299,8 @@ def warn_if_other_model(now: ModelInfo, then: ModelSummary, say: Notice) -> None
     """A warning where a prompt is used with another model than it was made for, or with other
     weights of it."""
     if now.fingerprint != then.fingerprint:
-        say(f"Note: this prompt was adapted to {then.name}, not to {now.name}: scores may differ.")
+        other = now.name if now.name != then.name else f"these files of {now.name}"
+        say(f"Note: this prompt was adapted to {then.name}, not to {other}: scores may differ.")
     elif then.quantisation and now.quantisation != then.quantisation:
         say(
             f"Note: this prompt was measured with weights in {then.quantisation}, and these are "

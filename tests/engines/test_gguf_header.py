@@ -6,6 +6,8 @@ import shutil
 import struct
 import subprocess
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,11 +15,14 @@ import pytest
 from benchmarks.engine.writer import Shape
 from idealprompt_cli.core.errors import ModelError, UsageError
 from idealprompt_cli.core.interfaces import Engine
+from idealprompt_cli.core.prompt import ImageSlot, Message
+from idealprompt_cli.core.requests import GenerateRequest, ScoreRequest
 from idealprompt_cli.core.task import ModelRef
 from idealprompt_cli.engines import EngineOptions, engine_for, open_engine
 from idealprompt_cli.engines.llama_cpp.native import gguf_header as files
 from idealprompt_cli.engines.llama_cpp.native.model_pair import check_pair, fits
 
+from ..conftest import MakePicture
 from ..support.tiny_models import write_pair
 
 Pair = tuple[Path, Path]
@@ -183,6 +188,27 @@ def test_crafted_headers_are_one_line(body: bytes, tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        struct.pack("<QQ", 0, 1 << 40),
+        struct.pack("<QQ", 1 << 40, 0),
+        struct.pack("<QQQ1sIIQ", 0, 1, 1, b"k", 9, 8, 1 << 40),
+        struct.pack("<QQQ1sIIQ", 0, 1, 1, b"k", 9, 9, 1 << 40),
+    ],
+)
+def test_a_hole_in_a_file_is_not_read_to_its_end(body: bytes, tmp_path: Path) -> None:
+    """Zeros are valid keys, tensors and strings, and holes take no room on the disk."""
+    file = tmp_path / "sparse.gguf"
+    with file.open("wb") as out:
+        out.write(b"GGUF" + struct.pack("<I", 3) + body)
+        out.truncate(1 << 40)
+    started = time.process_time()
+    with pytest.raises(ModelError, match="damaged in its header"):
+        files.read_header(file, "text model")
+    assert time.process_time() - started < 1
+
+
 def crafted(meta: dict[str, int | str]) -> bytes:
     """A GGUF file of metadata alone."""
     body = b"GGUF" + struct.pack("<IQQ", 3, 0, len(meta))
@@ -230,3 +256,29 @@ def test_registry(tmp_path: Path) -> None:
 def test_importing_the_registry_does_not_import_the_library() -> None:
     code = "import sys, idealprompt_cli.engines; sys.exit('llama_cpp.llama_cpp' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_weights_that_are_no_numbers_are_one_line(
+    part: int, pair: Pair, tmp_path: Path, make_picture: MakePicture
+) -> None:
+    """NaN would make every answer equally likely, and the score that of chance."""
+    data = pair[part].read_bytes()
+    start = len(data) - len(data) // 4
+    pair[part].write_bytes(data[:start] + b"\xff" * (len(data) - start))
+    options = EngineOptions(threads=1, n_ctx=512, cache_dir=tmp_path)
+    picture = make_picture(tmp_path / "a.png")
+    shown = (Message("user", (ImageSlot(), "What?")),)
+    for backend in ("auto", "reference"):
+        engine = open_engine(
+            "llama_cpp", ModelRef(*pair), replace(options, backend=backend), pytest.fail
+        )
+        with pytest.raises(ModelError, match=r"no numbers \(NaN\) for .* damaged") as found:
+            engine.score([ScoreRequest(shown, (picture,), ("red", "no"))])
+        engine.close()
+        assert str(pair[0]) in str(found.value)
+        assert pair[1].name in str(found.value)
+    engine = open_engine("llama_cpp", ModelRef(*pair), replace(options, backend="reference"))
+    with pytest.raises(ModelError, match=r"no numbers \(NaN\) where it writes"):
+        engine.generate([GenerateRequest(shown, (picture,))])
+    engine.close()

@@ -49,7 +49,7 @@ def test_other_weights_than_those_that_a_prompt_was_measured_with_are_a_note() -
         (copies, copies, ""),
         (file, copies, "measured with weights in Q4_1 as bf16 (text), and these are Q4_1:"),
         (copies, file, "measured with weights in Q4_1, and these are Q4_1 as bf16 (text):"),
-        (replace(file, fingerprint="g"), copies, "adapted to m, not to m"),
+        (replace(file, fingerprint="g"), copies, "adapted to m, not to these files of m"),
     ):
         said.clear()
         warn_if_other_model(now, summary(then), said.append)

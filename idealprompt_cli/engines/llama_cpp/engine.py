@@ -70,7 +70,7 @@ class LlamaCppEngine:
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Scored]:
         """Log-probabilities of each request's options. Raises `ContextError` or `ImageError`
-        before anything is computed."""
+        before anything is computed, `ModelError` where the model computes no numbers."""
         self._check_open()
         started = time.perf_counter()
         prefixes: dict[object, Prefix] = {}
@@ -83,6 +83,9 @@ class LlamaCppEngine:
         self._check_room(jobs, extra)
         backend = self._backends.best(any(r.images for r in requests))
         answers = backend.score(jobs) if jobs else []
+        for job, answer in zip(jobs, answers, strict=True):
+            if np.isnan(answer.logprobs).any():
+                raise ModelError(self._loaded.no_numbers(", ".join(map(str, job.prefix.images))))
         inner = [sum(len(option) - 1 for option in job.plan.options) for job in jobs]
         self._count(jobs, inner, sum(answer.tokens for answer in answers), started)
         self._totals.evaluations += len(jobs)

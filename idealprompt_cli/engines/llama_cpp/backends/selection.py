@@ -53,7 +53,7 @@ class Backends:
 
     def _check(self, with_pictures: bool) -> None:
         """Compare both backends, and fall back to the reference if they disagree. Agreement is
-        kept as a machine fact."""
+        kept as a machine fact. Raises `ModelError` for a model that computes no numbers."""
         self._checked.add(with_pictures)
         loaded = self._loaded
         facts = MachineFacts(loaded.options.cache_folder())
@@ -72,6 +72,8 @@ class Backends:
             )
         except ModelError as error:
             disagreement = str(error)
+        if disagreement == self_check.NO_NUMBERS:
+            raise ModelError(loaded.no_numbers("a test image" * with_pictures))
         if disagreement:
             self._fall_back(disagreement)
             return

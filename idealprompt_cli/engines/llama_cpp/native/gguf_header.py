@@ -52,6 +52,9 @@ _MOST = {
 """Metadata of either part -> the greatest value that is believed."""
 _MOST_DIMENSIONS, _MOST_DEPTH = 8, 4
 _MOST_CHARACTERS = 1 << 26
+_MOST_PAIRS, _MOST_TENSORS, _MOST_ITEMS = 1 << 16, 1 << 18, 1 << 22
+"""Far more than any model has; items are those of arrays of strings or arrays. A file of zeros,
+which takes no room on the disk, could claim any number."""
 _WHOLE = 64 << 20
 _SAMPLES, _SAMPLE = 64, 1 << 16
 Value = str | int | float | bool
@@ -162,6 +165,7 @@ class _Reader:
 
     def __init__(self, file: BinaryIO, path: Path, what: str) -> None:
         self._file, self._path, self._what = file, path, what
+        self._items = 0
 
     def header(self) -> Header:
         if self._file.read(4) != b"GGUF":
@@ -173,6 +177,8 @@ class _Reader:
                 "convert the model again"
             )
         n_tensors, n_pairs = self._one("Q"), self._one("Q")
+        if n_tensors > _MOST_TENSORS or n_pairs > _MOST_PAIRS:
+            raise EOFError
         meta: dict[str, Value] = {}
         for _ in range(n_pairs):
             key, kind = self._string(), self._one("I")
@@ -238,7 +244,11 @@ class _Reader:
         kind, count = self._one("I"), self._one("Q")
         if kind in _SCALARS:
             self._file.seek(struct.calcsize("<" + _SCALARS[kind]) * count, 1)
-        elif kind == _STRING:
+            return
+        self._items += count
+        if self._items > _MOST_ITEMS:
+            raise EOFError
+        if kind == _STRING:
             for _ in range(count):
                 self._file.seek(self._one("Q"), 1)
         else:

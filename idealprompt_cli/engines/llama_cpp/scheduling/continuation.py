@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
+from ....core.errors import ModelError
 from ....core.requests import Generated
 from ..native.library import Floats
 from ..native.tokenizer import Grammar, Vocabulary
@@ -28,7 +30,12 @@ class Continuation:
 
     def feed(self, logits: Floats, best: int) -> None:
         """Choose the next token from logits (n_vocab,), whose greatest is at `best`, and update
-        `done`."""
+        `done`. Raises `ModelError` where they are no numbers, of which `argmax` takes the first."""
+        if math.isnan(logits[best]):
+            raise ModelError(
+                "the model computes no numbers (NaN) where it writes an answer: its weights are "
+                "damaged; download the model again"
+            )
         token = self._grammar.choose(logits, best) if self._grammar else best
         if token < 0 or self._vocab.ends(token):
             self.done, self._finish, self._ended = True, "stop", True

@@ -101,6 +101,15 @@ class Loaded:
         """What results depend on: the files, and whether copies of them are computed with."""
         return self.weights.identify(self.fingerprint)
 
+    def no_numbers(self, shown: str) -> str:
+        """The message where the model computes NaN, as damaged weights make it; `shown` is what it
+        was asked about, "" for text alone."""
+        beside = f" with {self.ref.mmproj.name}" if shown and self.ref.mmproj else ""
+        return (
+            f"{self.ref.text}{beside}: computes no numbers (NaN) for {shown or 'a prompt'}: its "
+            "weights are damaged; download the model again"
+        )
+
     def _quantisation(self) -> str:
         """The format of the text model's file, and what is computed with copies."""
         file_type = self.text_header.meta.get("general.file_type")
