@@ -19,10 +19,14 @@ R = TypeVar("R", ScoreRequest, GenerateRequest)
 # A model of more bytes takes so long for a picture that a few are enough to wait for.
 LARGE = 64 << 20
 MANY, FEW = 64, 8
+# A text takes a fraction of that, and batches of more than a few short texts are faster.
+TEXTS = 32
 
 
-def examples_at_once(model: ModelInfo) -> int:
+def examples_at_once(model: ModelInfo, pictured: bool) -> int:
     """How many examples are asked about before what was answered is written down."""
+    if not pictured:
+        return TEXTS
     try:
         size = Path(model.path).stat().st_size if model.path else LARGE
     except OSError:

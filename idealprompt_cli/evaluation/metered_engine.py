@@ -117,11 +117,11 @@ class MeteredEngine:
         cache: ResponseCache | None = None,
         at_once: int = 0,
     ) -> None:
-        """`at_once`: examples in a chunk, 0 for what suits the model's size."""
+        """`at_once`: examples in a chunk, 0 for what suits the model and the examples."""
         self.inner = engine
         self._clock = clock
         self._store = ResponseStore(journal, cache)
-        self._at_once = at_once or examples_at_once(engine.info())
+        self._at_once = at_once
         self._scoring, self._writing = _Scoring(engine), _Writing(engine)
         self.account = Account(budget or Budget())
         self.on_answers: Callable[[int], None] | None = None
@@ -197,7 +197,10 @@ class MeteredEngine:
         unknown = [(key, kind.options(one)) for key, one in self._missing(kind, keyed)]
         self._store.fetch(unknown, evaluations)
         self.account.require(evaluations * len(self._missing(kind, keyed, unpaid=True)))
-        for chunk in chunks(self._missing(kind, keyed), self._at_once):
+        missing = self._missing(kind, keyed)
+        pictured = any(request.images for _, request in missing)
+        most = self._at_once or examples_at_once(self.info(), pictured)
+        for chunk in chunks(missing, most):
             self._compute(kind, chunk, evaluations)
         self.account.in_flight = Cost()
         return [self._charged(kind, key, request) for key, request in keyed]

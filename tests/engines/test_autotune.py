@@ -123,18 +123,27 @@ def test_damaged_memory_is_one_line_and_measured_again(
     assert str(file) in said[1]
 
 
-def test_nothing_is_measured_on_a_busy_machine_or_when_switched_off(
+def test_nothing_is_measured_when_switched_off(ref: ModelRef, tmp_path: Path) -> None:
+    with opened(ref, tmp_path, []) as engine:
+        assert settings(engine).source == "default", "the tests switch it off"
+    assert not (tmp_path / "machine.json").exists()
+
+
+def test_a_busy_machine_measures_processor_time_until_it_is_idle(
     ref: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said: list[str] = []
-    with opened(ref, tmp_path, said) as engine:
-        assert settings(engine).source == "default", "the tests switch it off"
     monkeypatch.delenv(autotune.SWITCH)
-    monkeypatch.setattr(os, "getloadavg", lambda: (64.0, 0.0, 0.0))
-    with opened(ref, tmp_path, said) as engine:
-        assert settings(engine).source == "default"
-        assert "busy" in settings(engine).reasons[0]
-    assert not (tmp_path / "machine.json").exists()
+    for load, source in ((64.0, "measured"), (64.0, "kept"), (0.0, "measured"), (64.0, "kept")):
+        monkeypatch.setattr(os, "getloadavg", lambda load=load: (load, 0.0, 0.0))
+        with opened(ref, tmp_path, []) as engine:
+            found = settings(engine)
+        assert found.source == source
+        assert found.cost.per_token > 0
+        if (load, source) == (64.0, "measured"):
+            assert any("busy" in reason for reason in found.reasons)
+            assert found.extra_buffers
+            assert not any(reason.startswith("weight layouts") for reason in found.reasons)
+    assert any(reason.startswith("weight layouts") for reason in found.reasons), "the idle one's"
 
 
 def test_a_slow_model_is_left_alone_in_time(

@@ -12,7 +12,7 @@ from idealprompt_cli.core.prompt import FieldText, ImageSlot, Message
 from idealprompt_cli.core.requests import GenerateRequest, ModelInfo, Scored, ScoreRequest
 from idealprompt_cli.core.results import Cost
 from idealprompt_cli.engines.scripted import ScriptedEngine
-from idealprompt_cli.evaluation.chunks import FEW, MANY, chunks, examples_at_once
+from idealprompt_cli.evaluation.chunks import FEW, MANY, TEXTS, chunks, examples_at_once
 from idealprompt_cli.evaluation.metered_engine import MeteredEngine
 from idealprompt_cli.storage.journal import Journal
 from idealprompt_cli.storage.records import Header
@@ -69,10 +69,12 @@ def test_texts_are_examples_too() -> None:
 
 def test_large_models_are_asked_about_a_few_examples(tmp_path: Path) -> None:
     info = ScriptedEngine({}).info()
-    assert examples_at_once(replace(info, path="/nowhere/big.gguf")) == FEW
+    big = replace(info, path="/nowhere/big.gguf")
+    assert examples_at_once(big, pictured=True) == FEW
+    assert examples_at_once(big, pictured=False) == TEXTS
     small = tmp_path / "small.gguf"
     small.write_bytes(b"small")
-    assert examples_at_once(replace(info, path=str(small))) == MANY
+    assert examples_at_once(replace(info, path=str(small)), pictured=True) == MANY
 
 
 def test_each_chunk_is_recorded_and_reported(tmp_path: Path) -> None:

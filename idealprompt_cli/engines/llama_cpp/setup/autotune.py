@@ -2,7 +2,8 @@
 
 Timed on the loaded text model with arbitrary tokens, within a few seconds; a model too slow for
 comparisons gets the defaults and the measurements that batch planning needs. Settings change the
-speed and, at most, the last bits of a result. Nothing is measured on a busy machine.
+speed and, at most, the last bits of a result. On a busy machine processor time is measured, of what
+does not depend on other programs: threads and weight layouts keep their defaults there.
 """
 
 from __future__ import annotations
@@ -71,14 +72,17 @@ def kept(options: EngineOptions, fingerprint: str, safe: bool, notice: Notice) -
     or they are to be measured again."""
     if options.tune != "auto" or os.environ.get(SWITCH) == "off":
         return None
-    text = MachineFacts(options.cache_folder(), notice).get(*_key(options, fingerprint, safe))
-    if text is None:
-        return None
-    try:
-        return replace(Settings.from_json(text), source="kept")
-    except (ValueError, TypeError, KeyError):
-        notice("the kept settings of this model are damaged; they are measured again")
-        return None
+    facts = MachineFacts(options.cache_folder(), notice)
+    for busy in (False, True) if _busy(available_cores()) else (False,):
+        text = facts.get(*_key(options, fingerprint, safe, busy))
+        if text is None:
+            continue
+        try:
+            return replace(Settings.from_json(text), source="kept")
+        except (ValueError, TypeError, KeyError):
+            notice("the kept settings of this model are damaged; they are measured again")
+            return None
+    return None
 
 
 def measured(
@@ -91,26 +95,29 @@ def measured(
     images: bool,
 ) -> Settings:
     """Settings for a model, measured now and kept, or the defaults where measuring is switched off
-    or fails, or the machine is busy. `reload` opens the model once more, with or without special
-    weight layouts. `images` says whether prompts come after an image."""
+    or fails. `reload` opens the model once more, with or without special weight layouts. `images`
+    says whether prompts come after an image. What was measured on a busy machine is kept apart,
+    until it is idle."""
     base = defaults(model, options, safe)
     if options.tune == "off" or (options.tune == "auto" and os.environ.get(SWITCH) == "off"):
         return base
-    if options.tune == "auto" and _busy(available_cores()):
-        return replace(base, reasons=("nothing was measured because the machine is busy",))
+    busy = options.tune == "auto" and _busy(available_cores())
     try:
         depth = _IMAGE_DEPTH if images else _TEXT_DEPTH
-        found = _Probe(model, options, base, None if safe else reload, depth).run()
+        other = None if safe or busy else reload
+        found = _Probe(model, options, base, other, depth, busy).run()
     except ModelError as error:
         notice(f"speed settings could not be measured and keep their defaults: {error}")
         return replace(base, reasons=("the measurement failed",))
-    MachineFacts(options.cache_folder()).put(found.to_json(), *_key(options, fingerprint, safe))
+    key = _key(options, fingerprint, safe, busy)
+    MachineFacts(options.cache_folder()).put(found.to_json(), *key)
     return found
 
 
-def _key(options: EngineOptions, fingerprint: str, safe: bool) -> tuple[str, ...]:
+def _key(options: EngineOptions, fingerprint: str, safe: bool, busy: bool) -> tuple[str, ...]:
     """All that the settings depend on, besides the CPU."""
     fixed = (options.threads, options.flash, options.n_ubatch, options.gpu_layers, safe)
+    fixed += ("busy",) * busy
     cores = str(available_cores())
     return "tuning", EDITION, fingerprint, native.build(), cores, str(fixed)
 
@@ -142,9 +149,10 @@ class _Probe:
         base: Settings,
         reload: Callable[[bool], TextModel] | None,
         depth: int,
+        busy: bool,
     ) -> None:
         self._model, self._options, self._reload = model, options, reload
-        self._depth = depth
+        self._depth, self._busy = depth, busy
         self._best = base
         self._reasons: list[str] = []
         self._end = time.perf_counter() + _BOUND_SECONDS
@@ -171,7 +179,8 @@ class _Probe:
     def _bench(self, model: TextModel | None = None, depth: int = 0, **chosen: Any) -> Bench:
         """A bench with the settings so far, but for the `chosen` ones."""
         best = replace(self._best, **chosen)
-        return Bench(model or self._model, best.threads, best.flash, best.n_ubatch, depth)
+        timed = (best.threads, best.flash, best.n_ubatch, depth)
+        return Bench(model or self._model, *timed, processor=self._busy)
 
     def _affords(self, tokens: int) -> bool:
         """Whether so many tokens can be computed in the remaining time."""
@@ -182,8 +191,9 @@ class _Probe:
         first where it is fast: on a shared machine, many threads wait for each other."""
         cores = available_cores()
         alone = 2 * self._model.n_params() * _LONG / _FLOPS
-        choices = [self._options.threads] if self._options.threads else [cores]
-        if not self._options.threads:
+        fixed = self._options.threads or (self._best.threads if self._busy else 0)
+        choices = [fixed or cores]
+        if not fixed:
             choices = [*([1] if alone < _QUICK_SECONDS else []), cores, cores // 2]
             choices = [count for count in dict.fromkeys(choices) if count]
         timed: dict[int, float] = {}
@@ -199,6 +209,8 @@ class _Probe:
         best = min(count for count, taken in timed.items() if taken * _CLEARLY <= self._long)
         self._best = replace(self._best, threads=best)
         self._reasons.append(_compared("threads", str(best), timed))
+        if self._busy:
+            self._reasons.append("the machine was busy: processor time, only that of these threads")
 
     def _flash(self) -> None:
         """Flash attention, on prompts of a few sequences after a prefix, and on single tokens: it
