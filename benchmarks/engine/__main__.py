@@ -97,7 +97,8 @@ def _measure_model(model: str, options: argparse.Namespace) -> int:
     """All contenders of a model, round by round -> how many failed."""
     chosen = plan.resized(plan.PLANS[model], options.prompts, options.images)
     chosen = plan.quick(chosen) if options.quick else chosen
-    chosen = plan.brief(chosen) if options.clock == "processor" else chosen
+    if options.clock == "processor":
+        chosen = plan.brief(chosen, options.images or 2)
     chosen = replace(chosen, rounds=options.rounds or chosen.rounds)
     text, mmproj = shapes.files(model, options.cache)
     rounds, failures = store.Rounds(options.cache / f"measured-{options.clock}"), 0

@@ -64,7 +64,7 @@ def _difference(job: Job, middle: int, sequences: int, threads: int, flash: str)
 def _run(job: Job, tokens: int, sequences: int, threads: int, flash: str) -> float:
     """Processor seconds of all repetitions. Raises `RuntimeError` with the program's words."""
     cells = -(-(tokens + 1) // _CELLS) * _CELLS * sequences
-    text = bfloat16(job.text) if job.bfloat16 else job.text
+    text = bfloat16(job.text, job.cache) if job.bfloat16 else job.text
     command = [
         str(programs(job.cache) / "llama-batched-bench"), "--model", str(text),
         "-npp", ",".join([str(tokens)] * _REPEATS), "-ntg", "1", "-npl", str(sequences),

@@ -50,6 +50,7 @@ PLANS: dict[str, Plan] = {
         search_budget=600,
         rounds=3,
     ),
+    "smollm2": Plan(second=True, search_budget=200),
     "smolvlm-256m-q8_0": Plan(growth=True, flash=True, second=True, search_budget=200),
     "smolvlm-256m-q4_0": Plan(own_prompts=26, measured_images=8),
     "qwen2vl-2b-q8_0": Plan(
@@ -61,8 +62,8 @@ PLANS: dict[str, Plan] = {
 }
 
 
-def brief(plan: Plan) -> Plan:
-    """Less of it, for one thread on a machine that other programs use: fewer pictures and prompts,
+def brief(plan: Plan, images: int = 2) -> Plan:
+    """Less of it, for one thread on a machine that other programs use: fewer prompts and `images`,
     which cost the same each, the same prompts for all that keep images, the tuned server with flash
     attention only (it was the faster way), and no parts beside the contenders."""
     return replace(
@@ -71,7 +72,7 @@ def brief(plan: Plan) -> Plan:
         server_calls=4,
         tuned_prompts=min(plan.own_prompts, 10),
         own_prompts=min(plan.own_prompts, 10),
-        measured_images=min(plan.measured_images, 2),
+        measured_images=min(plan.measured_images, images),
         growth=False,
         second=False,
         search_budget=min(plan.search_budget, 40),

@@ -172,7 +172,9 @@ def running(job: Job, options: Sequence[str]) -> Iterator[Server]:
     program = programs(job.cache) / "llama-server"
     port = free_port()
     text, mmproj = (
-        (bfloat16(job.text), bfloat16(job.mmproj)) if job.bfloat16 else (job.text, job.mmproj)
+        (bfloat16(job.text, job.cache), bfloat16(job.mmproj, job.cache))
+        if job.bfloat16
+        else (job.text, job.mmproj)
     )
     command = [
         str(program), "--model", str(text), "--mmproj", str(mmproj), "--port", str(port),

@@ -1,4 +1,5 @@
-"""The models of the benchmark: the demonstration model, and random weights in true sizes.
+"""The models of the benchmark: the demonstration model, SmolLM2 with its published weights and the
+vision tower of this package, and random weights in true sizes.
 
 `files(name, cache)` gives (text GGUF, mmproj GGUF), written into the cache once. Random weights
 cost exactly what trained ones do; what such a model says means nothing. Sizes are those of the
@@ -14,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from idealprompt_cli.engines.llama_cpp.native import library
+from idealprompt_cli.runs.models import NAMED
 
 from .workload import words
 from .writer import Kind, Shape, Writer, add_vocabulary, vocabulary
 
 DEMO = Path(__file__).resolve().parent.parent.parent / "idealprompt_cli" / "models" / "demo"
+SMOLLM2 = "smollm2"
 EDITION = 3
 """Raised when the files change, so that cached ones are written again."""
 
@@ -55,13 +58,21 @@ class Family:
 
 def names() -> list[str]:
     """All models, the smallest first."""
-    return ["demo", *(f"{family}-{kind}" for family in FAMILIES for kind in ("q8_0", "q4_0"))]
+    return [
+        "demo",
+        SMOLLM2,
+        *(f"{family}-{kind}" for family in FAMILIES for kind in ("q8_0", "q4_0")),
+    ]
 
 
 def files(name: str, cache: Path) -> tuple[Path, Path]:
     """(text GGUF, mmproj GGUF) of a model, written if they are not there yet."""
     if name == "demo":
         return DEMO / "model.gguf", DEMO / "mmproj.gguf"
+    if name == SMOLLM2:
+        pair = NAMED[SMOLLM2]()
+        assert pair.mmproj is not None
+        return pair.text, pair.mmproj
     family, _, kind = name.rpartition("-")
     spec = FAMILIES[family]
     folder = cache / f"models-{EDITION}"
@@ -75,9 +86,10 @@ def files(name: str, cache: Path) -> tuple[Path, Path]:
     return text, mmproj
 
 
-def bfloat16(path: Path) -> Path:
-    """The copy in bfloat16 of a model's file, beside it; what `--weights bf16` computes with."""
-    copy = path.with_name(f"{path.stem}-bf16.gguf")
+def bfloat16(path: Path, cache: Path) -> Path:
+    """The copy in bfloat16 of a model's file; what `--weights bf16` computes with."""
+    copy = cache / f"models-{EDITION}" / f"{path.stem}-bf16.gguf"
+    copy.parent.mkdir(parents=True, exist_ok=True)
     if not copy.is_file():
         _write_whole(copy, lambda new: library.write_bfloat16(path, new, 1))
     return copy

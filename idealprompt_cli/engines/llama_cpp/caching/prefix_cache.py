@@ -21,6 +21,7 @@ from ..scheduling.batch_decode import Segment, decode
 from ..scheduling.request_plan import Key, Prefix
 from ..scheduling.sequence_groups import DecodeCost
 from .image_embeddings import EncodedPrefix, ImageEmbeddings, LruCache, PrefixPart
+from .shared_beginning import SharedBeginning
 from .slot_table import SlotTable
 
 _TOGETHER_BYTES = 64 << 20
@@ -46,17 +47,13 @@ class PrefixCache:
     """
 
     def __init__(
-        self,
-        embeddings: ImageEmbeddings,
-        clock: Clock,
-        cost: DecodeCost,
-        state_bytes: int,
-        truncatable: bool,
-        disk: StateStore | None = None,
-    ) -> None:
+        self, embeddings: ImageEmbeddings, clock: Clock, cost: DecodeCost, state_bytes: int,
+        truncatable: bool, disk: StateStore | None = None,
+    ) -> None:  # fmt: skip
         self._embeddings, self._clock, self._cost, self._disk = embeddings, clock, cost, disk
         self.truncatable = truncatable
         self._states: LruCache[SequenceState] = LruCache(state_bytes)
+        self._beginning = SharedBeginning(self._states, cost)
 
     def attach(self, context: Context) -> None:
         """Use this context from now on; its slots are empty."""
@@ -218,9 +215,10 @@ class PrefixCache:
 
     def _decode_fields(self, prefixes: Sequence[tuple[int, Prefix]]) -> None:
         """Append the fields of each prefix to its slot, a batch's capacity of each at a time."""
-        capacity = self.context.n_batch
+        capacity, context, table = self.context.n_batch, self.context, self.table
+        done = self._beginning.place(context, table, prefixes) if self.truncatable else 0
         longest = max(len(prefix.fields) for _, prefix in prefixes)
-        for begin in range(0, longest, capacity):
+        for begin in range(done, longest, capacity):
             segments = [
                 Segment(slot, np.array(part, np.int32), np.zeros(len(part), np.int8), 0)
                 for slot, prefix in prefixes

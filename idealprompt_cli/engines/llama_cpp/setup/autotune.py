@@ -24,7 +24,7 @@ from ..scheduling.sequence_groups import DecodeCost
 from .decode_timing import SLOTS, Bench
 from .machine_facts import MachineFacts
 
-EDITION = "2"
+EDITION = "3"
 """Raised when the measurements change, so that kept settings are measured again."""
 SWITCH = "IDEALPROMPT_TUNE"
 """Environment variable; "off" disables measurements."""
@@ -116,8 +116,7 @@ def measured(
 
 def _key(options: EngineOptions, fingerprint: str, safe: bool, busy: bool) -> tuple[str, ...]:
     """All that the settings depend on, besides the CPU."""
-    fixed = (options.threads, options.flash, options.n_ubatch, options.gpu_layers, safe)
-    fixed += ("busy",) * busy
+    fixed = (options.threads, options.flash, options.n_ubatch, options.gpu_layers, safe, busy)
     cores = str(available_cores())
     return "tuning", EDITION, fingerprint, native.build(), cores, str(fixed)
 
@@ -155,7 +154,8 @@ class _Probe:
         self._depth, self._busy = depth, busy
         self._best = base
         self._reasons: list[str] = []
-        self._end = time.perf_counter() + _BOUND_SECONDS
+        self._now = time.process_time if busy else time.perf_counter
+        self._end = self._now() + _BOUND_SECONDS
         self._long = 0.0
 
     def run(self) -> Settings:
@@ -184,7 +184,7 @@ class _Probe:
 
     def _affords(self, tokens: int) -> bool:
         """Whether so many tokens can be computed in the remaining time."""
-        return time.perf_counter() + self._long * tokens / _LONG < self._end
+        return self._now() + self._long * tokens / _LONG < self._end
 
     def _threads(self) -> None:
         """One thread, all cores, half of them; measured on a batch of one sequence. One thread goes
@@ -213,8 +213,9 @@ class _Probe:
             self._reasons.append("the machine was busy: processor time, only that of these threads")
 
     def _flash(self) -> None:
-        """Flash attention, on prompts of a few sequences after a prefix, and on single tokens: it
-        is faster after short prefixes and slower after long ones."""
+        """Flash attention, on prompts of a few sequences after a prefix, and on single tokens, of
+        which a search has about three batches for each batch of prompts: it is faster after short
+        prefixes and slower after long ones."""
         if not self._affords(2 * (3 * SLOTS * _LONG + self._depth)):
             self._reasons.append("flash attention off: not tried, the model is slow")
             return
@@ -222,7 +223,7 @@ class _Probe:
         for flash in (False, True):
             with self._bench(depth=self._depth, flash=flash) as bench:
                 bench.fill(self._depth)
-                timed[flash] = bench.seconds(SLOTS, 16) + bench.seconds(SLOTS, 1)
+                timed[flash] = bench.seconds(SLOTS, 16) + 3 * bench.seconds(SLOTS, 1)
         best = timed[True] < _CLEARLY * timed[False]
         self._best = replace(self._best, flash=best)
         named = {"on": timed[True], "off": timed[False]}
