@@ -16,10 +16,10 @@ from ..core.requests import GenerateRequest, ModelInfo, ScoreRequest
 
 R = TypeVar("R", ScoreRequest, GenerateRequest)
 
-# A model of more bytes takes so long for a picture that a few are enough to wait for.
-LARGE = 64 << 20
-MANY, FEW = 64, 8
-# A text takes a fraction of that, and batches of more than a few short texts are faster.
+MANY, SOME, FEW = 64, 16, 8
+# The larger a model, the longer a picture takes, and the fewer are worth waiting for.
+SMALL, MIDDLE = 64 << 20, 128 << 20
+# A text takes a fraction of a picture's time, and batches of a few short texts are slow.
 TEXTS = 32
 
 
@@ -28,10 +28,10 @@ def examples_at_once(model: ModelInfo, pictured: bool) -> int:
     if not pictured:
         return TEXTS
     try:
-        size = Path(model.path).stat().st_size if model.path else LARGE
+        size = Path(model.path).stat().st_size if model.path else MIDDLE
     except OSError:
-        size = LARGE
-    return MANY if size < LARGE else FEW
+        return FEW
+    return MANY if size < SMALL else SOME if size < MIDDLE else FEW
 
 
 def chunks(asked: Sequence[tuple[str, R]], most: int) -> Iterator[list[tuple[str, R]]]:

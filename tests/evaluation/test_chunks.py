@@ -12,7 +12,15 @@ from idealprompt_cli.core.prompt import FieldText, ImageSlot, Message
 from idealprompt_cli.core.requests import GenerateRequest, ModelInfo, Scored, ScoreRequest
 from idealprompt_cli.core.results import Cost
 from idealprompt_cli.engines.scripted import ScriptedEngine
-from idealprompt_cli.evaluation.chunks import FEW, MANY, TEXTS, chunks, examples_at_once
+from idealprompt_cli.evaluation.chunks import (
+    FEW,
+    MANY,
+    SMALL,
+    SOME,
+    TEXTS,
+    chunks,
+    examples_at_once,
+)
 from idealprompt_cli.evaluation.metered_engine import MeteredEngine
 from idealprompt_cli.storage.journal import Journal
 from idealprompt_cli.storage.records import Header
@@ -72,9 +80,11 @@ def test_large_models_are_asked_about_a_few_examples(tmp_path: Path) -> None:
     big = replace(info, path="/nowhere/big.gguf")
     assert examples_at_once(big, pictured=True) == FEW
     assert examples_at_once(big, pictured=False) == TEXTS
-    small = tmp_path / "small.gguf"
-    small.write_bytes(b"small")
-    assert examples_at_once(replace(info, path=str(small)), pictured=True) == MANY
+    for size, count in ((5, MANY), (SMALL, SOME), (2 * SMALL, FEW)):
+        file = tmp_path / f"{size}.gguf"
+        with file.open("wb") as written:
+            written.truncate(size)
+        assert examples_at_once(replace(info, path=str(file)), pictured=True) == count
 
 
 def test_each_chunk_is_recorded_and_reported(tmp_path: Path) -> None:
