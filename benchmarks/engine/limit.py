@@ -9,6 +9,7 @@ machine.
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 
@@ -65,14 +66,17 @@ def _run(job: Job, tokens: int, sequences: int, threads: int, flash: str) -> flo
     """Processor seconds of all repetitions. Raises `RuntimeError` with the program's words."""
     cells = -(-(tokens + 1) // _CELLS) * _CELLS * sequences
     text = bfloat16(job.text, job.cache) if job.bfloat16 else job.text
+    folder = programs(job.cache)
     command = [
-        str(programs(job.cache) / "llama-batched-bench"), "--model", str(text),
+        str(folder / "llama-batched-bench"), "--model", str(text),
         "-npp", ",".join([str(tokens)] * _REPEATS), "-ntg", "1", "-npl", str(sequences),
         "--ctx-size", str(cells), "--threads", str(threads), "--flash-attn", flash,
         "--output-format", "jsonl",
     ]  # fmt: skip
     before = _children()
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # Copied libraries find each other by this alone.
+    found = os.environ | {"LD_LIBRARY_PATH": str(folder)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=found)
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode or len(lines) < _REPEATS:
         raise RuntimeError(f"llama-batched-bench failed: {done.stderr[-300:]}")
