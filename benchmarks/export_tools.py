@@ -20,6 +20,7 @@ from idealprompt_cli.artifact import Artifact
 from idealprompt_cli.core.prompt import Prompt
 from idealprompt_cli.core.task import Example
 from idealprompt_cli.exports import EXPORTS
+from idealprompt_cli.exports.promptfoo import SERVER
 
 _DSPY = """
 import json, sys
@@ -111,18 +112,17 @@ def by_promptfoo(
     expected: Sequence[str],
 ) -> list[str]:
     """Labels by the exported configuration in promptfoo, with a test for each example; "" where its
-    own assertion fails: that the answer is a word of the label expected."""
+    own assertion fails: that the answer is the label expected."""
     config = yaml.safe_load(EXPORTS["promptfoo"].render(artifact, prompt))
     config["providers"][0]["config"]["apiBaseUrl"] = f"{url}/v1"
-    words = json.loads(EXPORTS["openai"].render(artifact, prompt))["answers"]
+    options = config["defaultTest"]["options"]
+    options["transform"] = options["transform"].replace(SERVER, url)
     config["tests"] = [
         {
-            "vars": {"image_1": f"file://{one.images[0].absolute()}", "expected": word},
+            "vars": {"image_1": f"file://{one.images[0].absolute()}", "expected": label},
             "metadata": {"place": place, "label": label},
         }
         for place, (one, label) in enumerate(zip(examples, expected, strict=True))
-        for word in words
-        if words[word] == label
     ]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -27,6 +27,7 @@ from idealprompt_cli.engines import EngineOptions, open_engine
 from idealprompt_cli.engines.options import available_cores
 from idealprompt_cli.evaluation.evaluator import predict
 from idealprompt_cli.exports import EXPORTS
+from idealprompt_cli.exports.promptfoo import SERVER
 from idealprompt_cli.runs.models import embedded_model
 from idealprompt_cli.task import load_task
 from tests.support.llama_server import BINARY, running
@@ -156,12 +157,7 @@ def ways(artifact: Artifact, prompt: Prompt, script: dict[str, Any]) -> dict[str
     config = foo["providers"][0]["config"]
     openai = json.loads(EXPORTS["openai"].render(artifact, prompt))
     schema = openai["request"].pop("response_format")["json_schema"]["schema"]
-    foo_request = {
-        "messages": json.loads(foo["prompts"][0], object_hook=_rendered),
-        "max_tokens": config["max_tokens"],
-        "temperature": 0,
-        **config["passthrough"],
-    }
+    compares = SERVER in foo["defaultTest"]["options"]["transform"]
     words = server["answers"]
 
     def by_grammar(request: dict[str, Any]) -> Answer:
@@ -176,9 +172,16 @@ def ways(artifact: Artifact, prompt: Prompt, script: dict[str, Any]) -> dict[str
 
     found: dict[str, Answer] = {
         "python": lambda llama, one: str(script["answer"](llama, one.images[0])),
-        "promptfoo": by_grammar(foo_request),
         "openai, ollama (schema)": by_schema,
     }
+    if not compares:  # else promptfoo asks a llama-server for probabilities
+        request = {
+            "messages": json.loads(foo["prompts"][0], object_hook=_rendered),
+            "max_tokens": config["max_tokens"],
+            "temperature": 0,
+            **config["passthrough"],
+        }
+        found["promptfoo"] = by_grammar(request)
     if prompt.reasoning == "none":  # else the binding cannot continue the second request's answer
         found["llama-server"] = by_grammar(server["request"])
     return found

@@ -162,16 +162,42 @@ def test_promptfoo_gets_the_text_as_it_is(artifact: Artifact) -> None:
     assert message["content"][0]["image_url"]["url"] == "{{image_1}}"
 
 
-def test_promptfoo_judges_what_comes_after_a_description(artifact: Artifact) -> None:
+def test_promptfoo_compares_labels_after_a_description(artifact: Artifact) -> None:
     data = yaml.safe_load(EXPORTS["promptfoo"].render(artifact, PLAIN.with_(reasoning="describe")))
-    assert 'split("Answer:").pop().trim()' in data["defaultTest"]["options"]["transform"]
+    config = data["providers"][0]["config"]
+    assert config["stop"] == ["\n", "Answer:"]
+    assert "grammar" not in config["passthrough"]
+    code = data["defaultTest"]["options"]["transform"]
+    assert "const DESCRIBES = true;" in code
+    assert " = ..." not in code
+    assert f'const SERVER = "{config["apiBaseUrl"].removesuffix("/v1")}";' in code
     assert data["defaultTest"]["assert"] == [{"type": "equals", "value": "{{expected}}"}]
+    assert data["tests"][0]["vars"]["expected"] in artifact.labels
+
+
+def test_promptfoo_compares_calibrated_labels_by_their_probabilities(artifact: Artifact) -> None:
+    label = artifact.labels[0]
+    calibrated = PLAIN.with_(calibration=((label, -0.5),))
+    data = yaml.safe_load(EXPORTS["promptfoo"].render(artifact, calibrated))
+    code = data["defaultTest"]["options"]["transform"]
+    assert f'const BIASES = {{"{label}": -0.5}};' in code
+    plain = yaml.safe_load(EXPORTS["promptfoo"].render(artifact, PLAIN))
+    assert "fetch" not in plain["defaultTest"]["options"]["transform"]
+
+
+def test_promptfoo_turns_words_into_labels(artifact: Artifact) -> None:
+    label = artifact.labels[0]
+    said = PLAIN.with_(verbalisers=(Verbaliser(label, ("cat", "kitten")),))
+    data = yaml.safe_load(EXPORTS["promptfoo"].render(artifact, said))
+    code = data["defaultTest"]["options"]["transform"]
+    assert f'"cat": "{label}", "kitten": "{label}"' in code
+    assert data["tests"][0]["vars"]["expected"] in artifact.labels
 
 
 def test_promptfoo_is_yaml(artifact: Artifact) -> None:
     data = yaml.safe_load(EXPORTS["promptfoo"].render(artifact, awkward_prompt()))
     assert json.loads(data["prompts"][0])[0]["role"] == "user"
-    assert data["providers"][0]["config"]["passthrough"]["grammar"]
+    assert data["providers"][0]["config"]["passthrough"]["top_k"] == 1
 
 
 def test_the_command(prompt: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from idealprompt_cli.core.task import Example
 from idealprompt_cli.engines import EngineOptions, open_engine
 from idealprompt_cli.evaluation.evaluator import predict
 from idealprompt_cli.exports import EXPORTS
+from idealprompt_cli.exports.promptfoo import SERVER
 from idealprompt_cli.task import load_task
 
 from ..support import llama_server
@@ -34,6 +36,17 @@ LEAST_AGREEMENT = {
     "seed": 1.0, "words": 1.0, "role": 1.0, "several": 0.8, "described": 0.9, "begun": 0.9,
     "calibrated": 0.5, "long": 0.9,
 }  # fmt: skip
+
+NODE = shutil.which("node") or ""
+_RUN = """
+const [code, inputs] = JSON.parse(require("fs").readFileSync(process.argv[1]));
+const transform = new Function("output", "context", "process", code);
+(async () => {
+  const found = [];
+  for (const { output, vars } of inputs) found.push(await transform(output, { vars }, process));
+  console.log(JSON.stringify(found));
+})();
+"""
 
 pytestmark = [
     pytest.mark.model,
@@ -124,6 +137,31 @@ def test_the_promptfoo_request_answers_like_eval(
     share = agreement(ours[name], [words[reply] for reply in replies])
     print(f"promptfoo export, {name}: {share:.1%} of {len(replies)} answers agree with eval")
     assert share >= LEAST_AGREEMENT[name]
+
+
+@pytest.mark.skipif(not NODE, reason="no Node.js")
+@pytest.mark.parametrize("name", ["described", "calibrated"])
+def test_promptfoos_transform_compares_labels_as_eval_does(
+    name: str, ours: dict[str, list[str]], server: str, urls: list[str], tmp_path: Path
+) -> None:
+    """Promptfoo runs the code as the body of a function of `output` and `context`."""
+    data = yaml.safe_load(rendered("promptfoo", PROMPTS[name]))
+    config = data["providers"][0]["config"]
+    request = {
+        "messages": json.loads(data["prompts"][0]),
+        "temperature": config["temperature"],
+        "max_tokens": config["max_tokens"],
+        **({"stop": config["stop"]} if "stop" in config else {}),
+        **config["passthrough"],
+    }
+    code = data["defaultTest"]["options"]["transform"].replace(SERVER, server)
+    inputs = [{"output": say(server, request, url), "vars": {"image_1": url}} for url in urls]
+    (tmp_path / "inputs.json").write_text(json.dumps([code, inputs]), encoding="utf-8")
+    done = subprocess.run(
+        [NODE, "-e", _RUN, str(tmp_path / "inputs.json")],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert agreement(ours[name], json.loads(done.stdout)) == 1.0
 
 
 @pytest.mark.parametrize("name", ["words", "role"])
