@@ -101,11 +101,11 @@ TARGETS = (
            lambda f: throughput(f, BFLOAT16)),
     Target("an evaluation, against the tuned server", _QWEN, 1.3, "x",
            lambda f: each(f, "server-tuned")),
-    Target("an evaluation with bfloat16 copies, against the tuned server", (*_SMOL, *_QWEN), 1.3,
+    Target("an evaluation with bfloat16 copies, against the tuned server", (*_SMALL, *_QWEN), 1.3,
            "x", lambda f: each(f, "server-tuned", "ours-bf16")),
-    Target("a whole search with bfloat16 copies, against the tuned server", (*_SMOL, *_QWEN), 1.6,
+    Target("a whole search with bfloat16 copies, against the tuned server", (*_SMALL, *_QWEN), 1.6,
            "x", lambda f: whole(f, "server-tuned", "ours-bf16")),
-    Target("the same, where the tuned server gets the bfloat16 files too", (*_SMOL, *_QWEN), 1,
+    Target("the same, where the tuned server gets the bfloat16 files too", (*_SMALL, *_QWEN), 1,
            "x", lambda f: whole(f, "server-tuned-bf16", "ours-bf16")),
 )  # fmt: skip
 
