@@ -77,8 +77,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, required=True, help="a text GGUF")
     parser.add_argument("--table", type=Path, required=True, help="a CSV file")
-    parser.add_argument("--budget", type=int, default=200)
-    parser.add_argument("--examples", type=int, default=24)
+    parser.add_argument("--budget", type=int, default=300)
+    parser.add_argument("--examples", type=int, default=32)
     parser.add_argument("--repeated", type=int, default=20, help="requests made in other ways")
     options = parser.parse_args()
     report: dict[str, Any] = {}
