@@ -50,6 +50,7 @@ def main() -> int:
     running.add_argument("--sizes", type=int, nargs="+", default=[])
     running.add_argument("--methods", nargs="+", default=[])
     running.add_argument("--prompts", nargs="+", default=["seed", "adapted"])
+    running.add_argument("--no-corpus", action="store_true", help="no runs with it mixed in")
     running.add_argument("--rates", type=float, nargs="+", default=[], help="on dev tasks only")
     running.add_argument("--steps", type=int, default=40)
     running.add_argument("--minutes", type=float, default=0.0, help="begin no run after this time")

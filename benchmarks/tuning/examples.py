@@ -36,11 +36,12 @@ class Reader:
 
     @staticmethod
     def open(model: Path, mmproj: Path) -> Reader:
-        """Open a GGUF pair on the CPU, with one thread."""
+        """Open a GGUF pair on the CPU, with one thread; products in bfloat16 where it has them."""
         torch.set_num_threads(1)
         options = EngineOptions(threads=1, tune="off")
         base = Language(model, torch.float32, torch.device("cpu"))
-        return Reader(load(ModelRef(model, mmproj), options, print), TunedLanguage(base))
+        half = torch.cpu._is_avx512_bf16_supported()
+        return Reader(load(ModelRef(model, mmproj), options, print), TunedLanguage(base, half))
 
     def asks(self, prompt: Prompt, task: Task, examples: Sequence[Example]) -> list[Ask]:
         """Label questions; the prompt may not let the model write before it answers."""

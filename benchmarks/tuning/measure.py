@@ -197,7 +197,8 @@ class Bench:
         language = self.reader.language
         language.adapter = None
         test = self.asks(key.task, key.examples, key.prompt, "test", key.seed)
-        run: Run = {**asdict(key), "parameters": 0, "train_seconds": 0.0, "train_bytes": 0}
+        run: Run = {**asdict(key), "parameters": 0, "train_seconds": 0.0, "train_bytes": 0,
+                    "products": language.products}  # fmt: skip
         if key.method in ADAPTERS:
             # The expert prompt of the other task is calibrated on the untuned model.
             self.asks(OTHER[key.task], max(SIZES), "expert", "few", 0)
@@ -212,11 +213,9 @@ class Bench:
             task = self.task(key.task, key.examples, key.seed)
             searched = self._searched(task, key.examples, key.seed)
             run["train_seconds"] = searched["seconds"]
-        started = time.process_time()
-        run["test"] = round(accuracy(language, test), 4)
-        run["answer_seconds"] = round((time.process_time() - started) / len(test), 4)
-        if key.method == "weighted":
-            run["test"] = searched["weighted"]
+        run["test"] = (
+            searched["weighted"] if key.method == "weighted" else round(accuracy(language, test), 4)
+        )
         run["other"], run["perplexity"] = self.forgetting(key.task)
         run["prompt_tokens"] = test[0].shared.length + min(len(ask.inputs) for ask in test)
         language.adapter = None
@@ -256,7 +255,7 @@ def chosen(options: argparse.Namespace) -> list[Key]:
         return [
             key for key in keys
             if (not options.methods or key.method in options.methods)
-            and key.prompt in options.prompts
+            and key.prompt in options.prompts and not (key.corpus and options.no_corpus)
         ]  # fmt: skip
     if any(EVERY[name].part == "held" for name in options.tasks):
         raise SystemExit("learning rates are chosen on dev tasks: name some with --tasks")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from training.smollm2.language import Cache, Language, causal, spread
@@ -17,19 +18,35 @@ FORBIDDEN = -1e9
 
 
 class TunedLanguage(Language):
-    """The frozen weights of `base`; with an adapter, its products go through it."""
+    """The frozen weights of `base`; with an adapter, its products go through it. With `half`, the
+    products of layers are computed in bfloat16, all between them in float32: four times as fast on
+    a CPU that multiplies bfloat16, and exact weights where the file has bfloat16 ones."""
 
-    def __init__(self, base: Language) -> None:
+    def __init__(self, base: Language, half: bool = False) -> None:
         self.c, self.dtype, self.device = base.c, base.dtype, base.device
         self.weights, self.embeddings = base.weights, base.embeddings
         self.adapter: Adapter | None = None
+        self._half = {
+            name: weight.bfloat16() for name, weight in base.weights.items()
+            if half and name.startswith("blk.") and weight.dim() == 2
+        }  # fmt: skip
+
+    @property
+    def products(self) -> str:
+        """Type in which the products of layers are computed."""
+        return "bfloat16" if self._half else "float32"
 
     def product(self, x: Tensor, name: str) -> Tensor:
-        base = partial(super().product, name=name)
+        base = partial(self._frozen, name=name)
         if self.adapter is None or not name.startswith("blk."):
             return base(x)
         _, layer, part, _ = name.split(".")
         return self.adapter.product(int(layer), part, x, base)
+
+    def _frozen(self, x: Tensor, name: str) -> Tensor:
+        if name not in self._half:
+            return super().product(x, name)
+        return F.linear(x.bfloat16(), self._half[name]).float()
 
     @torch.no_grad()
     def shared(self, tokens: tuple[int, ...]) -> Shared:

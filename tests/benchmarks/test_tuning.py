@@ -123,6 +123,18 @@ def test_training_changes_no_weight(language: Any, method: str) -> None:
     assert all(torch.equal(kept[name], weight) for name, weight in language.weights.items())
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_products_in_bfloat16_are_close_and_learn_as_well(language: Any, method: str) -> None:
+    half = TunedLanguage(language, half=True)
+    assert (language.products, half.products) == ("float32", "bfloat16")
+    some = asks(language)
+    for whole, near in zip(option_scores(language, some), option_scores(half, some), strict=True):
+        assert 0 < (whole - near).abs().max() < 0.1
+        assert near.dtype == torch.float32
+    assert train(half, made(method), some, (), Hyper(0.05, 30), seed=0).loss < 0.6
+    assert accuracy(half, some) >= 5 / 6
+
+
 def test_sizes() -> None:
     real = LanguageConfig()
     for method in METHODS:
