@@ -80,8 +80,8 @@ def _noise(machine: dict[str, Any], model: dict[str, Any]) -> list[str]:
     lines = []
     if load is not None and load > 0.7 * cores:
         lines.append(
-            f"other programs keep this machine busy (load {load} on {cores} cores): the speeds are "
-            "those of a busy machine"
+            f"other programs keep this machine busy (load {load} on {cores} "
+            f"core{'s' * (cores != 1)}): the speeds are those of a busy machine"
         )
     if model.get("settings") == "default":
         lines.append("settings were not measured: `idealprompt doctor --retune` when it is quiet")

@@ -52,9 +52,12 @@ class Input:
         one = not self.image or Path(self.image).exists() or ";" not in self.image
         names = [name for name in ((self.image,) if one else self.image.split(";")) if name]
         if len(names) != images and (names or not self.fields):
+            given = f"{self.image or 'this input'}: the prompt takes"
+            if not images:
+                raise ImageError(f"{given} no images: leave it out")
             raise ImageError(
-                f"{self.image or 'this input'}: the prompt takes {images} image(s) and this has "
-                f"{len(names)}: join images that belong together with ;"
+                f"{given} {images} image{'s' * (images > 1)} and this has {len(names)}: join "
+                "images that belong together with ;"
             )
         paths = tuple(Path(name.strip()) for name in names)
         for path in paths:

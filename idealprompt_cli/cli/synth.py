@@ -21,7 +21,9 @@ from .run_options import budget_option
 from .shared_options import Json, Talk, grouped
 
 if TYPE_CHECKING:
+    from ..core.requests import ModelInfo
     from ..core.results import StopReason
+    from ..engines.options import RecordedWeights
     from ..evaluation.budget import Budget
     from ..synthesis.corpus import Corpus, Header
     from ..ui.console import Console
@@ -111,19 +113,38 @@ def synth(
     console = Console(talk.level)
     with (
         resumable(console.write, lambda: _hint(output)),
-        opened(flags, console.say) as engine,
+        opened(flags, console.say, recorded=_recorded(output)) as engine,
     ):
-        from ..synthesis.corpus import Header
-
-        info = engine.info()
-        header = Header(
-            info.fingerprint, info.name, plan.depth, plan.branch, plan.seed, plan.max_tokens, topics
-        )
+        header = _header(engine.info(), plan, topics)
         summary = _grow(engine, header, budget, "" if output == "-" else output, console)
     if json:
         typer.echo(json_text(summary, indent=2))
     else:
         typer.echo(_in_words(summary), err=output == "-")
+
+
+def _recorded(output: str) -> RecordedWeights | None:
+    """What the corpus that is continued was written with."""
+    from ..engines.options import RecordedWeights
+    from ..synthesis.corpus import header_of
+
+    found = header_of(Path(output)) if output != "-" else None
+    return RecordedWeights(found.fingerprint, found.weights, "corpus") if found else None
+
+
+def _header(info: ModelInfo, plan: Plan, topics: tuple[str, ...]) -> Header:
+    from ..synthesis.corpus import Header
+
+    return Header(
+        info.fingerprint,
+        info.name,
+        plan.depth,
+        plan.branch,
+        plan.seed,
+        plan.max_tokens,
+        topics,
+        weights=info.details.get("weights", "file"),
+    )
 
 
 def read_topics(path: Path) -> tuple[str, ...]:

@@ -86,17 +86,23 @@ class ServerRef:
 @dataclass(frozen=True)
 class RecordedWeights:
     """What a model was computed with before: the `fingerprint` of its files and the `name` of the
-    weights, as `ModelInfo.details` has it ("file", "bf16 (text)"). `needed`: a run that is resumed
-    cannot continue with others."""
+    weights, as `ModelInfo.details` has it ("file", "bf16 (text)"). `needed_by`: what is resumed and
+    cannot continue with others; "" for a prompt, which can be used with any."""
 
     fingerprint: str
     name: str
-    needed: bool = False
+    needed_by: Literal["", "run", "corpus"] = ""
 
     @property
     def of(self) -> str:
         """Whose record it is, for messages."""
-        return "the run that is resumed" if self.needed else "the prompt"
+        return f"the {self.needed_by} that is resumed" if self.needed_by else "the prompt"
+
+    @property
+    def anew(self) -> str:
+        """How it is begun again with other weights."""
+        fixes = {"run": "start a new run with another --run-dir", "corpus": "name another file"}
+        return fixes.get(self.needed_by, "")
 
 
 @dataclass(frozen=True)

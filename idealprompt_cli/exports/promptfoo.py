@@ -61,7 +61,7 @@ class Promptfoo:
                 }
             ],
         }
-        head = "# One entry of `tests` per picture; `expected` is its label.\n"
+        head = "# One entry of `tests` per example; `expected` is its label.\n"
         if scored:
             head += "# The address of the server is in two places: apiBaseUrl and SERVER.\n"
         return (head + dump(data)).rstrip()

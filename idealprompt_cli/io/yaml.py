@@ -248,6 +248,8 @@ def parse(text: str, source: str, error: type[IdealPromptError]) -> Section:
         raise error(_syntax_message(problem, source)) from None
     except RecursionError:
         raise error(f"{source}: is nested too deeply to be one of our files") from None
+    if node is None:
+        raise error(f"{source}: is empty: it should hold lines of the form 'key: value'")
     if not isinstance(node, yaml.MappingNode):
         raise error(f"{source}:1: should hold lines of the form 'key: value'")
     return _section(node, source, error, "")

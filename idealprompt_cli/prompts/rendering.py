@@ -188,7 +188,8 @@ def readable(message: Message) -> str:
 
 def calibration_text(prompt: Prompt) -> str:
     """What corrects the label bias of a prompt, which its text does not show; "" for nothing."""
-    offsets = ", ".join(f"{label} {offset:+.2f}" for label, offset in prompt.calibration)
+    between = "; " if any("," in label for label, _ in prompt.calibration) else ", "
+    offsets = between.join(f"{label} {offset:+.2f}" for label, offset in prompt.calibration)
     return f"Calibration, added to the labels' log-probabilities: {offsets}." if offsets else ""
 
 

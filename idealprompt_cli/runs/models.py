@@ -265,7 +265,7 @@ def weights_of_run(folder: Path | None) -> RecordedWeights | None:
     from ..storage.journal import model_of
 
     fingerprint, weights = model_of(folder) if folder else ("", "")
-    return RecordedWeights(fingerprint, weights, needed=True) if fingerprint else None
+    return RecordedWeights(fingerprint, weights, "run") if fingerprint else None
 
 
 def without_auto_weights(choice: ModelChoice) -> ModelChoice:

@@ -32,7 +32,8 @@ Topic = tuple[str, ...]
 @dataclass(frozen=True)
 class Header:
     """What must agree for a corpus to be continued. `topics` are the user's roots, none for the
-    model's own; `max_tokens` limits an answer."""
+    model's own; `max_tokens` limits an answer; `weights` are those that the model was computed
+    with, as `ModelInfo.details` names them."""
 
     fingerprint: str
     model: str = ""
@@ -42,6 +43,7 @@ class Header:
     max_tokens: int = 64
     topics: tuple[str, ...] = ()
     corpus: int = VERSION
+    weights: str = "file"
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,15 @@ def open_corpus(path: Path, header: Header) -> CorpusFile:
 
 def _append(path: Path, lines: str) -> None:
     append_text(path, lines, CorpusError)
+
+
+def header_of(path: Path) -> Header | None:
+    """The header of a corpus that may be continued; None where there is none, or where
+    `open_corpus` says what is wrong."""
+    try:
+        return _read(path)[0] if is_regular(path) else None
+    except CorpusError:
+        return None
 
 
 def read_pairs(path: Path) -> tuple[Header | None, list[Pair]]:

@@ -93,7 +93,8 @@ def measure_drift(
     is not asked again. Raises what the engine raises."""
     info = engine.info()
     moved: list[Moved] = []
-    own = header is not None and header.fingerprint == info.fingerprint
+    weights = info.details.get("weights", "file")
+    own = header is not None and (header.fingerprint, header.weights) == (info.fingerprint, weights)
     limit = header.max_tokens if header else Header("").max_tokens
     for start in range(0, len(pairs), AT_ONCE):
         part = pairs[start : start + AT_ONCE]

@@ -147,5 +147,5 @@ def test_a_run_whose_copies_cannot_be_made_is_one_line(
     result = call(*search, "--resume")
     assert result.exit_code == 1
     (line,) = result.stderr.splitlines()
-    assert line.startswith("error: the run that is resumed computed with copies of the weights, ")
+    assert line.startswith("error: the run that is resumed was computed with copies ")
     assert line.endswith("another folder, or start a new run with another --run-dir")

@@ -69,7 +69,14 @@ def test_predict_for_several_pictures_at_a_time(prompt: Path, folder: Path) -> N
     result = call("predict", prompt, pair, folder / "A/0.png", "-q")
     lines = [json.loads(line) for line in result.stdout.splitlines()]
     assert lines[0]["label"] == "A"
-    assert "the prompt takes 2 image(s) and this has 1" in lines[1]["error"]
+    assert "the prompt takes 2 images and this has 1" in lines[1]["error"]
+
+
+def test_an_image_for_a_prompt_of_texts_is_left_out(prompt: Path, folder: Path) -> None:
+    prompt.write_text(prompt.read_text().replace("images: 1", "images: 0"))
+    result = call("predict", prompt, folder / "A/0.png", "-q")
+    (line,) = map(json.loads, result.stdout.splitlines())
+    assert line["error"].endswith("A/0.png: the prompt takes no images: leave it out")
 
 
 def test_predict_abstains(prompt: Path, folder: Path) -> None:

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from idealprompt_cli.engines.llama_cpp.native import library as native
 from idealprompt_cli.runs.models import embedded_model
 
 from ..conftest import call
+from ..support.tiny_models import write_pair
 
 MODEL = str(Path(__file__).parent.parent / "synth.yaml")
 GROW = ("synth", "-m", MODEL, "--branch", "2", "-o", "corpus.jsonl")
@@ -128,3 +130,21 @@ def test_drift_of_an_artifact(folder: Path) -> None:
     alone = call("eval", "p.yaml", "--regression", "own.jsonl", "-m", SCRIPT)
     assert alone.exit_code == 0, alone.stderr
     assert "all of its text is measured as one" in alone.stderr
+
+
+def test_a_corpus_is_continued_with_the_weights_that_it_began_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native, "multiplies_bfloat16", lambda: True)
+    text, _ = write_pair("janus", tmp_path / "model")
+    model = ("-m", text, "--engine", "llama_cpp_text", "--max-tokens", "8")
+    grow = ("synth", *model, "-o", "corpus.jsonl")
+    assert call(*grow, "--weights", "bf16", "--budget", "2").exit_code == 0
+    (first, *_) = Path("corpus.jsonl").read_text().splitlines()
+    assert json.loads(first)["weights"] == "bf16 (text)"
+    again = call(*grow, "--budget", "4")
+    assert again.exit_code == 0, again.stderr
+    assert "has 2 texts; continuing" in again.stderr
+    other = call(*grow, "--weights", "file", "--budget", "4")
+    assert other.exit_code == 1
+    assert "was made with --weights bf16 (text), not file: use the same" in other.stderr

@@ -8,6 +8,7 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -385,16 +386,16 @@ def test_tuning_again_measures_the_gain_again(
 
 
 @pytest.mark.parametrize("name", ["file", "bf16 (text)", "bf16 (images)", "bf16 (text, images)"])
-@pytest.mark.parametrize("needed", [True, False])
+@pytest.mark.parametrize("needed_by", ["", "run", "corpus"])
 def test_recorded_weights_are_used_again(
     name: str,
-    needed: bool,
+    needed_by: Any,
     ref: ModelRef,
     tmp_path: Path,
     gained: dict[str, float],
 ) -> None:
     """Whatever a measurement would find, and where settings are not measured."""
-    recorded = RecordedWeights("f", name, needed)
+    recorded = RecordedWeights("f", name, needed_by)
     said: list[str] = []
     for gain, more in ((3.0, {}), (1.0, {}), (1.0, {"tune": "off"})):
         gained.update(prompts=gain, images=gain)
@@ -402,14 +403,14 @@ def test_recorded_weights_are_used_again(
         assert found.name == name
         assert len(copies) == found.text_copied + found.mmproj_copied
     assert len(said) == found.copied, "said where copies are made"
-    of = "run that is resumed" if needed else "prompt"
+    of = f"{needed_by} that is resumed" if needed_by else "prompt"
     assert all(f"as the {of} was measured." in line for line in said)
 
 
 def test_a_record_of_another_model_counts_for_nothing(
     ref: ModelRef, tmp_path: Path, gained: dict[str, float]
 ) -> None:
-    recorded = RecordedWeights("another", "bf16 (text, images)", needed=True)
+    recorded = RecordedWeights("another", "bf16 (text, images)", "run")
     assert chosen(ref, tmp_path, [], recorded=recorded)[0].name == "file"
 
 
@@ -429,12 +430,15 @@ def test_recorded_copies_that_cannot_be_made(
 ) -> None:
     """A run cannot continue with other weights; a prompt can be used with them."""
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(1000))
-    run = RecordedWeights("f", "bf16 (text)", needed=True)
+    run = RecordedWeights("f", "bf16 (text)", "run")
     with pytest.raises(ModelError) as caught:
         chosen(ref, tmp_path, [], recorded=run)
-    assert str(caught.value).startswith("the run that is resumed computed with copies of the weigh")
-    assert str(caught.value).endswith("make room, or start a new run with another --run-dir")
-    assert "\n" not in str(caught.value)
+    message = str(caught.value)
+    assert message.startswith("the run that is resumed was computed with copies of the weights, ")
+    assert message.endswith("make room, or start a new run with another --run-dir")
+    assert "\n" not in message
+    with pytest.raises(ModelError, match=r"^the corpus that .* make room, or name another file$"):
+        chosen(ref, tmp_path, [], recorded=replace(run, needed_by="corpus"))
     said: list[str] = []
     found, _ = chosen(ref, tmp_path, said, recorded=RecordedWeights("f", "bf16 (text)"))
     assert found.name == "file"
@@ -445,6 +449,7 @@ def test_a_prompt_of_copies_is_used_with_the_file_where_copies_are_slow(
     ref: ModelRef, tmp_path: Path, gained: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(native, "multiplies_bfloat16", lambda: False)
-    for needed, name in ((False, "file"), (True, "bf16 (text)")):
-        recorded = RecordedWeights("f", "bf16 (text)", needed)
+    needs: tuple[tuple[Any, str], ...] = (("", "file"), ("run", "bf16 (text)"))
+    for needed_by, name in needs:
+        recorded = RecordedWeights("f", "bf16 (text)", needed_by)
         assert chosen(ref, tmp_path, [], recorded=recorded)[0].name == name

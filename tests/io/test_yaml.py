@@ -53,7 +53,8 @@ def test_plain_scalars_stay_as_written() -> None:
     [
         ("a: 1\na: 2\n", "file.yaml:2: a is given twice (first on line 1): drop one"),
         ("- a\n", "file.yaml:1: should hold lines of the form 'key: value'"),
-        ("", "file.yaml:1: should hold lines of the form 'key: value'"),
+        ("", "file.yaml: is empty: it should hold lines of the form 'key: value'"),
+        ("# a note\n", "file.yaml: is empty: it should hold lines of the form 'key: value'"),
         ("a: [1\n", "file.yaml:2: is not valid YAML"),
         ("a: &x [b]\nb: *x\n", "file.yaml:2: is not valid YAML (an alias (*name) is not used"),
         ("a: \x01\n", "file.yaml: is not valid YAML"),

@@ -76,7 +76,7 @@ def test_a_run_says_what_it_computes_with(tmp_path: Path) -> None:
     assert weights_of_run(None) is None
     assert weights_of_run(tmp_path) is None
     Journal.create(tmp_path / "run", Header(model="f bf16 (text)")).close()
-    assert weights_of_run(tmp_path / "run") == RecordedWeights("f", "bf16 (text)", needed=True)
+    assert weights_of_run(tmp_path / "run") == RecordedWeights("f", "bf16 (text)", "run")
 
 
 def test_workers_compute_with_what_the_resumed_run_did(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_workers_compute_with_what_the_resumed_run_did(tmp_path: Path) -> None:
     model.write_text("labels: [a, b]")
     choice, cluster = ModelChoice(model=model, engine="scripted"), ClusterChoice(local_workers=2)
     assert wanted_model(choice, cluster, None, print).options.weights == "file"
-    recorded = RecordedWeights("f", "bf16 (text)", needed=True)
+    recorded = RecordedWeights("f", "bf16 (text)", "run")
     options = wanted_model(choice, cluster, None, print, recorded).options
     assert (options.weights, options.recorded) == ("auto", recorded)
 

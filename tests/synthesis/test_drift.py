@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,9 @@ def test_known_answers_are_not_asked_again(engine: ScriptedEngine) -> None:
     engine.calls.clear()
     measure_drift(engine, PAIRS, "You are kind.", Header("another"))
     assert len(engine.calls) == known + len(PAIRS)
+    engine.calls.clear()
+    measure_drift(engine, PAIRS, "You are kind.", replace(own, weights="bf16 (text)"))
+    assert len(engine.calls) == known + len(PAIRS), "answers with other weights are others"
 
 
 def test_verdicts() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,7 @@ def test_other_settings_are_refused(tmp_path: Path, engine: ScriptedEngine) -> N
     corpus.close()
     for change, words in (
         (Header("f", depth=3, branch=2, seed=4), "--seed 0, not 4"),
+        (replace(HEADER, weights="bf16 (text)"), r"--weights file, not bf16 \(text\)"),
         (Header("other", "that", depth=3, branch=2), "model pretend, not that"),
     ):
         with pytest.raises(CorpusError, match=f"{path}: was made with {words}"):

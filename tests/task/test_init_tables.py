@@ -497,6 +497,23 @@ def test_pipes_are_refused_in_a_line(tmp_path: Path) -> None:
     assert "is a pipe or device: save the table as a file" in message
 
 
+@pytest.mark.parametrize(
+    ("labels", "asked"),
+    [
+        (("Verlust, Karte", "Währung"), 'Which is it, "Verlust, Karte" or "Währung"?'),
+        (("a or b", "c"), 'Which is it, "a or b" or "c"?'),
+        (("Zürich Süd", "orange"), "Which is it, Zürich Süd or orange?"),
+    ],
+)
+def test_labels_that_a_list_would_divide_are_quoted(
+    labels: tuple[str, str], asked: str, tmp_path: Path
+) -> None:
+    lines = [(f"text {n}", labels[n % 2]) for n in range(8)]
+    table = write_csv(tmp_path / "t.csv", lines, ("text", "label"))
+    data = json.loads(made(tmp_path / "task", table, "--json"))
+    assert data["question"] == f"{{text}}\n{asked}"
+
+
 def test_json_output(tmp_path: Path) -> None:
     lines = [(f"text {n}", "AB"[n % 2], "x") for n in range(8)]
     table = write_csv(tmp_path / "t.csv", lines, ("text", "label", "other"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,11 +53,19 @@ def _asked(found: Found) -> str:
         return f"Answer as JSON with the keys {names}."
     if found.kind == "labels":
         what = "the picture" if pictures else "it"
-        return f"Which of these fit {what}: {', '.join(found.schema.options)}?"
+        return f"Which of these fit {what}: {', '.join(_named(found.schema.options))}?"
     if len(labels) > 12:
         return "Which class is it?"
-    *first, last = labels
+    *first, last = _named(labels)
     return f"Which is it, {', '.join(first)} or {last}?" if first else "Which class is it?"
+
+
+def _named(labels: Sequence[str]) -> list[str]:
+    """Labels as a list shows them: in quotes where commas or words within would divide them."""
+    divided = any(
+        "," in label or f" {word} " in label for label in labels for word in ("or", "and")
+    )
+    return [f'"{label}"' if divided else label for label in labels]
 
 
 def is_skewed(found: Found) -> bool:

@@ -69,7 +69,8 @@ def _try(ref: ModelRef, options: EngineOptions) -> str:
         )
     raise EngineCrash(
         f"{ref.text}: llama.cpp crashes on this machine with this model ({crashes[0]}, and with "
-        f"the safe kernels {crashes[1]}); try an F16 file, or build llama-cpp-python from source"
+        f"the safe kernels {crashes[1]}); download the file again in case it is damaged, else try "
+        "an F16 file, or build llama-cpp-python from source"
     )
 
 

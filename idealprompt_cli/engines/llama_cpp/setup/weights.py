@@ -113,17 +113,17 @@ def _recorded(
     machine is slow with copies or has no room; a run that is resumed cannot change its weights."""
     names = [one for one in (_TEXT, _IMAGES) if one in recorded.name]
     usable = computes_bfloat16(options) and _fits(own, options)
-    if not names or (not recorded.needed and not (usable and _free_now(own, options, notice))):
+    if not names or (not recorded.needed_by and not (usable and _free_now(own, options, notice))):
         return own
     copies, wanted = WeightCopies(options.cache_folder()), {_TEXT: own.text, _IMAGES: own.mmproj}
     new = [part for name in names if (part := wanted[name]) and not copies.has(part)]
     try:
         found = _copied(own, names, options, f"as {recorded.of} was measured")
     except ModelError as error:
-        if recorded.needed:
+        if recorded.needed_by:
             raise ModelError(
-                f"the run that is resumed computed with copies of the weights, {recorded.name}: "
-                f"{error}, or start a new run with another --run-dir"
+                f"{recorded.of} was computed with copies of the weights, {recorded.name}: {error}, "
+                f"or {recorded.anew}"
             ) from error
         notice(f"The model's files are computed with as they are: {error}")
         return own
@@ -132,7 +132,7 @@ def _recorded(
     return found
 
 
-def _copied(own: Weights, names: Sequence[str], options: EngineOptions, why: str) -> Weights:
+def _copied(own: Weights, names: Sequence[str], options: EngineOptions, why: str = "") -> Weights:
     """Copies of the named parts. Raises `ModelError`."""
     text, mmproj = _TEXT in names, own.mmproj if _IMAGES in names else None
     return Weights(
@@ -140,7 +140,7 @@ def _copied(own: Weights, names: Sequence[str], options: EngineOptions, why: str
         _copy(mmproj, options) if mmproj else own.mmproj,
         text,
         mmproj is not None,
-        f"weights in bfloat16: {why}",
+        f"weights in bfloat16: {why}" * bool(why),
     )
 
 
@@ -165,7 +165,7 @@ def _asked_for(
             f"({in_words(size)}); use --weights file"
         )
     try:
-        return Weights(_copy(text, options), _copy(mmproj, options) if mmproj else None, True, True)
+        return _copied(Weights(text, mmproj), (_TEXT, _IMAGES), options)
     except ModelError as error:
         raise ModelError(f"{error}, or use --weights file") from error
 
