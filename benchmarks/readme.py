@@ -11,6 +11,7 @@ Each block is between `<!-- NAME -->` and `<!-- /NAME -->`; a test fails when on
 - `engine-processor`: those of `results/engine_processor.json`
 - `weights`: the table of `results/weights.json`
 - `reflect`: the tables of `results/reflect.json`
+- `searches`: the table of `results/searches.json`
 - `torture`: the tables of `results/torture.json`
 """
 
@@ -20,7 +21,7 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks import reflect_table
+from benchmarks import reflect_table, searches
 from benchmarks.engine import store, table, weights
 from benchmarks.markdown import filled, with_interval
 from benchmarks.real import report as real_report
@@ -151,6 +152,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "engine": engine,
     "engine-processor": engine_processor,
     "reflect": reflection,
+    "searches": searches.table,
     "weights": weights.table,
     "torture": torture,
 }

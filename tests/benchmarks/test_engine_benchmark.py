@@ -13,10 +13,12 @@ import gguf
 import numpy as np
 import pytest
 
+from benchmarks import searches
 from benchmarks.engine import (
     build,
     figures,
     machine,
+    overlap,
     plan,
     real_search,
     server,
@@ -35,6 +37,7 @@ from idealprompt_cli.core.prompt import ImageSlot, Message
 from idealprompt_cli.core.requests import ScoreRequest
 from idealprompt_cli.core.task import ModelRef
 from idealprompt_cli.engines import EngineOptions, open_engine
+from idealprompt_cli.task import load_task
 
 BUSY = (
     "import time\nwhile time.process_time() < 0.3: pass\nprint('done', flush=True)\ntime.sleep(60)"
@@ -314,3 +317,18 @@ def test_the_leak_check_counts(tmp_path: Path) -> None:
     assert found["evaluations"] == 64
     assert len(found["resident_mib"]) == 4
     assert isinstance(found["growth_percent"], float)
+
+
+def test_what_overlapping_could_save_is_measured(tmp_path: Path) -> None:
+    options = overlap.Options(*shapes.files("demo", tmp_path), prompts=1, rounds=1, search=12)
+    found = overlap.compared(options, tmp_path)
+    assert found["at the same time, a thread each"] > 0
+    assert set(found["efficiency of two threads"]) == {"encode", "evaluate"}
+    share = overlap.searched(options, tmp_path / "search")["search"]
+    assert 0 < share["could be overlapped"] <= share["encoding"] < 1
+
+
+def test_the_task_of_the_engines_pictures_can_be_searched(tmp_path: Path) -> None:
+    task = load_task(searches.made_task(tmp_path))
+    assert len(task.train) + len(task.test) == searches.PICTURES
+    assert len(task.labels) == 2
