@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from ..core.interfaces import Accountable
 from ..core.prompt import Prompt
 from ..core.task import Example, Task
+from ..evaluation.chunks import examples_at_once
 from ..evaluation.evaluator import predict
 from ..evaluation.latency import by_size, pixels
 from ..evaluation.metered_engine import MeteredEngine
@@ -26,8 +27,8 @@ from ..prompts.rendering import render
 if TYPE_CHECKING:
     from ..core.interfaces import Engine
 
-TOGETHER = 8
-"""Examples in one call at most."""
+TOGETHER = 16
+"""Examples in one call at most; a search has more of them in few of its calls."""
 PATIENCE = 20.0
 """Seconds that encoding the images of the timed call may take."""
 LEAST = 1e-6
@@ -113,7 +114,8 @@ def measure(
     sizes = {sum(map(pixels, one.images)): one for one in (median, largest)}
     pictures = tuple(timed.new_picture(one, folder) for one in sizes.values())
     each = sum(one.seconds for one in pictures) * max(1, len(median.images))
-    count = min(TOGETHER, len(task.train), max(1, int(PATIENCE / max(each, LEAST))))
+    most = min(TOGETHER, examples_at_once(engine.info(), bool(median.images)))
+    count = min(most, len(task.train), max(1, int(PATIENCE / max(each, LEAST))))
     examples = [*dict.fromkeys((median, *task.train))][:count]
     call, token = timed.prompts(examples)
     answer, description = timed.writing(examples)
