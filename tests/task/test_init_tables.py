@@ -13,6 +13,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from idealprompt_cli.task import load_task
 from idealprompt_cli.task.importers.answer_kinds import guess
@@ -533,3 +534,25 @@ def test_a_sample_of_class_folders(tmp_path: Path, make_picture: MakePicture) ->
     assert len(list((tmp_path / "task/pictures").rglob("*.png"))) == 14
     few = refused(tmp_path / "other", tmp_path / "photos", "--train", 16, "--test", 8)
     assert "has 20 examples that can be used, not 24" in few
+
+
+def test_the_draw_does_not_depend_on_where_the_pictures_lie(tmp_path: Path) -> None:
+    drawn = list[list[list[bytes]]]()
+    for place in ("a", "b/longer name"):
+        folder = tmp_path / place
+        for label in ("yes", "no"):
+            (folder / label).mkdir(parents=True)
+            for number in range(12):
+                picture = Image.new("RGB", (8, 8), (number * 20, 9, 40 * (label == "yes")))
+                picture.save(folder / label / f"{number}.png")
+        table = folder / "table.csv"
+        rows = [f"{path},{path.parent.name}" for path in sorted(folder.rglob("*.png"))]
+        table.write_text("\n".join(["file_name,label", *rows]))
+        task = tmp_path / f"task {len(drawn)}"
+        done = call("init", task, "--from", table, "--train", "6", "--test", "8")
+        assert done.exit_code == 0, done.stderr
+        kept = load_task(task)
+        drawn.append(
+            [[image.read_bytes() for image in one.images] for one in (*kept.train, *kept.test)]
+        )
+    assert drawn[0] == drawn[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -123,11 +124,17 @@ def _check_enough(found: Found, pool: Sequence[Labelled], sampling: Sampling) ->
 
 
 def _draw(rows: Sequence[Labelled], count: int, sampling: Sampling, found: Found) -> list[Labelled]:
+    """By the images' places within the folder that holds all of them, so that the draw is the same
+    wherever that folder lies."""
+    folders = {path.parent.absolute() for row in found.rows for path in row.images}
+    base = os.path.commonpath(folders) if folders else ""
+
     def stratum(row: Labelled) -> str:
         return row.answer if found.kind == "label" else ""
 
     def name(row: Labelled) -> str:
-        return ";".join([*(path.as_posix() for path in row.images), *row.fields.values()])
+        places = (path.absolute().relative_to(base) for path in row.images)
+        return ";".join([*(place.as_posix() for place in places), *row.fields.values()])
 
     return draw(rows, count, sampling.seed, stratum, name)
 
